@@ -1,0 +1,248 @@
+"""Files that are either whole or absent, and that know what they were made from.
+
+Every output is written under a temporary name beside its place and renamed at the end. Every
+artifact carries `meta.json` (in its folder) or `NAME.meta.json` (beside a single file): the kind,
+the command and settings that made it, versions, and content hashes of its inputs. Combining
+artifacts that do not belong together is found by these hashes.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from hybrid.base.errors import HybridError, InputError, MismatchError
+
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "content_hash",
+    "is_fresh",
+    "meta_path",
+    "open_text",
+    "read_meta",
+    "require_same_hash",
+    "write_gzip",
+    "write_meta",
+]
+
+PathLike = str | os.PathLike
+
+
+def _disk_error(error: OSError, path: Path) -> HybridError | None:
+    """One line for the failures of a file system that a user can mend."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HybridError(
+            f"{path}: the disk is full; nothing was changed. Free some space and run the same command again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return HybridError(
+            f"{path}: not writable ({error.strerror}). Choose another output folder or mend its permissions."
+        )
+    return None
+
+
+@contextmanager
+def atomic_path(path: PathLike) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it onto `path` if the body succeeds.
+
+    The temporary name keeps the suffixes of `path` (so that writers that look at them still work)
+    and is removed if the body fails.
+
+    Raises:
+      HybridError: the disk is full or the folder is not writable.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".tmp{os.getpid()}.{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _disk_error(error, path) or error from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: PathLike) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`; puts it in the place of `path` if the body succeeds.
+
+    An older folder at `path` is replaced only if it is an artifact (has a `meta.json`) or is empty, so that a
+    user's own data is never deleted.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".tmp{os.getpid()}.{path.name}")
+    if path.is_dir() and any(path.iterdir()) and not (path / "meta.json").exists():
+        raise InputError.at(
+            path, "is a folder that this toolkit did not make (no meta.json)", "Choose another output folder."
+        )
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            old = path.with_name(f".old{os.getpid()}.{path.name}")
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(temporary, path)
+    except OSError as error:
+        raise _disk_error(error, path) or error from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def open_text(path: PathLike) -> Any:
+    """Opens text for reading, through gzip where the file is gzip (by its first bytes), as strict UTF-8.
+
+    A file in another encoding raises UnicodeDecodeError while it is read; readers turn that into an
+    InputError with the line.
+    """
+    with open(path, "rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    return gzip.open(path, "rt", encoding="utf-8") if zipped else open(path, encoding="utf-8")
+
+
+@contextmanager
+def write_gzip(path: PathLike, level: int = 6) -> Iterator[Any]:
+    """Yields a binary stream that is compressed into `path`; no time stamp, so equal content is equal bytes."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as raw:
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=level) as stream:
+            yield stream
+
+
+def content_hash(path: PathLike) -> str:
+    """Returns the sha256 of a file's content after decompression, or of a folder's files and their names.
+
+    `meta.json` files hold times and are left out.
+    """
+    path = Path(path)
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(p for p in path.rglob("*") if p.is_file() and not _is_meta(p)):
+            digest.update(f"{file.relative_to(path)}\0{content_hash(file)}\0".encode())
+        return digest.hexdigest()
+    with open(path, "rb") as stream:
+        zipped = stream.read(2) == b"\x1f\x8b"
+    with gzip.open(path, "rb") if zipped else open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_meta(path: Path) -> bool:
+    return path.name == "meta.json" or path.name.endswith(".meta.json")
+
+
+def meta_path(path: PathLike) -> Path:
+    """Returns where the provenance of an artifact stands: inside a folder, beside a file."""
+    path = Path(path)
+    return path / "meta.json" if path.is_dir() else path.with_name(path.name + ".meta.json")
+
+
+def write_meta(
+    path: PathLike,
+    kind: str,
+    settings: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, PathLike | str] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes the provenance of the artifact at `path`.
+
+    Args:
+      path: a file or folder that exists.
+      kind: what it is, e.g. "graph", "gmm", "lang".
+      settings: what its maker was told.
+      inputs: name → a path (its content is hashed) or a hash (64 hex digits) already known.
+      facts: figures worth keeping (states, arcs, seconds).
+    """
+    hashes = {}
+    for name, value in (inputs or {}).items():
+        text = str(value)
+        is_hash = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+        hashes[name] = text if is_hash else content_hash(value)
+    versions = {}
+    for package in ("hybrid-asr", "numpy", "torch", "kaldifst", "lhotse"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    record = {
+        "kind": kind,
+        "command": " ".join(["hybrid", *sys.argv[1:]])
+        if Path(sys.argv[0]).name == "hybrid"
+        else Path(sys.argv[0]).name,
+        "settings": dict(settings or {}),
+        "inputs": hashes,
+        "facts": dict(facts or {}),
+        "versions": versions,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    with atomic_path(meta_path(path)) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+
+def read_meta(path: PathLike) -> dict[str, Any]:
+    """Returns the provenance of an artifact, or an empty dict where it has none.
+
+    Raises:
+      InputError: the file is there but is not a JSON object.
+    """
+    file = meta_path(path)
+    if not file.exists():
+        return {}
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError.at(file, f"is not JSON ({error})", "Make the artifact again.") from error
+    if not isinstance(record, dict):
+        raise InputError.at(file, "does not hold a JSON object", "Make the artifact again.")
+    return record
+
+
+def require_same_hash(
+    name: str, first: tuple[PathLike, str | None], second: tuple[PathLike, str | None], cure: str
+) -> None:
+    """Raises if two artifacts were made from different versions of one thing.
+
+    Args:
+      name: the thing both were made from, e.g. "tree".
+      first, second: each artifact's path and the hash it carries; None where it carries none, which passes.
+
+    Raises:
+      MismatchError: names both artifacts.
+    """
+    if first[1] and second[1] and first[1] != second[1]:
+        raise MismatchError(
+            f"{first[0]} and {second[0]} were made from different versions of {name} ({first[1][:8]} and {second[1][:8]}). {cure}"
+        )
+
+
+def is_fresh(outputs: Sequence[PathLike], inputs: Sequence[PathLike]) -> bool:
+    """Tells whether every output exists and is newer than every input (folders count by their `meta.json`)."""
+
+    def stamp(path: PathLike) -> float:
+        file = Path(path)
+        if file.is_dir():
+            file = file / "meta.json" if (file / "meta.json").exists() else file
+        return file.stat().st_mtime
+
+    if not all(Path(path).exists() for path in outputs):
+        return False
+    newest = max((stamp(path) for path in inputs if Path(path).exists()), default=0.0)
+    return all(stamp(path) >= newest for path in outputs)

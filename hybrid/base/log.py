@@ -1,0 +1,142 @@
+"""Logging and progress: a bar on a terminal, one line an interval elsewhere, totals at the end."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from typing import Any, TypeVar
+
+__all__ = [
+    "Progress",
+    "get_logger",
+    "log_settings",
+    "log_totals",
+    "peak_memory_gb",
+    "progress",
+    "setup_logging",
+    "track",
+]
+
+T = TypeVar("T")
+
+INTERVAL_SECONDS = 20.0
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Returns the logger of a module; call as `get_logger(__name__)`."""
+    return logging.getLogger(name)
+
+
+def setup_logging(verbose: bool = False) -> None:
+    """Sends the logs of our packages to standard error, one plain line a record."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    for package in ("hybrid", "lexicon", "lm"):
+        logger = logging.getLogger(package)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+        logger.propagate = False
+
+
+def peak_memory_gb() -> float:
+    """Peak resident memory of this process and of the largest finished child, in 1e9 bytes."""
+    kilobytes = max(
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
+    )
+    return kilobytes * 1024 / 1e9
+
+
+def cpu_seconds() -> float:
+    """User plus system time of this process and its finished children."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def log_settings(logger: logging.Logger, title: str, settings: dict[str, Any]) -> None:
+    """Logs what a run was asked to do and with which versions."""
+    logger.info("%s: %s", title, ", ".join(f"{k}={v}" for k, v in settings.items()))
+    versions = [f"python {platform.python_version()}"]
+    for package in ("numpy", "torch", "k2", "kaldifst", "lhotse"):
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    logger.info("versions: %s", ", ".join(versions))
+
+
+def log_totals(logger: logging.Logger, done: int, failed: int, audio_seconds: float | None = None) -> None:
+    """Logs how many were done, CPU time, memory, and the real-time factor where audio was processed."""
+    text = f"{done} done, {failed} failed, {cpu_seconds():.1f} CPU s, peak {peak_memory_gb():.2f} GB"
+    if audio_seconds:
+        text += f", {audio_seconds:.0f} s of audio, real-time factor {cpu_seconds() / audio_seconds:.4f} (CPU)"
+    logger.info("totals: %s", text)
+
+
+class Progress:
+    """Counts what is done and failed, and shows it; made by `progress`."""
+
+    def __init__(self, title: str, total: int | None, logger: logging.Logger) -> None:
+        self.title, self.total, self.done, self.failed = title, total, 0, 0
+        self.note = ""
+        self._logger = logger
+        self._start = self._last = time.monotonic()
+        self._bar: Any = None
+
+    def advance(self, done: int = 1, failed: int = 0, note: str = "") -> None:
+        """Adds to the counts; `note` is a short figure such as the score per frame."""
+        self.done += done
+        self.failed += failed
+        self.note = note or self.note
+        if self._bar is not None:
+            self._bar.update(0, completed=self.done + self.failed, description=self._describe())
+        elif time.monotonic() - self._last >= INTERVAL_SECONDS:
+            self._last = time.monotonic()
+            self._logger.info("%s%s", self._describe(), self._left())
+
+    def _describe(self) -> str:
+        total = f"/{self.total}" if self.total else ""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.title}: {self.done}{total} done{failed}" + (f", {self.note}" if self.note else "")
+
+    def _left(self) -> str:
+        count = self.done + self.failed
+        if not self.total or not count:
+            return ""
+        seconds = (time.monotonic() - self._start) * max(0, self.total - count) / count
+        return f", about {seconds:.0f} s left"
+
+
+@contextmanager
+def progress(title: str, total: int | None = None, logger: logging.Logger | None = None) -> Iterator[Progress]:
+    """Shows a bar on a terminal, else logs one line every 20 seconds."""
+    state = Progress(title, total, logger or get_logger("hybrid"))
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+            bars.add_task(title, total=total)
+            state._bar = bars
+            yield state
+    else:
+        yield state
+
+
+def track(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
+    """Yields the items and shows how many have passed."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    with progress(title, total) as state:
+        for item in items:
+            yield item
+            state.advance()

@@ -1,0 +1,73 @@
+"""Entry point of `hybrid`. Groups are imported only when used, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+# group → (module of this package, one line of help). Keep the order of the work.
+GROUPS = {
+    "doctor": ("doctor", "Say what is installed, what fits together, and how to mend the rest."),
+    "data": ("data", "Make, check and download corpora (lhotse manifests)."),
+    "feats": ("feats", "Extract features and CMVN statistics."),
+    "lang": ("lang", "Lexicons and lang folders (L.fst, phones, words)."),
+    "lm": ("lm", "Train, prune, mix and test n-gram language models; make G.fst."),
+    "gmm": ("gmm", "Train and inspect GMM-HMM models; align."),
+    "graph": ("graph", "Compile and inspect decoding graphs (HCLG)."),
+    "decode": ("decode", "Search audio, features or scores for lattices and transcripts."),
+    "lattice": ("lattice", "Look at, prune, convert and rescore lattices."),
+    "score": ("score", "WER and CER with confidence intervals, sweeps and confusions."),
+    "synth": ("synth", "Synthesise a speech corpus with espeak-ng."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a subcommand's module when that subcommand is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(GROUPS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in GROUPS:
+            return None
+        module = importlib.import_module(f"hybrid.cli.{GROUPS[name][0]}")
+        return module.command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in GROUPS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.option("-v", "--verbose", is_flag=True, help="Log debugging detail.")
+@click.version_option(package_name="hybrid-asr", prog_name="hybrid")
+def command(verbose: bool) -> None:
+    """A classic hybrid speech recogniser: acoustic model, lexicon and language model in one decoding graph."""
+    from hybrid.base.log import setup_logging
+
+    setup_logging(verbose)
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake ends in one line and status 1."""
+    from hybrid.base.errors import HybridError
+
+    try:
+        command.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit("hybrid: interrupted")
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except HybridError as error:
+        sys.exit(f"hybrid: {error}")
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

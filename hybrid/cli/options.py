@@ -1,0 +1,64 @@
+"""Turns a config dataclass into command options: defaults stand in the dataclass and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["config_options", "make_config"]
+
+C = TypeVar("C")
+
+
+def config_options(cls: type, exclude: tuple[str, ...] = ()) -> Callable:
+    """Decorates a click command with one option per field of the frozen config dataclass `cls`.
+
+    A field's help is `metadata={"help": ...}`. bool becomes --name/--no-name; fields that are
+    dataclasses, mappings or named in `exclude` are left out.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        hints = typing.get_type_hints(cls)
+        for field in reversed(dataclasses.fields(cls)):
+            kind = hints[field.name]
+            if field.name in exclude or dataclasses.is_dataclass(kind) or typing.get_origin(kind) is dict:
+                continue
+            function = _option(field, kind)(function)
+        return function
+
+    return decorate
+
+
+def _option(field: dataclasses.Field, kind: Any) -> Callable:
+    flag = field.name.replace("_", "-")
+    default = field.default if field.default is not dataclasses.MISSING else None
+    if default is None and field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    text = field.metadata.get("help", "")
+    if kind is bool:
+        return click.option(f"--{flag}/--no-{flag}", field.name, default=default, help=text)
+    arguments = [a for a in typing.get_args(kind) if a is not type(None)]
+    if typing.get_origin(kind) is tuple:
+        return click.option(f"--{flag}", field.name, type=arguments[0], multiple=True, default=default, help=text)
+    if typing.get_origin(kind) is typing.Literal:
+        return click.option(
+            f"--{flag}", field.name, type=click.Choice([str(a) for a in arguments]), default=default, help=text
+        )
+    return click.option(f"--{flag}", field.name, type=arguments[0] if arguments else kind, default=default, help=text)
+
+
+def make_config(cls: type[C], options: dict[str, Any]) -> C:
+    """Takes the fields of `cls` out of a command's options (removing them) and builds the config.
+
+    Raises:
+      click.UsageError: the config refuses a value.
+    """
+    names = [f.name for f in dataclasses.fields(cls) if f.name in options]  # type: ignore[arg-type]
+    try:
+        return cls(**{name: options.pop(name) for name in names})
+    except (TypeError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
