@@ -1,0 +1,54 @@
+"""Fixtures that find real speech and the peers' programs, or skip with a line that says what is absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("HYBRID_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def _need(path: Path, what: str, variable: str) -> Path:
+    if not path.exists():
+        pytest.skip(f"{what} not found at {path} (set {variable})")
+    return path
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of real corpora (LibriSpeech pieces, fsdd, waves_yesno, cmudict, text)."""
+    return _need(SHARED / "corpora", "corpora", "HYBRID_SHARED")
+
+
+@pytest.fixture(scope="session")
+def peers() -> Path:
+    """The folder of what Kaldi and KenLM made of the same data."""
+    return _need(SHARED / "peers", "peers' files", "HYBRID_SHARED")
+
+
+@pytest.fixture(scope="session")
+def kaldi_bin() -> Path:
+    """The folder of Kaldi's and KenLM's programs: $KALDI_BIN, or where compute-mfcc-feats is on the PATH."""
+    found = os.environ.get("KALDI_BIN") or shutil.which("compute-mfcc-feats")
+    if not found:
+        pytest.skip("Kaldi's programs not found (set KALDI_BIN to their folder)")
+    path = Path(found)
+    return path if path.is_dir() else path.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips k2 tests where k2 does not import, and GPU tests where there is no GPU."""
+    for item in items:
+        if item.get_closest_marker("k2"):
+            try:
+                import k2  # noqa: F401
+            except (ImportError, OSError):
+                item.add_marker(pytest.mark.skip(reason="k2 is not installed in this stack"))
+        if item.get_closest_marker("gpu"):
+            import torch
+
+            if not torch.cuda.is_available():
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
