@@ -229,7 +229,8 @@ def require_same_hash(
     """
     if first[1] and second[1] and first[1] != second[1]:
         raise MismatchError(
-            f"{first[0]} and {second[0]} were made from different versions of {name} ({first[1][:8]} and {second[1][:8]}). {cure}"
+            f"{first[0]} and {second[0]} were made from different versions of {name} "
+            f"({first[1][:8]} and {second[1][:8]}). {cure}"
         )
 
 
