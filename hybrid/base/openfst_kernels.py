@@ -1,0 +1,72 @@
+"""Loops over the words of OpenFst's vector files, compiled by numba."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["measure_vector", "pack_vector", "unpack_vector"]
+
+
+@njit(cache=True)
+def measure_vector(words, num_states):
+    """Counts the states, arcs and int32 words of an FST in `words` ([final, arcs (int64), arcs × 4] per state).
+
+    Args:
+      num_states: how many the header promises; negative where it did not know (the FST then fills the file).
+
+    Returns:
+      States, arcs, words used; states is -(s + 1) where state s is cut short.
+    """
+    position, arcs, state = 0, 0, 0
+    size = len(words)
+    while state != num_states:
+        if num_states < 0 and position == size:
+            break
+        if position + 3 > size:
+            return -(state + 1), 0, 0
+        low = np.int64(np.uint32(words[position + 1]))
+        count = low + (np.int64(words[position + 2]) << 32)
+        if count < 0 or count > (size - position - 3) // 4:
+            return -(state + 1), 0, 0
+        position += 3 + 4 * count
+        arcs += count
+        state += 1
+    return state, arcs, position
+
+
+@njit(cache=True)
+def unpack_vector(words, floats, splits, final_costs, ilabels, olabels, next_states, costs):
+    """Spreads the words of a vector file over the arrays of an FST (words and floats are one memory)."""
+    position, arc = 0, 0
+    for state in range(len(final_costs)):
+        final_costs[state] = floats[position]
+        splits[state] = arc
+        count = np.int64(np.uint32(words[position + 1]))
+        position += 3
+        for _ in range(count):
+            ilabels[arc] = words[position]
+            olabels[arc] = words[position + 1]
+            costs[arc] = floats[position + 2]
+            next_states[arc] = words[position + 3]
+            position += 4
+            arc += 1
+    splits[len(final_costs)] = arc
+
+
+@njit(cache=True)
+def pack_vector(begin, end, splits, final_costs, ilabels, olabels, next_states, costs, words, floats):
+    """Writes states begin to end in the layout of a vector file (words and floats are one memory)."""
+    position = 0
+    for state in range(begin, end):
+        floats[position] = final_costs[state]
+        count = splits[state + 1] - splits[state]
+        words[position + 1] = np.int32(count)
+        words[position + 2] = 0
+        position += 3
+        for arc in range(splits[state], splits[state + 1]):
+            words[position] = ilabels[arc]
+            words[position + 1] = olabels[arc]
+            floats[position + 2] = costs[arc]
+            words[position + 3] = next_states[arc]
+            position += 4
