@@ -1,0 +1,144 @@
+"""Examines the installation: packages, whether they fit together, processor, memory, GPU."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+
+__all__ = ["Finding", "examine"]
+
+SETUP = "bash scripts/setup.sh"
+
+# Import name → (distribution, what does not work without it). All of them come with the package.
+NEEDED = {
+    "numpy": ("numpy", "everything"),
+    "torch": ("torch", "acoustic models"),
+    "scipy": ("scipy", "features and transforms"),
+    "numba": ("numba", "alignment, graphs and the native search"),
+    "kaldifst": ("kaldifst", "building graphs"),
+    "lhotse": ("lhotse", "audio, manifests, features"),
+    "soundfile": ("soundfile", "reading audio"),
+    "sentencepiece": ("sentencepiece", "subword lexicons"),
+    "kaldialign": ("kaldialign", "scoring"),
+    "safetensors": ("safetensors", "models on disk"),
+    "click": ("click", "this command"),
+    "yaml": ("pyyaml", "settings"),
+    "rich": ("rich", "progress bars"),
+}
+
+# Import name → (distribution, what needs it, cure).
+OPTIONAL = {
+    "k2": ("k2", "the k2 search engine (CPU, CUDA)", f"{SETUP}   # Python 3.11, torch 1.13.1, k2 1.23.4"),
+    "espeakng_loader": ("espeakng-loader", "egs/assistant and `hybrid synth`", "pip install espeakng-loader"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination: state is "ok", "missing" (optional) or "broken"."""
+
+    state: str
+    name: str
+    text: str
+    cure: str = ""
+
+
+def examine() -> list[Finding]:
+    """Returns the findings, machine first, then packages, then what must fit together."""
+    findings = [_machine()]
+    for name, (distribution, purpose) in NEEDED.items():
+        findings.append(_package(name, distribution, purpose, "broken", SETUP))
+    for name, (distribution, purpose, cure) in OPTIONAL.items():
+        findings.append(_package(name, distribution, purpose, "missing", cure))
+    for check in (_k2_and_torch, _numpy_and_torch, _gpu):
+        finding = check()
+        if finding:
+            findings.append(finding)
+    return findings
+
+
+def _machine() -> Finding:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB"
+    except (ValueError, OSError):
+        memory = "unknown memory"
+    text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores, {memory}"
+    return Finding("ok", "machine", text)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown version"
+
+
+def _package(name: str, distribution: str, purpose: str, otherwise: str, cure: str) -> Finding:
+    """Tries the import itself: a package can be installed and still not load."""
+    try:
+        importlib.import_module(name)
+    except (ImportError, OSError) as error:
+        try:
+            found = f"{metadata.version(distribution)} is installed but does not load ({str(error).splitlines()[0]})"
+        except metadata.PackageNotFoundError:
+            found = "not installed"
+        return Finding(otherwise, distribution, f"{found}; needed for {purpose}", cure)
+    return Finding("ok", distribution, f"{_version(distribution)} ({purpose})")
+
+
+def _k2_and_torch() -> Finding | None:
+    """k2's binaries fit the one torch they were built with."""
+    try:
+        import k2
+        import torch
+    except (ImportError, OSError):
+        return None
+    built = getattr(k2, "k2_torch_version", None)
+    try:
+        k2.Fsa.from_str("0 1 -1 0\n1")
+    except Exception as error:  # whatever a binary of another torch throws
+        cure = f"{SETUP}, or k2's wheel for torch {torch.__version__} from k2's wheel page"
+        return Finding("broken", "k2 with torch", f"k2 loads but does not work ({str(error).splitlines()[0]})", cure)
+    text = f"k2 {_version('k2')} works with torch {torch.__version__}" + (
+        f" (built for {built})" if isinstance(built, str) else ""
+    )
+    return Finding("ok", "k2 with torch", text)
+
+
+def _numpy_and_torch() -> Finding | None:
+    """torch before 2.3 was built against numpy 1 and cannot exchange arrays with numpy 2."""
+    try:
+        import numpy as np
+        import torch
+    except (ImportError, OSError):
+        return None
+    try:
+        torch.from_numpy(np.zeros(1, dtype=np.float32)).numpy()
+    except (RuntimeError, TypeError) as error:
+        text = f"torch {torch.__version__} cannot use numpy {np.__version__} ({str(error).splitlines()[0]})"
+        return Finding("broken", "numpy with torch", text, "pip install 'numpy<2'")
+    return Finding("ok", "numpy with torch", f"numpy {np.__version__} and torch {torch.__version__} exchange arrays")
+
+
+def _gpu() -> Finding | None:
+    try:
+        import torch
+    except (ImportError, OSError):
+        return None
+    if not torch.cuda.is_available():
+        return Finding("ok", "GPU", "none seen by torch; everything runs on the CPU")
+    names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+    try:
+        import k2
+
+        usable = bool(getattr(k2, "with_cuda", False))
+    except (ImportError, OSError):
+        usable = False
+    if usable:
+        return Finding("ok", "GPU", f"{names}; k2 can use it")
+    cure = f"a CUDA build of k2 for torch {torch.__version__} from k2's wheel page"
+    return Finding("missing", "GPU", f"{names}; training can use it, the k2 search cannot (no CUDA build of k2)", cure)

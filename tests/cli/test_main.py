@@ -1,0 +1,61 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from hybrid.cli import main
+from hybrid.cli.main import GROUPS, command
+
+HEAVY = ("torch", "lhotse", "k2", "kaldifst", "numba", "scipy", "rich")
+
+
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_help_answers_without_heavy_imports(group):
+    code = f"""
+import sys
+from hybrid.cli.main import command
+try:
+    command.main({[group, "--help"] if group else ["--help"]!r}, standalone_mode=True)
+except SystemExit as error:
+    assert error.code == 0, error.code
+heavy = [m for m in {HEAVY!r} if m in sys.modules]
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
+
+
+def test_a_users_mistake_is_one_line_and_status_one(monkeypatch, capsys):
+    from hybrid.base.errors import InputError
+
+    def fail(**_):
+        raise InputError.at("data/x", "is empty", "Fill it.", line=3)
+
+    monkeypatch.setattr(main.command, "main", fail)
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    assert caught.value.code == "hybrid: data/x:3: is empty. Fill it."
+
+
+def test_doctor_finds_what_is_installed():
+    result = CliRunner().invoke(command, ["doctor", "--json"])
+    assert result.exit_code == 0, result.output
+    findings = {f["name"]: f for f in json.loads(result.output)}
+    assert findings["numpy"]["state"] == "ok"
+    assert findings["k2"]["state"] in ("ok", "missing")
+    assert findings["k2"]["state"] == "ok" or "setup.sh" in findings["k2"]["cure"]
+
+
+def test_doctor_calls_a_package_that_does_not_load_broken(monkeypatch):
+    from hybrid import doctor
+
+    def refuse(name):
+        raise ImportError(f"cannot load {name}")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", refuse)
+    finding = doctor._package("numpy", "numpy", "everything", "broken", "bash scripts/setup.sh")
+    assert finding.state == "broken" and "does not load (cannot load numpy)" in finding.text
+    assert finding.cure == "bash scripts/setup.sh"

@@ -1,0 +1,113 @@
+"""Imports go downwards only: the table of permitted edges of ARCHITECTURE, held against every import."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("hybrid", "lexicon", "lm")
+
+# room → the rooms it may import. A room is a package, or a folder or module of `hybrid`.
+BASE = {"hybrid.base"}
+GROUND = BASE | {"lexicon", "lm", "hybrid.ids", "hybrid.acoustic_model"}
+HMM = GROUND | {"hybrid.tree", "hybrid.hmm"}
+ROOMS = HMM | {"hybrid.data", "hybrid.feats", "hybrid.gmm", "hybrid.nnet", "hybrid.graph"}
+MODEL = ROOMS | {"hybrid.model_dir"}
+SEARCH = MODEL | {"hybrid.lattice", "hybrid.search"}
+ALIGN = SEARCH | {"hybrid.align"}
+USERS = ALIGN | {"hybrid.rescore", "hybrid.score", "hybrid.recogniser"}
+PERMITTED: dict[str, set[str]] = {
+    "hybrid": set(),
+    "hybrid.base": set(),
+    "lexicon": BASE,
+    "lm": BASE | {"lexicon"},
+    "hybrid.ids": BASE,
+    "hybrid.acoustic_model": BASE | {"hybrid.ids"},
+    "hybrid.doctor": BASE,
+    "hybrid.tree": GROUND,
+    "hybrid.hmm": GROUND | {"hybrid.tree"},
+    "hybrid.data": HMM,
+    "hybrid.feats": HMM | {"hybrid.data"},
+    "hybrid.synth": HMM | {"hybrid.data"},
+    "hybrid.gmm": HMM | {"hybrid.feats"},
+    "hybrid.nnet": HMM | {"hybrid.feats"},
+    "hybrid.graph": HMM,
+    "hybrid.model_dir": ROOMS,
+    "hybrid.lattice": MODEL,
+    "hybrid.search": MODEL | {"hybrid.lattice"},
+    "hybrid.align": SEARCH,
+    "hybrid.rescore": ALIGN,
+    "hybrid.score": ALIGN,
+    "hybrid.recogniser": ALIGN | {"hybrid.rescore"},
+    "hybrid.train": USERS,
+    "hybrid.cli": USERS | {"hybrid.train", "hybrid.synth", "hybrid.doctor"},
+}
+
+
+def room_of(module: str) -> str | None:
+    """Returns the room of a dotted module name, None for what is not ours."""
+    parts = module.split(".")
+    if parts[0] not in PACKAGES:
+        return None
+    return parts[0] if parts[0] != "hybrid" else ".".join(parts[:2])
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Returns (line, module) of every import in a file, also those inside functions."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"hybrid.{a.name}" for a in node.names] if node.module == "hybrid" else [node.module]
+            found += [(node.lineno, name) for name in names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            found.append((node.lineno, "relative import"))
+    return found
+
+
+def violations(root: Path) -> list[str]:
+    """Returns one line for each import that goes upwards or sideways."""
+    bad = []
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+            room = room_of(module) or module
+            for line, target in imports(path):
+                other = room_of(target)
+                if target == "relative import":
+                    bad.append(f"{path.relative_to(root)}:{line}: relative import; wanted an absolute one")
+                elif other is not None and other != room and other not in PERMITTED.get(room, set()):
+                    bad.append(f"{path.relative_to(root)}:{line}: {room} may not import {other}")
+    return bad
+
+
+def test_every_import_goes_downwards():
+    assert violations(ROOT) == []
+
+
+def test_every_room_is_in_the_table():
+    rooms = {
+        room_of(".".join(p.relative_to(ROOT).with_suffix("").parts)) for k in PACKAGES for p in (ROOT / k).rglob("*.py")
+    }
+    assert rooms - {"hybrid.__init__"} <= set(PERMITTED)
+
+
+def test_the_table_has_no_cycle():
+    def reach(room: str, seen: set[str]) -> set[str]:
+        for other in PERMITTED.get(room, set()) - seen:
+            seen.add(other)
+            reach(other, seen)
+        return seen
+
+    assert [room for room in PERMITTED if room in reach(room, set())] == []
+
+
+@pytest.mark.parametrize("line", ["import hybrid.search", "from hybrid.gmm import diag", "from . import x"])
+def test_a_wrong_import_is_found(tmp_path, line):
+    (tmp_path / "lexicon").mkdir()
+    (tmp_path / "lexicon" / "bad.py").write_text(f"{line}\n")
+    assert len(violations(tmp_path)) == 1
