@@ -1,0 +1,135 @@
+"""A tree for human eyes: indented questions, and a drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Node, Split, Table
+
+if TYPE_CHECKING:
+    from hybrid.tree.context_tree import ContextTree
+
+__all__ = ["describe", "draw_svg"]
+
+_ROW = 46  # pixels from one level of the tree to the next
+_CHAR = 6.2  # width of a character at the font size used
+
+
+class _Names:
+    """Words for keys and values."""
+
+    def __init__(self, tree: ContextTree, symbols: Mapping[int, str] | None) -> None:
+        self._central = tree.central_position
+        self._symbols = symbols
+
+    def key(self, key: int) -> str:
+        if key == PDF_CLASS_KEY:
+            return "pdf-class"
+        offset = key - self._central
+        return "phone" if offset == 0 else f"phone{offset:+d}"
+
+    def value(self, key: int, value: int) -> str:
+        if key == PDF_CLASS_KEY or self._symbols is None:
+            return str(value)
+        return "(none)" if value == 0 else self._symbols.get(value, str(value))
+
+    def question(self, node: Split) -> str:
+        values = " ".join(self.value(node.key, v) for v in node.values)
+        return f"{self.key(node.key)} in {{{values}}}?"
+
+    def branches(self, node: Table) -> Iterable[tuple[str, Node]]:
+        for value, child in enumerate(node.children):
+            if child is not None:
+                yield f"{self.value(node.key, value)}", child
+
+
+def describe(tree: ContextTree, symbols: Mapping[int, str] | None = None) -> str:
+    """Returns one line per node, each question indented below the answer that leads to it.
+
+    Args:
+      symbols: phone_id → name; ids are shown where absent.
+    """
+    names = _Names(tree, symbols)
+    lines = [
+        f"context of {tree.context_width}, central position {tree.central_position}, "
+        f"{tree.num_pdfs} pdfs, at most {tree.depth} questions"
+    ]
+
+    def visit(node: Node, level: int, answer: str) -> None:
+        lead = "  " * level + answer
+        if isinstance(node, Leaf):
+            lines.append(f"{lead}pdf {node.pdf_id}")
+        elif isinstance(node, Split):
+            lines.append(lead + names.question(node))
+            visit(node.yes, level + 1, "yes: ")
+            visit(node.no, level + 1, "no: ")
+        else:
+            lines.append(f"{lead}{names.key(node.key)}:")
+            for value, child in names.branches(node):
+                visit(child, level + 1, f"{value}: ")
+
+    visit(tree.root, 0, "")
+    return "\n".join(lines) + "\n"
+
+
+def draw_svg(tree: ContextTree, symbols: Mapping[int, str] | None = None, max_label: int = 24) -> str:
+    """Returns an SVG drawing, leaves from left to right; the whole question shows under the pointer.
+
+    Args:
+      symbols: phone_id → name; ids are shown where absent.
+      max_label: longer questions are cut to so many characters.
+    """
+    names = _Names(tree, symbols)
+    shapes: list[str] = []
+    edges: list[str] = []
+    right = 0.0
+    deepest = 0
+
+    def box(x: float, level: int, label: str, title: str, kind: str) -> None:
+        width = _CHAR * len(label) + 10
+        y, radius = 20 + level * _ROW, 10 if kind == "leaf" else 3
+        shapes.append(
+            f'<g class="{kind}"><title>{escape(title)}</title>'
+            f'<rect x="{x - width / 2:.1f}" y="{y - 10}" width="{width:.1f}" height="20" rx="{radius}"/>'
+            f'<text x="{x:.1f}" y="{y + 4}">{escape(label)}</text></g>'
+        )
+
+    def visit(node: Node, level: int) -> float:
+        nonlocal right, deepest
+        deepest = max(deepest, level)
+        if isinstance(node, Leaf):
+            label = str(node.pdf_id)
+            width = _CHAR * len(label) + 22
+            x, right = right + width / 2, right + width
+            box(x, level, label, f"pdf {node.pdf_id}", "leaf")
+            return x
+        if isinstance(node, Split):
+            title, branches = names.question(node), [("yes", node.yes), ("no", node.no)]
+        else:
+            title, branches = names.key(node.key), list(names.branches(node))
+        label = title if len(title) <= max_label else title[: max_label - 1] + "…"
+        begin = right
+        places = [(answer, visit(child, level + 1)) for answer, child in branches]
+        right = max(right, begin + _CHAR * len(label) + 20)
+        x = (places[0][1] + places[-1][1]) / 2 if places else right
+        top, bottom = 30 + level * _ROW, 10 + (level + 1) * _ROW
+        for answer, child_x in places:
+            edges.append(f'<path d="M{x:.1f} {top}L{child_x:.1f} {bottom}"/>')
+            edges.append(
+                f'<text class="answer" x="{(x + child_x) / 2:.1f}" y="{(top + bottom) / 2:.0f}">{escape(answer)}</text>'
+            )
+        box(x, level, label, title, "question")
+        return x
+
+    visit(tree.root, 0)
+    style = (
+        "text{font:10px sans-serif;text-anchor:middle}.answer{fill:#777}path{stroke:#999;fill:none}"
+        "rect{stroke:#456;fill:#eef4fb}.leaf rect{fill:#e9f6e4;stroke:#575}"
+    )
+    width, height = right + 20, 40 + deepest * _ROW
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
+        f'viewBox="-10 0 {width:.0f} {height}"><style>{style}</style>\n' + "\n".join([*edges, *shapes]) + "\n</svg>\n"
+    )
