@@ -1,0 +1,1 @@
+"""Lattices: arrays, Kaldi archives, best paths, pruning, posteriors, oracle, times."""

@@ -1,0 +1,210 @@
+"""The lattice of one utterance as arrays: every path that the search kept, acoustic and graph scores apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hybrid.lattice import kernels
+
+__all__ = ["Lattice", "LatticeError"]
+
+
+class LatticeError(ValueError):
+    """Arrays that are no lattice: cyclic, dangling, or of contradicting times."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A top-sorted acyclic graph of one utterance in compressed rows; state 0 is the start, no states: empty.
+
+    Arcs of state s are `row_splits[s]:row_splits[s + 1]`. An arc with a transition-id covers one frame of the
+    acoustic model, an arc with transition-id 0 none. Scores are natural logs, larger is better; acoustic
+    scores are unscaled.
+
+    Attributes:
+      row_splits: int64 [S+1].
+      next_states: int32 [A], each larger than the arc's own state.
+      transition_ids: int32 [A], 0 for epsilon.
+      word_ids: int32 [A], 0 for epsilon.
+      graph_scores: float32 [A], language model, transitions and pronunciations.
+      acoustic_scores: float32 [A].
+      final_graph_scores, final_acoustic_scores: float32 [S], -inf where a state is not final.
+
+    Raises:
+      LatticeError: lengths that disagree, an arc that leads backwards or out of range, a NaN.
+    """
+
+    row_splits: np.ndarray
+    next_states: np.ndarray
+    transition_ids: np.ndarray
+    word_ids: np.ndarray
+    graph_scores: np.ndarray
+    acoustic_scores: np.ndarray
+    final_graph_scores: np.ndarray
+    final_acoustic_scores: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, kind in _DTYPES.items():
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=kind))
+        arcs, states = self.num_arcs, self.num_states
+        for name in _DTYPES:
+            want = states + 1 if name == "row_splits" else states if name.startswith("final") else arcs
+            if getattr(self, name).shape != (want,):
+                raise LatticeError(f"{name} has shape {getattr(self, name).shape}, wanted ({want},)")
+        if self.row_splits[0] != 0 or self.row_splits[-1] != arcs or np.any(np.diff(self.row_splits) < 0):
+            raise LatticeError("row_splits do not cover the arcs in order")
+        if arcs and (np.any(self.next_states >= states) or np.any(self.next_states <= self.sources)):
+            raise LatticeError("an arc leads backwards or to a state that does not exist")
+        if arcs and (self.transition_ids.min() < 0 or self.word_ids.min() < 0):
+            raise LatticeError("a negative transition-id or word")
+        for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
+            if np.any(np.isnan(getattr(self, name))):
+                raise LatticeError(f"{name} hold a NaN")
+
+    @property
+    def num_states(self) -> int:
+        """How many states there are; 0 for an empty lattice."""
+        return len(self.row_splits) - 1
+
+    @property
+    def num_arcs(self) -> int:
+        """How many arcs there are."""
+        return len(self.next_states)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no path leads from the start to a final state."""
+        return self.num_states == 0 or not np.any(np.isfinite(self.final_graph_scores))
+
+    @cached_property
+    def sources(self) -> np.ndarray:
+        """int32 [A], the state that each arc leaves."""
+        return np.repeat(np.arange(self.num_states, dtype=np.int32), np.diff(self.row_splits))
+
+    @cached_property
+    def state_frames(self) -> np.ndarray:
+        """int32 [S], the frame at which each state stands (0: before the first frame; -1: unreachable).
+
+        Raises:
+          LatticeError: two paths to one state differ in length.
+        """
+        frames, bad = kernels.frames_of_states(self.row_splits, self.next_states, self.transition_ids)
+        if bad >= 0:
+            raise LatticeError(f"paths of different lengths meet in state {bad}")
+        return frames
+
+    @property
+    def num_frames(self) -> int:
+        """The frames that the lattice covers, in frames of the acoustic model."""
+        if self.is_empty:
+            return 0
+        return int(self.state_frames[np.isfinite(self.final_graph_scores)].max())
+
+    @property
+    def depth(self) -> float:
+        """Arcs that cross a frame, on average (lattice-depth); 0 for a lattice without frames."""
+        return float(np.count_nonzero(self.transition_ids)) / self.num_frames if self.num_frames else 0.0
+
+    def arc_scores(
+        self, acoustic_scale: float, lm_scale: float = 1.0, word_insertion_penalty: float = 0.0
+    ) -> np.ndarray:
+        """Returns float64 [A]: lm_scale · (graph - penalty per word) + acoustic_scale · acoustic."""
+        graph = self.graph_scores.astype(np.float64) - word_insertion_penalty * (self.word_ids != 0)
+        return lm_scale * graph + acoustic_scale * self.acoustic_scores.astype(np.float64)
+
+    def final_scores(self, acoustic_scale: float, lm_scale: float = 1.0) -> np.ndarray:
+        """Returns float64 [S], combined final scores; -inf where a state is not final."""
+        total = np.full(self.num_states, -np.inf)
+        final = np.isfinite(self.final_graph_scores) & np.isfinite(self.final_acoustic_scores)
+        total[final] = lm_scale * self.final_graph_scores[final].astype(np.float64)
+        total[final] += acoustic_scale * self.final_acoustic_scores[final].astype(np.float64)
+        return total
+
+    @classmethod
+    def empty(cls) -> "Lattice":
+        """The lattice of an utterance for which the search found nothing."""
+        none = np.zeros(0)
+        return cls(np.zeros(1), *([none] * 7))
+
+    @classmethod
+    def from_arcs(
+        cls,
+        num_states: int,
+        start: int,
+        arcs: Sequence[np.ndarray],
+        finals: Sequence[np.ndarray],
+    ) -> "Lattice":
+        """Builds a lattice from arcs in any order: drops what the start does not reach and sorts the rest.
+
+        States keep their numbers' order where that already is a topological order.
+
+        Args:
+          num_states: states are 0 .. num_states - 1.
+          start: the start state; negative for an empty lattice.
+          arcs: (sources, next_states, transition_ids, word_ids, graph_scores, acoustic_scores), each [A].
+          finals: (final_graph_scores, final_acoustic_scores), each [S], -inf where not final.
+
+        Raises:
+          LatticeError: a cycle, or a state out of range.
+        """
+        if start < 0 or num_states == 0:
+            return cls.empty()
+        sources, next_states = (np.asarray(a, np.int64) for a in arcs[:2])
+        if start >= num_states or (
+            len(sources)
+            and (min(sources.min(), next_states.min()) < 0 or max(sources.max(), next_states.max()) >= num_states)
+        ):
+            raise LatticeError(f"a state is out of range (there are {num_states})")
+        by_source = np.argsort(sources, kind="stable")
+        splits = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=num_states))]).astype(np.int64)
+        order, count = kernels.topological_order(splits, next_states[by_source].astype(np.int32), start)
+        if count < 0:
+            raise LatticeError("the lattice has a cycle")
+        reached = np.zeros(num_states, bool)
+        reached[order[:count]] = True
+        live = reached[sources]
+        if start == 0 and np.all(next_states[live] > sources[live]):
+            order = np.flatnonzero(reached)
+        else:
+            order = order[:count]
+        number = np.full(num_states, -1, np.int64)
+        number[order] = np.arange(count)
+        kept = by_source[live[by_source]]
+        kept = kept[np.argsort(number[sources[kept]], kind="stable")]
+        splits = np.concatenate([[0], np.cumsum(np.bincount(number[sources[kept]], minlength=count))])
+        rest = [np.asarray(a)[kept] for a in arcs[2:]]
+        return cls(splits, number[next_states[kept]], *rest, *[np.asarray(f)[order] for f in finals])
+
+    def select(self, arcs: np.ndarray, states: np.ndarray) -> "Lattice":
+        """Returns the lattice of the marked arcs (bool [A]) between marked states (bool [S]), in the same order."""
+        if not states.any() or not states[0]:
+            return Lattice.empty()
+        arcs = arcs & states[self.sources] & states[self.next_states]
+        number = np.cumsum(states) - 1
+        counts = np.bincount(number[self.sources[arcs]], minlength=int(states.sum()))
+        return Lattice(
+            np.concatenate([[0], np.cumsum(counts)]),
+            number[self.next_states[arcs]],
+            self.transition_ids[arcs],
+            self.word_ids[arcs],
+            self.graph_scores[arcs],
+            self.acoustic_scores[arcs],
+            self.final_graph_scores[states],
+            self.final_acoustic_scores[states],
+        )
+
+
+_DTYPES = {
+    "row_splits": np.int64,
+    "next_states": np.int32,
+    "transition_ids": np.int32,
+    "word_ids": np.int32,
+    "graph_scores": np.float32,
+    "acoustic_scores": np.float32,
+    "final_graph_scores": np.float32,
+    "final_acoustic_scores": np.float32,
+}
