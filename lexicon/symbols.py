@@ -1,0 +1,148 @@
+"""Symbol tables: names of phones and words, and the ids that stand for them in every FST and file.
+
+Id 0 is `<eps>` and means "no label"; real symbols follow; disambiguation symbols (`#0`, `#1`, …) come last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import InputError
+from lexicon.text import read_lines
+
+__all__ = ["EPSILON", "SymbolTable", "is_disambig"]
+
+EPSILON = "<eps>"
+
+
+def is_disambig(symbol: str) -> bool:
+    """Tells whether a symbol is a disambiguation symbol by its form (`#0`, `#12`, `#x`; not `#nonterm…`)."""
+    return len(symbol) > 1 and symbol[0] == "#" and not symbol.startswith("#nonterm")
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """A one-to-one map between symbols and ids, as Kaldi's `words.txt` and `phones.txt` hold it.
+
+    Attributes:
+      symbols: in the order of their ids; the first is `<eps>`.
+      ids: rising, the first is 0. Left out, they are 0, 1, 2, … as in nearly every table.
+    """
+
+    symbols: tuple[str, ...]
+    ids: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", tuple(self.symbols))
+        ids = self.ids if len(self.ids) else range(len(self.symbols))
+        if len(ids) != len(self.symbols):
+            raise ValueError(f"{len(self.symbols)} symbols and {len(ids)} ids")
+        if not self.symbols or self.symbols[0] != EPSILON or ids[0] != 0:
+            raise ValueError(f"the first symbol must be {EPSILON} with id 0")
+        if not isinstance(ids, range):
+            ids = tuple(ids)
+            if any(b <= a for a, b in zip(ids, ids[1:])):
+                raise ValueError("ids must rise")
+        object.__setattr__(self, "ids", ids)
+        if len(self._index) != len(self.symbols):
+            raise ValueError("a symbol stands twice in the table")
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return dict(zip(self.symbols, self.ids))
+
+    @cached_property
+    def _by_id(self) -> dict[int, str]:
+        return dict(zip(self.ids, self.symbols))
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._index
+
+    def __getitem__(self, symbol: str) -> int:
+        """Returns the id of a symbol; KeyError if it is not in the table."""
+        return self._index[symbol]
+
+    def get(self, symbol: str, default: int | None = None) -> int | None:
+        """Returns the id of a symbol, or `default`."""
+        return self._index.get(symbol, default)
+
+    def symbol(self, symbol_id: int) -> str:
+        """Returns the symbol of an id; KeyError if no symbol has it."""
+        return self._by_id[symbol_id]
+
+    @property
+    def max_id(self) -> int:
+        """The largest id."""
+        return self.ids[-1]
+
+    def encode(self, symbols: Iterable[str], place: object = "symbol table") -> list[int]:
+        """Returns the ids of symbols.
+
+        Raises:
+          InputError: names the first symbol that the table does not have.
+        """
+        symbols = list(symbols)
+        try:
+            return [self._index[s] for s in symbols]
+        except KeyError as error:
+            raise InputError.at(place, f"'{error.args[0]}' is not among the {len(self)} symbols") from error
+
+    def disambig_ids(self) -> list[int]:
+        """Returns the ids of symbols that have the form of disambiguation symbols, rising."""
+        return [i for s, i in zip(self.symbols, self.ids) if is_disambig(s)]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> SymbolTable:
+        """Reads `symbol id` lines, in any order.
+
+        Raises:
+          InputError: a line that is no pair, an id or a symbol twice, no `<eps> 0`; file and line are named.
+        """
+        path = Path(path)
+        lines = read_lines(path)
+        try:
+            pairs = [(symbol, int(number)) for symbol, number in map(str.split, lines)]
+            symbols, ids = zip(*pairs)
+            if list(ids) == list(range(len(ids))):
+                return cls(symbols)
+        except ValueError:
+            pass
+        return cls._read_carefully(path, lines)
+
+    @classmethod
+    def _read_carefully(cls, path: Path, lines: list[str]) -> SymbolTable:
+        """Reads a table that is out of order, has gaps, or is wrong, naming what is wrong."""
+        by_id: dict[int, str] = {}
+        line_of: dict[str, int] = {}
+        for number, line in enumerate(lines, 1):
+            fields = line.split()
+            if len(fields) != 2 or not fields[1].isdecimal():
+                message = f"found '{line.strip()[:60]}'; wanted 'symbol id' with an id from 0"
+                raise InputError.at(path, message, "Correct the line.", number)
+            symbol, symbol_id = fields[0], int(fields[1])
+            if symbol_id in by_id:
+                message = f"id {symbol_id} of '{symbol}' already belongs to '{by_id[symbol_id]}'; wanted one id each"
+                raise InputError.at(path, message, "Give it an id of its own.", number)
+            if symbol in line_of:
+                message = f"symbol '{symbol}' stands in line {line_of[symbol]} too; wanted each symbol once"
+                raise InputError.at(path, message, "Remove one of the lines.", number)
+            by_id[symbol_id], line_of[symbol] = symbol, number
+        if by_id.get(0) != EPSILON:
+            found = f"id 0 belongs to {repr(by_id[0]) if 0 in by_id else 'no symbol'}"
+            raise InputError.at(path, f"{found}; wanted '{EPSILON} 0'", f"Add the line '{EPSILON} 0'.")
+        ids = sorted(by_id)
+        return cls(tuple(by_id[i] for i in ids), ids)
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Writes `symbol id` lines in the order of the ids, as Kaldi does."""
+        with atomic_path(path) as temporary:
+            text = "".join(f"{s} {i}\n" for s, i in zip(self.symbols, self.ids))
+            temporary.write_text(text, encoding="utf-8", newline="\n")
