@@ -1,0 +1,244 @@
+"""Building a context tree: stub with shared roots, growth by likelihood, merging of leaves inside a root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from hybrid.base.errors import HybridError
+from hybrid.base.log import get_logger
+from hybrid.tree.cluster import cluster_bottom_up
+from hybrid.tree.context_tree import ContextTree
+from hybrid.tree.grow import SplitSearch, grow, replace_leaves
+from hybrid.tree.nodes import Leaf, Node, iterate_nodes, stub_tree
+from hybrid.tree.objective import VARIANCE_FLOOR, gaussian_objective
+from hybrid.tree.questions import Questions
+from hybrid.tree.stats import TreeStats, pdf_moments, sum_by
+
+__all__ = ["Root", "RootSet", "TreeConfig", "TreeReport", "build_tree", "tree_objective"]
+
+_log = get_logger(__name__)
+
+
+class RootSet(Protocol):
+    """What a tree needs to know of a root: the phones that start in it, and how."""
+
+    @property
+    def shared(self) -> bool: ...
+    @property
+    def split(self) -> bool: ...
+    @property
+    def phones(self) -> Sequence[int]: ...
+
+
+@dataclass(frozen=True)
+class Root:
+    """Phones that start in one root.
+
+    Attributes:
+      shared: all their pdf-classes start in one leaf; else one leaf per pdf-class.
+      split: whether questions may be asked below.
+      phones: phone ids.
+    """
+
+    shared: bool
+    split: bool
+    phones: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    """How far a tree grows."""
+
+    max_leaves: int = field(default=2000, metadata={"help": "Stop splitting at so many leaves; 0 for no limit."})
+    threshold: float = field(
+        default=300.0, metadata={"help": "Log-likelihood that a split must gain over all its frames."}
+    )
+    cluster_threshold: float = field(
+        default=-1.0,
+        metadata={
+            "help": "Leaves of one root whose merging costs less log-likelihood are merged; "
+            "-1 takes the smallest gain of a split, 0 merges none."
+        },
+    )
+    leaf_multiple: int = field(
+        default=8, metadata={"help": "Merge a few leaves more, down to a multiple of this; 1 for no rounding."}
+    )
+    min_count: float = field(default=0.0, metadata={"help": "Frames that each side of a split must keep."})
+    variance_floor: float = field(
+        default=VARIANCE_FLOOR, metadata={"help": "Least variance of a dimension in the likelihood."}
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_leaves < 0 or self.threshold < 0 or self.min_count < 0 or self.variance_floor <= 0:
+            raise ValueError("tree: limits must not be negative and the variance floor must be above 0")
+        if self.leaf_multiple < 1:
+            raise ValueError(f"tree: leaf_multiple is {self.leaf_multiple}; wanted 1 or more")
+        if self.threshold == 0 and self.max_leaves == 0:
+            raise ValueError("tree: give a threshold or a number of leaves, or the tree never ends")
+
+
+@dataclass(frozen=True)
+class TreeReport:
+    """What building found.
+
+    Attributes:
+      num_roots: leaves before splitting.
+      num_splits: questions asked.
+      num_leaves: leaves in the end.
+      num_merged: leaves merged away.
+      gain: log-likelihood won by splitting.
+      cluster_change: log-likelihood lost by merging (0 or less).
+      frames, split_frames: frames in all entries, and in those whose root may be split.
+      smallest_split: least gain of a split.
+      empty_pdfs: leaves without a single frame.
+      unseen_phones: phones of the roots without a single frame.
+    """
+
+    num_roots: int
+    num_splits: int
+    num_leaves: int
+    num_merged: int
+    gain: float
+    cluster_change: float
+    frames: float
+    split_frames: float
+    smallest_split: float
+    empty_pdfs: tuple[int, ...]
+    unseen_phones: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"tree: {self.num_leaves} leaves ({self.num_roots} roots, {self.num_splits} splits, "
+            f"{self.num_merged} merged), likelihood gain {self.gain / max(self.frames, 1):.4f} per frame "
+            f"over {self.frames:.0f} frames, merging {self.cluster_change / max(self.frames, 1):.4f}"
+        )
+
+
+def build_tree(
+    stats: TreeStats,
+    roots: Sequence[RootSet],
+    questions: Questions,
+    num_pdf_classes: Mapping[int, int],
+    config: TreeConfig,
+) -> tuple[ContextTree, TreeReport]:
+    """Builds a tree that gives every phone of the roots a pdf in any context, seen or not.
+
+    Young, Odell and Woodland (1994): greedy splitting by likelihood under single Gaussians; then leaves of
+    one root are merged bottom-up where little is lost. Leaf numbers follow Kaldi's `build-tree`.
+
+    Args:
+      stats: of aligned frames.
+      roots: together hold every phone; a root that may be split must be shared.
+      questions: keys must lie within the context window.
+      num_pdf_classes: phone_id → pdf-classes of its topology.
+      config: how far to grow.
+
+    Raises:
+      HybridError: no statistics, or a phone of theirs in no root.
+      ValueError: roots that contradict themselves.
+    """
+    sets = [tuple(sorted(int(p) for p in root.phones)) for root in roots]
+    for root, phones in zip(roots, sets):
+        if root.split and not root.shared:
+            raise ValueError(f"root of phones {phones}: a root that is split must be shared")
+    stub = stub_tree(sets, num_pdf_classes, [root.shared for root in roots], stats.central_position)
+    stub_pdfs = 1 + max(node.pdf_id for node in iterate_nodes(stub) if isinstance(node, Leaf))
+    _check_stats(stats, sets, questions)
+    stub_context_tree = ContextTree(stats.context_width, stats.central_position, stub)
+    stub_leaves = stub_context_tree.pdf_ids(stats.contexts, stats.pdf_classes)
+    if (stub_leaves < 0).any():
+        entry = int(np.flatnonzero(stub_leaves < 0)[0])
+        raise HybridError(
+            f"phone {int(stats.central_phones[entry])} has frames in pdf-class {int(stats.pdf_classes[entry])}, "
+            f"which its topology does not have. Accumulate statistics with this model's topology"
+        )
+    splittable = np.isin(stats.central_phones, [p for root, s in zip(roots, sets) if root.split for p in s])
+    search = SplitSearch(stats, questions, config.variance_floor, config.min_count)
+    subtrees, grown, gain, smallest = grow(
+        stats, np.where(splittable, stub_leaves, -1), stub_pdfs, search, config.threshold, config.max_leaves
+    )
+    tree = ContextTree(stats.context_width, stats.central_position, replace_leaves(stub, subtrees))
+    change = 0.0
+    if config.cluster_threshold != 0:
+        threshold = config.cluster_threshold if config.cluster_threshold > 0 else smallest
+        tree, change = _merge_leaves(stats, tree, stub_leaves, threshold, None, config.variance_floor)
+        wanted = tree.num_pdfs - tree.num_pdfs % config.leaf_multiple
+        if wanted < tree.num_pdfs:
+            tree, more = _merge_leaves(stats, tree, stub_leaves, np.inf, wanted, config.variance_floor)
+            change += more
+    empty = np.flatnonzero(pdf_moments(stats, tree)[:, 0] <= 0).tolist()
+    unseen = sorted({p for s in sets for p in s} - set(stats.central_phones.tolist()))
+    report = TreeReport(
+        num_roots=stub_pdfs,
+        num_splits=grown - stub_pdfs,
+        num_leaves=tree.num_pdfs,
+        num_merged=grown - tree.num_pdfs,
+        gain=gain,
+        cluster_change=change,
+        frames=stats.num_frames,
+        split_frames=float(stats.counts[splittable].sum()),
+        smallest_split=smallest,
+        empty_pdfs=tuple(empty),
+        unseen_phones=tuple(unseen),
+    )
+    if unseen:
+        _log.warning("tree: no frames of phones %s; their leaves hold no statistics of their own", unseen)
+    return tree, report
+
+
+def _check_stats(stats: TreeStats, sets: Sequence[tuple[int, ...]], questions: Questions) -> None:
+    if not len(stats.contexts) or stats.num_frames <= 0:
+        raise HybridError("tree: no statistics at all; wanted aligned frames. Look into failed.txt of the alignment")
+    strangers = set(stats.central_phones.tolist()) - {p for s in sets for p in s}
+    if strangers:
+        raise HybridError(
+            f"tree: phones {sorted(strangers)[:10]} have frames but stand in no root; "
+            f"wanted each phone in one root. Add them to roots.txt"
+        )
+    for key in questions.by_key:
+        if not -1 <= key < stats.context_width:
+            raise ValueError(f"a question about position {key} of a context of {stats.context_width} phones")
+
+
+def _merge_leaves(
+    stats: TreeStats,
+    tree: ContextTree,
+    stub_leaves: np.ndarray,
+    threshold: float,
+    max_leaves: int | None,
+    variance_floor: float,
+) -> tuple[ContextTree, float]:
+    """Merges leaves of one root bottom-up, then numbers leaves without gaps.
+
+    Args:
+      stub_leaves: int [entry], the root that each entry is at.
+      threshold: what a merge may cost.
+      max_leaves: merge down to so many, if that many merges are possible; None to go by the threshold alone.
+    """
+    pdfs = tree.pdf_ids(stats.contexts, stats.pdf_classes)
+    leaves, where = np.unique(pdfs, return_inverse=True)
+    where = where.reshape(-1)
+    groups = np.zeros(len(leaves), np.int64)
+    groups[where] = stub_leaves
+    moments = sum_by(where, stats.moments, len(leaves))
+    fewest = 0 if max_leaves is None else max_leaves - (tree.num_pdfs - len(leaves))
+    cluster, change = cluster_bottom_up(moments, groups, threshold, fewest, variance_floor)
+    mapping: dict[int, Node] = {}
+    for group in np.unique(groups):
+        inside = np.flatnonzero(groups == group)
+        survivors = np.unique(cluster[inside])
+        for leaf, number in zip(inside, np.searchsorted(survivors, cluster[inside])):
+            mapping[int(leaves[leaf])] = Leaf(int(leaves[inside[number]]))  # as Kaldi names a merged leaf
+    root = replace_leaves(tree.root, mapping)
+    old = sorted({node.pdf_id for node in iterate_nodes(root) if isinstance(node, Leaf)})
+    numbers: dict[int, Node] = {pdf: Leaf(number) for number, pdf in enumerate(old)}
+    return ContextTree(tree.context_width, tree.central_position, replace_leaves(root, numbers)), change
+
+
+def tree_objective(stats: TreeStats, tree: ContextTree, variance_floor: float = VARIANCE_FLOOR) -> float:
+    """Returns the log-likelihood of the statistics with one Gaussian per leaf."""
+    return float(gaussian_objective(pdf_moments(stats, tree), variance_floor).sum())
