@@ -1,0 +1,148 @@
+"""A training graph made ready for alignment: which column of the scores each arc needs, and what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.openfst import FstArrays
+from hybrid.hmm import TransitionModel
+
+__all__ = ["AlignmentGraph", "careful_graph", "least_frames", "scaled_transition_scores", "shortest_arcs"]
+
+
+def scaled_transition_scores(model: TransitionModel, transition_scale: float, self_loop_scale: float) -> np.ndarray:
+    """Returns what each transition_id adds to a path: float64 [num_transition_ids + 1], entry 0 is 0.
+
+    A self-loop weighs self_loop_scale × log p; another arc self_loop_scale × log(1 - p_loop) plus
+    transition_scale × log(p / (1 - p_loop)).
+    """
+    log_probs = model.log_probs.astype(np.float64)
+    if transition_scale == self_loop_scale:
+        scores = transition_scale * log_probs
+    else:
+        leave = model.log_probs_not_self_loop.astype(np.float64)[model.transition_states]
+        forward = self_loop_scale * leave + transition_scale * model.log_probs_ignoring_self_loops
+        scores = np.where(model.is_self_loop, self_loop_scale * log_probs, forward)
+    scores[0] = 0.0
+    return scores
+
+
+@dataclass(frozen=True, eq=False)
+class AlignmentGraph:
+    """A graph of one utterance, with what alignment looks up per arc.
+
+    Attributes:
+      fst: transition-ids in, word-ids out.
+      pdf_ids: int32 [K], the pdfs that occur; column k of the scores belongs to pdf_ids[k].
+      columns: int32 [num_arcs], column of each arc's pdf; -1 for arcs without input.
+      costs: float64 [num_arcs], the arc's cost and its transition's.
+    """
+
+    fst: FstArrays
+    pdf_ids: np.ndarray
+    columns: np.ndarray
+    costs: np.ndarray
+
+    @classmethod
+    def make(
+        cls, fst: FstArrays, model: TransitionModel, transition_scores: np.ndarray, place: object = "training graph"
+    ) -> AlignmentGraph:
+        """Looks up pdfs and transition scores of the arcs.
+
+        Args:
+          fst: without transition probabilities, as `hybrid.graph.training` compiles it.
+          transition_scores: float64 [num_transition_ids + 1] from `scaled_transition_scores`.
+
+        Raises:
+          InputError: the graph accepts nothing.
+          MismatchError: the graph holds transition-ids that the model lacks.
+        """
+        if fst.start < 0 or not np.isfinite(fst.final_costs).any():
+            raise InputError.at(place, "accepts nothing", "Check that every word has a pronunciation.")
+        labels = fst.ilabels
+        highest = int(labels.max(initial=0))
+        if highest > model.num_transition_ids:
+            raise MismatchError(
+                f"{place}: transition-id {highest} lies beyond the model's {model.num_transition_ids}. "
+                "Compile the graphs with the tree and topology of this model."
+            )
+        arc_pdfs = model.pdf_ids[labels]
+        pdf_ids, inverse = np.unique(arc_pdfs, return_inverse=True)
+        inverse = inverse.reshape(-1)
+        if len(pdf_ids) and pdf_ids[0] < 0:
+            pdf_ids, inverse = pdf_ids[1:], inverse - 1
+        return cls(fst, pdf_ids.astype(np.int32), inverse.astype(np.int32), fst.costs - transition_scores[labels])
+
+    def careful(self) -> AlignmentGraph:
+        """Returns the graph followed by a second, never ending copy of itself (see `careful_graph`)."""
+        fst, arcs = careful_graph(self.fst)
+        columns = np.where(arcs >= 0, self.columns[arcs], -1).astype(np.int32)
+        costs = np.where(arcs >= 0, self.costs[arcs], fst.costs)
+        return AlignmentGraph(fst, self.pdf_ids, columns, costs)
+
+
+def careful_graph(fst: FstArrays) -> tuple[FstArrays, np.ndarray]:
+    """Appends a copy without final states: whoever runs into it has found the text too short.
+
+    A path that fits the audio better by starting the text again then outlives, within the beam, the path that
+    waits at the end, and alignment fails instead of stretching the text.
+
+    Returns:
+      The graph, and for each of its arcs the arc it was made of (-1 for the joins).
+    """
+    states, arcs = fst.num_states, fst.num_arcs
+    ends = np.flatnonzero(np.isfinite(fst.final_costs))
+    join = 2 * states  # final, and the way into the copy
+    sources = fst.sources()
+    both = [np.concatenate([sources, sources + states, ends, [join]])]
+    for array in (fst.ilabels, fst.olabels):
+        both.append(np.concatenate([array, array, np.zeros(len(ends) + 1, np.int32)]))
+    both.append(
+        np.concatenate([fst.next_states, fst.next_states + states, np.full(len(ends), join), [fst.start + states]])
+    )
+    both.append(np.concatenate([fst.costs, fst.costs, fst.final_costs[ends], [0.0]]))
+    origin = np.concatenate([np.arange(arcs), np.arange(arcs), np.full(len(ends) + 1, -1)])
+    finals = np.full(2 * states + 1, np.inf, np.float32)
+    finals[join] = 0.0
+    order = np.argsort(both[0], kind="stable")
+    return FstArrays.from_arcs(fst.start, both[0], both[1], both[2], both[3], both[4], finals), origin[order]
+
+
+def shortest_arcs(fst: FstArrays) -> list[int] | None:
+    """Returns the arcs of a path with the fewest transition-ids from the start to a final state; None if none is."""
+    if fst.start < 0:
+        return None
+    came: dict[int, int] = {int(fst.start): -1}  # state → arc that first reached it
+    splits, targets, labels = fst.row_splits.tolist(), fst.next_states.tolist(), fst.ilabels.tolist()
+    sources = fst.sources()
+    layer = [int(fst.start)]
+    while layer:
+        following: list[int] = []  # arcs with input out of this layer
+        while layer:
+            state = layer.pop()
+            if np.isfinite(fst.final_costs[state]):
+                arcs = []
+                while came[state] >= 0:
+                    arcs.append(came[state])
+                    state = int(sources[came[state]])
+                return arcs[::-1]
+            for arc in range(splits[state], splits[state + 1]):
+                if labels[arc]:
+                    following.append(arc)
+                elif targets[arc] not in came:
+                    came[targets[arc]] = arc
+                    layer.append(targets[arc])
+        for arc in following:
+            if targets[arc] not in came:
+                came[targets[arc]] = arc
+                layer.append(targets[arc])
+    return None
+
+
+def least_frames(fst: FstArrays) -> int:
+    """Returns the fewest frames that a graph accepts; -1 if it accepts nothing."""
+    arcs = shortest_arcs(fst)
+    return -1 if arcs is None else int((fst.ilabels[arcs] > 0).sum()) if arcs else 0

@@ -1,0 +1,150 @@
+"""Viterbi alignment: the best path of an utterance through its training graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from hybrid.align.alignment import Alignment
+from hybrid.align.config import AlignConfig, AlignmentError
+from hybrid.align.graph import AlignmentGraph, least_frames
+
+__all__ = ["best_path_reference", "viterbi_align", "viterbi_align_batch"]
+
+
+def viterbi_align(graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig | None = None) -> Alignment:
+    """Finds the best path of one utterance through its training graph.
+
+    Token passing (Young, Russell and Thornton, 1989): each live graph state keeps one token per frame, and tokens
+    outside the beam are dropped. Where no final state is alive at the end the retry beam is tried.
+
+    Args:
+      graph: transition-ids in, word-ids out, with transition scores.
+      scores: float32 [frame][column], unscaled scores of `graph.pdf_ids`.
+      config: scales, and widths in nats; a wider beam is slower and fails less often.
+
+    Returns:
+      One transition-id per frame, the words on the path, and the score of the path.
+
+    Raises:
+      AlignmentError: no final state was alive at the last frame, or the scores cannot be used.
+    """
+    from hybrid.align.kernels import FINISHED, LOOP, best_path
+
+    config = config or AlignConfig()
+    scores = np.ascontiguousarray(scores, dtype=np.float32)
+    _check_scores(graph, scores)
+    searched = graph.careful() if config.careful else graph
+    fst = searched.fst
+    for beam in (config.beam, config.retry_beam):
+        if not beam:
+            continue
+        path, cost, state = best_path(
+            fst.start,
+            fst.row_splits,
+            searched.columns,
+            searched.costs,
+            fst.next_states,
+            fst.final_costs,
+            scores,
+            config.acoustic_scale,
+            float(beam),
+            config.min_active,
+        )
+        if state == LOOP:
+            raise AlignmentError("the training graph has a loop of arcs without input that lowers the cost")
+        if state == FINISHED:
+            return _alignment(searched, scores, path, cost, retried=beam != config.beam)
+    raise AlignmentError(_why_not(graph, len(scores), config))
+
+
+def viterbi_align_batch(
+    graphs: Iterable[AlignmentGraph], scores: Iterable[np.ndarray], config: AlignConfig | None = None
+) -> Iterator[Alignment | AlignmentError]:
+    """Aligns utterance after utterance; one that fails yields its error and stops nobody."""
+    for graph, rows in zip(graphs, scores):
+        try:
+            yield viterbi_align(graph, rows, config)
+        except AlignmentError as error:
+            yield error
+
+
+def _check_scores(graph: AlignmentGraph, scores: np.ndarray) -> None:
+    if scores.ndim != 2 or scores.shape[1] != len(graph.pdf_ids):
+        raise ValueError(f"scores of shape {scores.shape} for a graph of {len(graph.pdf_ids)} pdfs")
+    if len(scores) == 0:
+        raise AlignmentError("has no frames")
+    bad = ~np.isfinite(scores.sum(axis=1))
+    if bad.any():
+        raise AlignmentError(f"scores hold NaN or infinity at frame {int(bad.argmax())}; check the features")
+
+
+def _alignment(graph: AlignmentGraph, scores: np.ndarray, path: np.ndarray, cost: float, retried: bool) -> Alignment:
+    columns = graph.columns[path]
+    with_input = columns >= 0
+    frame_scores = scores[np.arange(len(scores)), columns[with_input]]
+    # frame on which each arc is passed: arcs without input belong to the frame that follows them
+    frames = np.cumsum(with_input) - with_input
+    words = graph.fst.olabels[path]
+    return Alignment(
+        transition_ids=graph.fst.ilabels[path][with_input],
+        word_ids=words[words > 0],
+        word_frames=np.minimum(frames[words > 0], len(scores) - 1).astype(np.int32),
+        score=-float(cost),
+        frame_scores=frame_scores,
+        retried=retried,
+    )
+
+
+def _why_not(graph: AlignmentGraph, frames: int, config: AlignConfig) -> str:
+    least = least_frames(graph.fst)
+    if least > frames:
+        return f"too short: {frames} frames, the text needs at least {least}"
+    widest = config.retry_beam or config.beam
+    careful = " or the audio goes on after the text" if config.careful else ""
+    return (
+        f"no final state reached within beam {widest:g} ({frames} frames, the text needs at least {least}): "
+        f"the text may not be what is said{careful}"
+    )
+
+
+def best_path_reference(
+    graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
+) -> tuple[list[int], float] | None:
+    """The readable twin of the kernel: arcs of the best path and its cost, None where no final state is alive."""
+    fst = graph.fst
+    tokens: dict[int, tuple[float, tuple[int, ...]]] = {int(fst.start): (0.0, ())}  # state → cost, arcs so far
+    for frame in range(len(scores) + 1):
+        queue = list(tokens)
+        while queue:
+            state = queue.pop()
+            cost, arcs = tokens[state]
+            for arc in range(fst.row_splits[state], fst.row_splits[state + 1]):
+                target = int(fst.next_states[arc])
+                if graph.columns[arc] < 0 and cost + graph.costs[arc] < tokens.get(target, (math.inf,))[0]:
+                    tokens[target] = (cost + float(graph.costs[arc]), (*arcs, arc))
+                    queue.append(target)
+        if frame == len(scores):
+            break
+        ranked = sorted(cost for cost, _ in tokens.values())
+        cutoff = math.inf
+        if len(ranked) > config.min_active:
+            cutoff = max(ranked[0] + config.beam, ranked[config.min_active])
+        following: dict[int, tuple[float, tuple[int, ...]]] = {}
+        for state, (cost, arcs) in tokens.items():
+            if cost > cutoff:
+                continue
+            for arc in range(fst.row_splits[state], fst.row_splits[state + 1]):
+                if graph.columns[arc] < 0:
+                    continue
+                target = int(fst.next_states[arc])
+                acoustic = config.acoustic_scale * float(scores[frame, graph.columns[arc]])
+                total = cost + float(graph.costs[arc]) - acoustic
+                if total < following.get(target, (math.inf,))[0]:
+                    following[target] = (total, (*arcs, arc))
+        tokens = following
+    ends = [(cost + float(fst.final_costs[s]), arcs) for s, (cost, arcs) in tokens.items()]
+    cost, arcs = min(ends, default=(math.inf, ()))
+    return (list(arcs), cost) if math.isfinite(cost) else None

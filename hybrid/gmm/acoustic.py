@@ -1,0 +1,78 @@
+"""A GMM behind the AcousticModel door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybrid.gmm.am_diag_gmm import AmDiagGmm
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["GmmAcousticModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class GmmAcousticModel:
+    """Scores pdfs by log-likelihoods of diagonal Gaussian mixtures.
+
+    Attributes:
+      gmm: the mixtures.
+      acoustic_scale: what a search multiplies the log-likelihoods by; frames are not independent, so less than 1.
+    """
+
+    gmm: AmDiagGmm
+    acoustic_scale: float = 1 / 12
+    subsampling_factor: int = 1
+
+    @property
+    def num_pdfs(self) -> int:
+        return self.gmm.num_pdfs
+
+    @property
+    def feature_dim(self) -> int:
+        return self.gmm.dim
+
+    def scores(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores a batch: on the CPU utterance by utterance, on a GPU all at once (see AcousticModel.scores)."""
+        import torch
+
+        lengths = lengths.to(torch.int64)
+        if features.device.type != "cpu":
+            return self._scores_gpu(features, lengths), lengths
+        out = torch.zeros(features.shape[0], features.shape[1], self.num_pdfs)
+        for n, length in enumerate(lengths.tolist()):
+            rows = features[n, :length].detach().numpy()
+            out[n, :length] = torch.from_numpy(self.gmm.log_likelihoods(rows))
+        return out, lengths
+
+    def _scores_gpu(self, features: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """The same by padding every pdf to the widest one."""
+        import torch
+
+        matrix, constants, index = (t.to(features.device) for t in self._padded)
+        frames = features.reshape(-1, features.shape[2]).to(torch.float32)
+        out = torch.empty(len(frames), self.num_pdfs, device=features.device)
+        for begin in range(0, len(frames), 2048):
+            x = frames[begin : begin + 2048]
+            components = torch.addmm(constants, torch.cat([x, x * x], dim=1), matrix)
+            out[begin : begin + 2048] = torch.logsumexp(components[:, index], dim=2)
+        out = out.reshape(features.shape[0], features.shape[1], -1)
+        inside = torch.arange(features.shape[1], device=features.device)[None] < lengths.to(features.device)[:, None]
+        return torch.where(inside[:, :, None], out, torch.zeros((), device=features.device))
+
+    @cached_property
+    def _padded(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[2D][G + 1] parameters, [G + 1] constants (the last -inf), and [P][M] columns of each pdf."""
+        import torch
+
+        gmm, sizes = self.gmm, np.diff(self.gmm.row_splits)
+        index = gmm.row_splits[:-1, None] + np.arange(sizes.max())
+        index = np.where(np.arange(sizes.max()) < sizes[:, None], index, gmm.num_gaussians)
+        matrix = np.concatenate([gmm._matrix, np.zeros((1, 2 * gmm.dim), np.float32)]).T
+        constants = np.append(gmm.gconsts, np.float32(-np.inf))
+        return torch.from_numpy(matrix.copy()), torch.from_numpy(constants), torch.from_numpy(index)
