@@ -1,0 +1,1 @@
+"""Corpora as lhotse manifests, their checks, and reading of audio."""

@@ -1,0 +1,1 @@
+"""Features: extraction to Kaldi's definitions, CMVN, deltas, splicing, and their storage."""

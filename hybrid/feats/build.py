@@ -1,0 +1,240 @@
+"""Extraction of a whole set into a FeatureStore: by blocks, in processes, resumable.
+
+A block is 32 utterances in the order of their ids. It is finished when its `.json` is there; a killed extraction
+leaves finished blocks and goes on with the rest. Blocks whose cuts or settings have changed are made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
+from hybrid.base.checkpoint import save_arrays
+from hybrid.base.config import config_to_dict, write_config
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.jobs import blocks, map_in_order, pool
+from hybrid.base.log import get_logger, log_totals, progress
+from hybrid.data.manifest import Utterance, load_samples, read_cuts
+from hybrid.feats.cmvn import CmvnStats
+from hybrid.feats.config import FeatureConfig
+from hybrid.feats.store import FeatureStore
+
+__all__ = ["ExtractConfig", "extract_features"]
+
+logger = get_logger(__name__)
+BLOCK = 32
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """How a set is extracted.
+
+    Attributes:
+      resample: audio of another rate is resampled; otherwise the utterance fails.
+      max_failed: fraction of utterances that may fail.
+    """
+
+    resample: bool = False
+    max_failed: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_failed <= 1:
+            raise ValueError(f"max_failed is {self.max_failed}, wanted 0 to 1")
+
+
+def extract_features(
+    cuts: str | os.PathLike,
+    out_dir: str | os.PathLike,
+    config: FeatureConfig,
+    options: ExtractConfig | None = None,
+    jobs: int = 1,
+) -> FeatureStore:
+    """Extracts the static features of every cut of a manifest.
+
+    Args:
+      cuts: manifest, or a folder with `cuts.jsonl.gz`.
+      out_dir: the store's folder.
+      jobs: processes; the result does not depend on it.
+
+    Returns:
+      The finished store.
+
+    Raises:
+      HybridError: nothing, or too much, could be extracted.
+      InputError: no manifest, or a folder that is no store.
+    """
+    options = options or ExtractConfig()
+    out = Path(out_dir)
+    manifest = Path(cuts) / "cuts.jsonl.gz" if Path(cuts).is_dir() else Path(cuts)
+    utterances = sorted(read_cuts(manifest), key=lambda utterance: utterance.id)
+    if not utterances:
+        raise InputError.at(manifest, "holds no cuts", "Prepare the data again.")
+    settings = {**config_to_dict(config), "resample": options.resample}
+    source = content_hash(manifest)
+    previous = read_meta(out)
+    if previous and previous.get("kind") != "features":
+        raise InputError.at(out, f"holds another artifact ({previous.get('kind')})", "Choose another --out-dir.")
+    if previous and previous.get("settings") == settings and previous.get("inputs", {}).get("cuts") == source:
+        logger.info("%s is finished already", out)
+        return FeatureStore.open(out)
+    (out / "meta.json").unlink(missing_ok=True)
+    plan = [(f"{number:05d}", list(part)) for number, part in enumerate(blocks(utterances, BLOCK))]
+    records = _run(plan, out, config, options, jobs)
+    return _finish(out, records, config, settings, manifest, source, options, len(utterances))
+
+
+def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractConfig) -> str:
+    """What a block is made from: its cuts, the settings, and the size and time of its audio files."""
+    files = []
+    for utterance in part:
+        try:
+            state = os.stat(utterance.path) if utterance.path else None
+            files.append([utterance.path, state.st_size, state.st_mtime_ns] if state else [])
+        except OSError:
+            files.append([utterance.path])
+    content = [[u.record for u in part], config_to_dict(config), options.resample, files]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | None:
+    """Returns a block's record if it is finished, whole and made from the same things."""
+    try:
+        record = json.loads((out / "blocks" / f"{name}.json").read_text(encoding="utf-8"))
+        frames = sum(row[4] for row in record["rows"])
+        whole = (out / "blocks" / f"{name}.f32").stat().st_size == 4 * dim * frames
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+    return record if record["digest"] == digest and whole else None
+
+
+def _run(
+    plan: list[tuple[str, list[Utterance]]], out: Path, config: FeatureConfig, options: ExtractConfig, jobs: int
+) -> list[dict[str, Any]]:
+    records: dict[str, dict[str, Any]] = {}
+    work = []
+    for name, part in plan:
+        digest = _digest(part, config, options)
+        record = _finished(out, name, digest, config.dim)
+        if record is None:
+            work.append((name, part, digest))
+        else:
+            records[name] = record
+    if records:
+        logger.info("%s: %d of %d blocks were finished before", out, len(records), len(plan))
+    (out / "blocks").mkdir(parents=True, exist_ok=True)
+    total = sum(len(part) for _, part, _ in work)
+    with progress("features", total, logger) as bar, pool(min(jobs, max(1, len(work)))) as executor:
+        function = partial(_extract_block, out=out, config=config, options=options)
+        for record in map_in_order(function, work, executor):
+            records[record["name"]] = record
+            bar.advance(len(record["rows"]), len(record["failed"]))
+    for stale in (out / "blocks").iterdir():
+        if stale.stem not in records:
+            stale.unlink()
+    return [records[name] for name, _ in plan]
+
+
+def _extract_block(
+    item: tuple[str, list[Utterance], str], out: Path, config: FeatureConfig, options: ExtractConfig
+) -> dict[str, Any]:
+    """Extracts one block and writes its two files."""
+    from hybrid.feats.extract import FeatureExtractor
+
+    name, part, digest = item
+    extractor = FeatureExtractor(config)
+    rows: list[list[Any]] = []
+    failed: list[list[str]] = []
+    stats: dict[str, CmvnStats] = {}
+    offset = 0
+    with atomic_path(out / "blocks" / f"{name}.f32") as temporary, open(temporary, "wb") as stream:
+        for utterance in part:
+            try:
+                features, seconds = _features_of(utterance, extractor, options)
+            except InputError as error:
+                failed.append([utterance.id, str(error)])
+                continue
+            stream.write(np.ascontiguousarray(features, "<f4").tobytes())
+            own = CmvnStats.of(features)
+            stats[utterance.speaker] = stats[utterance.speaker] + own if utterance.speaker in stats else own
+            rows.append([utterance.id, utterance.speaker, name, offset, len(features), seconds, utterance.text or ""])
+            offset += len(features)
+    sums = {s: [v.count, v.sums.tolist(), v.squares.tolist()] for s, v in stats.items()}
+    record = {"name": name, "digest": digest, "rows": rows, "failed": failed, "stats": sums}
+    with atomic_path(out / "blocks" / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    return record
+
+
+def _features_of(utterance: Utterance, extractor: Any, options: ExtractConfig) -> tuple[np.ndarray, float]:
+    samples, rate = load_samples(utterance)
+    seconds = len(samples) / rate
+    wanted = extractor.config.sampling_rate
+    if rate != wanted:
+        if not options.resample:
+            raise InputError.at(
+                utterance.path or utterance.id, f"has a rate of {rate} Hz, the features want {wanted} Hz",
+                "Use --resample, or repair the data with `hybrid data check --rate`.",
+            )  # fmt: skip
+        from hybrid.data.audio import resample
+
+        samples, rate = resample(samples, rate, wanted), wanted
+    features = extractor(samples, rate)
+    if not len(features):
+        raise InputError.at(
+            utterance.path or utterance.id, f"{len(samples)} samples are shorter than one frame", "Leave it out."
+        )
+    if not np.isfinite(features.sum(dtype=np.float64)):
+        raise InputError.at(utterance.path or utterance.id, "gives NaN in features", "Mend the audio.")
+    return features, seconds
+
+
+def _finish(
+    out: Path, records: list[dict[str, Any]], config: FeatureConfig, settings: dict[str, Any], manifest: Path,
+    source: str, options: ExtractConfig, total: int,
+) -> FeatureStore:  # fmt: skip
+    from hybrid.data.corpus import write_failed
+
+    failed = [(str(name), str(reason)) for record in records for name, reason in record["failed"]]
+    rows = [row for record in records for row in record["rows"]]
+    write_failed(out / "failed.txt", failed)
+    if not rows or len(failed) > options.max_failed * total:
+        raise HybridError(
+            f"{manifest}: {len(failed)} of {total} utterances gave no features (allowed: {options.max_failed:.0%}, "
+            f"--max-failed). First: {failed[0][1]} All: {out / 'failed.txt'}"
+        )
+    with atomic_path(out / "index.tsv") as temporary:
+        temporary.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
+    stats: dict[str, CmvnStats] = {}
+    for record in records:
+        for speaker, (count, sums, squares) in record["stats"].items():
+            part = CmvnStats(count, np.array(sums), np.array(squares))
+            stats[speaker] = stats[speaker] + part if speaker in stats else part
+    names = sorted(stats)
+    save_arrays(
+        out / "cmvn.safetensors",
+        {
+            "speakers": np.frombuffer("\n".join(names).encode(), np.uint8),
+            "counts": np.array([stats[name].count for name in names]),
+            "sums": np.stack([stats[name].sums for name in names]),
+            "squares": np.stack([stats[name].squares for name in names]),
+        },
+    )
+    write_config(out / "config.yaml", config)
+    seconds = sum(row[5] for row in rows)
+    digest = hashlib.sha256("".join(record["digest"] for record in records).encode()).hexdigest()
+    facts = {
+        "utterances": len(rows), "failed": len(failed), "frames": sum(row[4] for row in rows),
+        "seconds": round(seconds, 3), "speakers": len(names), "digest": digest,
+    }  # fmt: skip
+    write_meta(out, "features", settings, {"cuts": source}, facts)
+    log_totals(logger, len(rows), len(failed), seconds)
+    return FeatureStore.open(out)

@@ -1,0 +1,125 @@
+"""The inner loops of feature extraction, compiled by numba.
+
+Every frame is computed by the same sequence of float32 operations wherever it stands, so that neither
+padding nor batching nor the number of jobs changes a bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["cosine_transform", "cut_frames", "log_mel"]
+
+FLOAT_EPSILON = np.float32(1.1920928955078125e-07)  # Kaldi's floor under energies before the logarithm
+
+
+@njit(cache=True)
+def cut_frames(samples, first, count, length, shift, snip, remove_dc, preemphasis, window, raw_energy, frames, energy):  # type: ignore[no-untyped-def]
+    """Cuts frames `first .. first + count` out of the samples, removes DC, emphasises and windows them.
+
+    Args:
+      samples: float32 [N], as 16-bit integers.
+      frames: float32 [rows >= count][fft length], zero from column `length` on; filled.
+      energy: float32 [rows]; filled with each frame's energy (sum of squares).
+    """
+    total = samples.shape[0]
+    for row in range(count):
+        frame = frames[row]
+        begin = (first + row) * shift
+        if not snip:
+            begin += shift // 2 - length // 2
+        if begin >= 0 and begin + length <= total:
+            for i in range(length):
+                frame[i] = samples[begin + i]
+        else:
+            for i in range(length):
+                at = begin + i
+                while at < 0 or at >= total:
+                    at = -at - 1 if at < 0 else 2 * total - 1 - at
+                frame[i] = samples[at]
+        if remove_dc:
+            a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+            whole = length - length % 4
+            for i in range(0, whole, 4):
+                a += frame[i]
+                b += frame[i + 1]
+                c += frame[i + 2]
+                d += frame[i + 3]
+            for i in range(whole, length):
+                a += frame[i]
+            mean = ((a + b) + (c + d)) / np.float32(length)
+            for i in range(length):
+                frame[i] -= mean
+        if raw_energy:
+            energy[row] = _energy(frame, length)
+        if preemphasis != 0:
+            previous = frame[0]
+            for i in range(length):
+                now = frame[i]
+                frame[i] = (now - preemphasis * previous) * window[i]
+                previous = now
+        else:
+            for i in range(length):
+                frame[i] *= window[i]
+        if not raw_energy:
+            energy[row] = _energy(frame, length)
+
+
+@njit(cache=True)
+def _energy(frame, length):  # type: ignore[no-untyped-def]
+    a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    whole = length - length % 4
+    for i in range(0, whole, 4):
+        a += frame[i] * frame[i]
+        b += frame[i + 1] * frame[i + 1]
+        c += frame[i + 2] * frame[i + 2]
+        d += frame[i + 3] * frame[i + 3]
+    for i in range(whole, length):
+        a += frame[i] * frame[i]
+    return (a + b) + (c + d)
+
+
+@njit(cache=True)
+def log_mel(spectra, count, starts, widths, weights, out):  # type: ignore[no-untyped-def]
+    """Logarithms of the filters' energies.
+
+    Args:
+      spectra: float32 [rows][2 * bins], real and imaginary parts in turn.
+      starts, widths: int64 [filters], the first FFT bin that each filter sees and how many.
+      weights: float32 [filters][widest].
+      out: float32 [rows][filters]; filled.
+    """
+    bins = spectra.shape[1] // 2
+    power = np.empty(bins, np.float32)
+    for row in range(count):
+        spectrum = spectra[row]
+        for k in range(bins):
+            power[k] = spectrum[2 * k] * spectrum[2 * k] + spectrum[2 * k + 1] * spectrum[2 * k + 1]
+        for j in range(starts.shape[0]):
+            a, b = np.float32(0), np.float32(0)
+            start, width, weight = starts[j], widths[j], weights[j]
+            pairs = width - width % 2
+            for i in range(0, pairs, 2):
+                a += weight[i] * power[start + i]
+                b += weight[i + 1] * power[start + i + 1]
+            if pairs < width:
+                a += weight[pairs] * power[start + pairs]
+            out[row, j] = np.log(max(a + b, FLOAT_EPSILON))
+
+
+@njit(cache=True)
+def cosine_transform(log_energies, count, matrix, out):  # type: ignore[no-untyped-def]
+    """Cepstra: `out[row] = matrix @ log_energies[row]`, float32, one order of sums for every row.
+
+    Args:
+      matrix: float32 [filters][ceps] (transposed, so that the inner loop runs over cepstra).
+    """
+    filters, ceps = matrix.shape
+    for row in range(count):
+        for c in range(ceps):
+            out[row, c] = np.float32(0)
+        for j in range(filters):
+            value = log_energies[row, j]
+            for c in range(ceps):
+                out[row, c] += value * matrix[j, c]

@@ -1,0 +1,190 @@
+"""Features on disk: raw float32 blocks and one index, opened in milliseconds.
+
+DIR/blocks/00000.f32   the frames of 32 utterances one after another
+DIR/blocks/00000.json  that this block is finished, and what is in it
+DIR/index.tsv          utterance, speaker, block, first frame, frames, seconds, text
+DIR/cmvn.safetensors   CMVN statistics per speaker
+DIR/config.yaml        settings of the static features
+DIR/failed.txt         utterances left out, and why
+DIR/meta.json          written last: a store without it is not finished
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.base.artifact import read_meta
+from hybrid.base.checkpoint import load_arrays
+from hybrid.base.config import read_config
+from hybrid.base.errors import InputError
+from hybrid.feats.cmvn import CmvnStats
+from hybrid.feats.config import FeatureConfig
+
+__all__ = ["FeatureStore"]
+
+CURE = "Run `hybrid feats extract` again with the same arguments; it goes on where it stopped."
+
+
+@dataclass(frozen=True)
+class _Entry:
+    speaker: str
+    block: str
+    offset: int  # frames before it in its block
+    frames: int
+    duration: float
+    text: str
+
+
+class FeatureStore:
+    """Static features of a set of utterances, with speakers, texts and CMVN statistics; immutable, cheap to pickle.
+
+    Attributes:
+      path: its folder.
+      config: settings of the features.
+      ids: utterance ids, sorted.
+    """
+
+    def __init__(
+        self, path: Path, config: FeatureConfig, entries: dict[str, _Entry], stats: dict[str, CmvnStats], digest: str
+    ) -> None:
+        self.path = path
+        self.config = config
+        self.digest = digest
+        self._entries = entries
+        self._stats = stats
+        self.ids: list[str] = sorted(entries)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike) -> "FeatureStore":
+        """Opens the store at `path`.
+
+        Raises:
+          InputError: no store, not finished, or damaged.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise InputError.at(path, "no such folder; wanted features", "Make them with `hybrid feats extract`.")
+        meta = read_meta(path)
+        if meta.get("kind") != "features":
+            raise InputError.at(path, "holds no finished features", CURE)
+        config = read_config(FeatureConfig, path / "config.yaml")
+        arrays, _ = load_arrays(path / "cmvn.safetensors")
+        try:
+            speakers = [s for s in bytes(arrays["speakers"]).decode().split("\n") if s]
+            stats = {
+                speaker: CmvnStats(float(arrays["counts"][i]), arrays["sums"][i], arrays["squares"][i])
+                for i, speaker in enumerate(speakers)
+            }
+        except (KeyError, IndexError, UnicodeDecodeError) as error:
+            raise InputError.at(path / "cmvn.safetensors", f"is damaged ({error})", CURE) from error
+        return cls(path, config, _read_index(path / "index.tsv"), stats, str(meta.get("facts", {}).get("digest", "")))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, utterance: object) -> bool:
+        return utterance in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def _entry(self, utterance: str) -> _Entry:
+        try:
+            return self._entries[utterance]
+        except KeyError:
+            raise InputError.at(
+                self.path, f"has no utterance '{utterance}' ({len(self.ids)} utterances)", "Extract its features."
+            ) from None
+
+    def load(self, utterance: str) -> np.ndarray:
+        """Reads the static features of one utterance, float32 [T][dim].
+
+        Raises:
+          InputError: no such utterance, or its block is cut short.
+        """
+        entry, dim = self._entry(utterance), self.config.dim
+        file = self.path / "blocks" / f"{entry.block}.f32"
+        try:
+            values = np.fromfile(file, "<f4", entry.frames * dim, offset=4 * entry.offset * dim)
+        except OSError as error:
+            raise InputError.at(file, f"cannot be read ({error.strerror or error})", CURE) from error
+        if values.size != entry.frames * dim:
+            raise InputError.at(file, f"is cut short: utterance '{utterance}' lies beyond its end", CURE)
+        return values.reshape(entry.frames, dim)
+
+    def speaker(self, utterance: str) -> str:
+        """The speaker of an utterance."""
+        return self._entry(utterance).speaker
+
+    def num_frames(self, utterance: str) -> int:
+        """Frames of an utterance."""
+        return self._entry(utterance).frames
+
+    def duration(self, utterance: str) -> float:
+        """Seconds of audio of an utterance."""
+        return self._entry(utterance).duration
+
+    def text(self, utterance: str) -> list[str]:
+        """Words of an utterance; empty where it has no transcript."""
+        return self._entry(utterance).text.split()
+
+    def speakers(self) -> list[str]:
+        """The speakers of the utterances here, sorted."""
+        return sorted({entry.speaker for entry in self._entries.values()})
+
+    def utterances_of(self, speaker: str) -> list[str]:
+        """The utterances of a speaker, sorted."""
+        return [utterance for utterance in self.ids if self._entries[utterance].speaker == speaker]
+
+    def stats(self, speaker: str) -> CmvnStats:
+        """CMVN statistics of a speaker, over all utterances extracted (a subset keeps them)."""
+        try:
+            return self._stats[speaker]
+        except KeyError:
+            raise InputError.at(self.path, f"has no CMVN statistics of speaker '{speaker}'", CURE) from None
+
+    @property
+    def cmvn(self) -> dict[str, CmvnStats]:
+        """CMVN statistics by speaker."""
+        return dict(self._stats)
+
+    def global_stats(self) -> CmvnStats:
+        """CMVN statistics of all speakers together, added up in the order of their names."""
+        total = CmvnStats(0.0, np.zeros(self.config.dim), np.zeros(self.config.dim))
+        for speaker in sorted(self._stats):
+            total = total + self._stats[speaker]
+        return total
+
+    def subset(self, ids: Iterable[str]) -> "FeatureStore":
+        """Returns a store of these utterances only (nothing is copied).
+
+        Raises:
+          InputError: one of them is not here.
+        """
+        return FeatureStore(self.path, self.config, {i: self._entry(i) for i in ids}, self._stats, self.digest)
+
+    def shortest(self, count: int) -> "FeatureStore":
+        """Returns a store of the `count` shortest utterances, ties by id."""
+        order: Sequence[str] = sorted(self.ids, key=lambda utterance: (self.num_frames(utterance), utterance))
+        return self.subset(order[:count])
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    entries: dict[str, _Entry] = {}
+    number = 0
+    try:
+        with open(path, encoding="utf-8", newline="\n") as stream:
+            for number, line in enumerate(stream, start=1):
+                utterance, speaker, block, offset, frames, duration, text = line.rstrip("\n").split("\t")
+                entries[utterance] = _Entry(speaker, block, int(offset), int(frames), float(duration), text)
+    except OSError as error:
+        raise InputError.at(path, f"cannot be read ({error.strerror})", CURE) from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError.at(path, f"is damaged ({error})", CURE, number) from error
+    return entries
