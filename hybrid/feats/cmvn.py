@@ -122,7 +122,7 @@ def normalise(features: np.ndarray, config: CmvnConfig, stats: CmvnStats | None)
     Raises:
       InputError: the statistics are of another dimension.
     """
-    kind = config.kind
+    kind: str = config.kind
     if kind == "none" or not len(features):
         return np.asarray(features, np.float32)
     if kind == "speaker" and stats is None:

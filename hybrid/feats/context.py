@@ -20,9 +20,11 @@ def delta_scales(order: int, window: int) -> list[np.ndarray]:
     return [scale.astype(np.float32) for scale in scales]
 
 
-def _frame(features: np.ndarray, shift: int) -> np.ndarray:
-    """Returns the frames `shift` later; beyond an end, that end's frame again."""
-    return features[np.clip(np.arange(len(features)) + shift, 0, max(len(features) - 1, 0))]
+def _padded(features: np.ndarray, left: int, right: int) -> np.ndarray:
+    """Repeats the first frame `left` times before, the last one `right` times after."""
+    if not len(features):
+        return np.zeros((left + right, features.shape[1]), np.float32)
+    return np.concatenate([np.repeat(features[:1], left, axis=0), features, np.repeat(features[-1:], right, axis=0)])
 
 
 def add_deltas(features: np.ndarray, order: int = 2, window: int = 2) -> np.ndarray:
@@ -36,15 +38,21 @@ def add_deltas(features: np.ndarray, order: int = 2, window: int = 2) -> np.ndar
       float32 [T][D · (order + 1)].
     """
     features = np.asarray(features, np.float32)
-    parts = [features]
-    for scale in delta_scales(order, window)[1:]:
+    total, dim = features.shape
+    scales = delta_scales(order, window)
+    reach = order * window
+    padded = _padded(features, reach, reach)
+    out = np.empty((total, dim * (order + 1)), np.float32)
+    out[:, :dim] = features
+    for i, scale in enumerate(scales[1:], start=1):
         half = len(scale) // 2
-        total = np.zeros_like(features)
+        part = np.zeros((total, dim), np.float32)
         for j, weight in enumerate(scale):
             if weight != 0:
-                total += weight * _frame(features, j - half)
-        parts.append(total)
-    return np.concatenate(parts, axis=1)
+                begin = reach + j - half
+                part += weight * padded[begin : begin + total]
+        out[:, i * dim : (i + 1) * dim] = part
+    return out
 
 
 def splice(features: np.ndarray, left: int, right: int) -> np.ndarray:
@@ -57,4 +65,6 @@ def splice(features: np.ndarray, left: int, right: int) -> np.ndarray:
       float32 [T][D · (left + 1 + right)].
     """
     features = np.asarray(features, np.float32)
-    return np.concatenate([_frame(features, shift) for shift in range(-left, right + 1)], axis=1)
+    total = len(features)
+    padded = _padded(features, left, right)
+    return np.concatenate([padded[i : i + total] for i in range(left + 1 + right)], axis=1)

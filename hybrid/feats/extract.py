@@ -84,9 +84,19 @@ class FeatureExtractor:
         for first in range(0, total, CHUNK):
             count = min(CHUNK, total - first)
             cut_frames(
-                scaled, first, count, config.window_length, config.window_shift, config.snip_edges,
-                config.remove_dc_offset, np.float32(config.preemphasis), self._window, config.raw_energy, frames, energy,
-            )  # fmt: skip
+                scaled,
+                first,
+                count,
+                config.window_length,
+                config.window_shift,
+                config.snip_edges,
+                config.remove_dc_offset,
+                np.float32(config.preemphasis),
+                self._window,
+                config.raw_energy,
+                frames,
+                energy,
+            )
             used = -(-count // LANES) * LANES
             spectra = rfft(frames[:used], axis=1).view(np.float32)
             log_mel(spectra, count, self._starts, self._widths, self._weights, mel)
@@ -97,6 +107,6 @@ class FeatureExtractor:
             else:
                 cosine_transform(mel, count, self._cosine, part)
             if config.use_energy:
-                floor = max(config.energy_floor, np.finfo(np.float32).eps)
+                floor = max(config.energy_floor, float(np.finfo(np.float32).eps))
                 part[:, 0] = np.log(np.maximum(energy[:count], np.float32(floor)))
         return out

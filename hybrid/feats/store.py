@@ -180,7 +180,8 @@ def _read_index(path: Path) -> dict[str, Any]:
     number = 0
     try:
         with open(path, encoding="utf-8", newline="\n") as stream:
-            for number, line in enumerate(stream, start=1):
+            for line in stream:
+                number += 1
                 utterance, speaker, block, offset, frames, duration, text = line.rstrip("\n").split("\t")
                 entries[utterance] = _Entry(speaker, block, int(offset), int(frames), float(duration), text)
     except OSError as error:
