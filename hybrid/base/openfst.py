@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -32,6 +33,7 @@ STATE_WORDS = 3  # of a vector file: final weight float32, number of arcs int64
 CONST_STATE_WORDS = 5  # final weight float32, first arc, arcs, input and output epsilons: uint32
 CHUNK_ARCS = 1 << 20  # arcs packed at a time when writing
 ALIGNMENT = 16
+SMALL_STATES = 100_000  # FSTs up to here go to kaldifst through files in memory
 REMEDY = "Make the file again; it may have been cut short or be something else."
 
 
@@ -330,15 +332,32 @@ def _pack_arcs(fst: FstArrays, begin: int, end: int) -> np.ndarray:
 # --- kaldifst ------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _scratch_file(states: int) -> Iterator[str]:
+    """Yields the name of a file for an FST on its way: in memory if it is small and the system has such files."""
+    if states <= SMALL_STATES and hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("fst")
+        try:
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+        return
+    descriptor, name = tempfile.mkstemp(prefix="hybrid-", suffix=".fst")
+    os.close(descriptor)
+    try:
+        yield name
+    finally:
+        os.unlink(name)
+
+
 def to_kaldifst(fst: FstArrays) -> kaldifst.StdVectorFst:
     """Copies an FST into kaldifst, through a temporary file (kaldifst has no door for arrays)."""
     import kaldifst
 
-    with tempfile.TemporaryDirectory(prefix="hybrid-fst-") as folder:
-        file = Path(folder) / "x.fst"
+    with _scratch_file(fst.num_states) as file:
         with open(file, "wb") as stream:
             _write(stream, fst, "vector")
-        copy = kaldifst.StdVectorFst.read(str(file))
+        copy = kaldifst.StdVectorFst.read(file)
     if copy is None:
         raise MemoryError(f"kaldifst could not take an FST of {fst.num_states} states and {fst.num_arcs} arcs")
     return copy
@@ -346,8 +365,7 @@ def to_kaldifst(fst: FstArrays) -> kaldifst.StdVectorFst:
 
 def from_kaldifst(fst: kaldifst.StdVectorFst) -> FstArrays:
     """Copies an FST out of kaldifst, through a temporary file."""
-    with tempfile.TemporaryDirectory(prefix="hybrid-fst-") as folder:
-        file = Path(folder) / "x.fst"
-        if not fst.write(str(file)):
-            raise OSError(f"kaldifst could not write to {folder}; is the disk full?")
+    with _scratch_file(fst.num_states) as file:
+        if not fst.write(file):
+            raise OSError(f"kaldifst could not write an FST of {fst.num_states} states; is the temporary folder full?")
         return read_fst(file)

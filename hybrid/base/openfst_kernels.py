@@ -18,7 +18,8 @@ def measure_vector(words, num_states):
     Returns:
       States, arcs, words used; states is -(s + 1) where state s is cut short.
     """
-    position, arcs, state = 0, 0, 0
+    position = arcs = np.int64(0)
+    state = 0
     size = len(words)
     while state != num_states:
         if num_states < 0 and position == size:

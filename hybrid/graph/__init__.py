@@ -1,0 +1,1 @@
+"""Graphs: training graphs of utterances, and the decoding graph HCLG."""
