@@ -1,0 +1,193 @@
+"""Kaldi's archives: float matrices and vectors (also compressed ones), int32 vectors; binary, text, gzip, scp.
+
+An archive is a sequence of `key value`. A binary value starts with a zero byte and `B`; a text matrix stands
+between `[` and `]`. Archives are read one entry at a time, and sizes in a file are never believed beyond the bytes
+that follow them. Pipes in scp files are refused: nothing that is read is executed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hybrid.base.artifact import atomic_path, write_gzip
+from hybrid.base.errors import InputError
+from hybrid.base.kaldi_values import Source, array_bytes, int_bytes, int_vector, matrix_or_vector, open_stream
+
+__all__ = [
+    "read_int_vectors",
+    "read_matrices",
+    "read_matrix",
+    "write_int_vectors",
+    "write_matrices",
+    "write_matrix",
+]
+
+T = TypeVar("T")
+PathLike = str | os.PathLike
+
+
+def _archive(path: PathLike, value: Callable[[Source], T]) -> Iterator[tuple[str, T]]:
+    with open_stream(path) as stream:
+        source = Source(stream, path)
+        while True:
+            key = _key(source)
+            if not key:
+                return
+            yield key, value(source)
+
+
+def _key(source: Source) -> str:
+    """Reads a key and the one space after it; a value that is empty leaves the newline to be read."""
+    out = bytearray()
+    while True:
+        byte = source.peek(1)
+        if not byte:
+            break
+        if byte.isspace():
+            if out:
+                if byte != b"\n":
+                    source.read(1)
+                break
+            source.read(1)
+            continue
+        out += source.read(1)
+        if len(out) > 4096:
+            raise source.fail("is no archive: a key of more than 4096 bytes")
+    try:
+        return out.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise source.fail("is no archive: a key is not UTF-8") from error
+
+
+_RANGE = re.compile(r"(.*)\[(\d+):(\d+)\]\Z")
+
+
+def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:
+    """Reads the entries that an scp file points at: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.at(path, f"cannot be read ({error})", "Check the path.") from error
+    for number, line in enumerate(lines, start=1):
+        key, _, rest = line.strip().partition(" ")
+        rest = rest.strip()
+        if not key:
+            continue
+        if rest.endswith("|") or not rest:
+            raise InputError.at(path, f"'{key}' has {'a command' if rest else 'nothing'} where FILE:OFFSET was "
+                                "expected", "Write the archive to a file first.", number)  # fmt: skip
+        match = _RANGE.fullmatch(rest)
+        target = match[1] if match else rest
+        name, colon, offset = target.rpartition(":")
+        if not (colon and offset.isdigit()):
+            name, offset = target, "0"
+        file = Path(name)
+        if not file.is_absolute() and not file.exists():
+            file = Path(path).parent / name
+        try:
+            with open_stream(file) as stream:
+                stream.seek(int(offset))
+                found = value(Source(stream, file, int(offset)))
+        except InputError as error:
+            raise InputError.at(path, f"'{key}': {error}", line=number) from error
+        yield key, found[int(match[2]) : int(match[3]) + 1] if match else found
+
+
+def _entries(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:
+    return _script(path, value) if Path(path).suffix == ".scp" else _archive(path, value)
+
+
+def read_matrices(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (key, matrix) of an archive or scp file, one at a time.
+
+    Returns:
+      float32 or float64 [rows][columns] as stored (text and compressed: float32); a vector has one axis.
+
+    Raises:
+      InputError: not there, cut short, damaged, or of another kind.
+    """
+    return _entries(path, matrix_or_vector)
+
+
+def read_int_vectors(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (key, int32 [N]) of an archive or scp file of integer vectors, such as alignments."""
+    return _entries(path, int_vector)
+
+
+def read_matrix(path: PathLike) -> np.ndarray:
+    """Reads a file that holds one matrix or vector without a key, such as a transform."""
+    with open_stream(path) as stream:
+        return matrix_or_vector(Source(stream, path))
+
+
+def _write(
+    path: PathLike,
+    items: Iterable[tuple[str, np.ndarray]] | Mapping[str, np.ndarray],
+    encode: Callable[[np.ndarray, bool], bytes],
+    text: bool,
+    scp: PathLike | None,
+) -> int:
+    path = Path(path)
+    if scp is not None and path.suffix == ".gz":
+        raise InputError.at(scp, "an scp file cannot point into a compressed archive", "Write one of the two.")
+    count, position, index = 0, 0, []
+    with ExitStack() as stack:
+        if path.suffix == ".gz":
+            stream = stack.enter_context(write_gzip(path))
+        else:
+            stream = stack.enter_context(open(stack.enter_context(atomic_path(path)), "wb"))
+        for key, value in items.items() if isinstance(items, Mapping) else items:
+            if not key or key.split() != [key]:
+                raise ValueError(f"key '{key}' is empty or has white space")
+            head = f"{key} ".encode()
+            data = encode(value, text)
+            index.append(f"{key} {path}:{position + len(head)}\n")
+            stream.write(head + data)
+            position += len(head) + len(data)
+            count += 1
+    if scp is not None:
+        with atomic_path(scp) as temporary:
+            temporary.write_text("".join(index), encoding="utf-8")
+    return count
+
+
+def write_matrices(
+    path: PathLike,
+    items: Iterable[tuple[str, np.ndarray]] | Mapping[str, np.ndarray],
+    text: bool = False,
+    scp: PathLike | None = None,
+) -> int:
+    """Writes an archive of matrices [rows][columns] or vectors [N]; float64 stays double, the rest becomes float.
+
+    Args:
+      path: compressed where it ends in `.gz`; written under a temporary name and renamed.
+      scp: also write an index there.
+
+    Returns:
+      How many entries.
+    """
+    return _write(path, items, array_bytes, text, scp)
+
+
+def write_int_vectors(
+    path: PathLike,
+    items: Iterable[tuple[str, np.ndarray]] | Mapping[str, np.ndarray],
+    text: bool = False,
+    scp: PathLike | None = None,
+) -> int:
+    """Writes an archive of int32 vectors; returns how many entries."""
+    return _write(path, items, int_bytes, text, scp)
+
+
+def write_matrix(path: PathLike, matrix: np.ndarray, text: bool = False) -> None:
+    """Writes one matrix or vector without a key, as Kaldi keeps transforms."""
+    data = array_bytes(matrix, text)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
