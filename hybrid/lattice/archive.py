@@ -83,7 +83,8 @@ def read_lattices(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            yield from _entries(_Source(gzip.open(raw) if zipped else raw), path)  # type: ignore[arg-type]
+            stream = gzip.GzipFile(fileobj=raw) if zipped else raw
+            yield from _entries(_Source(stream), path)  # type: ignore[arg-type]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError.at(path, f"is damaged gzip ({error})", CURE) from error
     except OSError as error:

@@ -1,0 +1,135 @@
+"""The decoding graph laid out for token passing: each state's emitting arcs first, then its epsilon arcs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from hybrid.base.errors import InputError
+from hybrid.base.openfst import FstArrays
+from hybrid.ids import check_range
+
+__all__ = ["SearchGraph"]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchGraph:
+    """HCLG for token passing; made by `from_fst`.
+
+    Attributes:
+      start: the start state, -1 if the graph is empty.
+      num_pdfs: columns of the scores that belong to it.
+      bounds: int32 [S+1][2], the first emitting and the first epsilon arc of each state.
+      arcs: int32 [A][3]: next state, pdf_id (-1 for epsilon), bits of the float32 graph score.
+      transition_ids, word_ids: int32 [A].
+      final_scores: float32 [S], -inf where not final.
+    """
+
+    start: int
+    num_pdfs: int
+    bounds: np.ndarray
+    arcs: np.ndarray
+    transition_ids: np.ndarray
+    word_ids: np.ndarray
+    final_scores: np.ndarray
+
+    @property
+    def num_states(self) -> int:
+        """States of the graph."""
+        return len(self.final_scores)
+
+    @property
+    def graph_scores(self) -> np.ndarray:
+        """float32 [A], a view."""
+        return self.arcs.view(np.float32)[:, 2]
+
+    @classmethod
+    def from_fst(
+        cls, fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, place: object = "graph"
+    ) -> "SearchGraph":
+        """Lays out a graph with transition-ids on its input side.
+
+        Args:
+          fst: costs, transition-ids in, word-ids out.
+          transition_pdfs: int32 [num_transition_ids + 1], the pdf_id of each; entry 0 unused.
+          num_pdfs: of the model.
+          place: names the graph in errors.
+
+        Raises:
+          MismatchError: a transition-id that the model does not have.
+          InputError: the graph is empty, too large for 32 bits, or has a cycle of input epsilons.
+        """
+        cure = "Compile the graph from this model's tree and topology."
+        check_range("transition_id", fst.ilabels, 0, len(transition_pdfs) - 1, place, cure)
+        if fst.start < 0 or not fst.num_states:
+            raise InputError.at(place, "the graph has no states", "Compile it again; look at the language model.")
+        if 2 * fst.num_arcs >= 2**32 or fst.num_states >= 2**31:
+            raise InputError.at(place, f"{fst.num_arcs} arcs are more than this engine's 32 bits can count")
+        pdfs = np.asarray(transition_pdfs, np.int32).copy()
+        pdfs[0] = -1
+        check_range("pdf_id", pdfs[1:], 0, num_pdfs - 1, place, cure)
+        bounds, arcs, transition_ids, word_ids = _lay_out(
+            fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, (0.0 - fst.costs).view(np.int32), pdfs
+        )
+        state = _epsilon_cycle(bounds, arcs)
+        if state >= 0:
+            raise InputError.at(
+                place, f"state {state} lies on a cycle of input epsilons", "Remove the epsilons of the language model."
+            )
+        return cls(fst.start, num_pdfs, bounds, arcs, transition_ids, word_ids, 0.0 - fst.final_costs)
+
+
+@njit(cache=True)
+def _lay_out(row_splits, ilabels, olabels, next_states, score_bits, pdfs):
+    states, total = len(row_splits) - 1, len(ilabels)
+    bounds = np.empty((states + 1, 2), np.int32)
+    arcs = np.empty((total, 3), np.int32)
+    transition_ids, word_ids = np.empty(total, np.int32), np.empty(total, np.int32)
+    k = 0
+    for s in range(states):
+        bounds[s, 0] = k
+        for epsilon in range(2):
+            if epsilon:
+                bounds[s, 1] = k
+            for a in range(row_splits[s], row_splits[s + 1]):
+                if (ilabels[a] == 0) == (epsilon == 1):
+                    arcs[k, 0], arcs[k, 1], arcs[k, 2] = next_states[a], pdfs[ilabels[a]], score_bits[a]
+                    transition_ids[k], word_ids[k] = ilabels[a], olabels[a]
+                    k += 1
+    bounds[states, 0] = bounds[states, 1] = k
+    return bounds, arcs, transition_ids, word_ids
+
+
+@njit(cache=True)
+def _epsilon_cycle(bounds, arcs):
+    """Returns a state on a cycle of epsilon arcs, or -1 (Kahn's order over the epsilon arcs alone)."""
+    states = len(bounds) - 1
+    indegree = np.zeros(states, np.int32)
+    for s in range(states):
+        for a in range(bounds[s, 1], bounds[s + 1, 0]):
+            indegree[arcs[a, 0]] += 1
+    stack = np.empty(states, np.int32)
+    depth = 0
+    for s in range(states):
+        if indegree[s] == 0:
+            stack[depth] = s
+            depth += 1
+    seen = 0
+    while depth > 0:
+        depth -= 1
+        s = stack[depth]
+        seen += 1
+        for a in range(bounds[s, 1], bounds[s + 1, 0]):
+            d = arcs[a, 0]
+            indegree[d] -= 1
+            if indegree[d] == 0:
+                stack[depth] = d
+                depth += 1
+    if seen == states:
+        return -1
+    for s in range(states):
+        if indegree[s] > 0:
+            return s
+    return -1

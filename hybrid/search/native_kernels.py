@@ -1,0 +1,235 @@
+"""The loops of token passing over arcs, compiled by numba; one call per frame.
+
+The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens.
+`slot` is int32 [num_states], -1 everywhere between calls: the place of a state among the tokens of the frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+__all__ = ["find_cutoff", "follow_epsilons", "pass_frame", "prune_level"]
+
+NEG_INF = -np.inf
+
+
+@njit(cache=True)
+def find_cutoff(scores, beam, max_active, min_active, beam_delta):
+    """Returns the score a token needs to go on, the beam of the next frame, and whether max-active decided."""
+    count = len(scores)
+    if count == 0:
+        return np.inf, beam, False
+    best = scores[0]
+    for i in range(count):
+        best = max(best, scores[i])
+    cutoff = best - beam
+    if count > max_active:
+        inside = 0
+        for i in range(count):
+            inside += scores[i] > cutoff
+        if inside >= max_active:
+            limit = np.partition(scores, count - max_active)[count - max_active]
+            if limit > cutoff:
+                return limit, best - limit + beam_delta, True
+    if count <= min_active:
+        return NEG_INF, np.inf, False
+    if min_active > 0:
+        inside = 0
+        for i in range(count):
+            inside += scores[i] >= cutoff
+        if inside < min_active:
+            limit = np.partition(scores, count - min_active)[count - min_active]
+            if limit < cutoff:
+                return limit, best - limit + beam_delta, False
+    return cutoff, beam, False
+
+
+@njit(cache=True)
+def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cutoff, width):
+    """Moves tokens over their emitting arcs.
+
+    Returns:
+      states int32 [N], scores float64 [N] of the tokens reached within `width` of the best of them; the links to
+      them: sources, targets, arcs int32 [L], acoustic float32 [L]; and the floor, best - width.
+    """
+    room = 0
+    top = 0
+    for i in range(len(states)):
+        if scores[i] >= cutoff:
+            room += bounds[states[i], 1] - bounds[states[i], 0]
+        if scores[i] > scores[top]:
+            top = i
+    sources, targets, links = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    totals = np.empty(room, np.float64)
+    new_states, new_scores = np.empty(room, np.int32), np.empty(room, np.float64)
+    best = NEG_INF
+    if len(states):
+        for a in range(bounds[states[top], 0], bounds[states[top], 1]):
+            best = max(best, scores[top] + np.float64(arc_scores[a, 2]) + scale * np.float64(frame[arcs[a, 1]]))
+    used = count = 0
+    floor = best - width
+    for i in range(len(states)):
+        score = scores[i]
+        if score < cutoff:
+            continue
+        for a in range(bounds[states[i], 0], bounds[states[i], 1]):
+            total = score + np.float64(arc_scores[a, 2]) + scale * np.float64(frame[arcs[a, 1]])
+            if total < floor or total == NEG_INF:
+                continue
+            if total > best:
+                best = total
+                floor = best - width
+            d = arcs[a, 0]
+            j = slot[d]
+            if j < 0:
+                j = count
+                slot[d] = j
+                new_states[j] = d
+                new_scores[j] = total
+                count += 1
+            elif total > new_scores[j]:
+                new_scores[j] = total
+            sources[used], targets[used], links[used], totals[used] = i, j, a, total
+            used += 1
+    place = np.empty(count, np.int32)
+    kept = 0
+    for j in range(count):
+        slot[new_states[j]] = -1
+        if new_scores[j] >= floor:
+            place[j] = kept
+            new_states[kept], new_scores[kept] = new_states[j], new_scores[j]
+            kept += 1
+        else:
+            place[j] = -1
+    out = 0
+    for k in range(used):
+        if totals[k] >= floor:
+            sources[out], targets[out], links[out] = sources[k], place[targets[k]], links[k]
+            out += 1
+    acoustic = np.empty(out, np.float32)
+    for k in range(out):
+        acoustic[k] = frame[arcs[links[k], 1]]
+    return (new_states[:kept].copy(), new_scores[:kept].copy(), sources[:out].copy(), targets[:out].copy(),
+            links[:out].copy(), acoustic, floor)  # fmt: skip
+
+
+@njit(cache=True)
+def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
+    """Adds the tokens that epsilon arcs reach at no less than `floor`.
+
+    Returns:
+      states, scores with the new tokens after the old; links: sources, targets, arcs int32 [E].
+    """
+    count = len(states)
+    capacity = 2 * count + 16
+    all_states, all_scores = np.empty(capacity, np.int32), np.empty(capacity, np.float64)
+    all_states[:count] = states
+    all_scores[:count] = scores
+    stack = np.empty(capacity, np.int32)
+    waiting = np.zeros(capacity, np.bool_)
+    depth = 0
+    for i in range(count):
+        slot[states[i]] = i
+        if bounds[states[i] + 1, 0] > bounds[states[i], 1]:
+            stack[depth] = i
+            waiting[i] = True
+            depth += 1
+    while depth > 0:
+        depth -= 1
+        i = stack[depth]
+        waiting[i] = False
+        s = all_states[i]
+        for a in range(bounds[s, 1], bounds[s + 1, 0]):
+            total = all_scores[i] + np.float64(arc_scores[a, 2])
+            if total < floor or total == NEG_INF:
+                continue
+            d = arcs[a, 0]
+            j = slot[d]
+            if j < 0:
+                if count == capacity:
+                    capacity *= 2
+                    all_states, all_scores = _grown(all_states, capacity), _grown(all_scores, capacity)
+                    stack, waiting = _grown(stack, capacity), _grown(waiting, capacity)
+                j = count
+                slot[d] = j
+                all_states[j], all_scores[j], waiting[j] = d, total, False
+                count += 1
+            elif total > all_scores[j]:
+                all_scores[j] = total
+            else:
+                continue
+            if not waiting[j] and bounds[d + 1, 0] > bounds[d, 1]:
+                stack[depth] = j
+                waiting[j] = True
+                depth += 1
+    room = 0
+    for i in range(count):
+        room += bounds[all_states[i] + 1, 0] - bounds[all_states[i], 1]
+    sources, targets, links = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    out = 0
+    for i in range(count):
+        s = all_states[i]
+        for a in range(bounds[s, 1], bounds[s + 1, 0]):
+            total = all_scores[i] + np.float64(arc_scores[a, 2])
+            if total >= floor and total > NEG_INF:
+                sources[out], targets[out], links[out] = i, slot[arcs[a, 0]], a
+                out += 1
+    for i in range(count):
+        slot[all_states[i]] = -1
+    return (all_states[:count].copy(), all_scores[:count].copy(), sources[:out].copy(), targets[:out].copy(),
+            links[:out].copy())  # fmt: skip
+
+
+@njit(cache=True)
+def _grown(array, capacity):
+    larger = np.empty(capacity, array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@njit(cache=True)
+def prune_level(
+    scores, extra, eps_sources, eps_targets, eps_arcs, next_scores, next_extra, sources, targets, links, acoustic,
+    arc_scores, scale, lattice_beam,
+):  # fmt: skip
+    """Finds how much worse than the best path each token of a level is, and which links stay.
+
+    Args:
+      scores, extra: float64 [N] of the level; `extra` is overwritten, inf where no link stays.
+      eps_*: its links without a frame.
+      next_scores, next_extra: float64 of the level after.
+      sources, targets, links, acoustic: the links to the level after.
+
+    Returns:
+      bool [L] and bool [E], the links that stay; the largest growth of `extra`, inf if a token goes.
+    """
+    before = extra.copy()
+    extra[:] = np.inf
+    keep = np.zeros(len(sources), np.bool_)
+    for k in range(len(sources)):
+        i, j = sources[k], targets[k]
+        total = scores[i] + np.float64(arc_scores[links[k], 2]) + scale * np.float64(acoustic[k])
+        worse = next_extra[j] + (next_scores[j] - total)
+        if worse <= lattice_beam:
+            keep[k] = True
+            extra[i] = min(extra[i], max(worse, 0.0))
+    keep_eps = np.zeros(len(eps_sources), np.bool_)
+    changed = True
+    while changed:
+        changed = False
+        for k in range(len(eps_sources) - 1, -1, -1):
+            i, j = eps_sources[k], eps_targets[k]
+            worse = extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[eps_arcs[k], 2])))
+            if worse <= lattice_beam:
+                keep_eps[k] = True
+                if max(worse, 0.0) < extra[i]:
+                    extra[i] = max(worse, 0.0)
+                    changed = True
+    growth = 0.0
+    for i in range(len(extra)):
+        if extra[i] == np.inf:
+            growth = np.inf
+        else:
+            growth = max(growth, extra[i] - before[i])
+    return keep, keep_eps, growth

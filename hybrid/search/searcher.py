@@ -1,0 +1,171 @@
+"""What every search engine offers: a batch of scores to lattices, and the same in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from hybrid.base.errors import InputError
+from hybrid.lattice.lattice import Lattice
+from hybrid.search.config import SearchConfig
+
+__all__ = ["PartialResult", "SearchResult", "Searcher", "Stream", "check_scores", "split_batch"]
+
+Status = Literal["complete", "partial", "empty"]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found in one utterance, and how far it can be trusted.
+
+    Attributes:
+      lattice: the paths within the lattice beam; unscaled acoustic scores.
+      status: "complete": a final state was reached; "partial": none was, the lattice ends in whatever states were
+        alive at the last frame; "empty": nothing survived, or there was no frame.
+      limited_frames: frames at which max-active, not the beam, decided; None where the engine cannot tell.
+      num_frames: frames searched.
+      attempts: the settings tried; the last one gave this result.
+    """
+
+    lattice: Lattice
+    status: Status
+    limited_frames: int | None
+    num_frames: int
+    attempts: tuple[SearchConfig, ...]
+
+    @property
+    def complete(self) -> bool:
+        """A final state of the graph was reached."""
+        return self.status == "complete"
+
+    @property
+    def partial(self) -> bool:
+        """No final state was reached; the lattice holds what was alive at the end."""
+        return self.status == "partial"
+
+    @property
+    def empty(self) -> bool:
+        """There is no path at all."""
+        return self.status == "empty"
+
+    @property
+    def limited_by_max_active(self) -> bool | None:
+        """Whether max-active cut tokens that the beam would have kept; None where the engine cannot tell."""
+        return None if self.limited_frames is None else self.limited_frames > 0
+
+
+@dataclass(frozen=True)
+class PartialResult:
+    """The best path so far in a stream.
+
+    Attributes:
+      word_ids: int32, the words on it.
+      transition_ids: int32, one per frame.
+      num_frames: frames taken in.
+    """
+
+    word_ids: np.ndarray
+    transition_ids: np.ndarray
+    num_frames: int
+
+
+class Stream(Protocol):
+    """The search of one utterance whose scores come in chunks."""
+
+    def advance(self, scores: Any) -> None:
+        """Takes in the scores of the next frames, float32 [frame][pdf_id], unscaled.
+
+        Raises:
+          InputError: NaN, or a wrong number of pdfs.
+        """
+
+    def partial(self) -> PartialResult:
+        """The best path so far, ended or not."""
+
+    def finish(self) -> SearchResult:
+        """Ends the utterance; the stream is of no use afterwards."""
+
+
+class Searcher(Protocol):
+    """A search engine with a graph loaded.
+
+    Attributes:
+      config: widths and acoustic scale.
+      num_pdfs: columns of the scores it takes.
+    """
+
+    @property
+    def config(self) -> SearchConfig: ...
+
+    @property
+    def num_pdfs(self) -> int: ...
+
+    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
+        """Searches a batch.
+
+        Args:
+          scores: float32 [utterance][frame][pdf_id], natural logs, unscaled, array or tensor; or a sequence of
+            [frame][pdf_id].
+          lengths: int64 [utterance], frames of each; all of them by default.
+
+        Returns:
+          One result per utterance, in order; an utterance's result does not depend on its neighbours.
+
+        Raises:
+          InputError: NaN or +inf among the scores, or a wrong number of pdfs.
+        """
+
+    def start(self) -> Stream:
+        """Starts an utterance whose scores come in chunks."""
+
+    def with_config(self, config: SearchConfig) -> "Searcher":
+        """Returns a searcher of the same graph with other settings, sharing its memory."""
+
+
+def check_scores(scores: Any, num_pdfs: int, place: object = "scores") -> np.ndarray:
+    """Checks the scores of one utterance and returns them as a float32 array [frame][pdf_id].
+
+    -inf is a score like others (an impossible pdf); NaN and +inf are not.
+
+    Raises:
+      InputError: names the first bad frame and pdf.
+    """
+    if hasattr(scores, "detach"):
+        scores = scores.detach().cpu().numpy()
+    array = np.ascontiguousarray(scores, dtype=np.float32)
+    if array.ndim != 2 or (array.shape[1] != num_pdfs and array.shape[0] > 0):
+        raise InputError.at(
+            place,
+            f"scores have shape {tuple(array.shape)}, wanted [frames][{num_pdfs}], a column for each pdf",
+            "Use the scores and the graph of one model.",
+        )
+    bad = ~(array < np.inf)
+    if bad.any():
+        frame, pdf = (int(i) for i in np.argwhere(bad)[0])
+        raise InputError.at(
+            place, f"score {array[frame, pdf]} at frame {frame}, pdf {pdf}", "Look at the features and the model."
+        )
+    return array
+
+
+def split_batch(scores: Any, lengths: Any, num_pdfs: int) -> list[np.ndarray]:
+    """Cuts a batch into checked utterances.
+
+    Raises:
+      InputError: lengths that do not fit, or bad scores; names the utterance by its place in the batch.
+    """
+    items: Sequence[Any] = scores
+    if lengths is None:
+        lengths = [len(item) for item in items]
+    lengths = [int(n) for n in lengths]
+    if len(lengths) != len(items):
+        raise InputError.at("scores", f"{len(items)} utterances but {len(lengths)} lengths")
+    utterances = []
+    for index, (item, length) in enumerate(zip(items, lengths)):
+        if not 0 <= length <= len(item):
+            raise InputError.at(f"utterance {index} of the batch", f"length {length} of {len(item)} frames")
+        utterances.append(check_scores(item[:length], num_pdfs, f"utterance {index} of the batch"))
+    return utterances
