@@ -37,6 +37,10 @@ class GmmAcousticModel:
     def feature_dim(self) -> int:
         return self.gmm.dim
 
+    def pdf_scores(self, features: np.ndarray, pdf_ids: np.ndarray) -> np.ndarray:
+        """Scores only some pdfs of one utterance: float32 [T][len(pdf_ids)]; what alignment asks for."""
+        return self.gmm.log_likelihoods(features, pdf_ids)
+
     def scores(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores a batch: on the CPU utterance by utterance, on a GPU all at once (see AcousticModel.scores)."""
         import torch

@@ -100,7 +100,8 @@ def _component_scores(x, low, high, gconsts, means_invvars, inv_vars, scores):
             total += x[d] * (means_invvars[g, d] - np.float32(0.5) * x[d] * inv_vars[g, d])
         score = np.float64(gconsts[g]) + np.float64(total)
         scores[g - low] = score
-        best = score if score > best else best
+        if score > best:
+            best = score
     total_prob = 0.0
     for i in range(high - low):
         total_prob += math.exp(scores[i] - best)

@@ -1,0 +1,217 @@
+"""A trained model as one folder, the same for GMM and network.
+
+final.safetensors   weights of the acoustic model, and matrices of the feature pipeline
+tree topo           context tree and HMM topology, in Kaldi's text forms
+transitions         transition model, in Kaldi's text form
+config.yaml         kind, features, CMVN policy, context, subsampling, acoustic scale
+phones.txt          phone table
+meta.json           what it was made from; hashes of tree, topo and phones. Written last.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.acoustic_model import AcousticModel
+from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
+from hybrid.base.checkpoint import load_arrays, save_arrays
+from hybrid.base.config import read_yaml, write_yaml
+from hybrid.base.errors import InputError, MismatchError
+from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.gmm.acoustic import GmmAcousticModel
+from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.tree import ContextTree
+
+__all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model"]
+
+MODEL_FILES = ("final.safetensors", "tree", "topo", "transitions", "config.yaml", "phones.txt")
+REMAKE = "Train the model again, or copy the whole folder."
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model and all that decoding and alignment need of it.
+
+    Attributes:
+      transition_model: with its tree and topology.
+      acoustic_model: scores of the pdfs.
+      pipeline: from static features (or samples) to what the model scores.
+      phones_path: its phones.txt.
+      speaker_independent: of a model trained on adapted features: the one for a first pass without transforms.
+      path: its folder.
+      hashes: sha256 of tree, topo and phones.txt.
+    """
+
+    transition_model: TransitionModel
+    acoustic_model: AcousticModel
+    pipeline: FeaturePipeline
+    phones_path: Path
+    speaker_independent: AcousticModel | None = None
+    path: Path | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.acoustic_model.num_pdfs != self.tree.num_pdfs:
+            raise MismatchError(
+                f"{self.path or 'model'}: the acoustic model scores {self.acoustic_model.num_pdfs} pdfs, the tree has "
+                f"{self.tree.num_pdfs}. {REMAKE}"
+            )
+        if self.acoustic_model.feature_dim != self.pipeline.dim:
+            raise MismatchError(
+                f"{self.path or 'model'}: the acoustic model takes {self.acoustic_model.feature_dim} values per frame, "
+                f"the feature pipeline gives {self.pipeline.dim}. {REMAKE}"
+            )
+
+    @property
+    def tree(self) -> ContextTree:
+        return self.transition_model.tree
+
+    @property
+    def topology(self) -> HmmTopology:
+        return self.transition_model.topology
+
+    @property
+    def frame_shift(self) -> float:
+        """Seconds per frame of scores."""
+        return self.pipeline.frame_shift * self.acoustic_model.subsampling_factor
+
+    @cached_property
+    def phones(self) -> Any:
+        """The phone table (lexicon.symbols.SymbolTable)."""
+        from lexicon.symbols import SymbolTable
+
+        return SymbolTable.read(self.phones_path)
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Scores one utterance: float32 [T'][num_pdfs] for the pipeline's features float32 [T][D]."""
+        import torch
+
+        batch = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))[None]
+        scores, lengths = self.acoustic_model.scores(batch, torch.tensor([batch.shape[1]]))
+        return scores[0, : int(lengths[0])].cpu().numpy()
+
+
+def is_model_dir(path: str | os.PathLike) -> bool:
+    """Tells whether a folder holds a finished model."""
+    folder = Path(path)
+    return (folder / "meta.json").exists() and all((folder / name).exists() for name in MODEL_FILES)
+
+
+def save_model(
+    path: str | os.PathLike,
+    model: Model,
+    settings: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a model folder; other files in it stay. The folder counts as finished once meta.json is there.
+
+    Args:
+      settings, inputs, facts: for meta.json, see `artifact.write_meta`.
+    """
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "meta.json").unlink(missing_ok=True)
+    kind, arrays, config = _describe(model.acoustic_model)
+    if model.speaker_independent is not None:
+        _, more, _ = _describe(model.speaker_independent)
+        arrays |= {f"speaker_independent.{name}": array for name, array in more.items()}
+    arrays |= {f"pipeline.{name}": array for name, array in model.pipeline.arrays().items()}
+    save_arrays(folder / "final.safetensors", arrays)
+    model.tree.write(folder / "tree")
+    model.topology.write(folder / "topo")
+    model.transition_model.write(folder / "transitions")
+    write_yaml(folder / "config.yaml", {"kind": kind, **config, "pipeline": model.pipeline.to_dict()})
+    if Path(model.phones_path) != folder / "phones.txt":
+        with atomic_path(folder / "phones.txt") as temporary:
+            shutil.copyfile(model.phones_path, temporary)
+    hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}
+    weights = content_hash(folder / "final.safetensors")
+    write_meta(folder, kind, settings, inputs, {**(facts or {}), "hashes": hashes, "weights": weights})
+
+
+_HASHED = {"tree": "tree", "topo": "topo", "phones": "phones.txt"}
+
+
+def _describe(acoustic_model: AcousticModel) -> tuple[str, dict[str, np.ndarray], dict[str, Any]]:
+    """Returns kind, arrays and settings of an acoustic model."""
+    if isinstance(acoustic_model, GmmAcousticModel):
+        settings = {
+            "acoustic_scale": acoustic_model.acoustic_scale,
+            "subsampling_factor": acoustic_model.subsampling_factor,
+        }
+        return "gmm", {f"gmm.{k}": v for k, v in acoustic_model.gmm.arrays().items()}, settings
+    raise TypeError(f"no model folder is known for {type(acoustic_model).__name__}")
+
+
+def load_model(path: str | os.PathLike) -> Model:
+    """Loads a model folder.
+
+    Raises:
+      InputError: a file is missing or damaged.
+      MismatchError: tree, topo or phones.txt are not those that the model was saved with.
+    """
+    folder = Path(path)
+    missing = [name for name in (*MODEL_FILES, "meta.json") if not (folder / name).exists()]
+    if missing:
+        what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{missing[0]}'"
+        raise InputError.at(folder, what, "Train one with `hybrid gmm train-mono`; a killed training can be run again.")
+    hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}
+    recorded = read_meta(folder).get("facts", {}).get("hashes", {})
+    for name, file in _HASHED.items():
+        if recorded.get(name, hashes[name]) != hashes[name]:
+            raise MismatchError(f"{folder / file}: is not the {name} that this model was saved with. {REMAKE}")
+    values = read_yaml(folder / "config.yaml")
+    arrays, _ = load_arrays(folder / "final.safetensors")
+    tree = ContextTree.read(folder / "tree")
+    transition_model = TransitionModel.read(folder / "transitions", tree)
+    place = folder / "config.yaml"
+    pipeline = FeaturePipeline.from_dict(values.get("pipeline", {}), _under("pipeline", arrays), place)
+    adapted = _under("speaker_independent", arrays)
+    return Model(
+        transition_model,
+        _build(values, arrays, folder),
+        pipeline,
+        folder / "phones.txt",
+        speaker_independent=_build(values, adapted, folder) if adapted else None,
+        path=folder,
+        hashes=hashes,
+    )
+
+
+def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name[len(prefix) + 1 :]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
+
+
+def _build(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], folder: Path) -> AcousticModel:
+    if values.get("kind") != "gmm":
+        raise InputError.at(folder / "config.yaml", f"kind is '{values.get('kind')}'; wanted gmm", REMAKE)
+    try:
+        gmm = AmDiagGmm.from_arrays(_under("gmm", arrays))
+        return GmmAcousticModel(gmm, float(values["acoustic_scale"]), int(values.get("subsampling_factor", 1)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError.at(folder / "final.safetensors", f"holds no usable GMM ({error})", REMAKE) from error
+
+
+def check_phones(model: Model, phones_path: str | os.PathLike) -> None:
+    """Raises MismatchError unless a phone table is the one of the model (disambiguation symbols aside)."""
+    from lexicon.symbols import SymbolTable
+
+    theirs = SymbolTable.read(phones_path)
+    for symbol, number in zip(model.phones.symbols, model.phones.ids):
+        if symbol.startswith("#"):
+            continue
+        if symbol not in theirs or theirs[symbol] != number:
+            raise MismatchError(
+                f"{phones_path}: phone '{symbol}' is not number {number} as in {model.phones_path}. "
+                "Use the lang folder that the model was trained with."
+            )

@@ -1,0 +1,229 @@
+"""Viterbi EM: align now and then, accumulate, update, mix up; pass after pass, from wherever it was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hybrid.align.config import AlignConfig
+from hybrid.align.corpus import Aligner, CorpusAlignments, GraphSource, align_corpus
+from hybrid.base.errors import HybridError
+from hybrid.base.log import get_logger
+from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.feats.store import FeatureStore
+from hybrid.gmm import AmDiagGmm, GmmAcousticModel, MixConfig, UpdateConfig, mix_up, update
+from hybrid.hmm import TransitionModel
+from hybrid.train.e_step import EStep, accumulate_corpus
+
+__all__ = ["EmConfig", "EmCorpus", "EmState", "PassRecord", "run_em", "run_pass"]
+
+logger = get_logger(__name__)
+
+FALL = 1e-3  # nats per frame; a smaller fall is rounding, or the perturbation of split Gaussians
+
+
+@dataclass(frozen=True)
+class EmConfig:
+    """A schedule of passes; the defaults are those of Kaldi's monophone training."""
+
+    num_passes: int = field(default=40, metadata={"help": "Passes; the model after the last but one update is final."})
+    last_mix_up_pass: int = field(default=30, metadata={"help": "Last pass after which the number of Gaussians grows."})
+    total_gaussians: int = field(default=1000, metadata={"help": "Gaussians to grow towards."})
+    realign_passes: tuple[int, ...] = field(
+        default=(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38),
+        metadata={"help": "Passes that begin by aligning the data anew (repeat the option)."},
+    )
+    first_beam: float = field(default=6.0, metadata={"help": "Beam of pass 1, whose model is rough; 0: as the others."})
+    boost_silence: float = field(
+        default=1.0, metadata={"help": "Factor on the likelihood of silence while aligning; 1.25 helps on read speech."}
+    )
+    max_failed: float = field(
+        default=0.5, metadata={"help": "Stop where more than this share of the utterances cannot be used."}
+    )
+
+    def __post_init__(self) -> None:
+        if self.num_passes < 2:
+            raise ValueError(f"num_passes is {self.num_passes}; wanted at least 2")
+        if not 1 <= self.last_mix_up_pass <= self.num_passes:
+            raise ValueError(f"last_mix_up_pass {self.last_mix_up_pass} lies outside 1 to {self.num_passes}")
+        if self.total_gaussians < 1 or not self.boost_silence > 0 or not 0 <= self.max_failed <= 1:
+            raise ValueError("total_gaussians and boost_silence must be positive and max_failed lie in [0, 1]")
+
+
+@dataclass(frozen=True, eq=False)
+class EmCorpus:
+    """The data of a training.
+
+    Attributes:
+      store: features.
+      utterances: ids to train on.
+      graphs: their training graphs.
+      silence_phones: phones that `boost_silence` concerns (the optional silence).
+    """
+
+    store: FeatureStore
+    utterances: Sequence[str]
+    graphs: GraphSource
+    silence_phones: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one pass did; a line of passes.tsv."""
+
+    number: int
+    log_likelihood: float
+    frames: float
+    gaussians: int
+    aligned: int
+    failed: int
+    retried: int
+    removed: int
+    floored: int
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, eq=False)
+class EmState:
+    """All that the next pass depends on; what `hybrid.train.state` saves after each pass.
+
+    Attributes:
+      next_pass: number of the pass to do next.
+      gaussians: what the next update mixes up towards.
+      step: by how much that grows each pass.
+      gmm, transition_model, pipeline: the model.
+      alignments: the last ones.
+      speaker_transforms: of adaptive training.
+      occupancy: frames of each pdf at the last update.
+      history: what each pass did.
+    """
+
+    next_pass: int
+    gaussians: int
+    step: int
+    gmm: AmDiagGmm
+    transition_model: TransitionModel
+    pipeline: FeaturePipeline
+    alignments: CorpusAlignments
+    speaker_transforms: dict[str, np.ndarray] = field(default_factory=dict)
+    occupancy: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    history: tuple[PassRecord, ...] = ()
+
+
+Hook = Callable[[EmState], EmState]
+
+
+def run_em(
+    state: EmState,
+    corpus: EmCorpus,
+    config: EmConfig,
+    align: AlignConfig,
+    update_config: UpdateConfig,
+    mix: MixConfig,
+    executor: Executor | None = None,
+    hook: Hook | None = None,
+    save: Callable[[EmState], None] | None = None,
+) -> EmState:
+    """Does the passes that are left.
+
+    Args:
+      hook: called in each pass between alignment and accumulation (`state.next_pass` is the pass under way): may
+        change pipeline, transforms and model (MLLT, fMLLR).
+      save: called after each pass.
+    """
+    while state.next_pass < config.num_passes:
+        if state.next_pass in config.realign_passes:
+            state = _realign(state, corpus, config, align, executor)
+        if hook is not None:
+            state = hook(state)
+        state = run_pass(state, corpus, update_config, mix, executor)
+        if state.next_pass - 1 <= config.last_mix_up_pass:
+            state = replace(state, gaussians=state.gaussians + state.step)
+        if save is not None:
+            save(state)
+    return state
+
+
+def _realign(
+    state: EmState, corpus: EmCorpus, config: EmConfig, align: AlignConfig, executor: Executor | None
+) -> EmState:
+    if state.next_pass == 1 and config.first_beam and config.first_beam < (align.retry_beam or np.inf):
+        align = replace(align, beam=config.first_beam)
+    transition_model = state.transition_model
+    silence = transition_model.pdf_ids[np.isin(transition_model.phones, corpus.silence_phones)]
+    scorer = GmmAcousticModel(state.gmm.boosted(silence, config.boost_silence))
+    aligner = Aligner(scorer, transition_model, state.pipeline, align, state.speaker_transforms)
+    title = f"pass {state.next_pass}: aligning"
+    alignments = align_corpus(aligner, corpus.store, corpus.graphs, corpus.utterances, executor, title)
+    failed = len(alignments.failures)
+    if failed > config.max_failed * len(corpus.utterances):
+        name, reason = next(iter(alignments.failures.items()))
+        raise HybridError(
+            f"pass {state.next_pass}: {failed} of {len(corpus.utterances)} utterances could not be aligned; the first, "
+            f"{name}: {reason}. Check transcripts and lexicon, or allow more with --max-failed."
+        )
+    return replace(state, alignments=alignments)
+
+
+def run_pass(
+    state: EmState,
+    corpus: EmCorpus,
+    update_config: UpdateConfig,
+    mix: MixConfig,
+    executor: Executor | None = None,
+) -> EmState:
+    """Accumulates with the alignments at hand, updates transitions and Gaussians, and mixes up."""
+    begin = time.monotonic()
+    e_step = EStep(state.gmm, state.transition_model, state.pipeline, state.speaker_transforms)
+    stats, transitions = accumulate_corpus(e_step, corpus.store, state.alignments, executor)
+    gmm, report = update(state.gmm, stats, update_config)
+    gmm = mix_up(gmm, report.pdf_occupancy, state.gaussians, mix, seed=state.next_pass)
+    record = PassRecord(
+        number=state.next_pass,
+        log_likelihood=stats.log_likelihood_per_frame,
+        frames=stats.frames,
+        gaussians=gmm.num_gaussians,
+        aligned=len(state.alignments),
+        failed=len(state.alignments.failures),
+        retried=state.alignments.retried,
+        removed=report.removed,
+        floored=report.floored_variances,
+        seconds=time.monotonic() - begin,
+    )
+    _log_pass(record, state.history, report.starved_pdfs)
+    return replace(
+        state,
+        next_pass=state.next_pass + 1,
+        gmm=gmm,
+        transition_model=state.transition_model.update(transitions),
+        occupancy=report.pdf_occupancy,
+        history=(*state.history, record),
+    )
+
+
+def _log_pass(record: PassRecord, history: tuple[PassRecord, ...], starved: tuple[int, ...]) -> None:
+    logger.info(
+        "pass %d: log-likelihood per frame %.4f over %.0f frames, %d Gaussians, %d aligned, %d failed, %d retried%s",
+        record.number,
+        record.log_likelihood,
+        record.frames,
+        record.gaussians,
+        record.aligned,
+        record.failed,
+        record.retried,
+        f", {record.removed} starved Gaussians removed" if record.removed else "",
+    )
+    if starved:
+        logger.debug("pass %d: too little data for pdfs %s", record.number, ", ".join(map(str, starved)))
+    if history and record.log_likelihood < history[-1].log_likelihood - FALL and len(history) > 1:
+        logger.warning(
+            "pass %d: the log-likelihood per frame fell from %.4f to %.4f. A little is normal after a change of "
+            "beam or of the data that failed; more means wrong transcripts or features.",
+            record.number,
+            history[-1].log_likelihood,
+            record.log_likelihood,
+        )

@@ -1,0 +1,168 @@
+"""What every training begins and ends with: usable utterances and their graphs; the model folder and its reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from hybrid.align.corpus import CorpusAlignments
+from hybrid.base.artifact import atomic_path, content_hash, read_meta
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.kaldi_io import write_int_vectors
+from hybrid.base.log import get_logger
+from hybrid.feats.store import FeatureStore
+from hybrid.gmm import GmmAcousticModel
+from hybrid.graph.training import TrainingGraphCompiler, TrainingGraphs, compile_training_graphs
+from hybrid.hmm import TransitionModel
+from hybrid.model_dir import Model, is_model_dir, save_model
+from hybrid.train.em import EmState, PassRecord
+from hybrid.train.state import fingerprint
+from lexicon.lang_dir import LangDir
+
+__all__ = [
+    "finish_training",
+    "is_finished",
+    "lang_hashes",
+    "training_graphs",
+    "usable_texts",
+    "work_dir",
+    "write_failed",
+]
+
+logger = get_logger(__name__)
+
+
+def work_dir(out_dir: Path) -> Path:
+    """Returns the folder inside a model folder that holds the state of an unfinished training."""
+    return out_dir / "work"
+
+
+def lang_hashes(lang: LangDir) -> dict[str, str]:
+    """Returns hashes of what training takes from a lang folder."""
+    files = ("L.fst", "words.txt", "phones.txt", "topo", "phones/roots.int", "phones/sets.int", "oov.txt")
+    return {name: content_hash(lang.path / name) for name in files}
+
+
+def is_finished(out_dir: Path, identity: str) -> bool:
+    """Tells whether a folder holds the finished model of just this training."""
+    return is_model_dir(out_dir) and read_meta(out_dir).get("facts", {}).get("identity") == identity
+
+
+def usable_texts(
+    store: FeatureStore, lang: LangDir, utterances: Sequence[str]
+) -> tuple[list[tuple[str, list[int]]], dict[str, str]]:
+    """Returns the word ids of each utterance, and the reason of each that has none.
+
+    Words outside the lexicon become the lang folder's OOV word; they are counted in the log.
+    """
+    texts: list[tuple[str, list[int]]] = []
+    failures: dict[str, str] = {}
+    words = outside = 0
+    for utterance in utterances:
+        text = store.text(utterance)
+        if not text:
+            failures[utterance] = "empty transcript"
+            continue
+        ids = lang.text_to_ids(text)
+        words += len(ids)
+        outside += sum(i == lang.oov_id for i in ids)
+        texts.append((utterance, ids))
+    if outside:
+        logger.info("%d of %d words are outside the lexicon and become %s", outside, words, lang.oov_word)
+    if not texts:
+        raise InputError.at(
+            store.path, f"none of {len(utterances)} utterances has a transcript", "Extract features of cuts with text."
+        )
+    return texts, failures
+
+
+def training_graphs(
+    texts: Sequence[tuple[str, Sequence[int]]],
+    lang: LangDir,
+    transition_model: TransitionModel,
+    folder: Path,
+    executor: Executor | None = None,
+) -> tuple[TrainingGraphs, dict[str, str]]:
+    """Compiles the training graphs, or loads them where the same ones were compiled before.
+
+    Returns:
+      The graphs, and the reason of each utterance that has none.
+    """
+    tree, hashes = transition_model.tree, lang_hashes(lang)
+    name = fingerprint(hashes, tree.content_hash(), transition_model.topology.content_hash(), list(texts))[:16]
+    path = folder / f"graphs.{name}.safetensors"
+    if path.exists():
+        graphs = TrainingGraphs.load(path, tree)
+        missing = {u: "its training graph could not be compiled" for u, _ in texts if u not in graphs}
+        return graphs, missing
+    compiler = TrainingGraphCompiler(lang, tree, transition_model)
+    graphs, failures = compile_training_graphs(compiler, texts, executor)
+    if not len(graphs):
+        name, reason = next(iter(failures.items()))
+        raise HybridError(f"no training graph could be compiled; the first failure, {name}: {reason}")
+    folder.mkdir(parents=True, exist_ok=True)
+    graphs.save(path, tree, transition_model)
+    return graphs, failures
+
+
+def write_failed(path: Path, failures: Mapping[str, str]) -> None:
+    """Writes `utt-id reason`, one a line, sorted."""
+    with atomic_path(path) as temporary:
+        text = "".join(f"{utterance} {reason}\n" for utterance, reason in sorted(failures.items()))
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_passes(path: Path, history: Sequence[PassRecord]) -> None:
+    """Writes a tab-separated table with a line for each pass."""
+    names = [f.name for f in dataclasses.fields(PassRecord) if f.name != "seconds"]
+    rows = ["\t".join(names)]
+    for item in history:
+        values = [getattr(item, name) for name in names]
+        rows.append("\t".join(f"{v:.6f}" if isinstance(v, float) else str(v) for v in values))
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def finish_training(
+    out_dir: Path,
+    state: EmState,
+    lang: LangDir,
+    failures: Mapping[str, str],
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    identity: str,
+    speaker_independent: GmmAcousticModel | None = None,
+) -> Model:
+    """Writes alignments, reports and, last, the model; then drops the state of the training.
+
+    Args:
+      failures: utterances that never took part; those of the last alignment are added.
+    """
+    alignments: CorpusAlignments = state.alignments
+    write_int_vectors(out_dir / "ali.gz", alignments.items())
+    write_failed(out_dir / "failed.txt", {**failures, **alignments.failures})
+    write_passes(out_dir / "passes.tsv", state.history)
+    model = Model(
+        transition_model=state.transition_model,
+        acoustic_model=GmmAcousticModel(state.gmm),
+        pipeline=state.pipeline,
+        phones_path=lang.path / "phones.txt",
+        speaker_independent=speaker_independent,
+    )
+    last = state.history[-1]
+    facts = {
+        "identity": identity,
+        "pdfs": state.gmm.num_pdfs,
+        "gaussians": state.gmm.num_gaussians,
+        "log_likelihood_per_frame": last.log_likelihood,
+        "frames": last.frames,
+        "utterances": len(alignments),
+        "failed": len(failures) + len(alignments.failures),
+    }
+    save_model(out_dir, model, settings, inputs, facts)
+    shutil.rmtree(work_dir(out_dir), ignore_errors=True)
+    return model
