@@ -16,7 +16,7 @@ from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
 from lexicon.text import read_user_lines
 
-__all__ = ["CmudictConfig", "dictionary_from", "read_cmudict", "read_words"]
+__all__ = ["CmudictConfig", "dictionary_from", "read_cmudict"]
 
 _VARIANT = re.compile(r"\(\d+\)$")
 _STRESS = str.maketrans("", "", "0123456789")
@@ -57,9 +57,10 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
     """
     lexicon: Entries = {}
     for number, line in read_user_lines(path):
-        if line.startswith(";;;"):
+        if line.startswith((";;;", "# ")):
             continue
-        word, *phones = line.split("#", 1)[0].split() if not line.startswith("#") else line.split()
+        word, *phones = line.split()  # "#hash-mark" is a word; elsewhere "#" begins a comment
+        phones = " ".join(phones).partition("#")[0].split()
         if not phones:
             cure = "Add its phones or remove the line."
             raise InputError.at(path, f"word '{word}' has no pronunciation; wanted 'word phone …'", cure, number)
@@ -73,13 +74,11 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
     return lexicon
 
 
-def read_words(path: str | os.PathLike) -> list[str]:
-    """Reads a vocabulary: words separated by white space, each kept once, in order."""
-    return list(dict.fromkeys(word for _, line in read_user_lines(path) for word in line.split()))
-
-
 def dictionary_from(
-    entries: Entries, config: CmudictConfig, vocabulary: Iterable[str] | None = None, extra: Sequence[Pronunciation] = ()
+    entries: Entries,
+    config: CmudictConfig,
+    vocabulary: Iterable[str] | None = None,
+    extra: Sequence[Pronunciation] = (),
 ) -> tuple[PhoneSet, Lexicon, list[str]]:
     """Picks the words of a vocabulary and builds phone set and lexicon for a dictionary folder.
 

@@ -195,5 +195,3 @@ def _check_questions(folder: Path, known: set[str], nonsilence: dict[str, int]) 
                 cure = "Add such a line, or put them on lines of their own."
                 problems.append(Problem(folder / "nonsilence_phones.txt", number, found, wanted, cure))
     return problems
-
-

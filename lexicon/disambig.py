@@ -27,18 +27,18 @@ def _prefixes(keys: Iterable[str]) -> set[str]:
     return {a for a, b in zip(ordered, ordered[1:]) if b.startswith(a)}
 
 
-def assign_disambig(pronunciations: Sequence[Sequence[str]], first: int = 1) -> list[int]:
+def assign_disambig(pronunciations: Sequence[str], first: int = 1) -> list[int]:
     """Numbers the pronunciations that need a disambiguation symbol, as Kaldi numbers them.
 
     Args:
-      pronunciations: phone strings, none empty, in the order of the lexicon.
+      pronunciations: phones joined by single spaces, none empty, in the order of the lexicon.
       first: the smallest number to use (smaller ones are taken for other purposes).
 
     Returns:
       For each pronunciation the number of its symbol, or 0 where it needs none. Equal phone strings
       get first, first + 1, … in order.
     """
-    keys = [_key(p) for p in pronunciations]
+    keys = [p + " " for p in pronunciations]
     counts = Counter(keys)
     prefixes = _prefixes(counts)
     last: dict[str, int] = {}

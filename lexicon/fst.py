@@ -15,13 +15,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hybrid.base.openfst import FstArrays
 from lexicon.lexicon import SilenceProbs
 
-__all__ = ["PronunciationArrays", "add_disambig_loops", "lexicon_fst", "lexicon_fst_with_silence_probs", "word_pronunciations"]
+__all__ = [
+    "PronunciationArrays",
+    "add_disambig_loops",
+    "lexicon_fst",
+    "lexicon_fst_with_silence_probs",
+    "word_pronunciations",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,22 +56,6 @@ class PronunciationArrays:
         if count == 0 or int(np.diff(self.row_splits).min()) < 1 or int(self.row_splits[-1]) != len(self.phone_ids):
             raise ValueError("every pronunciation needs at least one phone")
 
-    @classmethod
-    def from_lists(
-        cls,
-        word_ids: Sequence[int],
-        phone_ids: Sequence[Sequence[int]],
-        probabilities: Sequence[float],
-        silence: Sequence[tuple[float, float, float]] | None = None,
-    ) -> PronunciationArrays:
-        """Builds the arrays from one list of phone ids per pronunciation."""
-        lengths = np.fromiter(map(len, phone_ids), np.int64, len(phone_ids))
-        flat = np.fromiter((p for row in phone_ids for p in row), np.int32, int(lengths.sum()))
-        splits = np.concatenate([[0], np.cumsum(lengths)])
-        log_probs = np.log(np.asarray(probabilities, np.float64))
-        table = None if silence is None else np.asarray(silence, np.float64).reshape(-1, 3)
-        return cls(np.asarray(word_ids, np.int32), splits, flat, log_probs, table)
-
 
 class _Arcs:
     """Arcs gathered in blocks, put in order of their output labels at the end."""
@@ -72,7 +63,7 @@ class _Arcs:
     def __init__(self) -> None:
         self._blocks: list[tuple[np.ndarray, ...]] = []
 
-    def add(self, source: object, to: object, ilabel: object, olabel: object, cost: object) -> None:
+    def add(self, source: Any, to: Any, ilabel: Any, olabel: Any, cost: Any) -> None:
         """Adds a block of arcs; scalars are repeated."""
         self._blocks.append(tuple(np.atleast_1d(a) for a in np.broadcast_arrays(source, to, ilabel, olabel, cost)))
 

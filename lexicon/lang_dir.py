@@ -1,10 +1,10 @@
 """LangDir: the lang folder that training, graphs and scoring share, in Kaldi's layout.
 
-    words.txt phones.txt            symbol tables
-    oov.txt oov.int                 the word that stands for words outside the lexicon
-    topo                            HMM topology
-    L.fst L_disambig.fst            the lexicon as a transducer
-    phones/silence.int …            groups of phones; .txt holds names, .int ids, .csl ids with colons
+words.txt phones.txt            symbol tables
+oov.txt oov.int                 the word that stands for words outside the lexicon
+topo                            HMM topology
+L.fst L_disambig.fst            the lexicon as a transducer
+phones/silence.int …            groups of phones; .txt holds names, .int ids, .csl ids with colons
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Container, Iterable
+import sys
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,16 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 from lexicon.text import Problem, check_lines, raise_first
 
-__all__ = ["RESERVED_WORDS", "Lexicon", "Pronunciation", "SilenceProbs", "check_lexicon", "check_silence_probs", "form_of"]
+__all__ = [
+    "RESERVED_WORDS",
+    "Lexicon",
+    "Pronunciation",
+    "SilenceProbs",
+    "check_lexicon",
+    "check_silence_probs",
+    "form_of",
+    "merge",
+]
 
 RESERVED_WORDS = frozenset({"<eps>", "<s>", "</s>", "#0"})
 FORMS = {"plain": 0, "probs": 1, "silprobs": 4}  # numbers between word and phones
@@ -140,7 +150,7 @@ class Lexicon:
         return "probs" if any(e.probability != 1.0 for e in self.entries) else "plain"
 
     @classmethod
-    def read(cls, path: str | os.PathLike, form: str = "", phones: Container[str] | None = None) -> Lexicon:
+    def read(cls, path: str | os.PathLike, form: str = "", phones: Set[str] | None = None) -> Lexicon:
         """Reads a lexicon without silence probabilities (those need the folder: `lexicon.dict_dir`).
 
         Args:
@@ -171,7 +181,7 @@ class Lexicon:
 
 
 def check_lexicon(
-    path: str | os.PathLike, form: str, phones: Container[str] | None = None
+    path: str | os.PathLike, form: str, phones: Set[str] | None = None
 ) -> tuple[list[Pronunciation], list[Problem]]:
     """Reads a lexicon and collects everything that is wrong with it.
 
@@ -187,11 +197,15 @@ def check_lexicon(
     entries: list[Pronunciation] = []
     line_of: dict[tuple[str, tuple[str, ...]], int] = {}
     numbers = FORMS[form]
+    known = None if phones is None else frozenset(phones)
     for number, line in enumerate(lines, 1):
         fields = line.split()
         word, first = (fields[0] if fields else ""), 1 + numbers
-        pronunciation = tuple(fields[first:])
-        wrong = _wrong_line(word, fields, first, phones)
+        pronunciation = tuple(map(sys.intern, fields[first:]))
+        absent = known is not None and not known.issuperset(pronunciation)
+        wrong = None
+        if numbers or absent or not pronunciation or word in RESERVED_WORDS:
+            wrong = _wrong_line(word, fields, first, known)
         if not wrong and (earlier := line_of.setdefault((word, pronunciation), number)) != number:
             found = f"word '{word}' has the pronunciation '{' '.join(pronunciation)}' in line {earlier} already"
             wrong = (found, "each pronunciation of a word once", "Remove one of the lines.")
@@ -204,9 +218,7 @@ def check_lexicon(
     return entries, problems
 
 
-def _wrong_line(
-    word: str, fields: list[str], first: int, phones: Container[str] | None
-) -> tuple[str, str, str] | None:
+def _wrong_line(word: str, fields: list[str], first: int, phones: Set[str] | None) -> tuple[str, str, str] | None:
     """Returns (found, wanted, cure) of a line of a lexicon, or None if it is right."""
     if not word:
         return "an empty line", "'word phone phone …'", "Remove the line."
@@ -231,9 +243,8 @@ def _wrong_line(
     if phones is not None:
         for phone in fields[first:]:
             if phone not in phones:
-                count = f" ({len(phones)} phones)" if hasattr(phones, "__len__") else ""
                 found = f"word '{word}' uses phone '{phone}', absent from silence_phones.txt and nonsilence_phones.txt"
-                return f"{found}{count}", "", "Add the phone or correct this line."
+                return f"{found} ({len(phones)} phones)", "", "Add the phone or correct this line."
     return None
 
 
@@ -250,7 +261,7 @@ def check_silence_probs(path: str | os.PathLike) -> tuple[SilenceProbs | None, l
             value = math.nan
         limit = 1 if name in ("<s>", "overall") else math.inf
         if name not in _SILPROB_NAMES or name in values or not 0 < value <= limit or (name == "<s>" and value == 1):
-            wanted = f"one line each of {', '.join(_SILPROB_NAMES)} with a number above 0 (<s> below 1, overall up to 1)"
+            wanted = f"one line each of {', '.join(_SILPROB_NAMES)}, numbers above 0 (<s> below 1, overall up to 1)"
             problems.append(Problem(path, number, f"found '{line.strip()[:60]}'", wanted, "Correct the line."))
         else:
             values[name] = value

@@ -19,10 +19,11 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 from lexicon.text import read_lines
 
-__all__ = ["PhoneInventory", "PhoneSet", "bad_phone_form", "position_forms", "word_positions"]
+__all__ = ["POSITIONS", "PhoneInventory", "PhoneSet", "bad_phone_form", "position_forms"]
 
 Groups = tuple[tuple[str, ...], ...]
 
+# How a phone is marked for its place in the word.
 POSITIONS = {"_B": "begin", "_E": "end", "_I": "internal", "_S": "singleton"}
 
 
@@ -33,11 +34,6 @@ def bad_phone_form(phone: str) -> str:
     if phone.endswith(tuple(POSITIONS)):
         return "ends in _B, _E, _I or _S as phones marked for word position do"
     return "is the name of epsilon" if phone == "<eps>" else ""
-
-
-def word_positions(count: int) -> list[str]:
-    """Returns the position suffixes of a pronunciation of `count` phones: `_S`, or `_B _I … _I _E`."""
-    return ["_S"] if count == 1 else ["_B", *["_I"] * (count - 2), "_E"]
 
 
 def position_forms(phone: str, is_silence: bool) -> tuple[str, ...]:
@@ -110,14 +106,15 @@ class PhoneSet:
         return tuple(p for group in self.nonsilence for p in group)
 
     @cached_property
-    def _names(self) -> frozenset[str]:
+    def names(self) -> frozenset[str]:
+        """All base phones."""
         return frozenset(self.silence_phones + self.nonsilence_phones)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self.names)
 
     def __contains__(self, phone: object) -> bool:
-        return phone in self._names
+        return phone in self.names
 
     @classmethod
     def from_phones(
@@ -198,7 +195,7 @@ class PhoneSet:
         return (*speech, *silence)
 
     def _word_boundary(self) -> dict[str, str]:
-        kinds = {p: "nonword" for p in self.silence_phones}
+        kinds = dict.fromkeys(self.silence_phones, "nonword")
         named = {}
         for phone in self.silence_phones + self.nonsilence_phones:
             for form in position_forms(phone, phone in kinds):

@@ -118,7 +118,8 @@ def piece_dictionary(
     special = [Pronunciation(config.oov, ("SPN",)), Pronunciation("!SIL", ("SIL",))]
     names = RESERVED_WORDS | {e.word for e in special}
     unknown = processor.id_to_piece(processor.unk_id())
-    rows, missing = [], []
+    rows: list[Pronunciation] = []
+    missing: list[str] = []
     for word in sorted(set(words) - names):
         variants = _segmentations(word, processor, config.alternatives, unknown)
         rows.extend(Pronunciation(word, pieces, probability) for pieces, probability in variants)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.errors import InputError
@@ -13,47 +16,15 @@ from hybrid.base.openfst import FstArrays, write_fst
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
 from lexicon.fst import PronunciationArrays, add_disambig_loops, lexicon_fst, lexicon_fst_with_silence_probs
+from lexicon.lang_config import LangConfig
 from lexicon.lexicon import Lexicon
-from lexicon.phones import PhoneInventory, PhoneSet, word_positions
-from lexicon.symbols import EPSILON, SymbolTable, is_disambig
+from lexicon.phones import POSITIONS, PhoneInventory, PhoneSet
+from lexicon.symbols import EPSILON, SymbolTable
 from lexicon.text import read_lines
 
 __all__ = ["LangConfig", "prepare_lang"]
 
 MakeTopo = Callable[[list[int], list[int]], str]
-
-
-@dataclass(frozen=True)
-class LangConfig:
-    """How a dictionary becomes a lang folder."""
-
-    position_dependent_phones: bool = field(
-        default=True,
-        metadata={"help": "Mark phones as begin, end, internal or singleton of a word; finds word ends in lattices."},
-    )
-    share_silence_phones: bool = field(
-        default=False, metadata={"help": "Let all silence phones use the same pdfs; for corpora with little noise."}
-    )
-    silence_prob: float = field(
-        default=0.5, metadata={"help": "Probability of silence between words; 0 leaves optional silence out."}
-    )
-    extra_phone_disambig: int = field(
-        default=1, metadata={"help": "Disambiguation symbols beyond those of words; the last one marks silence."}
-    )
-    extra_word_disambig: tuple[str, ...] = field(
-        default=(), metadata={"help": "Further symbols of G (such as #x) that L lets pass; may be repeated."}
-    )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.silence_prob < 1:
-            raise ValueError(f"silence_prob is {self.silence_prob}; wanted at least 0 and below 1")
-        if self.extra_phone_disambig < 1:
-            raise ValueError(f"extra_phone_disambig is {self.extra_phone_disambig}; wanted at least 1")
-        for symbol in self.extra_word_disambig:
-            if not is_disambig(symbol) or symbol[1:].isdecimal() or len(symbol.split()) != 1:
-                raise ValueError(f"extra_word_disambig has '{symbol}'; wanted '#' and a name that is no number")
-        if len(set(self.extra_word_disambig)) != len(self.extra_word_disambig):
-            raise ValueError("extra_word_disambig has a symbol twice")
 
 
 def prepare_lang(
@@ -97,7 +68,8 @@ def _with_given_boundaries(inventory: PhoneInventory, file: Path) -> PhoneInvent
     for number, line in enumerate(read_lines(file), 1):
         fields = line.split()
         if len(fields) != 2 or fields[0] not in known:
-            raise InputError.at(file, f"found '{line.strip()[:60]}'; wanted a phone and its kind", "Correct it.", number)
+            message = f"found '{line.strip()[:60]}'; wanted one of the {len(known)} phones and its kind"
+            raise InputError.at(file, message, "Correct the line.", number)
         kinds[fields[0]] = fields[1]
     if missing := sorted(known - set(kinds)):
         raise InputError.at(file, f"lacks phone '{missing[0]}'; wanted every phone", "Add it.")
@@ -117,17 +89,15 @@ class _Lang:
     ) -> None:
         self.lexicon, self.inventory, self.config = lexicon, inventory, config
         marked = config.position_dependent_phones
-        suffixes = {n: word_positions(n) for n in {len(e.phones) for e in lexicon.entries}}
-        self.marked = [
-            tuple(p + s for p, s in zip(e.phones, suffixes[len(e.phones)])) if marked else e.phones
-            for e in lexicon.entries
-        ]
-        self.numbers = assign_disambig(self.marked)
+        names = [*inventory.silence, *inventory.nonsilence]
+        self.splits, self.indexes = _phone_indexes(lexicon, phone_set, names, marked)
+        flat = [names[i] for i in self.indexes.tolist()]
+        self.texts = [" ".join(flat[a:b]) for a, b in zip(self.splits.tolist(), self.splits[1:].tolist())]
+        self.numbers = assign_disambig(self.texts)
         self.silence_symbol = f"#{max(self.numbers) + config.extra_phone_disambig}"
         count = max(self.numbers) + config.extra_phone_disambig + 1
         self.word_disambig = ["#0", *config.extra_word_disambig]
         self.disambig = [*(f"#{i}" for i in range(count)), *config.extra_word_disambig]
-        names = [*inventory.silence, *inventory.nonsilence]
         self.phones = _phone_table(names, self.disambig, phones, marked, set(phone_set.nonsilence_phones))
         self.words = SymbolTable((EPSILON, *lexicon.words, "#0", "<s>", "</s>", *config.extra_word_disambig))
 
@@ -149,17 +119,7 @@ class _Lang:
 
     def fst(self, disambig: bool) -> FstArrays:
         """Builds L or, with disambiguation symbols, L_disambig."""
-        index, words = self.phones.encode, self.words
-        id_of = dict(zip(self.phones.symbols, self.phones.ids))
-        rows = [[id_of[p] for p in row] for row in self.marked]
-        if disambig:
-            symbols = index(self.disambig)
-            rows = [[*row, symbols[n]] if n else row for row, n in zip(rows, self.numbers)]
-        entries = self.lexicon.entries
-        silence = [e.silence for e in entries if e.silence is not None]
-        prons = PronunciationArrays.from_lists(
-            [words[e.word] for e in entries], rows, [e.probability for e in entries], silence or None
-        )
+        prons = self._pronunciations(disambig)
         phone = self.phones[self.inventory.optional_silence]
         after = self.phones[self.silence_symbol] if disambig else None
         probs = self.lexicon.silence_probs
@@ -169,7 +129,24 @@ class _Lang:
             fst = lexicon_fst(prons, self.config.silence_prob, phone, after)
         if not disambig:
             return fst
-        return add_disambig_loops(fst, index(self.word_disambig), self.words.encode(self.word_disambig))
+        return add_disambig_loops(fst, self.phones.encode(self.word_disambig), self.words.encode(self.word_disambig))
+
+    def _pronunciations(self, disambig: bool) -> PronunciationArrays:
+        """Returns the pronunciations by ids, each with its disambiguation symbol if wanted."""
+        entries, table = self.lexicon.entries, self.phones
+        names = [*self.inventory.silence, *self.inventory.nonsilence]
+        phone_ids = np.asarray(table.encode(names), np.int32)[self.indexes]
+        splits, numbers = self.splits, np.asarray(self.numbers)
+        if disambig:
+            symbols = np.asarray(table.encode(self.disambig), np.int32)
+            phone_ids = np.insert(phone_ids, splits[1:][numbers > 0], symbols[numbers[numbers > 0]])
+            splits = splits + np.concatenate([[0], np.cumsum(numbers > 0)])
+        word_ids = np.asarray(self.words.encode(e.word for e in entries), np.int32)
+        log_probs = np.log(np.asarray([e.probability for e in entries]))
+        silence = None
+        if self.lexicon.silence_probs is not None:
+            silence = np.asarray([e.silence for e in entries], np.float64)
+        return PronunciationArrays(word_ids, splits, phone_ids, log_probs, silence)
 
     def _texts(self, oov: str, topo: str) -> dict[str, str]:
         """Returns file name → text of every text file but the symbol tables."""
@@ -211,20 +188,45 @@ class _Lang:
 
     def _align_texts(self) -> dict[str, str]:
         """The align lexicon: `word word phone …`, sorted by its bytes, and optional silence under <eps>."""
-        rows = {f"{e.word} {e.word} {' '.join(row)}": (e.word, row) for e, row in zip(self.lexicon.entries, self.marked)}
-        silence = self.inventory.optional_silence
-        rows[f"{EPSILON} {EPSILON} {silence}"] = (EPSILON, (silence,))
-        ordered = sorted(rows)
+        rows = [(e.word, text) for e, text in zip(self.lexicon.entries, self.texts)]
+        rows.append((EPSILON, self.inventory.optional_silence))
+        lines = {f"{word} {word} {text}\n": (word, text) for word, text in rows}
+        ordered = sorted(lines)
         words, phones = (dict(zip(t.symbols, map(str, t.ids))) for t in (self.words, self.phones))
         numbered = []
         for line in ordered:
-            word, row = rows[line]
+            word, text = lines[line]
             number = words[word]
-            numbered.append(f"{number} {number} {' '.join([phones[p] for p in row])}\n")
+            numbered.append(f"{number} {number} {' '.join(map(phones.__getitem__, text.split()))}\n")
         return {
-            "phones/align_lexicon.txt": "".join(line + "\n" for line in ordered),
+            "phones/align_lexicon.txt": "".join(ordered),
             "phones/align_lexicon.int": "".join(numbered),
         }
+
+
+def _phone_indexes(
+    lexicon: Lexicon, phone_set: PhoneSet, names: Sequence[str], marked: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the phones of all pronunciations in the inventory.
+
+    Returns:
+      int64 [pronunciation + 1], rows; and int64 [phone], indexes into `names`, marked for word position
+      (begin, end, internal, singleton) if asked.
+    """
+    lengths = np.fromiter((len(e.phones) for e in lexicon.entries), np.int64, len(lexicon))
+    splits = np.concatenate([[0], np.cumsum(lengths)])
+    base = {p: i for i, p in enumerate((*phone_set.silence_phones, *phone_set.nonsilence_phones))}
+    flat = chain.from_iterable(e.phones for e in lexicon.entries)
+    phones = np.fromiter(map(base.__getitem__, flat), np.int64, int(splits[-1]))
+    if not marked:
+        return splits, phones
+    index = {name: i for i, name in enumerate(names)}
+    forms = np.asarray([[index[p + suffix] for suffix in POSITIONS] for p in base])
+    begins, ends = splits[:-1], splits[1:] - 1
+    position = np.full(len(phones), list(POSITIONS).index("_I"))
+    position[begins], position[ends] = list(POSITIONS).index("_B"), list(POSITIONS).index("_E")
+    position[begins[lengths == 1]] = list(POSITIONS).index("_S")
+    return splits, forms[phones, position]
 
 
 def _lines(rows: Iterable[Iterable[object]]) -> str:

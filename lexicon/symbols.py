@@ -13,9 +13,9 @@ from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
-from lexicon.text import read_lines
+from lexicon.text import Problem, check_lines, raise_first
 
-__all__ = ["EPSILON", "SymbolTable", "is_disambig"]
+__all__ = ["EPSILON", "SymbolTable", "check_symbols", "is_disambig"]
 
 EPSILON = "<eps>"
 
@@ -106,43 +106,60 @@ class SymbolTable:
         Raises:
           InputError: a line that is no pair, an id or a symbol twice, no `<eps> 0`; file and line are named.
         """
-        path = Path(path)
-        lines = read_lines(path)
-        try:
-            pairs = [(symbol, int(number)) for symbol, number in map(str.split, lines)]
-            symbols, ids = zip(*pairs)
-            if list(ids) == list(range(len(ids))):
-                return cls(symbols)
-        except ValueError:
-            pass
-        return cls._read_carefully(path, lines)
-
-    @classmethod
-    def _read_carefully(cls, path: Path, lines: list[str]) -> SymbolTable:
-        """Reads a table that is out of order, has gaps, or is wrong, naming what is wrong."""
-        by_id: dict[int, str] = {}
-        line_of: dict[str, int] = {}
-        for number, line in enumerate(lines, 1):
-            fields = line.split()
-            if len(fields) != 2 or not fields[1].isdecimal():
-                message = f"found '{line.strip()[:60]}'; wanted 'symbol id' with an id from 0"
-                raise InputError.at(path, message, "Correct the line.", number)
-            symbol, symbol_id = fields[0], int(fields[1])
-            if symbol_id in by_id:
-                message = f"id {symbol_id} of '{symbol}' already belongs to '{by_id[symbol_id]}'; wanted one id each"
-                raise InputError.at(path, message, "Give it an id of its own.", number)
-            if symbol in line_of:
-                message = f"symbol '{symbol}' stands in line {line_of[symbol]} too; wanted each symbol once"
-                raise InputError.at(path, message, "Remove one of the lines.", number)
-            by_id[symbol_id], line_of[symbol] = symbol, number
-        if by_id.get(0) != EPSILON:
-            found = f"id 0 belongs to {repr(by_id[0]) if 0 in by_id else 'no symbol'}"
-            raise InputError.at(path, f"{found}; wanted '{EPSILON} 0'", f"Add the line '{EPSILON} 0'.")
-        ids = sorted(by_id)
-        return cls(tuple(by_id[i] for i in ids), ids)
+        table, problems = check_symbols(path)
+        raise_first(problems)
+        assert table is not None
+        return table
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes `symbol id` lines in the order of the ids, as Kaldi does."""
         with atomic_path(path) as temporary:
             text = "".join(f"{s} {i}\n" for s, i in zip(self.symbols, self.ids))
             temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_symbols(path: str | os.PathLike) -> tuple[SymbolTable | None, list[Problem]]:
+    """Reads a symbol table and collects everything that is wrong with it.
+
+    Returns:
+      The table, or None and the problems.
+    """
+    path = Path(path)
+    lines, problems = check_lines(path)
+    if problems:
+        return None, problems
+    text = "\n".join(lines)
+    symbols = text.split()[::2]
+    plain = "\n".join(map("%s %d".__mod__, zip(symbols, range(len(lines))))) == text
+    if plain and symbols[0] == EPSILON and len(set(symbols)) == len(symbols):
+        return SymbolTable(tuple(symbols)), []
+    by_id: dict[int, str] = {}
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        wrong = _wrong_line(line.split(), by_id, line_of, number)
+        if wrong:
+            problems.append(Problem(path, number, *wrong))
+    if by_id.get(0) != EPSILON and not problems:
+        found = f"id 0 belongs to {repr(by_id[0]) if 0 in by_id else 'no symbol'}"
+        problems.append(Problem(path, None, found, f"'{EPSILON} 0'", f"Give id 0 to {EPSILON}."))
+    if problems:
+        return None, problems
+    in_order = sorted(by_id)
+    return SymbolTable(tuple(by_id[i] for i in in_order), in_order), []
+
+
+def _wrong_line(
+    fields: list[str], by_id: dict[int, str], line_of: dict[str, int], number: int
+) -> tuple[str, str, str] | None:
+    """Returns (found, wanted, cure) of a line, or None after entering it into the two maps."""
+    if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdecimal()):
+        return f"found '{' '.join(fields)[:60]}'", "'symbol id' with an id from 0", "Correct the line."
+    symbol, symbol_id = fields[0], int(fields[1])
+    if symbol_id in by_id:
+        found = f"id {symbol_id} of '{symbol}' already belongs to '{by_id[symbol_id]}'"
+        return found, "an id of its own for each symbol", "Change one of the two."
+    if symbol in line_of:
+        found = f"symbol '{symbol}' stands in line {line_of[symbol]} already"
+        return found, "each symbol once", "Remove one of the lines."
+    by_id[symbol_id], line_of[symbol] = symbol, number
+    return None

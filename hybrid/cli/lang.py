@@ -1,0 +1,271 @@
+"""`hybrid lang`: lexicons and lang folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.cli.options import config_options, make_config
+from lexicon.cmudict import CmudictConfig
+from lexicon.grapheme import GraphemeConfig
+from lexicon.lang_config import LangConfig
+from lexicon.pieces import PieceConfig
+
+if TYPE_CHECKING:
+    from lexicon.lexicon import Lexicon
+    from lexicon.phones import PhoneSet
+
+FILE = click.Path(path_type=Path)
+vocabulary_option = click.option(
+    "--vocabulary",
+    "vocabularies",
+    type=FILE,
+    multiple=True,
+    help="Words to pronounce: any text, or lhotse cuts (*.jsonl.gz); may be repeated.",
+)
+ids_option = click.option("--with-ids", is_flag=True, help="Each line of a text begins with its utterance id.")
+dict_option = click.option("--out-dir", type=FILE, required=True, help="The dictionary folder to make.")
+
+
+@click.group(context_settings={"show_default": True})
+def command() -> None:
+    """Make, check and inspect lexicons and lang folders."""
+
+
+@command.command()
+@click.option("--dict-dir", type=FILE, required=True, help="Dictionary folder: lexicon.txt and the phone files.")
+@click.option("--oov", default="<UNK>", help="Word of the lexicon that stands for words outside it.")
+@click.option("--out-dir", type=FILE, required=True, help="The lang folder to make.")
+@click.option("--num-nonsilence-states", type=click.IntRange(1, 100), default=3, help="HMM states of a speech phone.")
+@click.option("--num-silence-states", type=click.IntRange(1, 100), default=5, help="HMM states of a silence phone.")
+@click.option("--phones", type=FILE, help="phones.txt of a trained model, to use a new dictionary with that model.")
+@config_options(LangConfig)
+def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **options: Any) -> None:
+    """Make a lang folder (words, phones, L.fst, topology) from a dictionary folder.
+
+    Example: hybrid lang prepare --dict-dir data/dict --oov "<UNK>" --out-dir data/lang
+    """
+    from hybrid.base.log import get_logger
+    from hybrid.hmm.topology import HmmTopology
+    from lexicon.lang_dir import LangDir
+    from lexicon.prepare import prepare_lang
+    from lexicon.symbols import SymbolTable
+
+    config = make_config(LangConfig, options)
+    if options["num_silence_states"] == 2:
+        raise click.UsageError("--num-silence-states 2 is not possible: silence has 1 state, or 3 and more.")
+
+    def make_topo(nonsilence: list[int], silence: list[int]) -> str:
+        return HmmTopology.kaldi_default(nonsilence, silence, **options).to_text()
+
+    prepare_lang(dict_dir, oov, out_dir, make_topo, config, SymbolTable.read(phones) if phones else None)
+    lang = LangDir.load(out_dir)
+    counts = f"{len(lang.words)} word symbols, {len(lang.silence_phones)} silence and {len(lang.nonsilence_phones)}"
+    get_logger("hybrid.lang").info("%s: %s speech phones, OOV word %s", out_dir, counts, oov)
+
+
+@command.command()
+@click.argument("folder", type=FILE)
+@click.option("--limit", type=click.IntRange(1), default=50, help="Problems to show.")
+def validate(folder: Path, limit: int) -> None:
+    """Check a dictionary folder or a lang folder; status 1 if it has errors.
+
+    Example: hybrid lang validate data/dict
+    """
+    from hybrid.base.errors import InputError
+    from lexicon.dict_dir import check_dict_dir
+    from lexicon.validate import check_lang_dir
+
+    is_lang = (folder / "words.txt").exists() or (folder / "phones.txt").exists()
+    problems = check_lang_dir(folder) if is_lang else check_dict_dir(folder)[2]
+    for problem in problems[:limit]:
+        click.echo(f"{problem.severity}: {problem}")
+    if len(problems) > limit:
+        click.echo(f"… and {len(problems) - limit} more (--limit shows them)")
+    errors = sum(p.severity == "error" for p in problems)
+    kind = "lang folder" if is_lang else "dictionary folder"
+    if errors:
+        raise InputError.at(folder, f"{errors} errors in this {kind}", "Mend them and check again.")
+    click.echo(f"{folder}: this {kind} is right ({len(problems)} warnings)")
+
+
+@command.command()
+@click.option("--cmudict", type=FILE, required=True, help="cmudict.dict (or cmudict-0.7b in UTF-8).")
+@vocabulary_option
+@ids_option
+@click.option("--extra", type=FILE, multiple=True, help="Further 'word phone …' lines, e.g. names; may be repeated.")
+@dict_option
+@config_options(CmudictConfig)
+def cmudict(
+    cmudict: Path,
+    vocabularies: tuple[Path, ...],
+    with_ids: bool,
+    extra: tuple[Path, ...],
+    out_dir: Path,
+    **options: Any,
+) -> None:
+    """Make a dictionary folder from CMUdict, for a vocabulary or for all its words.
+
+    Words of the vocabulary without pronunciation are counted and listed in OUT_DIR/failed.txt.
+
+    Example: hybrid lang cmudict --cmudict cmudict.dict --vocabulary vocab.txt --out-dir data/dict
+    """
+    from lexicon.cmudict import dictionary_from, read_cmudict
+    from lexicon.lexicon import Lexicon
+    from lexicon.transcripts import vocabulary_of
+
+    config = make_config(CmudictConfig, options)
+    entries = read_cmudict(cmudict, config.keep_stress)
+    more = [entry for file in extra for entry in Lexicon.read(file).entries]
+    words = vocabulary_of(vocabularies, with_ids) if vocabularies else None
+    made = dictionary_from(entries, config, words, more)
+    _write(out_dir, made, config, [cmudict, *vocabularies, *extra], "not in the dictionary")
+
+
+@command.command()
+@vocabulary_option
+@ids_option
+@dict_option
+@config_options(GraphemeConfig)
+def grapheme(vocabularies: tuple[Path, ...], with_ids: bool, out_dir: Path, **options: Any) -> None:
+    """Make a dictionary folder in which words are pronounced as they are spelt.
+
+    Example: hybrid lang grapheme --vocabulary transcripts.txt --out-dir data/dict
+    """
+    from lexicon.grapheme import grapheme_dictionary
+
+    config = make_config(GraphemeConfig, options)
+    made = grapheme_dictionary(_vocabulary(vocabularies, with_ids), config)
+    _write(out_dir, made, config, vocabularies, "has no letter")
+
+
+@command.command()
+@vocabulary_option
+@ids_option
+@click.option("--model", type=FILE, help="A SentencePiece model; without, one is trained on --train-text.")
+@click.option("--train-text", type=FILE, multiple=True, help="Text to train pieces on; may be repeated.")
+@dict_option
+@config_options(PieceConfig)
+def sentencepiece(
+    vocabularies: tuple[Path, ...],
+    with_ids: bool,
+    model: Path | None,
+    train_text: tuple[Path, ...],
+    out_dir: Path,
+    **options: Any,
+) -> None:
+    """Make a dictionary folder whose units are SentencePiece pieces; words stay words.
+
+    The pieces carry their own mark of the word's begin, so prepare the lang folder with
+    --no-position-dependent-phones. A trained model is kept as OUT_DIR.model.
+
+    Example: hybrid lang sentencepiece --vocabulary vocab.txt --train-text text.txt --out-dir data/dict_bpe
+    """
+    from lexicon.pieces import load_pieces, piece_dictionary, train_pieces
+    from lexicon.transcripts import read_utterances
+
+    if (model is None) == (not train_text):
+        raise click.UsageError("Give either --model or --train-text.")
+    config = make_config(PieceConfig, options)
+    if model is None:
+        model = out_dir.with_name(out_dir.name + ".model")
+        lines = (" ".join(words) for file in train_text for _, words in read_utterances(file, with_ids))
+        train_pieces(lines, model, config)
+    made = piece_dictionary(_vocabulary(vocabularies, with_ids), load_pieces(model), config)
+    _write(out_dir, made, config, [model, *vocabularies], "has a letter that the pieces lack")
+
+
+@command.command()
+@click.argument("texts", type=FILE, nargs=-1, required=True)
+@click.option("--lexicon", type=FILE, help="A lexicon (lexicon.txt, lexiconp.txt).")
+@click.option("--lang", type=FILE, help="A lang folder, or a words.txt.")
+@ids_option
+@click.option("--show", type=click.IntRange(0), default=20, help="Words to print, the most frequent first.")
+@click.option("--out", type=FILE, help="Write all words with counts and first utterance here (tab-separated).")
+def oov(
+    texts: tuple[Path, ...], lexicon: Path | None, lang: Path | None, with_ids: bool, show: int, out: Path | None
+) -> None:
+    """Count the words of texts (or cuts) that a lexicon or lang folder lacks.
+
+    Example: hybrid lang oov data/test/cuts.jsonl.gz --lang data/lang
+    """
+    from hybrid.base.artifact import atomic_path
+    from lexicon.lexicon import Lexicon
+    from lexicon.oov import count_oov
+    from lexicon.symbols import SymbolTable
+    from lexicon.transcripts import read_utterances
+
+    if (lexicon is None) == (lang is None):
+        raise click.UsageError("Give either --lexicon or --lang.")
+    known: Lexicon | SymbolTable
+    if lexicon is not None:
+        known = Lexicon.read(lexicon)
+    else:
+        assert lang is not None
+        known = SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang)
+    report = count_oov((pair for file in texts for pair in read_utterances(file, with_ids)), known)
+    click.echo(report.summary())
+    for word, count, first in report.counts[:show]:
+        click.echo(f"{count:8d} {word}  ({first})")
+    if out:
+        with atomic_path(out) as temporary:
+            temporary.write_text(report.to_tsv(), encoding="utf-8")
+
+
+@command.command()
+@click.argument("lang", type=FILE)
+@click.option("--word", "words", multiple=True, help="Show the pronunciations of a word; may be repeated.")
+@click.option("--homophones", is_flag=True, help="List words that sound alike.")
+def info(lang: Path, words: tuple[str, ...], homophones: bool) -> None:
+    """Say what a lang folder holds.
+
+    Example: hybrid lang info data/lang --word HELLO
+    """
+    from lexicon.disambig import homophones as find_homophones
+    from lexicon.lang_dir import LangDir
+
+    loaded = LangDir.load(lang)
+    pairs = loaded.pronunciations()
+    marked = "marked" if loaded.word_boundary else "not marked"
+    click.echo(f"words {len({w for w, _ in pairs})}\npronunciations {len(pairs)}\nOOV word {loaded.oov_word}")
+    click.echo(f"silence phones {len(loaded.silence_phones)}\nspeech phones {len(loaded.nonsilence_phones)}")
+    click.echo(f"disambiguation symbols {len(loaded.disambig_phones)}\nword position {marked}")
+    for word in words:
+        found = [phones for w, phones in pairs if w == word]
+        for phones in found:
+            click.echo(f"{word} {' '.join(phones)}")
+        if not found:
+            click.echo(f"{word}: not in the lexicon, recognised as {loaded.oov_word}")
+    if homophones:
+        for phones, group in find_homophones(pairs).items():
+            click.echo(f"{' '.join(group)}: {' '.join(phones)}")
+
+
+def _vocabulary(paths: tuple[Path, ...], with_ids: bool) -> list[str]:
+    from lexicon.transcripts import vocabulary_of
+
+    if not paths:
+        raise click.UsageError("Give at least one --vocabulary.")
+    return vocabulary_of(paths, with_ids)
+
+
+def _write(
+    out_dir: Path, made: tuple[PhoneSet, Lexicon, list[str]], config: Any, inputs: Iterable[Path], reason: str
+) -> None:
+    """Writes a dictionary folder and says how many words are in it and how many are not."""
+    from hybrid.base.config import config_to_dict
+    from hybrid.base.log import get_logger
+    from lexicon.dict_dir import write_dict_dir
+
+    phones, lexicon, missing = made
+    failed = {"failed.txt": "".join(f"{word} {reason}\n" for word in missing)} if missing else {}
+    named = {file.name: file for file in inputs}
+    write_dict_dir(out_dir, phones, lexicon, config_to_dict(config), named, failed)
+    log = get_logger("hybrid.lang")
+    log.info("%s: %d words, %d pronunciations, %d phones", out_dir, len(lexicon.words), len(lexicon), len(phones))
+    if missing:
+        file = out_dir / "failed.txt"
+        log.warning("%d words have no pronunciation (%s …), see %s", len(missing), " ".join(missing[:5]), file)
