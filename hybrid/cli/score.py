@@ -1,0 +1,268 @@
+"""`hybrid score`: WER and CER with confidence intervals, sweeps, comparisons, tables of results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hybrid.score.report import Score
+    from hybrid.score.significance import BootstrapConfig
+    from hybrid.score.transcripts import Transcripts
+
+FILE = click.Path(path_type=Path)
+
+
+class DefaultGroup(click.Group):
+    """`hybrid score --ref R --hyp H` means `hybrid score wer …`, with --lattices `hybrid score sweep …`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+            swept = any(a.split("=")[0] == "--lattices" for a in args)
+            args = ["sweep" if swept else "wer", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=DefaultGroup, context_settings={"show_default": True})
+def command() -> None:
+    """Score transcripts and lattices, compare systems, keep the table of results."""
+
+
+def _common(function: Callable) -> Callable:
+    for option in (
+        click.option("--seed", type=int, default=0, help="Of the bootstrap's draws."),
+        click.option("--replications", type=int, default=10000, help="Resampled test sets of the bootstrap."),
+        click.option("--top", type=click.IntRange(0), default=10, help="How many confusions of a kind to print."),
+        click.option("--cost", type=FILE, help="JSON with cpu_s and max_gb of the recognition, for the table."),
+        click.option("--lm", help="Name of the language model, for the table."),
+        click.option("--set", "set_name", help="Name of the set, for the table."),
+        click.option("--system", help="Name of the system, for the table: mono, tri1, …"),
+        click.option("--results", type=FILE, help="results.tsv that gets a row (needs --system, --set, --lm)."),
+        click.option("--compare", type=FILE, help="Another system's transcript: paired tests against it."),
+        click.option("--out-dir", type=FILE, help="Folder for report.txt, score.json, per_utt.txt, hyp.txt."),
+        click.option("--utt2spk", type=FILE, help="Speakers, where --ref is text that does not tell them."),
+        click.option("--ref", type=FILE, required=True, help="Cuts (or their folder), or `utt word word …` lines."),
+    ):
+        function = option(function)
+    return function
+
+
+@command.command()
+@_common
+@click.option("--hyp", type=FILE, required=True, help="Transcript: `utt word word …` lines.")
+def wer(hyp: Path, **options: Any) -> None:
+    """Score a transcript: WER with interval, CER, speakers, confusions.
+
+    Example: hybrid score --ref data/test/cuts.jsonl.gz --hyp exp/mono/decode_test/transcript.txt
+    """
+    from hybrid.score.transcripts import read_transcripts
+
+    reference = read_transcripts(options["ref"], options["utt2spk"])
+    _finish(reference, read_transcripts(hyp), options, {})
+
+
+@command.command()
+@_common
+@click.option("--lattices", type=FILE, required=True, help="Folder that `hybrid decode` wrote, or one archive.")
+@click.option("--words", type=FILE, required=True, help="words.txt of the graph that made the lattices.")
+@click.option("--lm-weights", default="7:17", help="FIRST:LAST[:STEP] or A,B,C; acoustic scale is 1 / weight.")
+@click.option("--penalties", default="0,0.5,1", help="Word insertion penalties, likewise.")
+@click.option("--tune-ref", type=FILE, help="Choose weight and penalty on this set instead of on --ref.")
+@click.option("--tune-lattices", type=FILE, help="Lattices of --tune-ref.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+def sweep(
+    lattices: Path, words: Path, lm_weights: str, penalties: str, tune_ref: Path | None,
+    tune_lattices: Path | None, jobs: int, **options: Any,
+) -> None:  # fmt: skip
+    """Sweep LM weight and word insertion penalty over lattices, then score at the best pair.
+
+    With --tune-ref and --tune-lattices the pair is chosen there and only applied to --lattices.
+
+    Example: hybrid score sweep --ref data/dev-clean --lattices exp/mono/decode_dev-clean --words
+    exp/mono/graph/words.txt --lm-weights 7:17 --penalties 0,0.5,1
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.score.report import format_sweep
+    from hybrid.score.sweep import SweepConfig, best_paths, parse_range
+    from hybrid.score.sweep import sweep as run_sweep
+    from hybrid.score.transcripts import read_transcripts
+    from lexicon.symbols import SymbolTable
+
+    if (tune_ref is None) != (tune_lattices is None):
+        raise click.UsageError("--tune-ref and --tune-lattices go together")
+    try:
+        config = SweepConfig(parse_range(lm_weights), parse_range(penalties))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    reference, table = read_transcripts(options["ref"], options["utt2spk"]), SymbolTable.read(words)
+    with pool(jobs) as executor:
+        tuned = read_transcripts(tune_ref) if tune_ref else reference
+        found = run_sweep(tuned, tune_lattices or lattices, table, config, executor)
+        best = (found.best.lm_weight, found.best.penalty)
+        hypothesis = found.hypothesis
+        if tune_lattices:
+            hypothesis = best_paths(lattices, table, [best], executor)[0]
+    where = f" (chosen on {tune_lattices})" if tune_lattices else ""
+    click.echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
+    facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or lattices)}
+    _finish(reference, hypothesis, options, facts, {"sweep.tsv": format_sweep(found)})
+
+
+@command.command()
+@click.option("--ref", type=FILE, required=True, help="Cuts (or their folder), or `utt word word …` lines.")
+@click.option("--hyp", type=FILE, required=True, help="The system in question.")
+@click.option("--against", type=FILE, required=True, help="The system to compare it with.")
+@click.option("--replications", type=int, default=10000, help="Resampled test sets of the bootstrap.")
+@click.option("--seed", type=int, default=0, help="Of the bootstrap's draws.")
+def compare(ref: Path, hyp: Path, against: Path, replications: int, seed: int) -> None:
+    """Test whether one system is better than another: paired bootstrap and MAPSSWE.
+
+    Example: hybrid score compare --ref data/dev-clean --hyp exp/mono/score/hyp.txt --against peer/mono.dev-clean.txt
+    """
+    from hybrid.score.transcripts import read_transcripts
+
+    text, _ = _compare(read_transcripts(ref), read_transcripts(hyp), against, _bootstrap(replications, seed))
+    click.echo(text, nl=False)
+
+
+@command.command()
+@click.argument("results", type=FILE)
+@click.option("--into", type=FILE, help="Markdown file with marks, whose table is replaced; else print it.")
+@click.option("--copy", "copy_to", type=FILE, help="Write the table of results to this file too.")
+def table(results: Path, into: Path | None, copy_to: Path | None) -> None:
+    """Make the Markdown table of a results.tsv.
+
+    Example: hybrid score table exp/results.tsv --into RESULTS.md
+    """
+    from hybrid.base.artifact import atomic_path
+    from hybrid.base.errors import InputError
+    from hybrid.score.results import format_table, insert_table, read_results, write_results
+
+    rows = read_results(results)
+    if not rows:
+        raise InputError.at(results, "holds no results", "Run a recipe, or `hybrid score --results`.")
+    if copy_to:
+        write_results(copy_to, rows)
+    if into is None:
+        click.echo(format_table(rows), nl=False)
+        return
+    try:
+        document = into.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError.at(into, f"cannot be read ({error})") from error
+    with atomic_path(into) as temporary:
+        temporary.write_text(insert_table(document, format_table(rows), into), encoding="utf-8")
+
+
+def _bootstrap(replications: int, seed: int) -> BootstrapConfig:
+    from hybrid.score.significance import BootstrapConfig
+
+    try:
+        return BootstrapConfig(replications=replications, seed=seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _compare(
+    reference: Transcripts, first: Transcripts, path: Path, config: BootstrapConfig
+) -> tuple[str, dict[str, Any]]:
+    """Compares with the transcript at `path`: text for people, and plain values."""
+    import dataclasses
+
+    from hybrid.score.errors import score_utterances
+    from hybrid.score.significance import mapsswe, paired_bootstrap
+    from hybrid.score.transcripts import pair, read_transcripts
+
+    ours = pair(reference, first)
+    theirs = pair(reference, read_transcripts(path))
+    errors = score_utterances(ours), score_utterances(theirs)
+    resampled = paired_bootstrap(*errors, config)
+    matched = mapsswe({u: (r, h, theirs[u][1]) for u, (r, h) in ours.items()})
+    text = (
+        f"this {errors[0].total()}\nagainst {path}: {errors[1].total()}\n"
+        f"difference {resampled.difference:+.2f} points, {100 * config.level:g} % interval {resampled.low:+.2f} – "
+        f"{resampled.high:+.2f}, better on {100 * resampled.p_better:.1f} % of resampled sets\n"
+        f"MAPSSWE: {matched.segments} segments, z = {matched.statistic:+.2f}, p = {matched.p_value:.3g} (two-tailed)\n"
+    )
+    values = {
+        "against": str(path),
+        "wer_against": errors[1].total().rate,
+        "bootstrap": dataclasses.asdict(resampled),
+        "mapsswe": dataclasses.asdict(matched),
+    }
+    return text, values
+
+
+def _finish(
+    reference: Transcripts,
+    hypothesis: Transcripts,
+    options: dict[str, Any],
+    facts: dict[str, Any],
+    files: dict[str, str] | None = None,
+) -> None:
+    """Scores, prints, writes the folder and the row of the table."""
+    from hybrid.score.report import format_report, per_utterance, score, score_to_dict
+    from hybrid.score.transcripts import pair
+
+    row = [options["system"], options["set_name"], options["lm"]]
+    if options["results"] and not all(row):
+        raise click.UsageError("--results needs --system, --set and --lm")
+    config = _bootstrap(options["replications"], options["seed"])
+    pairs = pair(reference, hypothesis)
+    result = score(pairs, reference.speakers, config)
+    text = format_report(result, options["top"])
+    values = {**facts, **score_to_dict(result)}
+    if options["compare"]:
+        extra, values["compare"] = _compare(reference, hypothesis, options["compare"], config)
+        text += "\n" + extra
+    click.echo(text, nl=False)
+    if options["out_dir"]:
+        texts = {"report.txt": text, "per_utt.txt": per_utterance(pairs), **(files or {})}
+        texts["hyp.txt"] = "".join(" ".join([u, *hyp]) + "\n" for u, (_, hyp) in pairs.items())
+        _write_folder(options["out_dir"], values, texts, options)
+    if options["results"]:
+        _add_row(options["results"], row, result, options["cost"])
+
+
+def _write_folder(folder: Path, values: dict[str, Any], texts: dict[str, str], options: dict[str, Any]) -> None:
+    import json
+
+    from hybrid.base.artifact import atomic_folder, write_meta
+
+    with atomic_folder(folder) as temporary:
+        for name, text in texts.items():
+            (temporary / name).write_text(text, encoding="utf-8")
+        (temporary / "score.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_meta(temporary, "score", {k: str(v) for k, v in options.items() if v is not None})
+
+
+def _add_row(path: Path, names: list[str], result: Score, cost: Path | None) -> None:
+    import json
+
+    from hybrid.base.errors import InputError
+    from hybrid.score.results import Result, add_result
+
+    spent = {"cpu_s": 0.0, "max_gb": 0.0}
+    if cost:
+        try:
+            found = json.loads(cost.read_text(encoding="utf-8"))
+            spent = {name: float(found[name]) for name in spent}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError.at(
+                cost, f"does not tell cpu_s and max_gb ({error})", "Give the record of a step."
+            ) from error
+    total = result.words.total()
+    system, set_name, lm = names
+    try:
+        row = Result(
+            system, set_name, lm,
+            total.rate, result.interval.low, result.interval.high,
+            total.insertions, total.deletions, total.substitutions, total.words,
+            spent["cpu_s"], spent["max_gb"],
+        )  # fmt: skip
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    add_result(path, row)

@@ -1,0 +1,1 @@
+"""Scores: error rates with their uncertainty, sweeps of the decoding weights, confusions, tables of results."""

@@ -1,0 +1,163 @@
+"""Sweep of LM weight and word insertion penalty over lattices, Kaldi's way.
+
+A path's score at weight w and penalty p is `graph + acoustic / w - p · words` (lattice-scale --inv-acoustic-scale,
+lattice-add-penalty): a larger weight trusts the language model more, a larger penalty makes fewer words.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.base.jobs import map_in_order
+from hybrid.base.log import get_logger
+from hybrid.lattice.archive import lattice_files, read_lattices
+from hybrid.lattice.paths import best_path
+from hybrid.score.errors import ErrorCounts, score_utterances
+from hybrid.score.transcripts import Transcripts, pair
+from lexicon.symbols import SymbolTable
+
+__all__ = ["Sweep", "SweepConfig", "SweepPoint", "best_paths", "choose", "parse_range", "sweep"]
+
+_log = get_logger(__name__)
+
+Weights = tuple[float, float]  # (LM weight, penalty)
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """The grid.
+
+    Attributes:
+      lm_weights: each above 0; the acoustic scale is 1 / weight.
+      penalties: nats taken for each word.
+    """
+
+    lm_weights: tuple[float, ...] = tuple(float(w) for w in range(7, 18))
+    penalties: tuple[float, ...] = (0.0, 0.5, 1.0)
+
+    def __post_init__(self) -> None:
+        if not self.lm_weights or not self.penalties:
+            raise ValueError("the sweep has no LM weight or no penalty")
+        if min(self.lm_weights) <= 0:
+            raise ValueError(f"LM weight {min(self.lm_weights):g} is not above 0")
+
+    @property
+    def grid(self) -> list[Weights]:
+        """Every (LM weight, penalty), weights first."""
+        return [(w, p) for w in self.lm_weights for p in self.penalties]
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """Errors at one place of the grid."""
+
+    lm_weight: float
+    penalty: float
+    counts: ErrorCounts
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All points of the grid, the best of them, and the words recognised there."""
+
+    points: tuple[SweepPoint, ...]
+    best: SweepPoint
+    hypothesis: Transcripts
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the best LM weight is the smallest or largest tried, so that a wider grid may do better."""
+        weights = {p.lm_weight for p in self.points}
+        return len(weights) > 1 and self.best.lm_weight in (min(weights), max(weights))
+
+
+def parse_range(text: str) -> tuple[float, ...]:
+    """Reads `7:17` (steps of one), `7:17:2`, or `0,0.5,1`.
+
+    Raises:
+      ValueError: neither form.
+    """
+    try:
+        if ":" in text:
+            first, last, *step = (float(part) for part in text.split(":"))
+            width = step[0] if step else 1.0
+            if len(step) > 1 or width <= 0 or last < first:
+                raise ValueError
+            return tuple(first + i * width for i in range(int((last - first) / width + 1e-9) + 1))
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"'{text}' is no range; wanted FIRST:LAST, FIRST:LAST:STEP or A,B,C") from None
+
+
+def _file_paths(file: Path, grid: Sequence[Weights]) -> list[tuple[str, list[np.ndarray]]]:
+    """Word ids of the best path at each place of the grid, for every lattice of one archive."""
+    found = []
+    for utterance, lattice in read_lattices(file):
+        paths = [best_path(lattice, 1.0 / weight, 1.0, penalty) for weight, penalty in grid]
+        found.append((utterance, [np.zeros(0, np.int32) if p is None else p.word_ids for p in paths]))
+    return found
+
+
+def best_paths(
+    lattices: str | os.PathLike, words: SymbolTable, grid: Sequence[Weights], executor: Executor | None = None
+) -> list[Transcripts]:
+    """Finds the words of every utterance at each (LM weight, penalty).
+
+    Args:
+      lattices: a decoding folder (lat.1.gz, …) or one archive.
+      words: names of the word ids.
+      executor: shares out the archives.
+
+    Returns:
+      One set of hypotheses for each place of the grid, in its order.
+
+    Raises:
+      InputError: no lattices, or a damaged archive.
+    """
+    names: list[dict[str, list[str]]] = [{} for _ in grid]
+    files = lattice_files(lattices)
+    for found in map_in_order(functools.partial(_file_paths, grid=tuple(grid)), files, executor):
+        for utterance, paths in found:
+            for place, ids in enumerate(paths):
+                names[place][utterance] = [words.symbol(int(i)) for i in ids]
+    return [Transcripts(str(lattices), hypotheses) for hypotheses in names]
+
+
+def choose(points: Sequence[SweepPoint]) -> SweepPoint:
+    """Returns the point of the fewest errors; of equals the one with the smaller weight, then penalty."""
+    return min(points, key=lambda p: (p.counts.errors, p.lm_weight, p.penalty))
+
+
+def sweep(
+    reference: Transcripts,
+    lattices: str | os.PathLike,
+    words: SymbolTable,
+    config: SweepConfig,
+    executor: Executor | None = None,
+) -> Sweep:
+    """Scores the best paths of a set at every place of the grid and picks the best place.
+
+    The chosen pair is fitted to this set: apply it to another (`best_paths` with that one pair) for an honest figure.
+    """
+    hypotheses = best_paths(lattices, words, config.grid, executor)
+    points = []
+    for (weight, penalty), hypothesis in zip(config.grid, hypotheses):
+        counts = score_utterances(_quiet_pair(reference, hypothesis)).total()
+        points.append(SweepPoint(weight, penalty, counts))
+    best = choose(points)
+    pair(reference, hypotheses[0])  # tells once of what is missing
+    result = Sweep(tuple(points), best, hypotheses[config.grid.index((best.lm_weight, best.penalty))])
+    if result.at_edge:
+        _log.warning("best LM weight %g is at the edge of those tried; try more", best.lm_weight)
+    return result
+
+
+def _quiet_pair(reference: Transcripts, hypothesis: Transcripts) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
+    return {u: (r, hypothesis.words.get(u, ())) for u, r in sorted(reference.words.items())}

@@ -1,0 +1,127 @@
+"""References and hypotheses by utterance: Kaldi's text form (`utt-id word word …`) or lhotse cuts."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hybrid.base.artifact import open_text
+from hybrid.base.errors import InputError
+from hybrid.base.log import get_logger
+from hybrid.data.manifest import read_cuts
+
+__all__ = ["Transcripts", "pair", "read_table", "read_transcripts"]
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """What was said, or what was recognised.
+
+    Attributes:
+      path: where it was read.
+      words: utterance id → its words.
+      speakers: utterance id → speaker; empty where the file does not tell.
+    """
+
+    path: str
+    words: Mapping[str, Sequence[str]]
+    speakers: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def _lines(path: str | os.PathLike) -> list[tuple[int, str]]:
+    """Non-empty lines with their numbers (from 1), as strict UTF-8."""
+    number = 0
+    try:
+        with open_text(path) as stream:
+            found = []
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    found.append((number, line.strip()))
+            return found
+    except UnicodeDecodeError as error:
+        raise InputError.at(path, f"is not UTF-8 ({error.reason})", "Convert it to UTF-8.", number + 1) from error
+    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError.at(path, f"cannot be read ({reason})", "Give a text file or cuts.jsonl.gz.") from error
+
+
+def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
+    """Reads `key value value …` lines, e.g. Kaldi's text or utt2spk.
+
+    Raises:
+      InputError: unreadable, not UTF-8, or a key that stands there twice.
+    """
+    table: dict[str, list[str]] = {}
+    for number, line in _lines(path):
+        key, *values = line.split()
+        if key in table:
+            raise InputError.at(path, f"utterance '{key}' stands here a second time", "Remove one of them.", number)
+        table[key] = values
+    return table
+
+
+def _read_manifest(path: str | os.PathLike) -> Transcripts:
+    cuts = read_cuts(path)
+    return Transcripts(str(path), {c.id: c.words for c in cuts}, {c.id: c.speaker for c in cuts})
+
+
+def read_transcripts(path: str | os.PathLike, utt2spk: str | os.PathLike | None = None) -> Transcripts:
+    """Reads transcripts from lhotse cuts (a `.jsonl` or `.jsonl.gz` file) or from Kaldi's text form.
+
+    Args:
+      path: the file, or a folder that holds `cuts.jsonl.gz`.
+      utt2spk: Kaldi's table of speakers, for text that does not tell them.
+
+    Raises:
+      InputError: unreadable, not UTF-8, a duplicate utterance, or nothing in it.
+    """
+    if Path(path).is_dir() or Path(path).name.removesuffix(".gz").endswith(".jsonl"):
+        found = _read_manifest(path)
+    else:
+        found = Transcripts(str(path), read_table(path))
+    if not found.words:
+        raise InputError.at(path, "holds no transcript", "Give `utterance-id word word …` lines or cuts.jsonl.gz.")
+    if utt2spk is not None:
+        speakers = {u: v[0] for u, v in read_table(utt2spk).items() if v}
+        found = Transcripts(found.path, found.words, {u: speakers[u] for u in found.words if u in speakers})
+    return found
+
+
+def pair(reference: Transcripts, hypothesis: Transcripts) -> dict[str, tuple[list[str], list[str]]]:
+    """Puts each reference beside its hypothesis, in the order of utterance ids.
+
+    An utterance that was not recognised at all counts with every word deleted, so that a system cannot
+    win by giving up; hypotheses without a reference are left out. Both are told in the log.
+
+    Raises:
+      InputError: the two files share no utterance.
+    """
+    missing = [u for u in reference.words if u not in hypothesis.words]
+    extra = [u for u in hypothesis.words if u not in reference.words]
+    if len(missing) == len(reference.words):
+        raise InputError.at(
+            hypothesis.path,
+            f"shares no utterance with {reference.path} (its first is '{next(iter(hypothesis.words), '')}', "
+            f"wanted e.g. '{next(iter(reference.words))}')",
+            "Check that both are of the same set.",
+        )
+    if missing:
+        _log.warning(
+            "%s has no line for %d of %d utterances of %s (e.g. %s); all their words count as deleted",
+            hypothesis.path,
+            len(missing),
+            len(reference.words),
+            reference.path,
+            missing[0],
+        )
+    if extra:
+        _log.warning("%s has %d utterances without reference; left out", hypothesis.path, len(extra))
+    return {u: (list(reference.words[u]), list(hypothesis.words.get(u, ()))) for u in sorted(reference.words)}

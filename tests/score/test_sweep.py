@@ -1,0 +1,88 @@
+"""Sweeps over lattices: hand-made ones, Kaldi's own, and Kaldi's programs on them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.lattice.archive import write_lattices
+from hybrid.lattice.lattice import Lattice
+from hybrid.score.errors import ErrorCounts
+from hybrid.score.sweep import SweepConfig, SweepPoint, best_paths, choose, parse_range, sweep
+from hybrid.score.transcripts import Transcripts
+from lexicon.symbols import SymbolTable
+
+
+@pytest.fixture
+def folder(tmp_path: Path, two_paths: Lattice) -> Path:
+    write_lattices(tmp_path / "lat.1.gz", [("u1", two_paths)])
+    write_lattices(tmp_path / "lat.2.gz", [("u2", Lattice.empty())])
+    return tmp_path
+
+
+def test_weight_and_penalty_choose_the_path(folder: Path, words: SymbolTable) -> None:
+    # A B costs 1 + 20 / w + 2 p, C costs 3 + 6 / w + p: equal at w = 7 without penalty.
+    grid = [(6.0, 0.0), (8.0, 0.0), (8.0, 1.0)]
+    found = [h.words["u1"] for h in best_paths(folder, words, grid)]
+    assert found == [["C"], ["A", "B"], ["C"]]
+    assert best_paths(folder, words, [(8.0, 0.0)])[0].words["u2"] == []
+
+
+def test_sweep_picks_the_fewest_errors(folder: Path, words: SymbolTable) -> None:
+    reference = Transcripts("ref", {"u1": ["A", "B"], "u2": ["A"]})
+    found = sweep(reference, folder, words, SweepConfig((6.0, 8.0, 9.0), (0.0, 1.0)))
+    assert len(found.points) == 6
+    assert (found.best.lm_weight, found.best.penalty) == (8.0, 0.0)
+    assert found.best.counts == ErrorCounts(3, 0, 1, 0)
+    assert found.hypothesis.words == {"u1": ["A", "B"], "u2": []}
+    assert not found.at_edge
+
+
+def test_a_best_point_at_the_edge_is_told(folder: Path, words: SymbolTable, caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    logging.getLogger("hybrid").propagate = True
+    reference = Transcripts("ref", {"u1": ["A", "B"], "u2": []})
+    assert sweep(reference, folder, words, SweepConfig((6.0, 8.0), (0.0,))).at_edge
+    assert "best LM weight 8 is at the edge" in caplog.text
+
+
+def test_ties_go_to_the_smaller() -> None:
+    counts = ErrorCounts(1, 0, 0, 1)
+    points = [SweepPoint(w, p, counts) for w in (9.0, 8.0) for p in (1.0, 0.0)]
+    assert choose(points) == SweepPoint(8.0, 0.0, counts)
+
+
+def test_ranges() -> None:
+    assert parse_range("7:10") == (7.0, 8.0, 9.0, 10.0)
+    assert parse_range("0:1:0.5") == (0.0, 0.5, 1.0)
+    assert parse_range("0,0.5") == (0.0, 0.5)
+    for bad in ("x", "7:", "9:7", "1:2:0", "1:2:3:4", ""):
+        with pytest.raises(ValueError, match="is no range; wanted FIRST:LAST"):
+            parse_range(bad)
+    with pytest.raises(ValueError, match="LM weight 0 is not above 0"):
+        SweepConfig((0.0,))
+
+
+def test_folder_without_lattices(tmp_path: Path, words: SymbolTable) -> None:
+    with pytest.raises(InputError, match="holds no lattices"):
+        best_paths(tmp_path, words, [(1.0, 0.0)])
+
+
+@pytest.mark.peer
+def test_best_paths_of_kaldis_lattices(peers: Path, tmp_path: Path, kaldi_bin: Path) -> None:
+    archive = peers / "lattices" / "lat.ark.gz"
+    numbers = SymbolTable(("<eps>", *map(str, range(1, 40000))))
+    grid = [(7.0, 0.0), (13.0, 0.5), (17.0, 1.0)]
+    for (weight, penalty), ours in zip(grid, best_paths(archive, numbers, grid)):
+        pipe = (
+            f"gunzip -c {archive} | {kaldi_bin}/lattice-scale --inv-acoustic-scale={weight} ark:- ark:- |"
+            f"{kaldi_bin}/lattice-add-penalty --word-ins-penalty={penalty} ark:- ark:- |"
+            f"{kaldi_bin}/lattice-best-path ark:- ark,t:{tmp_path}/words"
+        )
+        subprocess.run(["bash", "-c", "set -o pipefail; " + pipe], check=True, capture_output=True)
+        theirs = {u: w for u, *w in (line.split() for line in (tmp_path / "words").read_text().splitlines())}
+        assert dict(ours.words) == theirs
