@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hybrid.tree.nodes import Leaf, Node, Split, Table
-from hybrid.tree.objective import gaussian_objective
 from hybrid.tree.questions import Questions
-from hybrid.tree.stats import TreeStats, sum_by
+from hybrid.tree.stats import TreeStats
 
 __all__ = ["BestSplit", "SplitSearch", "grow", "replace_leaves"]
 
@@ -37,9 +36,10 @@ class SplitSearch:
           variance_floor: least variance of a dimension.
           min_count: frames that each side of a split must keep.
         """
-        self._events, self._moments = stats.events, stats.moments
-        self._floor, self._min_count = variance_floor, min_count
-        highest = int(self._events.max(initial=0))
+        self._moments = np.ascontiguousarray(stats.moments)
+        self._floor, self._min_count = float(variance_floor), float(min_count)
+        self._columns = {key: np.ascontiguousarray(stats.events[:, key]) for key in questions.by_key}
+        highest = int(stats.events.max(initial=0))
         self._questions = dict(sorted(questions.by_key.items()))
         self._members = {}
         for key, sets in self._questions.items():
@@ -49,50 +49,23 @@ class SplitSearch:
             self._members[key] = table
 
     def best(self, entries: np.ndarray) -> BestSplit | None:
-        """Returns the best split of the entries (indices), or None where no question separates them."""
+        """Returns the best split of the entries (indices), or None where no question gains anything.
+
+        Keys that some entry does not know (neighbours of context-independent phones) are not asked about.
+        """
+        from hybrid.tree.kernels import best_question
+
         best: BestSplit | None = None
         if len(entries) < 2:
             return None
-        moments = self._moments[entries]
-        total = moments.sum(axis=0)
-        whole = float(gaussian_objective(total, self._floor))
         for key, sets in self._questions.items():
-            values = self._events[entries, key]
-            if not sets or values.min() < 0:
+            values = self._columns[key]
+            if not sets or values[entries].min() < 0:
                 continue
-            present = np.flatnonzero(np.bincount(values))
-            if len(present) < 2:
-                continue
-            by_value = sum_by(np.searchsorted(present, values), moments, len(present))
-            rows, masks = _distinct(self._members[key][:, present])
-            if not len(rows):
-                continue
-            yes = masks @ by_value
-            no = total - yes
-            gains = gaussian_objective(yes, self._floor) + gaussian_objective(no, self._floor) - whole
-            gains[np.minimum(yes[:, 0], no[:, 0]) < self._min_count] = -np.inf
-            winner = int(np.argmax(gains))
-            if gains[winner] > (best.gain if best else 0.0):
-                best = BestSplit(float(gains[winner]), key, sets[int(rows[winner])])
+            gain, row = best_question(values, entries, self._moments, self._members[key], self._floor, self._min_count)
+            if row >= 0 and gain > (best.gain if best else 0.0):
+                best = BestSplit(float(gain), key, sets[row])
         return best
-
-
-def _distinct(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Drops questions that do not separate the present values, or separate them as an earlier one does.
-
-    Returns:
-      the rows kept, in order, and their masks as float64.
-    """
-    sizes = masks.sum(axis=1)
-    rows = np.flatnonzero((sizes > 0) & (sizes < masks.shape[1]))
-    masks = masks[rows].astype(np.float64)
-    width = masks.shape[1]
-    if width <= 50 and len(rows) > 1:
-        codes = masks @ np.exp2(np.arange(width))
-        codes = np.minimum(codes, np.exp2(width) - 1 - codes)
-        first = np.sort(np.unique(codes, return_index=True)[1])
-        rows, masks = rows[first], masks[first]
-    return rows, masks
 
 
 @dataclass
