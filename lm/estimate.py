@@ -1,0 +1,221 @@
+"""Estimation of n-gram models: interpolated modified Kneser-Ney or Witten-Bell, with cut-offs and a fixed vocabulary.
+
+Equal to KenLM's lmplz (Heafield et al., 2013): adjusted counts and discounts are taken over all
+n-grams, only then are n-grams dropped that were seen too rarely or hold a word outside the
+vocabulary; what they had goes to the order below; unigrams are interpolated with the uniform
+distribution over all words, sentence end and unknown word.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybrid.base.errors import InputError
+from hybrid.base.log import get_logger
+from lm.counts import CountLevel, NgramCounter, count_levels
+from lm.ngram import NgramLevel, NgramModel
+from lm.smoothing import FALLBACK_DISCOUNTS, EstimateConfig, kneser_ney_discounts, shares_of_level
+from lm.text import BLOCK_BYTES, read_ids
+from lm.vocabulary import BOS, EOS, UNK, Vocabulary, WordTable, check_words
+
+__all__ = ["EstimateReport", "estimate", "estimate_from_sentences"]
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EstimateReport:
+    """What estimation saw.
+
+    Attributes:
+      tokens: words of the text, sentence ends not counted.
+      sentences: lines of the text.
+      seen, kept: different n-grams by order, before and after dropping.
+      discounts: D1, D2, D3+ by order; empty for Witten-Bell.
+      fallback_orders: orders whose discounts are the fall-back.
+      out_of_vocabulary: words of the text outside the fixed vocabulary.
+    """
+
+    tokens: int
+    sentences: int
+    seen: tuple[int, ...]
+    kept: tuple[int, ...]
+    discounts: tuple[tuple[float, float, float], ...]
+    fallback_orders: tuple[int, ...]
+    out_of_vocabulary: int
+
+
+def estimate(
+    paths: Sequence[str | os.PathLike],
+    config: EstimateConfig,
+    vocabulary: Iterable[str] | None = None,
+    block_bytes: int = BLOCK_BYTES,
+    run_tokens: int | None = None,
+) -> tuple[NgramModel, EstimateReport]:
+    """Estimates a model from text files that stream by once.
+
+    Args:
+      paths: UTF-8 text, one sentence a line, gzip or not.
+      vocabulary: the only words that the model may hold; None for all words of the text.
+      block_bytes, run_tokens: how much text and how many tokens are held at once.
+
+    Raises:
+      InputError: a text that cannot be used, no word left, or no discounts and no fall-back wanted.
+    """
+    table = WordTable.for_training()
+    counter = NgramCounter(config.order, *([run_tokens] if run_tokens else []))
+    for path in paths:
+        for ids in read_ids(path, table, True, config.skip_special, block_bytes):
+            counter.add(ids, table.count)
+    place = ", ".join(os.fspath(p) for p in paths) or "text"
+    return _estimate(counter, table.word_bytes(), config, vocabulary, place)
+
+
+def estimate_from_sentences(
+    sentences: Iterable[Sequence[str]], config: EstimateConfig, vocabulary: Iterable[str] | None = None
+) -> tuple[NgramModel, EstimateReport]:
+    """Estimates a model from sentences in memory; see `estimate`."""
+    ids: dict[str, int] = {"<unk>": UNK, "<s>": BOS, "</s>": EOS}
+    counter = NgramCounter(config.order, 1 << 16)
+    for number, sentence in enumerate(sentences, 1):
+        row = [ids.setdefault(word, len(ids)) for word in sentence]
+        if any(i <= EOS for i in row):
+            if not config.skip_special:
+                raise InputError.at("text", "a special word (<s>, </s>, <unk>) stands in the text", line=number)
+            row = [i for i in row if i > EOS]
+        counter.add(np.array([*row, EOS], np.int32), len(ids))
+    return _estimate(counter, [w.encode() for w in ids], config, vocabulary, "text")
+
+
+def _estimate(
+    counter: NgramCounter,
+    found: list[bytes],
+    config: EstimateConfig,
+    fixed: Iterable[str] | None,
+    place: str,
+) -> tuple[NgramModel, EstimateReport]:
+    if len(found) == 3:
+        raise InputError.at(place, "holds no word", "Give text, one sentence a line.")
+    limit = None if fixed is None else {w.encode() for w in check_words(fixed, "vocabulary")}
+    extra = sorted(limit.difference(found)) if limit and config.add_unseen else []
+    vocabulary = Vocabulary.build([*found[3:], *extra])
+    new_id = {w: i for i, w in enumerate(vocabulary.words)}
+    rank = np.array([new_id[w] for w in found], np.int64)
+    outside = np.zeros(len(vocabulary), bool)
+    if limit is not None:
+        outside = np.array([w not in limit for w in vocabulary.words])
+        outside[:3] = False
+        if outside[3:].all():
+            raise InputError.at(place, "holds no word of the vocabulary", "Compare the spelling (upper case?) of both.")
+    run = counter.finish(len(found))
+    builder = _Builder(config, vocabulary, outside)
+    for level in count_levels(run, config.order, rank, len(vocabulary)):
+        builder.add(level)
+    del run
+    return builder.model(), builder.report(counter.tokens)
+
+
+class _Builder:
+    """Takes the levels of counts from unigrams upwards and makes the levels of the model."""
+
+    def __init__(self, config: EstimateConfig, vocabulary: Vocabulary, outside: np.ndarray) -> None:
+        self.config, self.vocabulary, self.outside = config, vocabulary, outside
+        self.levels: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # contexts, words, probabilities
+        self.backoffs: list[np.ndarray] = []
+        self.seen: list[int] = []
+        self.discounts: list[tuple[float, float, float]] = []
+        self.fallback: list[int] = []
+        self.sentences = self.out_of_vocabulary = 0
+        # Of the level below: which n-grams hold an outside word, new positions (-1: dropped), probabilities.
+        self._outside_below = np.zeros(1, bool)
+        self._places = np.zeros(1, np.int32)
+        self._below = np.zeros(0)
+
+    def add(self, level: CountLevel) -> None:
+        """Smoothes the next level."""
+        length = len(self.levels) + 1
+        outside = self.outside[level.words]
+        if length > 1:
+            outside |= self._outside_below[level.contexts]
+        dropped = outside | (level.counts <= self.config.threshold(length))
+        if length == 1:
+            self._first(level, dropped)
+        counts = level.counts if self.config.smoothing == "witten-bell" else level.adjusted
+        num_contexts = max(1, len(self._places))
+        share, gamma = shares_of_level(counts, dropped, level.contexts, num_contexts, self._discounts(counts, length))
+        kept = np.flatnonzero(~dropped)
+        if length == 1:
+            below = np.full(len(kept), 1.0 / (len(kept) - 1))
+            probs = share[kept] + gamma[0] * below
+            probs[BOS] = 1.0
+            contexts = np.zeros(len(kept), np.int32)
+            words = np.arange(len(kept), dtype=np.int32)
+        else:
+            old_contexts = level.contexts[kept]
+            contexts = self._places[old_contexts]
+            probs = share[kept] + gamma[old_contexts] * self._below[self._places[level.suffixes[kept]]]
+            words = self._word_places[level.words[kept]]
+            self.backoffs.append(gamma[self._places >= 0])
+        self.levels.append((contexts, words, probs))
+        self._finish(dropped, kept, outside, probs)
+
+    def _first(self, level: CountLevel, dropped: np.ndarray) -> None:
+        """Special words are never dropped; the sentence start has no count of its own."""
+        self.sentences = int(level.counts[EOS])
+        self.out_of_vocabulary = int(level.counts[self.outside].sum())
+        dropped[(level.counts == 0) & ~self.outside] = False
+        dropped[: EOS + 1] = False
+
+    def _discounts(self, counts: np.ndarray, length: int) -> tuple[float, float, float] | None:
+        self.seen.append(int(np.count_nonzero(counts)) + (2 if length == 1 else 0))
+        if self.config.smoothing == "witten-bell":
+            return None
+        found = kneser_ney_discounts(counts)
+        if found is None:
+            if not self.config.discount_fallback:
+                raise InputError.at(
+                    f"{length}-grams",
+                    "too few or too odd counts of counts for Kneser-Ney discounts (small or artificial text?)",
+                    "Allow the fall-back discounts, use Witten-Bell, or give more text.",
+                )
+            _log.warning("%d-grams: too few counts of counts; discounts are %s", length, FALLBACK_DISCOUNTS)
+            self.fallback.append(length)
+            found = FALLBACK_DISCOUNTS
+        self.discounts.append(found)
+        return found
+
+    def _finish(self, dropped: np.ndarray, kept: np.ndarray, outside: np.ndarray, probs: np.ndarray) -> None:
+        self._places = np.full(len(dropped), -1, np.int32)
+        self._places[kept] = np.arange(len(kept), dtype=np.int32)
+        if len(self.levels) == 1:
+            self._word_places = self._places
+            self.vocabulary = Vocabulary(tuple(self.vocabulary.words[i] for i in kept.tolist()))
+        self._outside_below = outside
+        self._below = probs
+
+    def model(self) -> NgramModel:
+        """The model of all levels added."""
+        levels = []
+        self.backoffs.append(np.ones(len(self.levels[-1][0])))
+        for (contexts, words, probs), backoffs in zip(self.levels, self.backoffs):
+            with np.errstate(divide="ignore"):
+                log_probs = np.maximum(np.log10(probs), -99.0).astype(np.float32)
+                log_backoffs = np.maximum(np.log10(backoffs), -99.0).astype(np.float32)
+            levels.append(NgramLevel(contexts, words, log_probs, log_backoffs))
+        return NgramModel(self.vocabulary, tuple(levels))
+
+    def report(self, tokens: int) -> EstimateReport:
+        """What was seen and kept."""
+        return EstimateReport(
+            tokens - self.sentences,
+            self.sentences,
+            tuple(self.seen),
+            tuple(len(level[0]) for level in self.levels),
+            tuple(self.discounts),
+            tuple(self.fallback),
+            self.out_of_vocabulary,
+        )

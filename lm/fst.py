@@ -1,0 +1,152 @@
+"""G: an n-gram model as an acceptor of word ids, with disambiguation symbols on the back-off arcs.
+
+Equivalent to Kaldi's `arpa2fst --disambig-symbol=#0`: a state for each context, the start state is
+the context <s>, sentence ends are final weights, and a back-off arc takes #0 in and gives nothing
+out, so that L ∘ G can be determinised (Mohri, Pereira and Riley, 2008). Contexts with nothing but a
+back-off arc are passed through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybrid.base.errors import InputError
+from hybrid.base.log import get_logger
+from hybrid.base.openfst import FstArrays
+from lexicon.symbols import SymbolTable
+from lm.ngram import LN_10, NgramModel
+from lm.vocabulary import BOS, EOS, UNK, UNKNOWN_WORDS
+
+__all__ = ["ngram_to_fst"]
+
+_log = get_logger(__name__)
+
+
+def ngram_to_fst(model: NgramModel, words: SymbolTable, backoff_symbol: str = "#0") -> FstArrays:
+    """Turns a model into G.
+
+    The unknown word of the model becomes <unk> or <UNK>, whichever `words` has. N-grams with words
+    that `words` lacks are left out, and a line of the log says how many words those are.
+
+    Args:
+      words: the ids of the decoding graph, with the back-off symbol.
+      backoff_symbol: input label of back-off arcs.
+
+    Returns:
+      Costs in natural log; the arcs of a state rise by input label.
+
+    Raises:
+      InputError: `words` lacks the back-off symbol, or all words of the model.
+    """
+    if backoff_symbol not in words:
+        raise InputError.at("words.txt", f"has no back-off symbol {backoff_symbol}", "Prepare the lang folder again.")
+    labels = _labels(model, words)
+    return _assemble(_Graph.of(model, labels), words[backoff_symbol])
+
+
+def _labels(model: NgramModel, words: SymbolTable) -> np.ndarray:
+    """The label of each word id; -1 for words that get none."""
+    symbols = model.vocabulary.symbols
+    labels = np.full(len(symbols), -1, np.int64)
+    for i, symbol in enumerate(symbols):
+        if symbol in words:
+            labels[i] = words[symbol]
+    if labels[UNK] < 0:
+        labels[UNK] = next((words[w] for w in UNKNOWN_WORDS if w in words), -1)
+    missing = [symbols[i] for i in np.flatnonzero(labels[3:] < 0)[:5] + 3]
+    labels[[BOS, EOS]] = 0
+    if missing:
+        count = int(np.count_nonzero(labels[3:] < 0))
+        if count == len(symbols) - 3:
+            raise InputError.at(
+                "language model", "has no word of words.txt", "Are both in upper case, or both in lower case?"
+            )
+        _log.warning("left out %d words that are not in words.txt: %s …", count, ", ".join(missing))
+    return labels
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """States and arcs over the nodes of a model's automaton, before contexts without arcs are passed through.
+
+    Attributes:
+      sources, targets: int64 [arc], nodes. labels: int64 [arc]. costs: float64 [arc].
+      is_state: bool [node]. final_costs: float64 [node]. links: int64 [node], where the back-off arc leads.
+      backoff_costs: float64 [node]. start: a node. splits: first node of each order, from the empty context on.
+    """
+
+    sources: np.ndarray
+    targets: np.ndarray
+    labels: np.ndarray
+    costs: np.ndarray
+    is_state: np.ndarray
+    final_costs: np.ndarray
+    links: np.ndarray
+    backoff_costs: np.ndarray
+    start: int
+    splits: np.ndarray
+
+    @classmethod
+    def of(cls, model: NgramModel, labels: np.ndarray) -> _Graph:
+        """Lays out the arcs; words with a negative label, and what holds them, are left out."""
+        automaton = model.automaton
+        splits = np.concatenate([[0], 1 + np.cumsum([0, *(len(level) for level in model.levels)])])
+        nodes = int(splits[-1])
+        is_state, final_costs = np.zeros(nodes, bool), np.full(nodes, np.inf)
+        is_state[0] = True
+        links = automaton.links.astype(np.int64)
+        arcs: list[tuple[np.ndarray, ...]] = []
+        for n, level in enumerate(model.levels, 1):
+            parents = splits[n - 1] + level.contexts.astype(np.int64)
+            costs = -LN_10 * level.log10_probs.astype(np.float64)
+            usable = (labels[level.words] >= 0) & is_state[parents] & np.isfinite(costs)
+            inner = usable & (level.words != EOS) & (level.words != BOS)
+            ends = usable & (level.words == EOS)
+            final_costs[parents[ends]] = costs[ends]
+            here = np.arange(splits[n], splits[n + 1])
+            if n < model.order:
+                is_state[here] = inner
+                targets = here[inner]
+            else:
+                targets = links[here[inner]]
+            arcs.append((parents[inner], targets, labels[level.words[inner]], costs[inner]))
+            if n == 1 and model.order > 1:
+                is_state[automaton.start] = True
+        backoffs = -LN_10 * automaton.backoffs.astype(np.float64)
+        sources, targets, arc_labels, arc_costs = (np.concatenate(parts) for parts in zip(*arcs))
+        state_arrays = (is_state, final_costs, links, backoffs)
+        return cls(sources, targets, arc_labels, arc_costs, *state_arrays, automaton.start, splits)
+
+
+def _assemble(graph: _Graph, backoff_label: int) -> FstArrays:
+    """Passes through contexts that have nothing but a back-off arc, and numbers what is left."""
+    nodes = len(graph.is_state)
+    has_arcs = np.bincount(graph.sources, minlength=nodes) > 0
+    idle = graph.is_state & ~has_arcs & np.isinf(graph.final_costs)
+    idle[[0, graph.start]] = False
+    stop, extra = np.arange(nodes), np.zeros(nodes)
+    for first, last in zip(graph.splits[1:], graph.splits[2:]):
+        here = np.flatnonzero(idle[first:last]) + first
+        stop[here] = stop[graph.links[here]]
+        extra[here] = graph.backoff_costs[here] + extra[graph.links[here]]
+    kept = graph.is_state & ~idle
+    number = np.cumsum(kept) - 1
+    backing = np.flatnonzero(kept)[1:]
+    links = graph.links[backing]
+    sources = np.concatenate([graph.sources, backing])
+    targets = np.concatenate([stop[graph.targets], stop[links]])
+    ilabels = np.concatenate([graph.labels, np.full(len(backing), backoff_label)])
+    olabels = np.concatenate([graph.labels, np.zeros(len(backing), np.int64)])
+    costs = np.concatenate([graph.costs + extra[graph.targets], graph.backoff_costs[backing] + extra[links]])
+    order = np.lexsort((ilabels, sources))
+    return FstArrays.from_arcs(
+        int(number[graph.start]),
+        number[sources[order]],
+        ilabels[order],
+        olabels[order],
+        number[targets[order]],
+        costs[order],
+        graph.final_costs[kept],
+    )

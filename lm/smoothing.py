@@ -1,0 +1,124 @@
+"""Discounts, and the step from counts of one order to probabilities before interpolation.
+
+Every method here has the same shape (Chen and Goodman, 1998): of the mass of a context h each kept
+n-gram gets `share(w | h)`, and what is left, `gamma(h)`, is spread as the order below says:
+
+    p(w | h) = share(w | h) + gamma(h) · p(w | h without its first word)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+__all__ = ["FALLBACK_DISCOUNTS", "EstimateConfig", "kneser_ney_discounts", "shares_of_level"]
+
+FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
+
+
+@dataclass(frozen=True)
+class EstimateConfig:
+    """How an n-gram model is estimated.
+
+    Attributes mirror KenLM's lmplz: `prune` its --prune, `discount_fallback` its --discount_fallback.
+    """
+
+    order: int = field(default=3, metadata={"help": "length of the longest n-grams, 1 to 5"})
+    smoothing: Literal["kneser-ney", "witten-bell"] = field(
+        default="kneser-ney", metadata={"help": "interpolated modified Kneser-Ney, or Witten-Bell"}
+    )
+    prune: tuple[int, ...] = field(
+        default=(),
+        metadata={
+            "help": "drop n-grams seen this often or less, one value for each order from 1, the last one for all "
+            "further orders; e.g. --prune 0 --prune 0 --prune 1 drops trigrams seen once"
+        },
+    )
+    discount_fallback: bool = field(
+        default=True,
+        metadata={"help": "use discounts 0.5, 1, 1.5 where counts of counts give none (small or artificial text)"},
+    )
+    add_unseen: bool = field(
+        default=False,
+        metadata={"help": "words of the vocabulary that the text lacks enter the model, as likely as the unknown word"},
+    )
+    skip_special: bool = field(
+        default=False, metadata={"help": "pass over <s>, </s>, <unk> in the text; else they are refused"}
+    )
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.order <= 5:
+            raise ValueError(f"order {self.order} is not in 1 … 5")
+        if self.smoothing not in ("kneser-ney", "witten-bell"):
+            raise ValueError(f"smoothing '{self.smoothing}' is neither kneser-ney nor witten-bell")
+        if len(self.prune) > self.order:
+            raise ValueError(f"{len(self.prune)} pruning thresholds for a model of order {self.order}")
+        if any(p < 0 for p in self.prune) or any(a > b for a, b in zip(self.prune, self.prune[1:])):
+            raise ValueError("pruning thresholds must be 0 or more and must not fall from one order to the next")
+
+    def threshold(self, length: int) -> int:
+        """Greatest count at which an n-gram of this length is dropped."""
+        return self.prune[min(length, len(self.prune)) - 1] if self.prune else 0
+
+
+def kneser_ney_discounts(counts: np.ndarray) -> tuple[float, float, float] | None:
+    """D1, D2, D3+ of modified Kneser-Ney (Chen and Goodman, 1998, equation 26).
+
+    Args:
+      counts: int, adjusted counts of all n-grams of one order, dropped ones too.
+
+    Returns:
+      The discounts, or None where there is no n-gram with adjusted count 1, 2 or 3, or a discount
+      falls outside 0 … its count.
+    """
+    n1, n2, n3, n4 = (int(np.count_nonzero(counts == k)) for k in (1, 2, 3, 4))
+    if not (n1 and n2 and n3):
+        return None
+    y = n1 / (n1 + 2 * n2)
+    discounts = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
+    if any(not 0 <= d <= k for k, d in enumerate(discounts, 1)):
+        return None
+    return discounts
+
+
+def shares_of_level(
+    counts: np.ndarray,
+    dropped: np.ndarray,
+    contexts: np.ndarray,
+    num_contexts: int,
+    discounts: tuple[float, float, float] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits the mass of each context between its n-grams and the order below.
+
+    Args:
+      counts: int64 [n-gram], adjusted (Kneser-Ney) or raw (Witten-Bell).
+      dropped: bool [n-gram]; their mass goes to the order below.
+      contexts: int32 [n-gram], in 0 … num_contexts - 1.
+      discounts: D1, D2, D3+ of Kneser-Ney, or None for Witten-Bell (Witten and Bell, 1991): gamma is
+        the number of different words seen after h over that number plus the count of h.
+
+    Returns:
+      share: float64 [n-gram], 0 where dropped; gamma: float64 [context], 1 for contexts without n-grams.
+    """
+    values = counts.astype(np.float64)
+    kept_mass: np.ndarray
+    left: np.ndarray
+    total: np.ndarray
+    if discounts is None:
+        types = np.bincount(contexts[counts > 0], minlength=num_contexts).astype(np.float64)
+        total = np.bincount(contexts, values, num_contexts) + types
+        left, kept_mass = types, values
+    else:
+        discount = np.array([0.0, *discounts])[np.minimum(counts, 3)]
+        total = np.bincount(contexts, values, num_contexts)
+        left = np.bincount(contexts, np.where(dropped, 0.0, discount), num_contexts)
+        kept_mass = values - discount
+    if dropped.any():
+        left = left + np.bincount(contexts[dropped], values[dropped], num_contexts)
+        kept_mass = np.where(dropped, 0.0, kept_mass)
+    empty = total == 0
+    total[empty] = 1.0
+    left[empty] = 1.0
+    return kept_mass / total[contexts], left / total

@@ -1,0 +1,138 @@
+"""Text as streams of word ids, read in blocks so that a file of any size (gzip too) passes through."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from hybrid.base.errors import InputError
+from lm.vocabulary import NUL_BYTE, SPECIAL_WORD, WordTable
+
+__all__ = ["BLOCK_BYTES", "read_ids", "read_word_list"]
+
+BLOCK_BYTES = 1 << 20
+LONGEST_WORD = 1 << 16
+
+
+def open_bytes(path: str | os.PathLike):
+    """Opens a file for reading bytes, through gzip where its first bytes say so.
+
+    Raises:
+      InputError: missing, a folder, or not readable.
+    """
+    try:
+        with open(path, "rb") as stream:
+            zipped = stream.read(2) == b"\x1f\x8b"
+        return gzip.open(path, "rb") if zipped else open(path, "rb", buffering=0)
+    except OSError as error:
+        raise InputError.at(path, f"cannot be read ({error.strerror or error})", "Give a text file.") from error
+
+
+def _read(stream, size: int, path: str | os.PathLike) -> bytes:
+    try:
+        return stream.read(size)
+    except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+        raise InputError.at(path, f"cannot be read to its end ({error})", "Copy or compress the file again.") from error
+
+
+def read_ids(
+    path: str | os.PathLike,
+    table: WordTable,
+    insert: bool = True,
+    skip_special: bool = False,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[np.ndarray]:
+    """Yields the word ids of a text file, one sentence a line, each line closed by the sentence end.
+
+    Words are what stands between spaces, tabs, CR and LF (as in KenLM); an empty line is an empty
+    sentence; a last line without LF counts; a byte-order mark is dropped.
+
+    Args:
+      path: UTF-8 text, gzip or not.
+      table: gives the ids; takes new words if `insert`, else they become the unknown word.
+      skip_special: pass over <s>, </s> (and <unk> when inserting) in the text instead of refusing them.
+      block_bytes: how much text is held at once; a longer word than LONGEST_WORD is refused.
+
+    Yields:
+      int32 arrays; sentences run on from one to the next.
+
+    Raises:
+      InputError: not readable, not UTF-8, a NUL byte, a special word; with the line number.
+    """
+    lines, carry, first, open_line, last = 1, b"", True, False, False
+    with open_bytes(path) as stream:
+        while not last:
+            block = _read(stream, block_bytes, path)
+            if first:
+                block, first = _without_mark(block, path), False
+            if not block:
+                if not open_line:
+                    return
+                block, last = b"\n", True
+            data = carry + block
+            text = np.frombuffer(data, np.uint8)
+            ids = np.empty(len(text) + 1, np.int32)
+            status, position, count = table.scan(text, len(text), ids, insert, skip_special)
+            if status != 0:
+                raise _bad_word(path, data, position, status, lines)
+            carry, open_line = data[position:], not data.endswith(b"\n")
+            newlines = data.count(b"\n", 0, position)
+            if len(carry) > LONGEST_WORD:
+                message = f"has a word longer than {LONGEST_WORD} bytes"
+                raise InputError.at(path, message, "Is this text, with spaces between words?", lines + newlines)
+            _check_utf8(path, data, position, lines)
+            lines += newlines
+            yield ids[:count]
+
+
+def _without_mark(block: bytes, path: str | os.PathLike) -> bytes:
+    """Drops UTF-8's byte-order mark and refuses UTF-16's."""
+    if block.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError.at(path, "is UTF-16 text, wanted UTF-8", "Convert it, e.g. with iconv.", 1)
+    return block.removeprefix(b"\xef\xbb\xbf")
+
+
+def _check_utf8(path: str | os.PathLike, data: bytes, end: int, lines: int) -> None:
+    if data.isascii():
+        return
+    try:
+        data[:end].decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = lines + data.count(b"\n", 0, error.start)
+        found = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        raise InputError.at(path, found, "Convert the file to UTF-8, e.g. with iconv.", line) from error
+
+
+def _bad_word(path: str | os.PathLike, data: bytes, position: int, status: int, lines: int) -> InputError:
+    line = lines + data.count(b"\n", 0, position)
+    if status == NUL_BYTE:
+        return InputError.at(path, "has a NUL byte", "Is it binary, or UTF-16? Convert it to UTF-8 text.", line)
+    assert status == SPECIAL_WORD
+    word = data[position : position + 20].split(maxsplit=1)[0].decode("utf-8", "replace")
+    return InputError.at(
+        path, f"'{word}' stands in the text, where only words may stand", "Remove it, or skip special words.", line
+    )
+
+
+def read_word_list(path: str | os.PathLike) -> list[str]:
+    """Reads words separated by white space (KenLM's vocabulary file); `words.txt` (word, id a line) works too.
+
+    Symbols that no text holds (<eps>, <s>, </s>, #0 and the like) are left out.
+
+    Raises:
+      InputError: not readable, not UTF-8, or no word in it.
+    """
+    with open_bytes(path) as stream:
+        data = _read(stream, -1, path)
+    _check_utf8(path, data, len(data), 1)
+    lines = [line.split() for line in data.decode("utf-8").lstrip("\ufeff").splitlines()]
+    is_table = bool(lines) and all(len(line) == 2 for line in lines) and lines[0] == ["<eps>", "0"]
+    found = [line[0] for line in lines] if is_table else [word for line in lines for word in line]
+    special = {"<eps>", "<s>", "</s>", "<unk>", "<UNK>"}
+    words = [w for w in found if w not in special and not (w.startswith("#") and w[1:].isdigit())]
+    if not words:
+        raise InputError.at(path, "holds no word", "Give the words separated by white space.")
+    return words
