@@ -141,7 +141,7 @@ class AmDiagGmm:
         shift = np.repeat(self.row_splits[pdf_ids] - splits[:-1], sizes)
         return np.arange(splits[-1]) + shift, splits
 
-    def boosted(self, pdf_ids: Sequence[int], factor: float) -> AmDiagGmm:
+    def boosted(self, pdf_ids: Sequence[int] | np.ndarray, factor: float) -> AmDiagGmm:
         """Returns a model that likes some pdfs (those of silence) `factor` times as much.
 
         Its weights do not sum to one there; it is for alignment only (Kaldi's gmm-boost-silence).

@@ -93,7 +93,7 @@ def log_sum_components(components, splits, out):
 @njit(cache=True, fastmath=FAST)
 def _component_scores(x, low, high, gconsts, means_invvars, inv_vars, scores):
     """Writes log(weight × density) of Gaussians low to high for one frame; returns the log of their sum (float64)."""
-    best = -math.inf
+    best = np.float64(-math.inf)
     for g in range(low, high):
         total = np.float32(0.0)
         for d in range(len(x)):

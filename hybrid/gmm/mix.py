@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from hybrid.base.log import get_logger
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.gmm.config import MixConfig
 
-__all__ = ["MixConfig", "merge_gaussians", "mix_down", "mix_up", "split_gaussians", "split_targets"]
+__all__ = ["merge_gaussians", "mix_down", "mix_up", "split_gaussians", "split_targets"]
 
 logger = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class MixConfig:
-    """How Gaussians are shared out among pdfs and split (the defaults are those of Kaldi's recipes)."""
-
-    power: float = field(
-        default=0.25, metadata={"help": "Exponent on a pdf's frame count when Gaussians are shared out."}
-    )
-    perturb_factor: float = field(
-        default=0.01, metadata={"help": "The halves of a split mean move apart by this many standard deviations."}
-    )
-    min_count: float = field(default=20.0, metadata={"help": "Frames that each Gaussian of a split pdf must have."})
-
-    def __post_init__(self) -> None:
-        if self.power < 0 or self.perturb_factor < 0 or self.min_count < 0:
-            raise ValueError("power, perturb_factor and min_count must not be negative")
 
 
 def split_targets(occupancy: np.ndarray, target: int, config: MixConfig | None = None) -> np.ndarray:

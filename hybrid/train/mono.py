@@ -27,7 +27,8 @@ from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm, MixConfig, UpdateConfig
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.model_dir import Model, load_model
-from hybrid.train.em import EmConfig, EmCorpus, EmState, run_em, run_pass
+from hybrid.train.config import EmConfig
+from hybrid.train.em import EmCorpus, EmState, run_em, run_pass
 from hybrid.train.prepare import (
     finish_training,
     is_finished,

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from hybrid.gmm.accumulate import GmmStats
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.gmm.config import UpdateConfig
+from hybrid.gmm.stats import GmmStats
 
-__all__ = ["UpdateConfig", "UpdateReport", "auxiliary", "update"]
-
-
-@dataclass(frozen=True)
-class UpdateConfig:
-    """When a Gaussian has data enough (the defaults are Kaldi's)."""
-
-    min_gaussian_occupancy: float = field(
-        default=10.0, metadata={"help": "Frames below which a Gaussian is removed (or kept as it is)."}
-    )
-    min_gaussian_weight: float = field(
-        default=1e-5, metadata={"help": "Mixture weight below which a Gaussian is removed (or kept as it is)."}
-    )
-    min_variance: float = field(default=0.001, metadata={"help": "Floor of every variance."})
-    remove_low_count_gaussians: bool = field(
-        default=True, metadata={"help": "Remove starved Gaussians; the last one of a pdf always stays."}
-    )
-
-    def __post_init__(self) -> None:
-        if not self.min_variance > 0:
-            raise ValueError(f"min_variance is {self.min_variance}; wanted more than 0")
-        if self.min_gaussian_occupancy < 0 or not 0 <= self.min_gaussian_weight < 1:
-            raise ValueError("min_gaussian_occupancy must not be negative and min_gaussian_weight lies in [0, 1)")
+__all__ = ["UpdateReport", "auxiliary", "update"]
 
 
 @dataclass(frozen=True)
