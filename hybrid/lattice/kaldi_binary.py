@@ -69,17 +69,20 @@ def read_binary(source: ByteSource) -> Lattice:
 def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> Lattice:
     sources, next_states, ilabels, words, graph, acoustic, splits, strings = parts[:8]
     final_graph, final_acoustic, final_splits, final_strings = parts[8:]
-    scores = [0.0 - x.view(np.float32) for x in (graph, acoustic)]
-    finals = [0.0 - x.view(np.float32) for x in (final_graph, final_acoustic)]
+    graph, acoustic, final_graph, final_acoustic = (
+        0.0 - bits.view(np.float32) for bits in (graph, acoustic, final_graph, final_acoustic)
+    )
+    finals = (final_graph, final_acoustic)
     if compact:
         if len(words) and not np.array_equal(ilabels, words):
             raise LatticeError("has different input and output words on one arc")
         return expand(
             CompactLattice(
-                start, sources, next_states, words, *scores, splits, strings, *finals, final_splits, final_strings
+                start, sources, next_states, words, graph, acoustic, splits, strings, final_graph, final_acoustic,
+                final_splits, final_strings,
             )
-        )
-    return Lattice.from_arcs(len(final_graph), start, (sources, next_states, ilabels, words, *scores), finals)
+        )  # fmt: skip
+    return Lattice.from_arcs(len(final_graph), start, (sources, next_states, ilabels, words, graph, acoustic), finals)
 
 
 def _text(source: ByteSource) -> bytes:

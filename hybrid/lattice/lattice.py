@@ -136,7 +136,7 @@ class Lattice:
         num_states: int,
         start: int,
         arcs: Sequence[np.ndarray],
-        finals: Sequence[np.ndarray],
+        finals: Sequence[np.ndarray] | np.ndarray,
     ) -> "Lattice":
         """Builds a lattice from arcs in any order: drops what the start does not reach and sorts the rest.
 

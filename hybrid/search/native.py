@@ -66,8 +66,9 @@ class NativeStream:
         self._limited = 0
         none, nothing = np.zeros(0, np.int32), np.zeros(0, np.float32)
         start = (np.array([graph.start], np.int32), np.zeros(1))
-        states, scores, *eps = self._follow(*start, -np.inf)
-        self._levels = [Level(states, scores, none, none, none, nothing, *eps, np.zeros(len(states)))]
+        states, scores, eps_sources, eps_targets, eps_arcs = self._follow(*start, -np.inf)
+        extra = np.zeros(len(states))
+        self._levels = [Level(states, scores, none, none, none, nothing, eps_sources, eps_targets, eps_arcs, extra)]
 
     def _follow(self, states: np.ndarray, scores: np.ndarray, floor: float) -> tuple:
         return follow_epsilons(
@@ -87,8 +88,12 @@ class NativeStream:
                 graph.bounds, graph.arcs, self._arc_scores, self._slot, last.states, last.scores, frame,
                 config.acoustic_scale, cutoff, width,
             )  # fmt: skip
-            states, totals, *eps = self._follow(states, totals, floor)
-            self._levels.append(Level(states, totals, sources, targets, arcs, acoustic, *eps, np.zeros(len(states))))
+            states, totals, eps_sources, eps_targets, eps_arcs = self._follow(states, totals, floor)
+            level = Level(
+                states, totals, sources, targets, arcs, acoustic, eps_sources, eps_targets, eps_arcs,
+                np.zeros(len(states)),
+            )  # fmt: skip
+            self._levels.append(level)
             if len(self._levels) % PRUNE_INTERVAL == 0:
                 self._prune()
 

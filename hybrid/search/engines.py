@@ -1,0 +1,57 @@
+"""The engines by name, behind one door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hybrid.base.errors import InputError
+from hybrid.search.config import SearchConfig
+from hybrid.search.searcher import Searcher
+
+if TYPE_CHECKING:
+    from hybrid.base.openfst import FstArrays
+    from hybrid.hmm import TransitionModel
+
+__all__ = ["ENGINES", "make_searcher"]
+
+ENGINES = ("native", "k2", "reference")
+
+
+def make_searcher(
+    engine: str,
+    fst: FstArrays,
+    transition_model: TransitionModel,
+    config: SearchConfig,
+    device: Any = "cpu",
+    place: object = "graph",
+) -> Searcher:
+    """Loads a decoding graph into an engine.
+
+    Args:
+      engine: "native" (the project's own, CPU), "k2" (CPU or CUDA), or "reference" (readable and slow).
+      fst: HCLG, transition-ids in, word-ids out.
+      transition_model: of the acoustic model; gives the pdf of each transition-id.
+      device: for k2, a torch device.
+      place: names the graph in errors.
+
+    Raises:
+      InputError: no such engine, or a graph that it cannot take.
+      MissingDependencyError: k2 is wanted and absent.
+      MismatchError: the graph has transition-ids that the model lacks.
+    """
+    if engine == "k2":
+        from hybrid.search.k2_search import K2Searcher
+
+        return K2Searcher.from_fst(fst, transition_model, config, device, place)
+    from hybrid.search.graph import SearchGraph
+
+    graph = SearchGraph.from_fst(fst, transition_model.pdf_ids, transition_model.num_pdfs, place)
+    if engine == "native":
+        from hybrid.search.native import NativeSearcher
+
+        return NativeSearcher(graph, config)
+    if engine == "reference":
+        from hybrid.search.reference import ReferenceSearcher
+
+        return ReferenceSearcher(graph, config)
+    raise InputError.at("engine", f"'{engine}' is unknown", f"Choose one of {', '.join(ENGINES)}.")
