@@ -1,0 +1,35 @@
+"""Settings of Viterbi EM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["EmConfig"]
+
+
+@dataclass(frozen=True)
+class EmConfig:
+    """A schedule of passes; the defaults are those of Kaldi's monophone training."""
+
+    num_passes: int = field(default=40, metadata={"help": "Passes; the model after the last but one update is final."})
+    last_mix_up_pass: int = field(default=30, metadata={"help": "Last pass after which the number of Gaussians grows."})
+    total_gaussians: int = field(default=1000, metadata={"help": "Gaussians to grow towards."})
+    realign_passes: tuple[int, ...] = field(
+        default=(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 32, 35, 38),
+        metadata={"help": "Passes that begin by aligning the data anew (repeat the option)."},
+    )
+    first_beam: float = field(default=6.0, metadata={"help": "Beam of pass 1, whose model is rough; 0: as the others."})
+    boost_silence: float = field(
+        default=1.0, metadata={"help": "Factor on the likelihood of silence while aligning; 1.25 helps on read speech."}
+    )
+    max_failed: float = field(
+        default=0.5, metadata={"help": "Stop where more than this share of the utterances cannot be used."}
+    )
+
+    def __post_init__(self) -> None:
+        if self.num_passes < 2:
+            raise ValueError(f"num_passes is {self.num_passes}; wanted at least 2")
+        if not 1 <= self.last_mix_up_pass <= self.num_passes:
+            raise ValueError(f"last_mix_up_pass {self.last_mix_up_pass} lies outside 1 to {self.num_passes}")
+        if self.total_gaussians < 1 or not self.boost_silence > 0 or not 0 <= self.max_failed <= 1:
+            raise ValueError("total_gaussians and boost_silence must be positive and max_failed lie in [0, 1]")
