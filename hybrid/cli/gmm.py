@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from hybrid.align.config import AlignConfig
 from hybrid.cli.options import config_options, make_config
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.train.config import EmConfig
+
+if TYPE_CHECKING:
+    from hybrid.gmm.acoustic import GmmAcousticModel
+    from hybrid.model_dir import Model
 
 FILE = click.Path(path_type=Path)
 feats_option = click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
@@ -22,6 +26,16 @@ jobs_option = click.option("--jobs", type=click.IntRange(1), default=1, help="Pr
 @click.group(context_settings={"show_default": True})
 def command() -> None:
     """Train GMM-HMM models, align with them, look at them."""
+
+
+def _gmm_of(model: Model) -> GmmAcousticModel:
+    """Returns the GMM of a model folder, or says that it holds something else."""
+    from hybrid.base.errors import InputError
+    from hybrid.gmm.acoustic import GmmAcousticModel
+
+    if not isinstance(model.acoustic_model, GmmAcousticModel):
+        raise InputError.at(model.path, "holds no GMM", "Name the folder of a GMM.")
+    return model.acoustic_model
 
 
 @command.command("train-mono")
@@ -100,10 +114,10 @@ def align(
 
     Example: hybrid gmm align --model exp/mono --feats exp/feats/train --lang data/lang --out-dir exp/mono_ali --ctm
     """
+    from hybrid.align.align_set import AlignSetConfig, align_set
     from hybrid.base.jobs import pool
     from hybrid.feats.store import FeatureStore
     from hybrid.model_dir import load_model
-    from hybrid.train.align_set import AlignSetConfig, align_set
     from lexicon.lang_dir import LangDir
 
     config = AlignSetConfig(make_config(AlignConfig, options), boost_silence, max_failed, ctm)
@@ -123,11 +137,12 @@ def info(model_dir: Path, pdfs: bool) -> None:
     from hybrid.model_dir import load_model
 
     model = load_model(model_dir)
-    for name, value in describe_model(model.transition_model, model.acoustic_model).items():
+    acoustic = _gmm_of(model)
+    for name, value in describe_model(model.transition_model, acoustic).items():
         click.echo(f"{name} {value}")
     click.echo(f"frame_shift {model.frame_shift:g}")
     if pdfs:
-        for line in describe_pdfs(model.transition_model, model.acoustic_model, model.phones):
+        for line in describe_pdfs(model.transition_model, acoustic, model.phones):
             click.echo(line)
 
 
@@ -141,10 +156,10 @@ def scores(model_dir: Path, feats: Path, out: Path, text: bool) -> None:
 
     Example: hybrid gmm scores --model exp/mono --feats exp/feats/test --out exp/mono/scores/test.ark
     """
+    from hybrid.align.archive import write_scores
     from hybrid.base.log import get_logger, log_totals
     from hybrid.feats.store import FeatureStore
     from hybrid.model_dir import load_model
-    from hybrid.train.scores import write_scores
 
     done, failed = write_scores(load_model(model_dir), FeatureStore.open(feats), out, text)
     log_totals(get_logger("hybrid.gmm"), done, failed)
@@ -153,22 +168,35 @@ def scores(model_dir: Path, feats: Path, out: Path, text: bool) -> None:
 @command.command()
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-@click.option("--tree", type=FILE, help="Kaldi's tree (from Kaldi; default: tree beside the model).")
-@click.option("--phones", type=FILE, help="phones.txt (from Kaldi; default: phones.txt beside the model).")
-@click.option("--feats", type=FILE, help="Features whose settings the model folder shall state (from Kaldi).")
+@click.option("--tree", type=FILE, help="Kaldi's tree (default: `tree` beside the model).")
+@click.option("--phones", type=FILE, help="phones.txt (default: the one beside the model).")
+@click.option("--feats", type=FILE, help="Features such as the model was trained on.")
 @click.option("--delta-order", type=click.IntRange(0, 3), default=2, help="Deltas that the model was trained on.")
 def copy(
     source: Path, target: Path, tree: Path | None, phones: Path | None, feats: Path | None, delta_order: int
 ) -> None:
-    """Turn a model folder into Kaldi's text model (TARGET ends in .mdl), or a Kaldi text model into a model folder.
+    """Turn a model folder into Kaldi's text model (TARGET ends in .mdl), or Kaldi's text model into a model folder.
 
-    Kaldi's binary models become text with `gmm-copy --binary=false`.
+    A binary model of Kaldi's becomes text with its `gmm-copy --binary=false`. --feats is needed with Kaldi's model,
+    which does not say what its features are.
 
     Example: hybrid gmm copy exp/mono exp/mono/final.mdl
     """
-    from hybrid.train.kaldi_model import from_kaldi, to_kaldi
+    from hybrid.base.errors import InputError
+    from hybrid.feats.pipeline import FeaturePipeline
+    from hybrid.feats.store import FeatureStore
+    from hybrid.gmm.acoustic import GmmAcousticModel
+    from hybrid.gmm.kaldi_text import read_kaldi_model, write_kaldi_model
+    from hybrid.model_dir import Model, load_model, save_model
+    from hybrid.tree import ContextTree
 
     if target.suffix == ".mdl":
-        to_kaldi(source, target)
-    else:
-        from_kaldi(source, target, tree, phones, feats, delta_order)
+        model = load_model(source)
+        write_kaldi_model(target, model.transition_model, _gmm_of(model).gmm)
+        return
+    if feats is None:
+        raise InputError.at("--feats", "is missing", "Name features with the settings that the model was trained on.")
+    transition_model, gmm = read_kaldi_model(source, ContextTree.read(tree or source.parent / "tree"))
+    pipeline = FeaturePipeline.for_store(FeatureStore.open(feats), delta_order=delta_order)
+    table = phones or source.parent / "phones.txt"
+    save_model(target, Model(transition_model, GmmAcousticModel(gmm), pipeline, table), inputs={"kaldi model": source})

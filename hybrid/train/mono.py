@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.align.align_set import usable_texts
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.align.equal import equal_align, seed_of
@@ -34,7 +35,6 @@ from hybrid.train.prepare import (
     is_finished,
     lang_hashes,
     training_graphs,
-    usable_texts,
     work_dir,
 )
 from hybrid.train.state import fingerprint, load_state, save_state

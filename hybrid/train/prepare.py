@@ -9,12 +9,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from hybrid.align.align_set import write_failed
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path, content_hash, read_meta
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger
-from hybrid.feats.store import FeatureStore
 from hybrid.gmm import GmmAcousticModel
 from hybrid.graph.training import TrainingGraphCompiler, TrainingGraphs, compile_training_graphs
 from hybrid.hmm import TransitionModel
@@ -28,9 +28,7 @@ __all__ = [
     "is_finished",
     "lang_hashes",
     "training_graphs",
-    "usable_texts",
     "work_dir",
-    "write_failed",
 ]
 
 logger = get_logger(__name__)
@@ -50,34 +48,6 @@ def lang_hashes(lang: LangDir) -> dict[str, str]:
 def is_finished(out_dir: Path, identity: str) -> bool:
     """Tells whether a folder holds the finished model of just this training."""
     return is_model_dir(out_dir) and read_meta(out_dir).get("facts", {}).get("identity") == identity
-
-
-def usable_texts(
-    store: FeatureStore, lang: LangDir, utterances: Sequence[str]
-) -> tuple[list[tuple[str, list[int]]], dict[str, str]]:
-    """Returns the word ids of each utterance, and the reason of each that has none.
-
-    Words outside the lexicon become the lang folder's OOV word; they are counted in the log.
-    """
-    texts: list[tuple[str, list[int]]] = []
-    failures: dict[str, str] = {}
-    words = outside = 0
-    for utterance in utterances:
-        text = store.text(utterance)
-        if not text:
-            failures[utterance] = "empty transcript"
-            continue
-        ids = lang.text_to_ids(text)
-        words += len(ids)
-        outside += sum(i == lang.oov_id for i in ids)
-        texts.append((utterance, ids))
-    if outside:
-        logger.info("%d of %d words are outside the lexicon and become %s", outside, words, lang.oov_word)
-    if not texts:
-        raise InputError.at(
-            store.path, f"none of {len(utterances)} utterances has a transcript", "Extract features of cuts with text."
-        )
-    return texts, failures
 
 
 def training_graphs(
@@ -107,13 +77,6 @@ def training_graphs(
     folder.mkdir(parents=True, exist_ok=True)
     graphs.save(path, tree, transition_model)
     return graphs, failures
-
-
-def write_failed(path: Path, failures: Mapping[str, str]) -> None:
-    """Writes `utt-id reason`, one a line, sorted."""
-    with atomic_path(path) as temporary:
-        text = "".join(f"{utterance} {reason}\n" for utterance, reason in sorted(failures.items()))
-        temporary.write_text(text, encoding="utf-8")
 
 
 def write_passes(path: Path, history: Sequence[PassRecord]) -> None:

@@ -1,0 +1,193 @@
+"""Alignment of a prepared set with its transcripts: what the next rung of a training starts from."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.align.alignment import Speller, phone_segments
+from hybrid.align.config import AlignConfig
+from hybrid.align.corpus import Aligner, CorpusAlignments, PdfScorer, align_corpus
+from hybrid.align.ctm import ctm_lines, timed_labels
+from hybrid.base.artifact import atomic_path, write_meta
+from hybrid.base.config import config_to_dict
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.kaldi_io import write_int_vectors
+from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.feats.store import FeatureStore
+from hybrid.gmm import GmmAcousticModel
+from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
+from hybrid.model_dir import Model, check_phones
+from lexicon.lang_dir import LangDir
+
+__all__ = ["AlignSetConfig", "align_set", "usable_texts", "write_failed"]
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class AlignSetConfig:
+    """Settings of the alignment of a set.
+
+    Attributes:
+      align: scales and beams.
+      boost_silence: factor on the likelihood of the optional silence.
+      max_failed: share of utterances that may fail.
+      ctm: write words.ctm and phones.ctm.
+    """
+
+    align: AlignConfig = field(default_factory=AlignConfig)
+    boost_silence: float = 1.0
+    max_failed: float = 0.5
+    ctm: bool = False
+
+
+def align_set(
+    model: Model,
+    store: FeatureStore,
+    lang: LangDir,
+    out_dir: Path,
+    config: AlignSetConfig | None = None,
+    executor: Executor | None = None,
+) -> CorpusAlignments:
+    """Aligns every utterance of a set and writes ali.gz (transition-ids), failed.txt and, on request, CTMs.
+
+    Raises:
+      MismatchError: model and lang folder have other phones.
+      HybridError: more than `max_failed` of the utterances failed.
+    """
+    config, out_dir = config or AlignSetConfig(), Path(out_dir)
+    settings = {**config_to_dict(config.align), "boost_silence": config.boost_silence}
+    log_settings(logger, "alignment", settings)
+    check_phones(model, lang.path / "phones.txt")
+    model.pipeline.require_match(store)
+    texts, failures = usable_texts(store, lang, store.ids)
+    compiler = TrainingGraphCompiler(lang, model.tree, model.transition_model)
+    graphs, more = compile_training_graphs(compiler, texts, executor)
+    utterances = [u for u, _ in texts if u in graphs]
+    aligner = Aligner(
+        _boosted_scorer(model, lang, config.boost_silence), model.transition_model, model.pipeline, config.align
+    )
+    alignments = align_corpus(aligner, store, graphs, utterances, executor)
+    failures |= {**more, **alignments.failures}
+    _refuse_too_many(failures, len(store.ids), config.max_failed)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    write_failed(out_dir / "failed.txt", failures)
+    if config.ctm:
+        write_ctms(out_dir, model, store, lang, dict(texts), alignments)
+    write_int_vectors(out_dir / "ali.gz", alignments.items())
+    per_frame = alignments.log_likelihood / max(1, alignments.num_frames)
+    logger.info("log-likelihood per frame %.4f, %d needed the retry beam", per_frame, alignments.retried)
+    facts = {
+        "utterances": len(alignments),
+        "frames": alignments.num_frames,
+        "failed": len(failures),
+        "retried": alignments.retried,
+        "log_likelihood_per_frame": per_frame,
+        "tree": model.hashes.get("tree", ""),
+        "topo": model.hashes.get("topo", ""),
+    }
+    inputs: dict[str, Any] = {"L.fst": lang.path / "L.fst"}
+    if model.path is not None:
+        inputs["model"] = model.path
+    write_meta(out_dir, "alignments", settings, inputs, facts)
+    log_totals(logger, len(alignments), len(failures), sum(store.duration(u) for u in alignments.ids))
+    return alignments
+
+
+def _boosted_scorer(model: Model, lang: LangDir, boost: float) -> PdfScorer:
+    """Returns the acoustic model, with silence boosted where it is a GMM."""
+    acoustic = model.acoustic_model
+    if isinstance(acoustic, GmmAcousticModel):
+        transitions = model.transition_model
+        silence = transitions.pdf_ids[np.isin(transitions.phones, [lang.optional_silence])]
+        return GmmAcousticModel(acoustic.gmm.boosted(silence, boost), acoustic.acoustic_scale)
+    if boost != 1.0:
+        raise InputError.at("--boost-silence", f"is {boost}, which only GMMs know", "Leave it at 1.")
+    return _Columns(model)
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Any acoustic model as a PdfScorer: scores every pdf and picks the wanted columns."""
+
+    model: Model
+
+    def pdf_scores(self, features: np.ndarray, pdf_ids: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.model.scores(features)[:, pdf_ids])
+
+
+def usable_texts(
+    store: FeatureStore, lang: LangDir, utterances: list[str]
+) -> tuple[list[tuple[str, list[int]]], dict[str, str]]:
+    """Returns the word ids of each utterance, and the reason of each that has none.
+
+    Words outside the lexicon become the lang folder's OOV word; they are counted in the log.
+
+    Raises:
+      InputError: no utterance has a transcript.
+    """
+    texts: list[tuple[str, list[int]]] = []
+    failures: dict[str, str] = {}
+    words = outside = 0
+    for utterance in utterances:
+        text = store.text(utterance)
+        if not text:
+            failures[utterance] = "empty transcript"
+            continue
+        ids = lang.text_to_ids(text)
+        words += len(ids)
+        outside += sum(i == lang.oov_id for i in ids)
+        texts.append((utterance, ids))
+    if outside:
+        logger.info("%d of %d words are outside the lexicon and become %s", outside, words, lang.oov_word)
+    if not texts:
+        raise InputError.at(
+            store.path, f"none of {len(utterances)} utterances has a transcript", "Extract features of cuts with text."
+        )
+    return texts, failures
+
+
+def write_failed(path: Path, failures: dict[str, str]) -> None:
+    """Writes `utt-id reason`, one a line, sorted."""
+    with atomic_path(path) as temporary:
+        text = "".join(f"{utterance} {reason}\n" for utterance, reason in sorted(failures.items()))
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _refuse_too_many(failures: dict[str, str], total: int, max_failed: float) -> None:
+    if len(failures) > max_failed * total:
+        name, reason = next(iter(sorted(failures.items())))
+        raise HybridError(
+            f"{len(failures)} of {total} utterances could not be aligned; the first, {name}: {reason}. "
+            "Check transcripts and lexicon, or allow more with --max-failed."
+        )
+
+
+def write_ctms(
+    out_dir: Path,
+    model: Model,
+    store: FeatureStore,
+    lang: LangDir,
+    texts: dict[str, list[int]],
+    alignments: CorpusAlignments,
+) -> None:
+    """Writes words.ctm (words only) and phones.ctm (silence too: it tiles each utterance)."""
+    speller = Speller.from_lang(lang)
+    words: list[str] = []
+    phones: list[str] = []
+    for utterance, transition_ids in alignments.items():
+        segments = phone_segments(transition_ids, model.transition_model)
+        duration = store.duration(utterance)
+        timed = timed_labels(segments, lang.phones.symbol, model.frame_shift, duration=duration)
+        phones += ctm_lines(utterance, timed)
+        spelt = speller.words(segments, texts[utterance])
+        timed = timed_labels(spelt, lang.words.symbol, model.frame_shift, duration=duration)
+        words += ctm_lines(utterance, timed)
+    for name, lines in (("words.ctm", words), ("phones.ctm", phones)):
+        with atomic_path(out_dir / name) as temporary:
+            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

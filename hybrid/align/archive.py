@@ -1,0 +1,60 @@
+"""Scores of a whole set on disk, for searches elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.align.align_set import write_failed
+from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import HybridError
+from hybrid.base.kaldi_io import write_matrices
+from hybrid.base.log import track
+from hybrid.feats.store import FeatureStore
+from hybrid.model_dir import Model
+
+__all__ = ["write_scores"]
+
+
+def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text: bool = False) -> tuple[int, int]:
+    """Writes unscaled scores float32 [T'][num_pdfs] of every utterance.
+
+    Args:
+      out: a Kaldi archive if it ends in `.ark` or `.gz`, else a folder of `.npy` files; those that failed are listed
+        in `NAME.failed.txt` beside the archive, or in `failed.txt` in the folder.
+
+    Returns:
+      How many were done, and how many failed.
+
+    Raises:
+      HybridError: all failed.
+    """
+    out = Path(out)
+    failures: dict[str, str] = {}
+
+    def items() -> Iterator[tuple[str, np.ndarray]]:
+        for utterance in track(store.ids, "scoring"):
+            try:
+                yield utterance, model.scores(model.pipeline.features(store, utterance))
+            except HybridError as error:
+                failures[utterance] = str(error)
+
+    model.pipeline.require_match(store)
+    if out.suffix in (".ark", ".gz"):
+        done = write_matrices(out, items(), text)
+        report = out.with_name(out.name + ".failed.txt")
+    else:
+        done = 0
+        for utterance, rows in items():
+            with atomic_path(out / f"{utterance.replace('/', '_')}.npy") as temporary:
+                np.save(temporary, rows)
+            done += 1
+        report = out / "failed.txt"
+    write_failed(report, failures)
+    if not done:
+        name, reason = next(iter(failures.items()), ("", "the set is empty"))
+        raise HybridError(f"{store.path}: no utterance could be scored; the first, {name}: {reason}")
+    return done, len(failures)
