@@ -54,3 +54,143 @@ def librispeech(corpus_dir: Path, out_dir: Path, parts: tuple[str, ...]) -> None
     from hybrid.data.librispeech import prepare
 
     prepare(corpus_dir, out_dir, parts)
+
+
+@command.command()
+@click.argument("corpus", type=click.Choice(["yesno", "fsdd", "librispeech"]))
+@click.option(
+    "--out-dir", type=FILE, required=True, help="Gets the archive and the corpus; a cut-off download goes on."
+)
+@click.option("--part", "parts", multiple=True, help="Of LibriSpeech, e.g. dev-clean; may be repeated.")
+@click.option("--base-url", default="", help="A mirror's folder that holds the archive.", show_default=False)
+@click.option(
+    "--checksum", default="", help="md5:... or sha256:... wanted instead of the known one.", show_default=False
+)
+def download(corpus: str, out_dir: Path, parts: tuple[str, ...], base_url: str, checksum: str) -> None:
+    """Download a corpus; it is checked and unpacked, and a broken download goes on.
+
+    Example: hybrid data download librispeech --part dev-clean --out-dir download
+    """
+    from hybrid.base.errors import InputError
+    from hybrid.data.download import SOURCES, fetch_corpus
+
+    if corpus == "librispeech" and not parts:
+        raise InputError.at("--part", "LibriSpeech comes in parts", f"Choose from {', '.join(SOURCES[corpus])}.")
+    folder = Path()
+    for part in parts or ("",):
+        folder = fetch_corpus(corpus, out_dir, part, base_url, checksum)
+    click.echo(f"{corpus} is in {folder}; next: hybrid data {corpus} --corpus-dir {folder} --out-dir data")
+
+
+@command.command("from-audio")
+@click.argument("paths", type=FILE, nargs=-1, required=True)
+@click.option("--out-dir", type=FILE, required=True, help="Gets the set, and converted audio where need be.")
+@click.option("--text", type=FILE, help="'name text' lines; else .txt or .lab files beside the audio, if any.")
+@click.option("--rate", type=int, default=16000, help="Wanted sampling rate, Hz; other audio is resampled.")
+@click.option("--channel", type=int, default=-1, help="Of files with several, from 0; -1: the mean of all.")
+@click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
+              help="Who speaks: the file's folder, its name up to - or _, itself, or one for all.")  # fmt: skip
+@click.option("--normalise/--no-normalise", default=True, help="Upper case, without punctuation.")
+@click.option("--cut-at-pauses", type=float, default=0.0, help="Cut audio without text at pauses, at most so many "
+              "seconds long; 0: do not cut.")  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+def from_audio(
+    paths: tuple[Path, ...], out_dir: Path, text: Path | None, rate: int, channel: int, speakers: str,
+    normalise: bool, cut_at_pauses: float, jobs: int,
+) -> None:  # fmt: skip
+    """Make a set of your own recordings: files or folders, any format, any rate.
+
+    Example: hybrid data from-audio recordings/ --text recordings/text --out-dir data/mine
+    """
+    from hybrid.data.own import OwnConfig, prepare
+
+    try:
+        config = OwnConfig(rate, channel, speakers, normalise)  # type: ignore[arg-type]
+        segmenter = _segmenter(cut_at_pauses) if cut_at_pauses else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    count = prepare(paths, out_dir, config, text, segmenter, jobs)
+    click.echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
+
+
+def _segmenter(longest: float):  # type: ignore[no-untyped-def]
+    from hybrid.feats.vad import VadConfig, segment_file
+
+    config = VadConfig(max_length=longest)
+    return lambda path: [(segment.start, segment.duration) for segment in segment_file(path, config)]
+
+
+@command.command()
+@click.option("--cuts", type=FILE, required=True, help="Set to choose from.")
+@click.option("--out-dir", type=FILE, required=True, help="Gets the chosen set.")
+@click.option("--count", type=click.IntRange(0), default=0, help="Take at most so many; 0: all.")
+@click.option("--order", type=click.Choice(["first", "shortest", "longest", "random"]), default="first",
+              help="Which come first.")  # fmt: skip
+@click.option("--seed", type=int, default=0, help="Of order random.")
+@click.option("--ids", type=FILE, help="File of utterance ids (first word of each line).")
+@click.option("--speaker", "speakers", multiple=True, help="Only this speaker; may be repeated.")
+@click.option("--not-speaker", "not_speakers", multiple=True, help="Without this speaker; may be repeated.")
+@click.option("--max-duration", type=float, default=0.0, help="Leave out longer ones, seconds; 0: keep.")
+def subset(
+    cuts: Path, out_dir: Path, count: int, order: str, seed: int, ids: Path | None, speakers: tuple[str, ...],
+    not_speakers: tuple[str, ...], max_duration: float,
+) -> None:  # fmt: skip
+    """Take some utterances of a set.
+
+    Example: hybrid data subset --cuts data/train --count 300 --order shortest --out-dir data/train_300
+    """
+    from hybrid.data.corpus import read_lines
+    from hybrid.data.subset import SubsetConfig, subset_set
+
+    wanted = {line.split()[0] for _, line in read_lines(ids)[0]} if ids else None
+    config = SubsetConfig(count, order, seed, speakers, not_speakers, max_duration)
+    click.echo(f"{subset_set(cuts, out_dir, config, wanted)} utterances in {out_dir / 'cuts.jsonl.gz'}")
+
+
+@command.command()
+@click.argument("sets", type=FILE, nargs=-1, required=True)
+@click.option("--out-dir", type=FILE, required=True, help="Gets the one set of all.")
+def combine(sets: tuple[Path, ...], out_dir: Path) -> None:
+    """Put sets together.
+
+    Example: hybrid data combine data/train-clean-100 data/mine --out-dir data/train
+    """
+    from hybrid.data.subset import combine_sets
+
+    click.echo(f"{combine_sets(sets, out_dir)} utterances in {out_dir / 'cuts.jsonl.gz'}")
+
+
+@command.command()
+@click.option("--cuts", type=FILE, required=True, help="Set to check.")
+@click.option("--words", type=FILE, help="words.txt, a lexicon or a word list: words outside it are counted.")
+@click.option("--out-dir", type=FILE, help="Gets the repaired set, failed.txt, findings.tsv and oov.txt.")
+@click.option("--rate", type=int, default=0, help="Wanted sampling rate, Hz; 0 takes what comes.")
+@click.option("--need-text/--no-need-text", default=True, help="Utterances without words fail.")
+@click.option("--read-audio/--headers-only", default=True, help="Read every sample: only this finds a cut flac.")
+@click.option("--max-overlap", type=float, default=0.5, help="Seconds that two segments of a channel may share.")
+@click.option("--max-failed", type=float, default=0.1, help="Fraction of utterances that may fail.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+def check(
+    cuts: Path, words: Path | None, out_dir: Path | None, rate: int, need_text: bool, read_audio: bool,
+    max_overlap: float, max_failed: float, jobs: int,
+) -> None:  # fmt: skip
+    """Check a set and its audio; repair what can be repaired, name what cannot.
+
+    Example: hybrid data check --cuts data/mine --words lang/words.txt --rate 16000 --out-dir data/mine_checked
+    """
+    from hybrid.base.errors import HybridError
+    from hybrid.data.check import CheckConfig, check_cuts
+    from hybrid.data.check_report import read_vocabulary, summary_lines, write_report
+
+    try:
+        config = CheckConfig(rate, need_text, read_audio, max_overlap)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    report = check_cuts(cuts, config, read_vocabulary(words) if words else None, jobs)
+    for line in summary_lines(report):
+        click.echo(line)
+    if out_dir is not None:
+        write_report(report, out_dir, cuts, config)
+    failed = len(report.failed)
+    if not report.records or failed > max_failed * report.total:
+        raise HybridError(f"{cuts}: {failed} of {report.total} utterances failed (allowed: {max_failed:.0%}).")

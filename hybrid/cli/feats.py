@@ -79,3 +79,91 @@ def info(store: Path, speakers: bool) -> None:
             total = sum(feats.duration(u) for u in mine)
             mean = " ".join(f"{value:.2f}" for value in feats.stats(speaker).mean)
             click.echo(f"speaker {speaker} utterances {len(mine)} seconds {total:.1f} mean {mean}")
+
+
+@command.command()
+@click.argument("store", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Archive to write; compressed where it ends in .gz.")
+@click.option("--scp", type=FILE, help="Also write an index there.")
+@click.option("--text/--binary", default=False, help="Form of the archive.")
+@click.option(
+    "--cmvn", type=click.Choice(["none", "speaker", "utterance", "sliding"]), default="none", help="Normalise."
+)
+@click.option("--deltas", type=click.IntRange(0, 4), default=0, help="Append slopes up to this order.")
+@click.option("--splice", type=(int, int), default=(0, 0), help="Frames put in before and after.")
+@click.option("--model", type=FILE, help="Apply this model's pipeline instead.")
+def copy(
+    store: Path, out: Path, scp: Path | None, text: bool, cmvn: str, deltas: int, splice: tuple[int, int],
+    model: Path | None,
+) -> None:  # fmt: skip
+    """Write features as a Kaldi archive, static ones or as a model sees them.
+
+    Example: hybrid feats copy exp/feats/dev --cmvn speaker --deltas 2 --out dev.ark --scp dev.scp
+    """
+    from hybrid.base.kaldi_io import write_matrices
+    from hybrid.base.log import track
+    from hybrid.feats.cmvn import CmvnConfig
+    from hybrid.feats.pipeline import FeaturePipeline
+    from hybrid.feats.store import FeatureStore
+
+    feats = FeatureStore.open(store)
+    if model is not None:
+        from hybrid.model_dir import load_model
+
+        pipeline = load_model(model).pipeline
+    else:
+        config = CmvnConfig(kind=cmvn)  # type: ignore[arg-type]
+        pipeline = FeaturePipeline(
+            feats.config, config, delta_order=deltas, splice_left=splice[0], splice_right=splice[1]
+        )
+    items = ((utterance, pipeline.features(feats, utterance)) for utterance in track(feats.ids, "features"))
+    count = write_matrices(out, items, text, scp)
+    click.echo(f"{count} utterances of dimension {pipeline.dim} written to {out}")
+
+
+@command.command()
+@click.argument("store", type=FILE)
+@click.option("--out", type=FILE, required=True, help="Archive of one [2][dimension + 1] matrix per speaker.")
+@click.option("--text/--binary", default=False, help="Form of the archive.")
+def cmvn(store: Path, out: Path, text: bool) -> None:
+    """Write CMVN statistics per speaker as Kaldi's compute-cmvn-stats does.
+
+    Example: hybrid feats cmvn exp/feats/train --out cmvn.ark
+    """
+    from hybrid.base.kaldi_io import write_matrices
+    from hybrid.feats.store import FeatureStore
+
+    feats = FeatureStore.open(store)
+    stats = ((speaker, feats.stats(speaker).to_matrix()) for speaker in feats.speakers())
+    count = write_matrices(out, stats, text)
+    click.echo(f"{count} speakers written to {out}")
+
+
+@command.command()
+@click.argument("audio", type=FILE, nargs=-1, required=True)
+@click.option("--channel", type=int, default=-1, help="From 0; -1: the mean of all.")
+@click.option("--max-length", type=float, default=30.0, help="Seconds; longer segments are cut.")
+@click.option("--min-pause", type=float, default=0.5, help="Seconds of silence that separate segments.")
+def vad(audio: tuple[Path, ...], channel: int, max_length: float, min_pause: float) -> None:
+    """Print where recordings hold speech: file, start and end in seconds.
+
+    Example: hybrid feats vad meeting.wav --max-length 20
+    """
+    from hybrid.base.errors import HybridError, InputError
+    from hybrid.base.log import get_logger
+    from hybrid.feats.vad import VadConfig, segment_file
+
+    try:
+        config = VadConfig(max_length=max_length, min_pause=min_pause)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    failed = 0
+    for path in audio:
+        try:
+            for segment in segment_file(path, config, channel):
+                click.echo(f"{path}\t{segment.start:.2f}\t{segment.end:.2f}")
+        except InputError as error:
+            get_logger("hybrid.feats").error("%s", error)
+            failed += 1
+    if failed == len(audio):
+        raise HybridError(f"none of {failed} file(s) could be read.")

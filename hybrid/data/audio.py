@@ -16,11 +16,24 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 
-__all__ = ["AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample"]
+__all__ = ["AudioError", "AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample"]
 
 LOWEST_RATE = 1000  # Hz; below this a header is wrong rather than the recording slow
 HIGHEST_RATE = 768_000
 MIX = -1  # channel number that means "the mean of all channels"
+
+
+class AudioError(InputError):
+    """Audio that cannot be used; `problem` names the kind: missing, empty, unreadable, truncated, rate, channel."""
+
+    problem = "unreadable"
+
+
+def _error(problem: str, place: object, message: str, cure: str = "Copy or download it again.") -> AudioError:
+    error = AudioError.at(place, message, cure)
+    assert isinstance(error, AudioError)
+    error.problem = problem
+    return error
 
 
 @dataclass(frozen=True)
@@ -44,21 +57,27 @@ def _open(path: str | os.PathLike) -> Any:
 
     path = Path(path)
     if not path.is_file():
-        raise InputError.at(path, "audio file is missing", "Mend the path, or restore the file.")
+        raise _error("missing", path, "audio file is missing", "Mend the path, or restore the file.")
     if path.stat().st_size == 0:
-        raise InputError.at(path, "audio file is empty (0 bytes)", "Copy or download it again.")
+        raise _error("empty", path, "audio file is empty (0 bytes)")
     try:
         file = soundfile.SoundFile(str(path))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         reason = str(error).split(":")[-1].strip().rstrip(".")
-        raise InputError.at(
-            path, f"cannot be read as audio ({reason})", "Wanted wav, flac, ogg, mp3 or another format of libsndfile."
+        raise _error(
+            "unreadable",
+            path,
+            f"cannot be read as audio ({reason})",
+            "Wanted wav, flac, ogg, mp3 or another format of libsndfile.",
         ) from error
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
         rate = file.samplerate
         file.close()
-        raise InputError.at(
-            path, f"has a sampling rate of {rate} Hz, wanted {LOWEST_RATE} to {HIGHEST_RATE}", "Mend its header."
+        raise _error(
+            "rate",
+            path,
+            f"has a sampling rate of {rate} Hz, wanted {LOWEST_RATE} to {HIGHEST_RATE}",
+            "Mend its header.",
         )
     return file
 
@@ -91,9 +110,11 @@ def probe_audio(path: str | os.PathLike) -> AudioInfo:
         info = AudioInfo(str(path), file.samplerate, file.channels, file.frames, file.format)
     missing = _missing_wav_bytes(Path(path))
     if missing:
-        raise InputError.at(path, f"is cut short: its last {missing} bytes are missing", "Copy or download it again.")
+        raise _error(
+            "truncated", path, f"is cut short: its last {missing} bytes are missing", "Copy or download it again."
+        )
     if info.num_samples <= 0:
-        raise InputError.at(path, "holds no samples", "Leave it out, or record it again.")
+        raise _error("empty", path, "holds no samples", "Leave it out, or record it again.")
     if info.num_samples >= 2**62:  # libsndfile's word for "the header does not say"
         with _open(path) as file:
             count = sum(len(block) for block in _blocks(file, path, 1 << 20))
@@ -109,15 +130,12 @@ def _blocks(file: Any, path: object, size: int) -> Iterator[np.ndarray]:
             block = file.read(size, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, ValueError) as error:
             reason = str(error).split(":")[-1].strip().rstrip(".")
-            raise InputError.at(
-                path, f"is damaged or cut short at {file.tell() / file.samplerate:.2f} s ({reason})", _AGAIN
+            raise _error(
+                "truncated", path, f"is damaged or cut short at {file.tell() / file.samplerate:.2f} s ({reason})"
             ) from error
         if not len(block):
             return
         yield block
-
-
-_AGAIN = "Copy or download it again."
 
 
 def read_audio(
@@ -142,12 +160,16 @@ def read_audio(
     """
     with _open(path) as file:
         if not -1 <= channel < file.channels:
-            raise InputError.at(
-                path, f"has {file.channels} channel(s), wanted channel {channel} (from 0)", "Choose a channel."
+            raise _error(
+                "channel",
+                path,
+                f"has {file.channels} channel(s), wanted channel {channel} (from 0)",
+                "Choose a channel.",
             )
         known = file.frames < 2**62
         if start and (start >= file.frames or start < 0):
-            raise InputError.at(
+            raise _error(
+                "outside",
                 path,
                 f"ends at {file.frames / file.samplerate:.2f} s, wanted a segment from {start / file.samplerate:.2f} s",
                 "Mend the segment's times.",
@@ -162,9 +184,9 @@ def read_audio(
             samples = samples[:, max(channel, 0)]
         found = file.samplerate
     if start + len(samples) >= (file.frames if known else 0) and _missing_wav_bytes(Path(path)):
-        raise InputError.at(path, "is cut short: its header promises more samples", _AGAIN)
+        raise _error("truncated", path, "is cut short: its header promises more samples")
     if not len(samples):
-        raise InputError.at(path, "holds no samples", "Leave it out, or record it again.")
+        raise _error("empty", path, "holds no samples", "Leave it out, or record it again.")
     samples = np.ascontiguousarray(samples)
     if rate is not None and rate != found:
         return resample(samples, found, rate), rate
@@ -178,9 +200,9 @@ def _read_exactly(file: Any, path: object, wanted: int) -> np.ndarray:
         samples = file.read(wanted, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, ValueError, MemoryError) as error:
         reason = str(error).split(":")[-1].strip().rstrip(".")
-        raise InputError.at(path, f"is damaged or cut short ({reason})", _AGAIN) from error
+        raise _error("truncated", path, f"is damaged or cut short ({reason})") from error
     if 0 <= wanted != len(samples):
-        raise InputError.at(path, f"is cut short: {len(samples)} samples where {wanted} were promised", _AGAIN)
+        raise _error("truncated", path, f"is cut short: {len(samples)} samples where {wanted} were promised")
     return samples
 
 
@@ -192,8 +214,11 @@ def audio_blocks(path: str | os.PathLike, seconds: float = 30.0, channel: int = 
     """
     with _open(path) as file:
         if not -1 <= channel < file.channels:
-            raise InputError.at(
-                path, f"has {file.channels} channel(s), wanted channel {channel} (from 0)", "Choose a channel."
+            raise _error(
+                "channel",
+                path,
+                f"has {file.channels} channel(s), wanted channel {channel} (from 0)",
+                "Choose a channel.",
             )
         for block in _blocks(file, path, max(1, int(seconds * file.samplerate))):
             one = block.mean(axis=1, dtype=np.float32) if channel == MIX else block[:, channel]

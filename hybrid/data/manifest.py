@@ -6,8 +6,10 @@ lhotse can express is loaded by lhotse itself.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.base.artifact import open_text, write_gzip
+from hybrid.base.artifact import write_gzip
 from hybrid.base.errors import InputError
 
-__all__ = ["Utterance", "load_samples", "read_cuts", "read_texts", "write_cuts"]
+__all__ = ["Utterance", "is_plain", "load_samples", "parse_cut", "raw_lines", "read_cuts", "read_texts", "write_cuts"]
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,25 @@ def _length(record: dict[str, Any]) -> float:
     return max(float(t.get("offset", 0.0)) + float(t["cut"]["duration"]) for t in record["tracks"])
 
 
-def _lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+def raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
+    """Yields (line number, bytes) of a manifest's lines that are not empty, through gzip where it is gzip.
+
+    Raises:
+      InputError: the file is missing or cut short.
+    """
     path = Path(path)
     if path.is_dir():
         path = path / "cuts.jsonl.gz"
-    number = 0
     try:
-        with open_text(path) as stream:
-            for number, text in enumerate(stream, start=1):
-                if text.strip():
-                    yield number, text
+        with open(path, "rb") as stream:
+            zipped = stream.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if zipped else open(path, "rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                if line.strip():
+                    yield number, line
     except FileNotFoundError as error:
         raise InputError.at(path, "manifest is missing", "Make it with `hybrid data`.") from error
-    except UnicodeDecodeError as error:
-        raise InputError.at(path, "is not UTF-8 text", "Prepare the data again.", number + 1) from error
-    except (EOFError, OSError) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise InputError.at(path, f"cannot be read ({error})", "Prepare the data again.") from error
 
 
@@ -113,9 +119,11 @@ def read_cuts(path: str | os.PathLike) -> list[Utterance]:
     """
     utterances: list[Utterance] = []
     seen: dict[str, int] = {}
-    for number, text in _lines(path):
+    for number, line in raw_lines(path):
         try:
-            record = json.loads(text)
+            record = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise InputError.at(path, "is not UTF-8 text", "Prepare the data again.", number) from error
         except ValueError as error:
             raise InputError.at(path, f"is not JSON ({error})", "Prepare the data again.", number) from error
         utterance = parse_cut(record, path, number)
@@ -146,7 +154,8 @@ def write_cuts(path: str | os.PathLike, records: Iterable[dict[str, Any]]) -> in
     return count
 
 
-def _is_plain(record: dict[str, Any]) -> bool:
+def is_plain(record: dict[str, Any]) -> bool:
+    """Tells whether a manifest line is one channel of one file without transforms."""
     recording = record.get("recording", {})
     sources = recording.get("sources", [])
     return (
@@ -169,7 +178,7 @@ def load_samples(utterance: Utterance) -> tuple[np.ndarray, int]:
     """
     from hybrid.data.audio import read_audio
 
-    if not _is_plain(utterance.record):
+    if not is_plain(utterance.record):
         return _load_by_lhotse(utterance)
     recording = utterance.record["recording"]
     start = round(utterance.start * utterance.rate)

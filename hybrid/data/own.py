@@ -1,0 +1,217 @@
+"""A user's own audio as a set: files and folders of any format, text beside them or in one file.
+
+Files that are one channel of the wanted rate in wav or flac are used where they lie; all others are converted once,
+into 16-bit flac files in the set's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import InputError
+from hybrid.base.jobs import map_in_order, pool
+from hybrid.base.log import get_logger, progress
+from hybrid.data.audio import probe_audio, read_audio
+from hybrid.data.corpus import Item, read_lines, write_set
+
+__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_transcripts"]
+
+logger = get_logger(__name__)
+SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".caf", ".w64", ".rf64",
+)  # fmt: skip
+IN_PLACE = ("WAV", "WAVEX", "FLAC", "RF64")
+Segmenter = Callable[[str], Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class OwnConfig:
+    """How own audio becomes a set.
+
+    Attributes:
+      channel: from 0, or -1 for the mean of all channels.
+      speakers: `folder` (the file's folder), `prefix` (its name up to the first - or _), `file` (each its own),
+        or `one` (all the same).
+    """
+
+    rate: int = field(default=16000, metadata={"help": "wanted sampling rate, Hz"})
+    channel: int = field(default=-1, metadata={"help": "of files with several, from 0; -1: the mean of all"})
+    speakers: Literal["folder", "prefix", "file", "one"] = field(
+        default="folder", metadata={"help": "who speaks: the file's folder, its name up to - or _, itself, or one"}
+    )
+    normalise: bool = field(default=True, metadata={"help": "upper case, without punctuation"})
+
+    def __post_init__(self) -> None:
+        if not 1000 <= self.rate <= 768_000:
+            raise ValueError(f"rate is {self.rate} Hz, wanted 1000 to 768000 (speech: 8000 or 16000)")
+        if self.channel < -1:
+            raise ValueError(f"channel is {self.channel}, wanted -1 (mean) or a channel from 0")
+        if self.speakers not in ("folder", "prefix", "file", "one"):
+            raise ValueError(f"speakers is '{self.speakers}', wanted folder, prefix, file or one")
+
+
+def find_audio(paths: Sequence[str | os.PathLike]) -> list[tuple[str, Path]]:
+    """Returns (utterance id, file) of all audio files given or below folders given, sorted by id.
+
+    The id is the path below the folder, without suffix, its parts joined by `-`.
+
+    Raises:
+      InputError: a path that is not there, or no audio at all.
+    """
+    found: list[tuple[str, Path]] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            found += [(_name(file.relative_to(path)), file) for file in files]
+        elif path.is_file():
+            found.append((_name(Path(path.name)), path))
+        else:
+            raise InputError.at(path, "no such file or folder", "Check the path.")
+    if not found:
+        raise InputError.at(paths[0] if paths else "audio", f"no audio files ({' '.join(SUFFIXES)})", "Check the path.")
+    return sorted(found)
+
+
+def _name(relative: Path) -> str:
+    return "_".join("-".join(relative.with_suffix("").parts).split())
+
+
+def normalise_text(text: str) -> str:
+    """Upper case, apostrophes and hyphens inside words kept, other punctuation and symbols removed."""
+    text = unicodedata.normalize("NFC", text).replace("’", "'").upper()
+    kept = "".join(c if c in "'-" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    words = (word.strip("-") for word in kept.split())
+    return " ".join(word for word in words if word.strip("'-"))
+
+
+def read_transcripts(path: str | os.PathLike) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Reads `name text` lines (tab or space), where name is an utterance id, a file name or its stem.
+
+    Returns:
+      name → text, and (line, reason) of lines that cannot be used.
+    """
+    texts: dict[str, str] = {}
+    good, bad = read_lines(path)
+    failed = [(f"line-{number}", reason) for number, reason in bad]
+    for number, line in good:
+        name, _, text = line.partition("\t") if "\t" in line else line.partition(" ")
+        if name in texts:
+            reason = str(InputError.at(path, f"'{name}' stands in an earlier line too", "Remove one.", number))
+            failed.append((name, reason))
+            continue
+        texts[name] = text.strip()
+    return texts, failed
+
+
+def prepare(
+    paths: Sequence[str | os.PathLike],
+    out_dir: str | os.PathLike,
+    config: OwnConfig,
+    text: str | os.PathLike | None = None,
+    segmenter: Segmenter | None = None,
+    jobs: int = 1,
+) -> int:
+    """Makes one set of own audio.
+
+    Transcripts come from `text`, and then a file without one fails; or else from a `.txt` or `.lab` file beside each
+    audio file that has one. What has no text can be decoded but not trained on.
+
+    Args:
+      segmenter: cuts a file into (start, duration) seconds; for audio without text.
+      jobs: processes that convert.
+
+    Returns:
+      How many utterances.
+
+    Raises:
+      HybridError: nothing, or too much, was usable.
+    """
+    out = Path(out_dir)
+    found = find_audio(paths)
+    transcripts, failed = read_transcripts(text) if text is not None else ({}, [])
+    items: list[Item] = []
+    with progress("converting", len(found), logger) as bar, pool(min(jobs, len(found))) as executor:
+        convert = partial(_convert, folder=out / "audio", config=config)
+        for (name, path), (usable, reason) in zip(found, map_in_order(convert, found, executor)):
+            if reason:
+                failed.append((name, reason))
+            else:
+                try:
+                    spoken = _transcript(name, path, transcripts, config)
+                    items += _items(name, path, Path(usable), spoken, config, segmenter if spoken is None else None)
+                except InputError as error:
+                    failed.append((name, str(error)))
+            bar.advance(int(not reason), int(bool(reason)))
+    need_text = text is not None
+    silent = [item for item in items if item.text is None]
+    if need_text:
+        failed += [(item.id, f"{item.path}: has no line in {text}. Add one, or leave it out.") for item in silent]
+        items = [item for item in items if item.text is not None]
+    elif silent:
+        logger.info("%d of %d utterances have no transcript", len(silent), len(items))
+    return write_set(items, out, "own audio", {"corpus": "own", "config": str(config)}, failed, need_text)
+
+
+def _transcript(name: str, path: Path, transcripts: dict[str, str], config: OwnConfig) -> str | None:
+    text = next((transcripts[key] for key in (name, path.name, path.stem, str(path)) if key in transcripts), None)
+    if text is None and not transcripts:
+        for suffix in (".txt", ".lab"):
+            beside = path.with_suffix(suffix)
+            if beside.is_file():
+                good, bad = read_lines(beside)
+                if bad:
+                    raise InputError(bad[0][1])
+                text = " ".join(line for _, line in good)
+                break
+    if text is None:
+        return None
+    return normalise_text(text) if config.normalise else " ".join(text.split())
+
+
+def _items(
+    name: str, path: Path, usable: Path, text: str | None, config: OwnConfig, segmenter: Segmenter | None
+) -> Iterator[Item]:
+    speaker = {
+        "folder": "_".join(path.absolute().parent.name.split()) or name,
+        "prefix": name.replace("_", "-").split("-")[0],
+        "file": name,
+        "one": "speaker",
+    }[config.speakers]
+    if segmenter is None:
+        yield Item(name, usable, speaker, text)
+        return
+    segments = segmenter(str(usable))
+    if not segments:
+        raise InputError.at(path, "holds no speech", "Leave it out, or loosen the voice activity detector.")
+    for start, duration in segments:
+        yield Item(f"{name}-{round(start * 100):07d}", usable, speaker, None, start, duration, recording_id=name)
+
+
+def _convert(item: tuple[str, Path], folder: Path, config: OwnConfig) -> tuple[str, str]:
+    """Returns a usable file for one audio file, and why there is none."""
+    import soundfile
+
+    name, path = item
+    try:
+        info = probe_audio(path)
+        if info.rate == config.rate and info.channels == 1 and info.kind in IN_PLACE:
+            return str(path), ""
+        target = folder / f"{name}.flac"
+        if target.exists() and target.stat().st_mtime >= path.stat().st_mtime:
+            return str(target), ""
+        channel = config.channel if info.channels > 1 else 0
+        samples, rate = read_audio(path, config.rate, channel)
+        with atomic_path(target) as temporary:
+            soundfile.write(str(temporary), np.clip(samples, -1, 1 - 2**-15), rate, "PCM_16", format="FLAC")
+        return str(target), ""
+    except InputError as error:
+        return "", str(error)

@@ -1,0 +1,115 @@
+"""Choosing utterances of a set, and putting sets together."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hybrid.base.artifact import write_meta
+from hybrid.base.errors import InputError
+from hybrid.data.manifest import Utterance, read_cuts, write_cuts
+
+__all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set"]
+
+
+@dataclass(frozen=True)
+class SubsetConfig:
+    """Which utterances are taken: those that pass every filter that is set, then at most `count` of them.
+
+    Attributes:
+      order: which come first where `count` is smaller than what there is; ties by id.
+      speakers, not_speakers: keep, or leave out, these.
+    """
+
+    count: int = field(default=0, metadata={"help": "take at most so many; 0: all"})
+    order: str = field(default="first", metadata={"help": "first (by id), shortest, longest or random"})
+    seed: int = field(default=0, metadata={"help": "of order random"})
+    speakers: tuple[str, ...] = ()
+    not_speakers: tuple[str, ...] = ()
+    max_duration: float = field(default=0.0, metadata={"help": "leave out longer ones, seconds; 0: keep"})
+
+    def __post_init__(self) -> None:
+        if self.order not in ("first", "shortest", "longest", "random"):
+            raise ValueError(f"order is '{self.order}', wanted first, shortest, longest or random")
+        if self.count < 0 or self.max_duration < 0:
+            raise ValueError("count and max_duration: wanted 0 or more")
+
+
+def choose(
+    utterances: Sequence[Utterance], config: SubsetConfig, ids: Collection[str] | None = None
+) -> list[Utterance]:
+    """Returns the chosen utterances, sorted by id.
+
+    Args:
+      ids: only these.
+
+    Raises:
+      InputError: an id or a speaker that is not there.
+    """
+    known = {utterance.speaker for utterance in utterances}
+    for speaker in (*config.speakers, *config.not_speakers):
+        if speaker not in known:
+            raise InputError.at("--speaker", f"no speaker '{speaker}'", f"There are {', '.join(sorted(known)[:20])}.")
+    missing = sorted(set(ids or ()) - {utterance.id for utterance in utterances})
+    if missing:
+        raise InputError.at("--ids", f"no utterance '{missing[0]}' ({len(missing)} such ids)", "Mend the list.")
+    kept = [
+        u
+        for u in sorted(utterances, key=lambda u: u.id)
+        if (ids is None or u.id in ids)
+        and (not config.speakers or u.speaker in config.speakers)
+        and u.speaker not in config.not_speakers
+        and (not config.max_duration or u.duration <= config.max_duration)
+    ]
+    if config.order == "random":
+        random.Random(config.seed).shuffle(kept)
+    elif config.order != "first":
+        sign = 1 if config.order == "shortest" else -1
+        kept.sort(key=lambda u: (sign * u.duration, u.id))
+    kept = kept[: config.count] if config.count else kept
+    return sorted(kept, key=lambda u: u.id)
+
+
+def _write(out_dir: str | os.PathLike, utterances: Sequence[Utterance], settings: dict, inputs: dict) -> int:
+    out = Path(out_dir)
+    write_cuts(out / "cuts.jsonl.gz", [utterance.record for utterance in utterances])
+    seconds = round(sum(utterance.duration for utterance in utterances), 3)
+    write_meta(out, "data", settings, inputs, {"utterances": len(utterances), "seconds": seconds})
+    return len(utterances)
+
+
+def subset_set(
+    cuts: str | os.PathLike, out_dir: str | os.PathLike, config: SubsetConfig, ids: Collection[str] | None = None
+) -> int:
+    """Writes the chosen utterances of a set as another set; returns how many.
+
+    Raises:
+      InputError: nothing is left, or see `choose`.
+    """
+    kept = choose(read_cuts(cuts), config, ids)
+    if not kept:
+        raise InputError.at(cuts, "no utterance is left after choosing", "Loosen the choice.")
+    path = Path(cuts) / "cuts.jsonl.gz" if Path(cuts).is_dir() else Path(cuts)
+    return _write(out_dir, kept, {"choice": str(config)}, {"cuts": path})
+
+
+def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike) -> int:
+    """Writes all utterances of several sets as one set; returns how many.
+
+    Raises:
+      InputError: an id stands in two sets.
+    """
+    origin: dict[str, object] = {}
+    utterances = []
+    for path in sets:
+        for utterance in read_cuts(path):
+            if utterance.id in origin:
+                raise InputError.at(
+                    path, f"utterance id '{utterance.id}' stands in {origin[utterance.id]} too", "Leave one out."
+                )
+            origin[utterance.id] = path
+            utterances.append(utterance)
+    return _write(out_dir, sorted(utterances, key=lambda u: u.id), {"sets": [str(path) for path in sets]}, {})
