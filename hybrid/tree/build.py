@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger
 from hybrid.tree.cluster import cluster_bottom_up
+from hybrid.tree.config import TreeConfig
 from hybrid.tree.context_tree import ContextTree
 from hybrid.tree.grow import SplitSearch, grow, replace_leaves
 from hybrid.tree.nodes import Leaf, Node, iterate_nodes, stub_tree
@@ -47,38 +48,6 @@ class Root:
     shared: bool
     split: bool
     phones: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class TreeConfig:
-    """How far a tree grows."""
-
-    max_leaves: int = field(default=2000, metadata={"help": "Stop splitting at so many leaves; 0 for no limit."})
-    threshold: float = field(
-        default=300.0, metadata={"help": "Log-likelihood that a split must gain over all its frames."}
-    )
-    cluster_threshold: float = field(
-        default=-1.0,
-        metadata={
-            "help": "Leaves of one root whose merging costs less log-likelihood are merged; "
-            "-1 takes the smallest gain of a split, 0 merges none."
-        },
-    )
-    leaf_multiple: int = field(
-        default=8, metadata={"help": "Merge a few leaves more, down to a multiple of this; 1 for no rounding."}
-    )
-    min_count: float = field(default=0.0, metadata={"help": "Frames that each side of a split must keep."})
-    variance_floor: float = field(
-        default=VARIANCE_FLOOR, metadata={"help": "Least variance of a dimension in the likelihood."}
-    )
-
-    def __post_init__(self) -> None:
-        if self.max_leaves < 0 or self.threshold < 0 or self.min_count < 0 or self.variance_floor <= 0:
-            raise ValueError("tree: limits must not be negative and the variance floor must be above 0")
-        if self.leaf_multiple < 1:
-            raise ValueError(f"tree: leaf_multiple is {self.leaf_multiple}; wanted 1 or more")
-        if self.threshold == 0 and self.max_leaves == 0:
-            raise ValueError("tree: give a threshold or a number of leaves, or the tree never ends")
 
 
 @dataclass(frozen=True)
