@@ -16,9 +16,10 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
+from lm.config import EstimateConfig
 from lm.counts import CountLevel, NgramCounter, count_levels
 from lm.ngram import NgramLevel, NgramModel
-from lm.smoothing import FALLBACK_DISCOUNTS, EstimateConfig, kneser_ney_discounts, shares_of_level
+from lm.smoothing import FALLBACK_DISCOUNTS, kneser_ney_discounts, shares_of_level
 from lm.text import BLOCK_BYTES, read_ids
 from lm.vocabulary import BOS, EOS, UNK, Vocabulary, WordTable, check_words
 
@@ -53,14 +54,16 @@ def estimate(
     paths: Sequence[str | os.PathLike],
     config: EstimateConfig,
     vocabulary: Iterable[str] | None = None,
+    with_ids: bool = False,
     block_bytes: int = BLOCK_BYTES,
     run_tokens: int | None = None,
 ) -> tuple[NgramModel, EstimateReport]:
     """Estimates a model from text files that stream by once.
 
     Args:
-      paths: UTF-8 text, one sentence a line, gzip or not.
+      paths: UTF-8 text, one sentence a line, gzip or not, or lhotse cuts.
       vocabulary: the only words that the model may hold; None for all words of the text.
+      with_ids: the first word of each line is an utterance id.
       block_bytes, run_tokens: how much text and how many tokens are held at once.
 
     Raises:
@@ -69,7 +72,7 @@ def estimate(
     table = WordTable.for_training()
     counter = NgramCounter(config.order, *([run_tokens] if run_tokens else []))
     for path in paths:
-        for ids in read_ids(path, table, True, config.skip_special, block_bytes):
+        for ids in read_ids(path, table, True, config.skip_special, with_ids, block_bytes):
             counter.add(ids, table.count)
     place = ", ".join(os.fspath(p) for p in paths) or "text"
     return _estimate(counter, table.word_bytes(), config, vocabulary, place)

@@ -105,7 +105,7 @@ class NgramModel:
     def score_sentence(self, words: Sequence[str]) -> float:
         """Natural log of the probability of a sentence and its end."""
         ids = np.array([*(self.vocabulary.id(w) for w in words), EOS], np.int32)
-        return float(self.automaton.score(ids).sum() * LN_10)
+        return float(self.automaton.score(ids)[0].sum() * LN_10)
 
 
 @njit(cache=True)
@@ -227,9 +227,17 @@ class BackoffAutomaton:
         _score_many(states, words, *arrays, scores, following)
         return scores, following
 
-    def score(self, ids: np.ndarray) -> np.ndarray:
-        """log10 probabilities (float64) of word ids of whole sentences, each closed by EOS."""
+    def score(self, ids: np.ndarray, state: int | None = None) -> tuple[np.ndarray, int]:
+        """Scores running text; after each EOS the next sentence starts.
+
+        Args:
+          ids: int32 word ids.
+          state: where the text goes on from; None for the start of a sentence.
+
+        Returns:
+          log10 probabilities (float64) of the words, -inf where the model has none, and the state after them.
+        """
         scores = np.empty(len(ids))
         arrays = (self.children, self.words, self.log_probs, self.backoffs, self.links, self.highest)
-        _score_ids(ids, self.start, self.start, *arrays, scores)
-        return scores
+        state = _score_ids(ids, self.start if state is None else state, self.start, *arrays, scores)
+        return scores, int(state)

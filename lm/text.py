@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from hybrid.base.errors import InputError
-from lm.vocabulary import NUL_BYTE, SPECIAL_WORD, WordTable
+from lexicon.transcripts import is_cuts, read_utterances
+from lm.vocabulary import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
 
 __all__ = ["BLOCK_BYTES", "read_ids", "read_word_list"]
 
@@ -38,11 +39,25 @@ def _read(stream, size: int, path: str | os.PathLike) -> bytes:
         raise InputError.at(path, f"cannot be read to its end ({error})", "Copy or compress the file again.") from error
 
 
+def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
+    """The bytes of a text, or the transcripts of lhotse cuts (*.jsonl, *.jsonl.gz), one a line."""
+    if is_cuts(path):
+        for _, words in read_utterances(path):
+            yield (" ".join(words) + "\n").encode()
+        return
+    first = True
+    with open_bytes(path) as stream:
+        while block := _read(stream, block_bytes, path):
+            yield _without_mark(block, path) if first else block
+            first = False
+
+
 def read_ids(
     path: str | os.PathLike,
     table: WordTable,
     insert: bool = True,
     skip_special: bool = False,
+    with_ids: bool = False,
     block_bytes: int = BLOCK_BYTES,
 ) -> Iterator[np.ndarray]:
     """Yields the word ids of a text file, one sentence a line, each line closed by the sentence end.
@@ -51,9 +66,10 @@ def read_ids(
     sentence; a last line without LF counts; a byte-order mark is dropped.
 
     Args:
-      path: UTF-8 text, gzip or not.
+      path: UTF-8 text, gzip or not, or lhotse cuts, whose transcripts are read.
       table: gives the ids; takes new words if `insert`, else they become the unknown word.
       skip_special: pass over <s>, </s> (and <unk> when inserting) in the text instead of refusing them.
+      with_ids: the first word of each line is an utterance id (Kaldi's `text`) and is passed over.
       block_bytes: how much text is held at once; a longer word than LONGEST_WORD is refused.
 
     Yields:
@@ -62,30 +78,33 @@ def read_ids(
     Raises:
       InputError: not readable, not UTF-8, a NUL byte, a special word; with the line number.
     """
-    lines, carry, first, open_line, last = 1, b"", True, False, False
-    with open_bytes(path) as stream:
-        while not last:
-            block = _read(stream, block_bytes, path)
-            if first:
-                block, first = _without_mark(block, path), False
-            if not block:
-                if not open_line:
-                    return
-                block, last = b"\n", True
-            data = carry + block
-            text = np.frombuffer(data, np.uint8)
-            ids = np.empty(len(text) + 1, np.int32)
-            status, position, count = table.scan(text, len(text), ids, insert, skip_special)
-            if status != 0:
-                raise _bad_word(path, data, position, status, lines)
-            carry, open_line = data[position:], not data.endswith(b"\n")
-            newlines = data.count(b"\n", 0, position)
-            if len(carry) > LONGEST_WORD:
-                message = f"has a word longer than {LONGEST_WORD} bytes"
-                raise InputError.at(path, message, "Is this text, with spaces between words?", lines + newlines)
-            _check_utf8(path, data, position, lines)
-            lines += newlines
-            yield ids[:count]
+    lines, carry = 1, b""
+    flags = SKIP_SPECIAL * skip_special + SKIP_FIRST * (with_ids and not is_cuts(path)) + INSERT * insert
+    table.at_line_start = True
+    for block in _closed(_blocks(path, block_bytes)):
+        data = carry + block
+        text = np.frombuffer(data, np.uint8)
+        ids = np.empty(len(text) + 1, np.int32)
+        status, position, count = table.scan(text, len(text), ids, flags)
+        if status != 0:
+            raise _bad_word(path, data, position, status, lines)
+        carry = data[position:]
+        newlines = data.count(b"\n", 0, position)
+        if len(carry) > LONGEST_WORD:
+            message = f"has a word longer than {LONGEST_WORD} bytes"
+            raise InputError.at(path, message, "Is this text, with spaces between words?", lines + newlines)
+        _check_utf8(path, data, position, lines)
+        lines += newlines
+        yield ids[:count]
+
+
+def _closed(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same blocks, with LF after the last line where it lacks one."""
+    block = b"\n"
+    for block in blocks:
+        yield block
+    if not block.endswith(b"\n"):
+        yield b"\n"
 
 
 def _without_mark(block: bytes, path: str | os.PathLike) -> bytes:

@@ -22,12 +22,13 @@ UNK, BOS, EOS = 0, 1, 2
 SENTENCE_START, SENTENCE_END = "<s>", "</s>"
 UNKNOWN_WORDS = ("<unk>", "<UNK>")
 
-# What `scan_words` ended with.
+# What `scan_words` ended with, and what it is told (a sum of flags).
 DONE, GROW, NUL_BYTE, SPECIAL_WORD = 0, 1, 2, 3
+INSERT, SKIP_SPECIAL, SKIP_FIRST = 1, 2, 4
 
 
 @njit(cache=True)
-def scan_words(text, end, slots, hashes, blob, offsets, state, out, insert, skip_special):
+def scan_words(text, end, slots, hashes, blob, offsets, state, out, flags):
     """Cuts UTF-8 bytes into words and looks each up in (or adds it to) a hash table.
 
     Words end at space, tab, CR or LF; LF puts the sentence end into `out`. A word that reaches
@@ -36,22 +37,27 @@ def scan_words(text, end, slots, hashes, blob, offsets, state, out, insert, skip
     Args:
       text: uint8; `end`: how much of it counts.
       slots: int32 [power of two], ids or -1. hashes: uint64 [id]. blob: uint8, offsets: int64 [id + 1].
-      state: int64 [3]: position in text, number of words in the table, number of ids in `out`; updated.
+      state: int64 [4]: position in text, number of words in the table, number of ids in `out`, 1 at the
+        start of a line; updated.
       out: int32, as long as `text` at least.
-      insert: whether new words enter the table; otherwise they become UNK.
-      skip_special: whether <s>, </s> (and <unk>, when inserting) in the text are passed over or reported.
+      flags: INSERT: new words enter the table; otherwise they become UNK. SKIP_SPECIAL: <s>, </s> (and
+        <unk>, when inserting) in the text are passed over; otherwise reported. SKIP_FIRST: the first word
+        of each line is passed over.
 
     Returns:
       DONE, GROW (the table is full; call again with a larger one), NUL_BYTE or SPECIAL_WORD (at the position).
     """
     mask = np.uint64(len(slots) - 1)
+    insert, skip_special, skip_first = flags & INSERT != 0, flags & SKIP_SPECIAL != 0, flags & SKIP_FIRST != 0
     position, words, filled = state[0], state[1], state[2]
+    line_start = state[3] != 0
     status = DONE
     while position < end:
         byte = text[position]
         if byte == 10:
             out[filled] = EOS
             filled += 1
+            line_start = True
             position += 1
             continue
         if byte == 32 or byte == 9 or byte == 13:
@@ -71,6 +77,10 @@ def scan_words(text, end, slots, hashes, blob, offsets, state, out, insert, skip
         if byte == 0:
             status = NUL_BYTE
             break
+        if line_start:
+            line_start = False
+            if skip_first:
+                continue
         length = position - start
         slot = (value ^ (value >> np.uint64(29))) & mask
         found = -1
@@ -93,6 +103,7 @@ def scan_words(text, end, slots, hashes, blob, offsets, state, out, insert, skip
                 full = 2 * (words + 1) > len(slots) or words + 1 >= len(offsets) or words >= len(hashes)
                 if full or offsets[words] + length > len(blob):
                     position = start
+                    line_start = False
                     status = GROW
                     break
                 begin = offsets[words]
@@ -113,7 +124,7 @@ def scan_words(text, end, slots, hashes, blob, offsets, state, out, insert, skip
             break
         out[filled] = found
         filled += 1
-    state[0], state[1], state[2] = position, words, filled
+    state[0], state[1], state[2], state[3] = position, words, filled, line_start
     return status
 
 
@@ -143,6 +154,7 @@ class WordTable:
         """Starts with `words` as ids 0, 1, …; the first three are unknown word, sentence start and end."""
         count = len(words)
         self.count = count
+        self.at_line_start = True
         raw = b"".join(words)
         capacity = max(1024, 2 * count)
         self.blob = np.zeros(max(1 << 14, 2 * len(raw)), np.uint8)
@@ -173,20 +185,16 @@ class WordTable:
         self.hashes = np.concatenate([self.hashes, np.zeros_like(self.hashes)])
         self._rebuild()
 
-    def scan(
-        self, text: np.ndarray, end: int, out: np.ndarray, insert: bool, skip_special: bool
-    ) -> tuple[int, int, int]:
+    def scan(self, text: np.ndarray, end: int, out: np.ndarray, flags: int) -> tuple[int, int, int]:
         """Turns text[:end] into ids; see `scan_words`.
 
         Returns:
           (status, position reached, number of ids written).
         """
-        state = np.array([0, self.count, 0], np.int64)
+        state = np.array([0, self.count, 0, self.at_line_start], np.int64)
         while True:
-            status = scan_words(
-                text, end, self.slots, self.hashes, self.blob, self.offsets, state, out, insert, skip_special
-            )
-            self.count = int(state[1])
+            status = scan_words(text, end, self.slots, self.hashes, self.blob, self.offsets, state, out, flags)
+            self.count, self.at_line_start = int(state[1]), bool(state[3])
             if status != GROW:
                 return int(status), int(state[0]), int(state[2])
             self.make_room(1 << 16)

@@ -1,0 +1,217 @@
+"""`hybrid lm`: n-gram language models."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.cli.options import config_options, make_config
+from lm.config import EstimateConfig
+
+if TYPE_CHECKING:
+    from lm.ngram import NgramModel
+    from lm.perplexity import Perplexity
+
+FILE = click.Path(path_type=Path)
+out_option = click.option("--out", type=FILE, required=True, help="The ARPA file to write; .gz compresses it.")
+ids_option = click.option("--with-ids", is_flag=True, help="Each line of a text begins with its utterance id.")
+
+
+@click.group(context_settings={"show_default": True})
+def command() -> None:
+    """Train, prune, mix and test n-gram language models; make G.fst."""
+
+
+@command.command()
+@click.argument("texts", type=FILE, nargs=-1, required=True)
+@out_option
+@ids_option
+@click.option("--vocabulary", type=FILE, help="Words that the model may hold: a word list, or the words.txt of a lang.")
+@click.option(
+    "--prune",
+    default="0",
+    callback=lambda context, parameter, value: _thresholds(value),
+    help="Drop n-grams seen this often or less: a value for each order from 1, the last one for all further "
+    "orders; 0,0,1 drops trigrams seen once.",
+)
+@config_options(EstimateConfig, exclude=("prune",))
+def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path | None, **options: Any) -> None:
+    """Estimate a model from TEXTS (one sentence a line, gzip or not, or lhotse cuts).
+
+    Example: hybrid lm train text.txt --order 3 --prune 0,0,1 --vocabulary vocab.txt --out lm.arpa.gz
+    """
+    from hybrid.base.config import config_to_dict
+    from hybrid.base.log import get_logger, log_settings
+    from lm.estimate import estimate
+    from lm.text import read_word_list
+
+    config = make_config(EstimateConfig, options)
+    logger = get_logger("hybrid.lm")
+    log_settings(logger, "lm train", config_to_dict(config))
+    words = read_word_list(vocabulary) if vocabulary else None
+    model, report = estimate(texts, config, words, with_ids)
+    inputs = {f"text{i}": path for i, path in enumerate(texts, 1)}
+    _write(out, model, config_to_dict(config), inputs | ({"vocabulary": vocabulary} if vocabulary else {}))
+    share = 100 * report.out_of_vocabulary / max(1, report.tokens)
+    logger.info("%d sentences, %d words, %.2f %% outside the vocabulary", report.sentences, report.tokens, share)
+    for n, (seen, kept) in enumerate(zip(report.seen, report.kept), 1):
+        discounts = " ".join(f"{d:.6g}" for d in report.discounts[n - 1]) if report.discounts else "Witten-Bell"
+        fallback = " (fall-back)" if n in report.fallback_orders else ""
+        logger.info("%d-grams: %d of %d kept, discounts %s%s", n, kept, seen, discounts, fallback)
+
+
+@command.command()
+@click.argument("model", type=FILE)
+@click.option("--threshold", type=click.FloatRange(0), required=True, help="Relative rise of perplexity, e.g. 1e-7.")
+@click.option("--min-order", type=click.IntRange(2), default=2, help="Shorter n-grams stay.")
+@out_option
+def prune(model: Path, threshold: float, min_order: int, out: Path) -> None:
+    """Drop n-grams whose loss hardly changes the model (entropy pruning, Stolcke 1998).
+
+    Example: hybrid lm prune lm.arpa --threshold 1e-7 --out small.arpa
+    """
+    from lm.arpa import read_arpa
+    from lm.prune import prune_entropy
+
+    pruned = prune_entropy(read_arpa(model), threshold, min_order)
+    _write(out, pruned, {"threshold": threshold, "min_order": min_order}, {"model": model})
+
+
+@command.command()
+@click.argument("models", type=FILE, nargs=-1, required=True)
+@click.option("--weight", "weights", type=float, multiple=True, help="One for each model, in their order.")
+@click.option("--tune-on", type=FILE, multiple=True, help="Held-out text; EM finds the weights on it.")
+@ids_option
+@out_option
+def interpolate(
+    models: tuple[Path, ...], weights: tuple[float, ...], tune_on: tuple[Path, ...], with_ids: bool, out: Path
+) -> None:
+    """Mix MODELS linearly into one, with given weights or with weights tuned on held-out text.
+
+    Example: hybrid lm interpolate books.arpa speech.arpa --tune-on dev.txt --out mixed.arpa
+    """
+    from hybrid.base.log import get_logger
+    from lm.arpa import read_arpa
+    from lm.interpolate import interpolate as mix
+    from lm.interpolate import tune_weights
+
+    if bool(weights) == bool(tune_on):
+        raise click.UsageError("Give either --weight for each model or --tune-on TEXT.")
+    loaded = [read_arpa(path) for path in models]
+    if tune_on:
+        tuned = tune_weights(loaded, tune_on, with_ids)
+        weights = tuned.weights
+        first, last = tuned.perplexities[0], tuned.perplexities[-1]
+        message = "EM: %d iterations, perplexity of the held-out text %.2f, equal weights %.2f, %d of %d tokens OOV"
+        total = tuned.tokens + tuned.oovs
+        get_logger("hybrid.lm").info(message, len(tuned.perplexities), last, first, tuned.oovs, total)
+    for path, weight in zip(models, weights):
+        get_logger("hybrid.lm").info("weight %.6f %s", weight, path)
+    inputs = {f"model{i}": path for i, path in enumerate(models, 1)}
+    _write(out, mix(loaded, weights), {"weights": list(weights)}, inputs)
+
+
+@command.command()
+@click.argument("model", type=FILE)
+@click.argument("texts", type=FILE, nargs=-1, required=True)
+@ids_option
+@click.option("--skip-special", is_flag=True, help="Pass over <s> and </s> in the text; else they are refused.")
+@click.option("--sentences", type=FILE, help="Write the figures of each sentence here (tab-separated).")
+def perplexity(
+    model: Path, texts: tuple[Path, ...], with_ids: bool, skip_special: bool, sentences: Path | None
+) -> None:
+    """Print the perplexity of MODEL on each text, and on all, without and with out-of-vocabulary words.
+
+    Example: hybrid lm perplexity lm.arpa dev.txt --sentences dev.tsv
+    """
+    from hybrid.base.artifact import atomic_path
+    from lm.arpa import read_arpa
+    from lm.perplexity import Perplexity, sentence_scores, text_ids
+
+    loaded = read_arpa(model)
+    totals: list[Perplexity] = []
+    with contextlib.ExitStack() as stack:
+        table = None
+        if sentences:
+            table = stack.enter_context(open(stack.enter_context(atomic_path(sentences)), "w", encoding="utf-8"))
+            table.write("file\tsentence\ttokens\toovs\tlog10_prob\tppl_without_oovs\tppl_with_oovs\n")
+        for path in texts:
+            total, number = Perplexity(0, 0, 0, 0.0, 0.0), 0
+            for scores in sentence_scores(loaded, text_ids(loaded, path, skip_special, with_ids)):
+                total += scores.total()
+                for each in scores.each() if table else ():
+                    number += 1
+                    log_prob = each.log10_prob + each.log10_prob_oovs
+                    values = f"{log_prob:.6f}\t{each.without_oovs:.6g}\t{each.with_oovs:.6g}"
+                    table.write(f"{path}\t{number}\t{each.tokens}\t{each.oovs}\t{values}\n")  # type: ignore[union-attr]
+            click.echo(_line(str(path), total))
+            totals.append(total)
+        if len(totals) > 1:
+            click.echo(_line("all", sum(totals[1:], totals[0])))
+
+
+@command.command()
+@click.argument("model", type=FILE)
+@click.option("--lang", type=FILE, required=True, help="The lang folder, or its words.txt.")
+@click.option("--backoff-symbol", default="#0", help="Input label of back-off arcs.")
+@click.option("--out", type=FILE, required=True, help="The G.fst to write.")
+def fst(model: Path, lang: Path, backoff_symbol: str, out: Path) -> None:
+    """Make G.fst, the acceptor of a model for decoding graphs.
+
+    Example: hybrid lm fst lm.arpa.gz --lang data/lang --out data/lang/G.fst
+    """
+    from hybrid.base.artifact import write_meta
+    from hybrid.base.log import get_logger
+    from hybrid.base.openfst import write_fst
+    from lexicon.symbols import SymbolTable
+    from lm.arpa import read_arpa
+    from lm.fst import ngram_to_fst
+
+    words = lang / "words.txt" if lang.is_dir() else lang
+    graph = ngram_to_fst(read_arpa(model), SymbolTable.read(words), backoff_symbol)
+    write_fst(out, graph)
+    facts = {"states": graph.num_states, "arcs": graph.num_arcs}
+    write_meta(out, "G", {"backoff_symbol": backoff_symbol}, {"model": model, "words": words}, facts)
+    get_logger("hybrid.lm").info("%s: %d states, %d arcs", out, graph.num_states, graph.num_arcs)
+
+
+@command.command()
+@click.argument("model", type=FILE)
+def info(model: Path) -> None:
+    """Say what an ARPA file holds.
+
+    Example: hybrid lm info lm.arpa.gz
+    """
+    from lm.arpa import read_arpa
+
+    loaded = read_arpa(model)
+    click.echo(f"order {loaded.order}\nwords {len(loaded.vocabulary) - 3}\nunknown word {loaded.vocabulary.unknown}")
+    for n, count in enumerate(loaded.num_ngrams, 1):
+        click.echo(f"{n}-grams {count}")
+
+
+def _thresholds(value: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in value.replace(",", " ").split())
+    except ValueError as error:
+        raise click.BadParameter(f"'{value}' is not a list of counts such as 0,0,1") from error
+
+
+def _write(out: Path, model: NgramModel, settings: dict[str, Any], inputs: dict[str, Path]) -> None:
+    from hybrid.base.artifact import write_meta
+    from hybrid.base.log import get_logger
+    from lm.arpa import write_arpa
+
+    write_arpa(out, model)
+    write_meta(out, "arpa", settings, inputs, {"ngrams": list(model.num_ngrams)})
+    get_logger("hybrid.lm").info("%s: %s n-grams", out, " / ".join(str(count) for count in model.num_ngrams))
+
+
+def _line(name: str, figures: Perplexity) -> str:
+    return (
+        f"{name}: perplexity {figures.without_oovs:.3f} without OOVs, {figures.with_oovs:.3f} with; "
+        f"{figures.sentences} sentences, {figures.tokens} tokens, {figures.oovs} OOVs"
+    )

@@ -1,0 +1,52 @@
+"""Settings of estimation; apart, so that a command line can show them without loading numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["EstimateConfig"]
+
+
+@dataclass(frozen=True)
+class EstimateConfig:
+    """How an n-gram model is estimated.
+
+    Attributes mirror KenLM's lmplz: `prune` its --prune, `discount_fallback` its --discount_fallback.
+    """
+
+    order: int = field(default=3, metadata={"help": "length of the longest n-grams, 1 to 5"})
+    smoothing: Literal["kneser-ney", "witten-bell"] = field(
+        default="kneser-ney", metadata={"help": "interpolated modified Kneser-Ney, or Witten-Bell"}
+    )
+    prune: tuple[int, ...] = field(
+        default=(),
+        metadata={
+            "help": "drop n-grams seen this often or less, by order; the last value holds for all further orders"
+        },
+    )
+    discount_fallback: bool = field(
+        default=True,
+        metadata={"help": "use discounts 0.5, 1, 1.5 where counts of counts give none (small or artificial text)"},
+    )
+    add_unseen: bool = field(
+        default=False,
+        metadata={"help": "words of the vocabulary that the text lacks enter the model, as likely as the unknown word"},
+    )
+    skip_special: bool = field(
+        default=False, metadata={"help": "pass over <s>, </s>, <unk> in the text; else they are refused"}
+    )
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.order <= 5:
+            raise ValueError(f"order {self.order} is not in 1 … 5")
+        if self.smoothing not in ("kneser-ney", "witten-bell"):
+            raise ValueError(f"smoothing '{self.smoothing}' is neither kneser-ney nor witten-bell")
+        if len(self.prune) > self.order:
+            raise ValueError(f"{len(self.prune)} pruning thresholds for a model of order {self.order}")
+        if any(p < 0 for p in self.prune) or any(a > b for a, b in zip(self.prune, self.prune[1:])):
+            raise ValueError("pruning thresholds must be 0 or more and must not fall from one order to the next")
+
+    def threshold(self, length: int) -> int:
+        """Greatest count at which an n-gram of this length is dropped."""
+        return self.prune[min(length, len(self.prune)) - 1] if self.prune else 0
