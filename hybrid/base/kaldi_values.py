@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 STEP = 1 << 26  # bytes asked for at once, so that a lying header cannot claim the memory
+INTEGER = np.dtype([("size", "i1"), ("value", "<i4")])  # each integer of a vector carries its size
 CURE = "Write the archive again; it may have been cut short."
 
 
@@ -202,10 +203,15 @@ def int_vector(source: Source) -> np.ndarray:
         count = _integer(source)
         if count < 0:
             raise source.fail(f"claims {count} integers")
-        return np.frombuffer(source.exactly(4 * count), "<i4").copy()
+        values = np.frombuffer(source.exactly(5 * count), INTEGER)
+        if (values["size"] != 4).any():
+            raise source.fail("holds integers of another size than 4 bytes")
+        return values["value"].copy()
     try:
-        values = [int(word) for word in source.line().split()]
-        return np.array(values, np.int32)
+        wide = np.array([int(word) for word in source.line().split()], np.int64)
+        if len(wide) and (wide.min() < -(2**31) or wide.max() >= 2**31):
+            raise OverflowError("out of range")
+        return wide.astype(np.int32)
     except (ValueError, OverflowError) as error:
         raise source.fail(f"holds something that is no 32-bit integer: {error}") from error
 
@@ -234,4 +240,6 @@ def int_bytes(vector: np.ndarray, text: bool) -> bytes:
         raise ValueError(f"array of {vector.ndim} axes, wanted 1")
     if text:
         return (" ".join(map(str, vector.tolist())) + "\n").encode()
-    return b"\0B" + struct.pack("<bi", 4, len(vector)) + vector.tobytes()
+    values = np.empty(len(vector), INTEGER)
+    values["size"], values["value"] = 4, vector
+    return b"\0B" + struct.pack("<bi", 4, len(vector)) + values.tobytes()

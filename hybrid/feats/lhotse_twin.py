@@ -8,6 +8,7 @@ What lhotse 1.33 does otherwise than Kaldi, and what is done about it here:
 * Energy is floored at `energy_floor` only, with 1e-15 added; Kaldi floors at the float epsilon too.
 * With `snip_edges=False` audio much shorter than a frame is mirrored once, not as often as it takes: such audio is
   framed here.
+* `cepstral_lifter=0` raises, and the lifter must be an integer: the table of `hybrid.feats.filters` is put in.
 * The Blackman window is of period N, not N - 1: the table of `hybrid.feats.filters` is put in; there is no sine window.
 * Dither is drawn per call: not supported here.
 """
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.feats.config import FeatureConfig
-from hybrid.feats.filters import window_shape
+from hybrid.feats.filters import lifter, window_shape
 
 __all__ = ["LhotseExtractor"]
 
@@ -51,7 +52,8 @@ class LhotseExtractor:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if config.kind == "mfcc":
-                layer: Any = Wav2MFCC(num_ceps=config.num_ceps, cepstral_lifter=config.cepstral_lifter, **common)  # type: ignore[arg-type]
+                layer: Any = Wav2MFCC(num_ceps=config.num_ceps, **common)
+                layer._lifter.data = torch.from_numpy(lifter(config).astype(np.float32))
             else:
                 layer = Wav2LogFilterBank(**common)
         layer.wav2win._window.data = torch.from_numpy(window_shape(config))
