@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from hybrid.base.openfst import FstArrays
     from hybrid.hmm import TransitionModel
 
-__all__ = ["ENGINES", "make_searcher"]
+__all__ = ["ENGINES", "choose_engine", "make_searcher"]
 
 ENGINES = ("native", "k2", "reference")
+
+
+def choose_engine(engine: str, device: str = "cpu") -> str:
+    """Resolves "auto": k2 on a GPU, the project's own engine on a CPU."""
+    if engine == "auto":
+        return "native" if str(device) == "cpu" else "k2"
+    if engine not in ENGINES:
+        raise InputError.at("engine", f"'{engine}' is unknown", f"Choose one of auto, {', '.join(ENGINES)}.")
+    return engine
 
 
 def make_searcher(

@@ -1,0 +1,89 @@
+"""`hybrid decode`: search for lattices, transcripts and times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hybrid.cli.options import config_options, make_config
+from hybrid.search.config import RetryConfig, SearchConfig
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
+@click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
+@click.option("--lang", "lang_dir", type=FILE, help="Lang folder, where the graph folder does not tell words' phones.")
+@click.option("--feats", type=FILE, help="Decode this feature store (hybrid feats extract).")
+@click.option("--cuts", type=FILE, help="Decode these cuts; each is normalised by itself.")
+@click.option("--scores", type=FILE, help="Decode log-likelihoods: a Kaldi archive, an scp, or a folder of UTT.npy.")
+@click.option("--audio", is_flag=True, help="Decode the FILES; long ones are cut at pauses.")
+@click.option("--channel", type=int, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
+@click.option("--max-length", type=float, default=30.0, help="Seconds; longer recordings are cut at pauses.")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and flags.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+@click.option("--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto",
+              help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
+@click.option("--device", default="cpu", help="Of k2: cpu, cuda, cuda:1.")
+@click.option("--acoustic-scale", type=float, help="Factor of the acoustic scores; by default the model's own.")
+@config_options(SearchConfig, exclude=("acoustic_scale",))
+@config_options(RetryConfig)
+@click.option("--nbest", type=int, default=0, help="Write so many best word sequences of each to nbest.txt.")
+@click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
+@click.option("--compact/--no-compact", default=False, help="Write lattices in Kaldi's compact form.")
+@click.argument("files", nargs=-1, type=FILE)
+def command(
+    model_dir: Path,
+    graph_dir: Path,
+    lang_dir: Path | None,
+    out_dir: Path,
+    jobs: int,
+    engine: str,
+    device: str,
+    acoustic_scale: float | None,
+    nbest: int,
+    phones: bool,
+    compact: bool,
+    **options: Any,
+) -> None:
+    """Search features, cuts, scores or audio FILES for lattices, transcripts and times.
+
+    \b
+    hybrid decode --model exp/mono --graph exp/mono/graph --feats feats/dev --out-dir exp/mono/decode_dev --jobs 2
+    hybrid decode --model exp/mono --graph exp/mono/graph --audio --out-dir out my.wav other.flac
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.base.log import get_logger, log_settings
+    from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
+    from hybrid.recogniser.system import SystemSpec
+
+    if acoustic_scale is not None:
+        options["acoustic_scale"] = acoustic_scale
+    search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
+    lang = None if lang_dir is None else str(lang_dir)
+    spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, acoustic_scale is None, engine, device)
+    source = _source(options)
+    log_settings(
+        get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
+    )
+    with pool(jobs) as executor:
+        totals = decode_corpus(spec, source, out_dir, DecodeOptions(nbest, phones, compact), executor)
+    click.echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
+
+
+def _source(options: dict[str, Any]) -> Any:
+    """The one source that was asked for."""
+    from hybrid.feats.vad import VadConfig
+    from hybrid.recogniser.sources import AudioSource, CutSource, ScoreFolder, StoreSource
+
+    files = tuple(str(f) for f in options["files"])
+    given = [name for name in ("feats", "cuts", "scores", "audio") if options[name]]
+    if len(given) != 1 or bool(files) != (given == ["audio"]):
+        raise click.UsageError("give one of --feats STORE, --cuts FILE, --scores SCORES, or --audio FILES …")
+    if given == ["audio"]:
+        return AudioSource(files, VadConfig(max_length=options["max_length"]), options["channel"])
+    kind = {"feats": StoreSource, "cuts": CutSource, "scores": ScoreFolder}[given[0]]
+    return kind(str(options[given[0]]))

@@ -1,0 +1,152 @@
+"""`hybrid lattice`: look at lattices, take best paths, prune, convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lexicon.symbols import SymbolTable
+
+FILE = click.Path(path_type=Path)
+lattices_argument = click.argument("lattices", type=FILE)
+words_option = click.option("--words", type=FILE, help="words.txt; without it words are numbers.")
+scale_option = click.option("--acoustic-scale", type=float, default=0.1, help="Factor of the acoustic scores.")
+lm_option = click.option("--lm-scale", type=float, default=1.0, help="Factor of the graph scores.")
+penalty_option = click.option("--word-penalty", type=float, default=0.0, help="Taken from the graph score per word.")
+
+
+@click.group(context_settings={"show_default": True})
+def command() -> None:
+    """Look at, convert and prune lattices (an archive, or a folder that `hybrid decode` wrote)."""
+
+
+def _table(words: Path | None) -> SymbolTable | None:
+    from lexicon.symbols import SymbolTable
+
+    return None if words is None else SymbolTable.read(words)
+
+
+def _spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
+    from hybrid.base.errors import InputError
+
+    try:
+        return " ".join(str(w) if table is None else table.symbol(w) for w in ids.tolist())
+    except KeyError as error:
+        raise InputError.at(
+            place, f"has word {error.args[0]}, which the word table lacks", "Give the words.txt of its graph."
+        ) from error
+
+
+@command.command("best-path")
+@lattices_argument
+@words_option
+@scale_option
+@lm_option
+@penalty_option
+def best_path_command(
+    lattices: Path, words: Path | None, acoustic_scale: float, lm_scale: float, word_penalty: float
+) -> None:
+    """Print the best word sequence of each lattice.
+
+    \b
+    hybrid lattice best-path exp/mono/decode_dev --words exp/mono/graph/words.txt --acoustic-scale 0.083
+    """
+    from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.paths import best_path
+
+    table = _table(words)
+    for utterance, lattice in read_lattice_folder(lattices):
+        path = best_path(lattice, acoustic_scale, lm_scale, word_penalty)
+        text = "" if path is None else _spell(path.word_ids, table, lattices)
+        click.echo(f"{utterance} {text}".rstrip())
+
+
+@command.command("nbest")
+@lattices_argument
+@words_option
+@click.option("-n", "--count", type=click.IntRange(1), default=10, help="Word sequences per lattice.")
+@click.option("--beam", type=float, default=float("inf"), help="Leave out what is worse than the best by more.")
+@scale_option
+@lm_option
+@penalty_option
+def nbest_command(
+    lattices: Path,
+    words: Path | None,
+    count: int,
+    beam: float,
+    acoustic_scale: float,
+    lm_scale: float,
+    word_penalty: float,
+) -> None:
+    """Print the best word sequences of each lattice: id, rank, graph score, acoustic score, words."""
+    from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.paths import nbest
+
+    table = _table(words)
+    for utterance, lattice in read_lattice_folder(lattices):
+        for rank, path in enumerate(nbest(lattice, count, acoustic_scale, lm_scale, word_penalty, beam), 1):
+            text = _spell(path.word_ids, table, lattices)
+            click.echo(f"{utterance} {rank} {path.graph_score:.6g} {path.acoustic_score:.7g} {text}".rstrip())
+
+
+def _pruned(lattices: Path, beam: float, scale: float) -> Iterator[tuple[str, Any]]:
+    from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.prune import prune
+
+    for utterance, lattice in read_lattice_folder(lattices):
+        yield utterance, prune(lattice, beam, scale)
+
+
+@command.command("prune")
+@lattices_argument
+@click.argument("output", type=FILE)
+@click.option("--beam", type=float, required=True, help="Keep paths worse than the best by at most this.")
+@scale_option
+@click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
+@click.option("--text/--no-text", default=False, help="Write text.")
+def prune_command(lattices: Path, output: Path, beam: float, acoustic_scale: float, compact: bool, text: bool) -> None:
+    """Remove what no good path uses, into the archive OUTPUT."""
+    from hybrid.lattice.archive import write_lattices
+
+    if beam < 0:
+        raise click.UsageError(f"--beam {beam} is negative")
+    count = write_lattices(output, _pruned(lattices, beam, acoustic_scale), compact, text)
+    click.echo(f"{output}: {count} lattices")
+
+
+@command.command("copy")
+@lattices_argument
+@click.argument("output", type=FILE)
+@click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
+@click.option("--text/--no-text", default=False, help="Write text.")
+def copy_command(lattices: Path, output: Path, compact: bool, text: bool) -> None:
+    """Convert between the forms of Kaldi's archives: plain and compact, binary and text, .gz and not."""
+    from hybrid.lattice.archive import read_lattice_folder, write_lattices
+
+    count = write_lattices(output, read_lattice_folder(lattices), compact, text)
+    click.echo(f"{output}: {count} lattices")
+
+
+@command.command("info")
+@lattices_argument
+@click.option("--each/--no-each", default=False, help="A line for each lattice too.")
+def info_command(lattices: Path, each: bool) -> None:
+    """Print states, arcs, frames and depth."""
+    from hybrid.lattice.archive import read_lattice_folder
+
+    count = states = arcs = frames = crossing = 0
+    for utterance, lattice in read_lattice_folder(lattices):
+        count, states, arcs = count + 1, states + lattice.num_states, arcs + lattice.num_arcs
+        frames, crossing = frames + lattice.num_frames, crossing + int((lattice.transition_ids > 0).sum())
+        if each:
+            click.echo(
+                f"{utterance}: {lattice.num_states} states, {lattice.num_arcs} arcs, {lattice.num_frames} frames, "
+                f"depth {lattice.depth:.2f}"
+            )
+    depth = crossing / frames if frames else 0.0
+    click.echo(f"{count} lattices: {states} states, {arcs} arcs, {frames} frames, depth {depth:.2f}")

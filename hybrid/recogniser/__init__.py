@@ -1,0 +1,16 @@
+"""The door for users: load a model and a graph, give audio, get text, times and lattices.
+
+>>> from hybrid.recogniser import Recogniser
+>>> recogniser = Recogniser.load("exp/mono", "exp/mono/graph")
+>>> transcript = recogniser.recognise("my.wav")
+>>> print(transcript.text)
+>>> for word in transcript.words:
+...     print(f"{word.start:.2f} {word.duration:.2f} {word.label}")
+>>> lattice = transcript.segments[0].lattice
+"""
+
+from hybrid.recogniser.recogniser import Recogniser
+from hybrid.recogniser.recognition import Recognition, Transcript
+from hybrid.recogniser.system import System, SystemSpec, load_system
+
+__all__ = ["Recogniser", "Recognition", "System", "SystemSpec", "Transcript", "load_system"]

@@ -1,0 +1,77 @@
+"""Recogniser: a file or samples in, a transcript out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.base.errors import InputError
+from hybrid.feats.vad import VadConfig
+from hybrid.recogniser.audio import segment_scores, segments_of
+from hybrid.recogniser.recognition import Recognition, Transcript
+from hybrid.recogniser.system import Speech, System, SystemSpec, load_system
+from hybrid.search.config import RetryConfig, SearchConfig
+
+__all__ = ["Recogniser"]
+
+
+class Recogniser:
+    """Recognises recordings of any length with one model and one graph."""
+
+    def __init__(self, system: System, vad: VadConfig | None = None) -> None:
+        self.system, self.vad = system, vad or VadConfig()
+
+    @classmethod
+    def load(
+        cls,
+        model_dir: str | os.PathLike,
+        graph_dir: str | os.PathLike,
+        config: SearchConfig | None = None,
+        retry: RetryConfig | None = None,
+        lang_dir: str | os.PathLike | None = None,
+        engine: str = "auto",
+        device: str = "cpu",
+    ) -> "Recogniser":
+        """Loads a model folder and a graph folder.
+
+        Args:
+          config: widths and acoustic scale of the search; by default the usual widths and the model's scale.
+          lang_dir: wanted for word times where phones carry no position marks.
+          engine: "auto", "native", "k2" or "reference".
+          device: "cpu" or "cuda".
+
+        Raises:
+          InputError, MismatchError: see `load_system`.
+        """
+        spec = SystemSpec(
+            os.fspath(model_dir),
+            os.fspath(graph_dir),
+            None if lang_dir is None else os.fspath(lang_dir),
+            config or SearchConfig(),
+            retry or RetryConfig(),
+            config is None,
+            engine,
+            device,
+        )
+        return cls(load_system(spec))
+
+    def recognise(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None, channel: int = 0) -> Transcript:
+        """Recognises a file, or samples (float32 [N] in [-1, 1], with their rate).
+
+        A recording longer than `vad.max_length` is cut at pauses; its segments share one speaker's statistics.
+
+        Raises:
+          InputError: the audio cannot be used.
+        """
+        if isinstance(audio, np.ndarray) and rate is None:
+            raise InputError.at("samples", "have no sampling rate", "Give rate=…, in Hz.")
+        name = "samples" if isinstance(audio, np.ndarray) else Path(audio).stem
+        recordings = segments_of(audio, rate, channel, self.vad)
+        found: list[Recognition] = []
+        for segment, scores in segment_scores(self.system.model, audio, rate, channel, recordings):
+            number = f"-{len(found) + 1:04d}" if len(recordings) > 1 else ""
+            speech = Speech(f"{name}{number}", name, segment.start, segment.duration)
+            found += self.system.recognise([speech], [scores])
+        return Transcript(tuple(found))

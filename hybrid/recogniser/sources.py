@@ -1,0 +1,196 @@
+"""Where the scores of a decoding come from: a feature store, cuts, audio files, or scores of any model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from hybrid.base.errors import HybridError, InputError
+from hybrid.feats.vad import Segment, VadConfig
+from hybrid.model_dir import Model
+from hybrid.recogniser.audio import recording_stats, segment_features, segments_of
+from hybrid.recogniser.system import Speech
+
+__all__ = ["AudioSource", "CutSource", "ScoreFolder", "ScoreSource", "StoreSource"]
+
+
+class ScoreSource(Protocol):
+    """Utterances by number; cheap to send to a worker."""
+
+    def fingerprint(self) -> str:
+        """What the source is, so that a repeated run knows whether it goes on with the same work."""
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        """Lists the utterances, sorted by id, and what cannot be used: (id, reason)."""
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        """Yields the scores of each item, float32 [frame][pdf_id], or why there are none."""
+
+
+def _or_reason(make: object) -> np.ndarray | str:
+    try:
+        return make()  # type: ignore[operator]
+    except (HybridError, OSError, ValueError, ArithmeticError) as error:
+        return " ".join(str(error).split())
+
+
+@dataclass(frozen=True)
+class StoreSource:
+    """Utterances of a feature store (`hybrid feats extract`), normalised by their speakers' statistics."""
+
+    path: str
+
+    def fingerprint(self) -> str:
+        return f"feats {Path(self.path).resolve()} {_store(self.path).digest}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        store = _store(self.path)
+        return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        store = _store(self.path)
+        for item in items:
+            yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.utterance)))
+
+
+@lru_cache(maxsize=1)
+def _store(path: str):  # type: ignore[no-untyped-def]
+    from hybrid.feats.store import FeatureStore
+
+    return FeatureStore.open(path)
+
+
+@dataclass(frozen=True)
+class CutSource:
+    """Cuts of a manifest, each normalised by itself; for speakers' statistics, extract features first."""
+
+    path: str
+
+    def fingerprint(self) -> str:
+        return f"cuts {Path(self.path).resolve()} {os.stat(self.path).st_mtime_ns}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        cuts = sorted(_cuts(self.path).values(), key=lambda cut: cut.id)
+        return [Speech(c.id, c.recording_id, c.start, c.duration) for c in cuts], []
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        from hybrid.data.manifest import load_samples
+
+        cuts = _cuts(self.path)
+        for item in items:
+            yield _or_reason(
+                lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.utterance])))
+            )
+
+
+@lru_cache(maxsize=1)
+def _cuts(path: str) -> dict:
+    from hybrid.data.manifest import read_cuts
+
+    return {cut.id: cut for cut in read_cuts(path)}
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """Audio files of any length, cut at pauses; utterance ids are NAME or NAME-START-END in hundredths of a second."""
+
+    files: tuple[str, ...]
+    vad: VadConfig
+    channel: int = 0
+
+    def fingerprint(self) -> str:
+        stamps = [f"{Path(f).resolve()} {os.stat(f).st_mtime_ns if os.path.exists(f) else 0}" for f in self.files]
+        return f"audio {self.vad} {self.channel} {stamps}"
+
+    def names(self) -> dict[str, str]:
+        """Recording id → file; files of one name in several folders carry the folder's name too."""
+        stems = [Path(f).stem.replace(" ", "_") for f in self.files]
+        found: dict[str, str] = {}
+        for stem, file in zip(stems, self.files):
+            name = stem if stems.count(stem) == 1 else f"{Path(file).resolve().parent.name}-{stem}".replace(" ", "_")
+            while name in found:
+                name += "-2"
+            found[name] = file
+        return found
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        items, failed = [], []
+        for name, file in self.names().items():
+            try:
+                segments = segments_of(file, None, self.channel, self.vad)
+            except (HybridError, OSError) as error:
+                failed.append((name, " ".join(str(error).split())))
+                continue
+            for s in segments:
+                utterance = (
+                    name if len(segments) == 1 else f"{name}-{round(100 * s.start):07d}-{round(100 * s.end):07d}"
+                )
+                items.append(Speech(utterance, name, s.start, s.duration))
+        return sorted(items, key=lambda item: item.utterance), failed
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        files = self.names()
+        for item in items:
+            file = files[item.recording]
+            yield _or_reason(lambda item=item, file=file: self._scores(model, file, item))
+
+    def _scores(self, model: Model, file: str, item: Speech) -> np.ndarray:
+        assert item.duration is not None
+        stats = _stats(model, file, self.channel, self.vad)
+        segment = Segment(item.offset, item.offset + item.duration)
+        return model.scores(segment_features(model, file, None, self.channel, segment, stats))
+
+
+@lru_cache(maxsize=4)
+def _stats(model: Model, file: str, channel: int, vad: VadConfig):  # type: ignore[no-untyped-def]
+    return recording_stats(model, file, None, channel, segments_of(file, None, channel, vad))
+
+
+@dataclass(frozen=True)
+class ScoreFolder:
+    """Unscaled log-likelihoods of any model: a Kaldi archive or scp file of matrices, or a folder of UTT.npy."""
+
+    path: str
+
+    def fingerprint(self) -> str:
+        path = Path(self.path)
+        files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+        return f"scores {path.resolve()} {[(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        path = Path(self.path)
+        if path.is_dir():
+            names = sorted(f.stem for f in path.glob("*.npy"))
+        elif path.is_file():
+            from hybrid.base.kaldi_io import read_matrices
+
+            names = sorted(name for name, _ in read_matrices(path))
+        else:
+            raise InputError.at(path, "no such scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
+        if not names:
+            raise InputError.at(path, "holds no scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
+        return [Speech(name, name) for name in names], []
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        path = Path(self.path)
+        if path.is_dir():
+            for item in items:
+                yield _or_reason(lambda item=item: np.load(path / f"{item.utterance}.npy", allow_pickle=False))
+            return
+        from hybrid.base.kaldi_io import read_matrices
+
+        wanted = {item.utterance for item in items}
+        found: dict[str, np.ndarray] = {}
+        for name, matrix in read_matrices(path):
+            if name in wanted:
+                found[name] = matrix
+                if len(found) == len(wanted):
+                    break
+        for item in items:
+            yield found.get(item.utterance, "is not in the archive any more")

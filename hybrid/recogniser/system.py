@@ -1,0 +1,122 @@
+"""A model, a graph and a search engine that fit each other, loaded once per process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.align.ctm import timed_labels
+from hybrid.graph.decoding import DecodingGraph
+from hybrid.lattice.paths import best_path
+from hybrid.model_dir import Model, load_model
+from hybrid.recogniser.recognition import Recognition
+from hybrid.recogniser.times import WordSpeller, find_speller, path_segments
+from hybrid.search.config import RetryConfig, SearchConfig
+from hybrid.search.engines import choose_engine, make_searcher
+from hybrid.search.retry import search_with_retries
+from hybrid.search.searcher import Searcher, SearchResult
+from lexicon.symbols import SymbolTable
+
+__all__ = ["Speech", "System", "SystemSpec", "load_system"]
+
+
+@dataclass(frozen=True)
+class SystemSpec:
+    """What to load; small enough to be sent to workers.
+
+    Attributes:
+      model_dir, graph_dir: folders of the two.
+      lang_dir: where neither the graph folder nor the phones' names tell words from phones.
+      search: widths; its acoustic scale counts only if `own_scale` is False.
+      own_scale: take the acoustic scale that the model states.
+      engine: "native", "k2", "reference", or "auto".
+      device: of the acoustic model and of k2.
+    """
+
+    model_dir: str
+    graph_dir: str
+    lang_dir: str | None = None
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    own_scale: bool = True
+    engine: str = "auto"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One utterance to be searched.
+
+    Attributes:
+      utterance, recording: ids.
+      offset: seconds of the utterance's start in its recording.
+      duration: seconds; None where only scores are known (then frames × frame shift).
+    """
+
+    utterance: str
+    recording: str
+    offset: float = 0.0
+    duration: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Everything that turns features or scores into recognitions."""
+
+    spec: SystemSpec
+    model: Model
+    words: SymbolTable
+    searcher: Searcher
+    speller: WordSpeller | None
+
+    @property
+    def config(self) -> SearchConfig:
+        """Widths and the acoustic scale in use."""
+        return self.searcher.config
+
+    def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
+        """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled."""
+        return search_with_retries(self.searcher, scores, retry=self.spec.retry)
+
+    def recognise(self, speech: Sequence[Speech], scores: Sequence[np.ndarray]) -> list[Recognition]:
+        """Searches utterances and reads off words and phones with their times."""
+        return [self._read(item, result) for item, result in zip(speech, self.search(scores))]
+
+    def _read(self, item: Speech, result: SearchResult) -> Recognition:
+        scale, shift = self.config.acoustic_scale, self.model.frame_shift
+        duration = result.num_frames * shift if item.duration is None else item.duration
+        path = best_path(result.lattice, scale)
+        if path is None:
+            return Recognition(item.utterance, item.recording, (), (), None, result, scale, duration)
+        phones, words = path_segments(path, self.model.transition_model, self.speller)
+        word_labels = timed_labels(words, self.words.symbol, shift, item.offset, duration)
+        phone_labels = timed_labels(phones, self.model.phones.symbol, shift, item.offset, duration)
+        return Recognition(
+            item.utterance, item.recording, tuple(word_labels), tuple(phone_labels), path, result, scale, duration
+        )
+
+
+@lru_cache(maxsize=1)
+def load_system(spec: SystemSpec) -> System:
+    """Loads model, graph and engine; the last one loaded is kept, so that a worker loads once.
+
+    Raises:
+      InputError: a file is missing or damaged.
+      MismatchError: model and graph do not belong together.
+    """
+    model = load_model(spec.model_dir)
+    graph = DecodingGraph.load(spec.graph_dir)
+    graph.check_model(model.transition_model, spec.model_dir)
+    config = spec.search
+    if spec.own_scale:
+        config = replace(config, acoustic_scale=float(model.acoustic_model.acoustic_scale))
+    engine = choose_engine(spec.engine, spec.device)
+    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir)
+    lang = Path(spec.lang_dir) if spec.lang_dir else None
+    speller = find_speller(Path(os.fspath(spec.graph_dir)), lang, model.phones)
+    return System(spec, model, graph.words, searcher, speller)
