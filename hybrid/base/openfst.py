@@ -24,7 +24,7 @@ from hybrid.base.errors import InputError
 if TYPE_CHECKING:
     import kaldifst
 
-__all__ = ["FstArrays", "from_kaldifst", "read_fst", "read_fst_stream", "to_kaldifst", "write_fst"]
+__all__ = ["FstArrays", "from_kaldifst", "read_fst", "read_fst_stream", "to_kaldifst", "vector_stats", "write_fst"]
 
 MAGIC = 2125659606
 SYMBOL_MAGIC = 2125658996
@@ -369,3 +369,22 @@ def from_kaldifst(fst: kaldifst.StdVectorFst) -> FstArrays:
         if not fst.write(file):
             raise OSError(f"kaldifst could not write an FST of {fst.num_states} states; is the temporary folder full?")
         return read_fst(file)
+
+
+def vector_stats(fst: kaldifst.StdVectorFst) -> tuple[int, int, float, float]:
+    """Returns states, arcs, and the smallest and largest cost that a state's arcs and final weight sum to.
+
+    Sums are in the log semiring; the FST goes to a file, of which only one page at a time is in memory.
+    """
+    from hybrid.base import openfst_kernels as kernels
+
+    with _scratch_file(fst.num_states) as file:
+        if not fst.write(file):
+            raise OSError(f"kaldifst could not write an FST of {fst.num_states} states; is the temporary folder full?")
+        with open(file, "rb") as stream:
+            header = _read_header(stream, "FST")
+            begin = stream.tell()
+        if header.num_states == 0:
+            return 0, 0, 0.0, 0.0
+        words = np.memmap(file, np.uint8, "r", offset=begin)
+        return kernels.vector_stats(words.view("<i4"), words.view("<f4"), header.num_states)

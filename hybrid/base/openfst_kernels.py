@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["measure_vector", "pack_vector", "unpack_vector"]
+__all__ = ["measure_vector", "pack_vector", "unpack_vector", "vector_stats"]
 
 
 @njit(cache=True)
@@ -71,3 +71,25 @@ def pack_vector(begin, end, splits, final_costs, ilabels, olabels, next_states, 
             floats[position + 2] = costs[arc]
             words[position + 3] = next_states[arc]
             position += 4
+
+
+@njit(cache=True)
+def vector_stats(words, floats, num_states):
+    """Returns states, arcs, and the extremes of the cost that each state's arcs and final weight sum to."""
+    position, arcs = np.int64(0), np.int64(0)
+    low, high = np.inf, -np.inf
+    for _ in range(num_states):
+        count = np.int64(words[position + 1])
+        best = floats[position]
+        for arc in range(count):
+            best = min(best, floats[position + 5 + 4 * arc])
+        cost = np.inf
+        if best < np.inf:
+            total = np.exp(np.float64(best) - floats[position])
+            for arc in range(count):
+                total += np.exp(np.float64(best) - floats[position + 5 + 4 * arc])
+            cost = best - np.log(total)
+        low, high = min(low, cost), max(high, cost)
+        position += 3 + 4 * count
+        arcs += count
+    return num_states, arcs, low, high

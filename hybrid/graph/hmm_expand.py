@@ -74,6 +74,20 @@ class HmmExpander:
         states, pdfs = self._pdf_classes[0].shape[1], np.int64(self.tree.num_pdfs)
         return ((phone * states + state) * pdfs + forward) * pdfs + loop
 
+    def entries(self, windows: np.ndarray) -> np.ndarray:
+        """Returns the topology entry of the central phone of each window, int32 [N].
+
+        Raises:
+          InputError: a phone has no HMM.
+        """
+        phones = windows[:, self.tree.central_position]
+        known = (phones > 0) & (phones < len(self._entry_of_phone))
+        entries = np.where(known, self._entry_of_phone[np.where(known, phones, 0)], -1)
+        if (entries < 0).any():
+            phone = int(phones[entries < 0][0])
+            raise InputError.at("graph", f"has phone {phone}, which has no HMM", "Use the lang folder of the model.")
+        return entries
+
     def transition_states(self, windows: np.ndarray) -> np.ndarray:
         """Returns the transition_state of each HMM state of phones in context.
 
@@ -88,11 +102,7 @@ class HmmExpander:
         """
         windows = np.asarray(windows, np.int32)
         phones = windows[:, self.tree.central_position]
-        known = (phones > 0) & (phones < len(self._entry_of_phone))
-        entries = np.where(known, self._entry_of_phone[np.where(known, phones, 0)], -1)
-        if (entries < 0).any():
-            phone = int(phones[entries < 0][0])
-            raise InputError.at("graph", f"has phone {phone}, which has no HMM", "Use the lang folder of the model.")
+        entries = self.entries(windows)
         forward, loop = self._pdf_classes
         states = np.zeros((len(windows), forward.shape[1]), np.int32)
         for number in range(int(forward.shape[1])):
@@ -140,7 +150,7 @@ class HmmExpander:
 
         model = self.transition_model
         splits, left, entered, index, finals = self._transitions
-        entries = self._entry_of_phone[windows[:, self.tree.central_position]]
+        entries = self.entries(windows)
         states = self._states_of(windows)
         base = model.first_ids[states]
         copies, copy_splits, exit_copy = self._copies(graph, entries, states)

@@ -1,0 +1,86 @@
+"""`hybrid graph`: compile and inspect decoding graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hybrid.cli.options import config_options, make_config
+
+__all__ = ["command"]
+
+
+def _config_class() -> type:
+    from hybrid.graph.config import GraphConfig
+
+    return GraphConfig
+
+
+@click.group(name="graph")
+def command() -> None:
+    """Compile and inspect decoding graphs (HCLG)."""
+
+
+@command.command(epilog="Example: hybrid graph compile --model exp/mono --lang data/lang --grammar data/lang/G.fst "
+                        "--out-dir exp/mono/graph")  # fmt: skip
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Model folder (tree, transitions).")
+@click.option("--lang", required=True, type=click.Path(path_type=Path), help="Lang folder (L_disambig.fst, words.txt).")
+@click.option("--grammar", required=True, type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
+@click.option("--out-dir", required=True, type=click.Path(path_type=Path), help="Graph folder to make.")
+@config_options(_config_class())
+def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: object) -> None:
+    """Compiles HCLG from a model, a lang folder and a grammar."""
+    from hybrid.base.artifact import content_hash, require_same_hash
+    from hybrid.base.log import get_logger, log_settings, peak_memory_gb
+    from hybrid.graph.decoding import compile_decoding_graph
+    from hybrid.hmm import TransitionModel
+    from hybrid.tree import ContextTree
+    from lexicon.lang_dir import LangDir
+
+    config: Any = make_config(_config_class(), options)
+    logger = get_logger("hybrid.graph")
+    log_settings(
+        logger, "graph", {"model": model, "lang": lang, "grammar": grammar, "out_dir": out_dir, **vars(config)}
+    )
+    folder = LangDir.load(lang)
+    tree = ContextTree.read(model / "tree")
+    transitions = TransitionModel.read(model / "transitions", tree)
+    if (model / "phones.txt").exists():
+        pair = [(p, content_hash(p / "phones.txt")) for p in (model, lang)]
+        require_same_hash("phones.txt", pair[0], pair[1], "Use the lang folder that the model was trained with.")
+    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config)
+    last = report.operations[-1]
+    click.echo(
+        f"{out_dir}/HCLG.fst: {last.states} states, {last.arcs} arcs, {report.cpu_seconds:.1f} CPU s, "
+        f"peak {max(report.peak_gb, peak_memory_gb()):.2f} GB"
+    )
+
+
+@command.command(epilog="Example: hybrid graph info exp/mono/graph")
+@click.argument("graph", type=click.Path(path_type=Path))
+@click.option("--model", type=click.Path(path_type=Path), help="Also check that the graph belongs to this model.")
+def info(graph: Path, model: Path | None) -> None:
+    """Prints what a graph folder or an FST file holds."""
+    from hybrid.base.openfst import read_fst
+    from hybrid.graph.info import describe
+
+    if graph.is_file():
+        click.echo(describe(read_fst(graph)))
+        return
+    from hybrid.graph.decoding import DecodingGraph
+    from hybrid.hmm import TransitionModel
+    from hybrid.tree import ContextTree
+
+    loaded = DecodingGraph.load(graph)
+    if model is not None:
+        loaded.check_model(TransitionModel.read(model / "transitions", ContextTree.read(model / "tree")), model)
+        click.echo(f"belongs to {model}")
+    click.echo(describe(loaded.fst))
+    click.echo(f"words: {len(loaded.words)}")
+    for row in loaded.meta.get("facts", {}).get("operations", []):
+        click.echo(
+            f"{row['name']:<18} {row['states']:>9} states {row['arcs']:>10} arcs {row['cpu_seconds']:>8.1f} CPU s "
+            f"{row['peak_gb']:>6.2f} GB  state costs {row['min_cost']:+.4f} to {row['max_cost']:+.4f}"
+        )

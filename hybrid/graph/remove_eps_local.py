@@ -1,0 +1,174 @@
+"""Removal of epsilons where that makes no graph larger.
+
+An arc is joined with those that follow it where one of the two has no input label and one no output
+label, and where the state between them has either one way in or one way out. Full epsilon removal
+would multiply arcs; this never adds one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hybrid.base.openfst import FstArrays
+from hybrid.graph.ops import connect
+from hybrid.graph.ops_kernels import log_add
+
+__all__ = ["remove_eps_local"]
+
+
+def remove_eps_local(fst: FstArrays) -> FstArrays:
+    """Returns an equivalent, trimmed FST (tropical semiring) with most epsilons gone and not more arcs.
+
+    Where only some of the arcs after an arc can be joined with it, the arc keeps the share of weight
+    (log semiring) of those that stay, so that stochastic states stay stochastic.
+    """
+    if fst.start < 0:
+        return fst
+    degrees = np.diff(fst.row_splits)
+    first = np.where(degrees > 0, fst.row_splits[:-1], -1).astype(np.int32)
+    last = np.where(degrees > 0, fst.row_splits[1:] - 1, -1).astype(np.int32)
+    follow = np.arange(1, fst.num_arcs + 1, dtype=np.int32)  # next arc of the same state
+    follow[last[last >= 0]] = -1
+    ins = np.bincount(fst.next_states, minlength=fst.num_states).astype(np.int32)
+    ins[fst.start] += 1
+    outs = (degrees + np.isfinite(fst.final_costs)).astype(np.int32)
+    room = fst.num_arcs // 4 + 1024
+    il, ol, to, costs, follow, source = (
+        np.concatenate([a, np.zeros(room, a.dtype)])
+        for a in (fst.ilabels, fst.olabels, fst.next_states, fst.costs, follow, fst.sources())
+    )
+    finals = fst.final_costs.copy()
+    state, arc, used = 0, -2, fst.num_arcs
+    while state < fst.num_states:
+        tables = (first, last, ins, outs, finals)
+        state, arc, used = _join(state, arc, used, il, ol, to, costs, follow, source, *tables)
+        if state < fst.num_states:  # no room for another join
+            more = room + int(outs.max())
+            il, ol, to, costs, follow, source = (
+                np.concatenate([a, np.zeros(more, a.dtype)]) for a in (il, ol, to, costs, follow, source)
+            )
+    keep = np.flatnonzero(to[:used] >= 0)
+    joined = FstArrays.from_arcs(fst.start, source[keep], il[keep], ol[keep], to[keep], costs[keep], finals)
+    return connect(joined)
+
+
+@njit(cache=True)
+def _join(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
+    """Visits every arc of every state in turn, those added on the way too; a removed arc leads to -1.
+
+    Changes all arrays in place. Begins with `arc` of `state` (-2: its first) and returns where it ended:
+    after the last state, or where the arrays of arcs (of which `used` are taken) had no room left.
+    """
+    while state < len(first):
+        if arc == -2:
+            arc = first[state]
+        while arc >= 0:
+            after = to[arc]
+            if after >= 0 and after != state:
+                if used + outs[after] + 1 > len(il):
+                    return state, arc, used
+                if ins[after] == 1 and outs[after] > 1:
+                    used = _one_way_in(
+                        state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals
+                    )
+                elif outs[after] == 1:
+                    used = _one_way_out(
+                        state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals
+                    )
+            arc = follow[arc]
+        state += 1
+        arc = -2
+    return state, arc, used
+
+
+@njit(cache=True)
+def _append(state, a, b, new, il, ol, to, costs, follow, source, last):
+    """Makes arc `new` the join of arcs a and b, last of the state's arcs; False if they cannot be joined."""
+    if (il[a] != 0 and il[b] != 0) or (ol[a] != 0 and ol[b] != 0):
+        return False
+    il[new], ol[new] = il[a] + il[b], ol[a] + ol[b]
+    to[new], costs[new] = to[b], costs[a] + costs[b]
+    source[new], follow[new] = state, -1
+    follow[last[state]] = new
+    last[state] = new
+    return True
+
+
+@njit(cache=True)
+def _one_way_in(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
+    """Joins `arc` with what leaves its target, a state that nothing else enters."""
+    after = to[arc]
+    removed, kept = np.inf, np.inf
+    begin = used
+    other = first[after]
+    while other >= 0:
+        if to[other] >= 0:
+            if _append(state, arc, other, used, il, ol, to, costs, follow, source, last):
+                used += 1
+                removed = log_add(removed, np.float64(costs[other]))
+                outs[after] -= 1
+                ins[to[other]] -= 1
+                to[other] = -1
+            else:
+                kept = log_add(kept, np.float64(costs[other]))
+        other = follow[other]
+    if finals[after] < np.inf:
+        if il[arc] == 0 and ol[arc] == 0:
+            removed = log_add(removed, np.float64(finals[after]))
+            if finals[state] == np.inf:
+                outs[state] += 1
+            finals[state] = min(finals[state], costs[arc] + finals[after])
+            outs[after] -= 1
+            finals[after] = np.inf
+        else:
+            kept = log_add(kept, np.float64(finals[after]))
+    if removed < np.inf and kept == np.inf:
+        outs[state] -= 1
+        ins[after] -= 1
+        to[arc] = -1
+    elif removed < np.inf:
+        share = np.float32(kept - log_add(removed, kept))
+        costs[arc] += share
+        finals[after] -= share
+        other = first[after]
+        while other >= 0:
+            costs[other] -= share
+            other = follow[other]
+    for new in range(begin, used):
+        outs[state] += 1
+        ins[to[new]] += 1
+    return used
+
+
+@njit(cache=True)
+def _one_way_out(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
+    """Joins `arc` with the only thing that leaves its target: a final weight or one arc."""
+    after = to[arc]
+    alone = ins[after] == 1
+    if finals[after] < np.inf:
+        if il[arc] != 0 or ol[arc] != 0:
+            return used
+        if finals[state] == np.inf:
+            outs[state] += 1
+        finals[state] = min(finals[state], costs[arc] + finals[after])
+        if alone:
+            outs[after] -= 1
+            finals[after] = np.inf
+    else:
+        other = first[after]
+        while to[other] < 0:
+            other = follow[other]
+        if not _append(state, arc, other, used, il, ol, to, costs, follow, source, last):
+            return used
+        outs[state] += 1
+        ins[to[used]] += 1
+        used += 1
+        if alone:
+            outs[after] -= 1
+            ins[to[other]] -= 1
+            to[other] = -1
+    outs[state] -= 1
+    ins[after] -= 1
+    to[arc] = -1
+    return used

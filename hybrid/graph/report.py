@@ -1,0 +1,159 @@
+"""What each operation of graph compilation cost and made, and the limit on its memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybrid.base.errors import HybridError
+from hybrid.base.log import cpu_seconds, get_logger
+from hybrid.base.openfst import FstArrays, vector_stats
+
+if TYPE_CHECKING:
+    import kaldifst
+
+__all__ = ["GraphReport", "Operation", "available_memory", "memory_limit"]
+
+LOGGER = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of graph compilation.
+
+    Attributes:
+      name: e.g. "L∘G".
+      states, arcs: of its result.
+      seconds, cpu_seconds: it took.
+      peak_gb: highest resident memory of the process during the step, in 1e9 bytes.
+      min_cost, max_cost: what the arcs and final weights of a state sum to, at least and at most; 0 if stochastic.
+    """
+
+    name: str
+    states: int
+    arcs: int
+    seconds: float
+    cpu_seconds: float
+    peak_gb: float
+    min_cost: float
+    max_cost: float
+
+    def line(self) -> str:
+        """One line for logs."""
+        return (
+            f"{self.name:<18} {self.states:>9} states {self.arcs:>10} arcs {self.seconds:>7.1f} s "
+            f"{self.cpu_seconds:>7.1f} CPU s {self.peak_gb:>6.2f} GB  "
+            f"state costs {self.min_cost:+.4f} to {self.max_cost:+.4f}"
+        )
+
+
+@dataclass
+class GraphReport:
+    """The operations of one compilation, in order."""
+
+    operations: list[Operation] = field(default_factory=list)
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[list[Any]]:
+        """Times the body, which puts its result (kaldifst FST or FstArrays) into the list it is given."""
+        _reset_peak()
+        wall, cpu = time.monotonic(), cpu_seconds()
+        result: list[Any] = []
+        yield result
+        wall, cpu, peak = time.monotonic() - wall, cpu_seconds() - cpu, _peak_gb()
+        states, arcs, low, high = _figures(result[0])
+        self.operations.append(Operation(name, states, arcs, round(wall, 3), round(cpu, 3), peak, low, high))
+        LOGGER.info("%s", self.operations[-1].line())
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(o.cpu_seconds for o in self.operations)
+
+    @property
+    def peak_gb(self) -> float:
+        return max((o.peak_gb for o in self.operations), default=0.0)
+
+    def as_rows(self) -> list[dict[str, Any]]:
+        """Plain values for meta.json."""
+        return [asdict(o) for o in self.operations]
+
+
+def _figures(fst: kaldifst.StdVectorFst | FstArrays) -> tuple[int, int, float, float]:
+    """Returns states, arcs and the smallest and largest cost that a state sums to."""
+    from hybrid.graph.ops import stochasticity
+
+    if isinstance(fst, FstArrays):
+        return fst.num_states, fst.num_arcs, *stochasticity(fst)
+    return vector_stats(fst)
+
+
+def _reset_peak() -> None:
+    with suppress(OSError):  # not Linux, or not allowed: the peak is then that of the process so far
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _status(name: str) -> float | None:
+    """Returns a size of /proc/self/status in bytes, None where there is none."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith(name + ":"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _peak_gb() -> float:
+    peak = _status("VmHWM")
+    return (peak if peak is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) / 1e9
+
+
+def available_memory() -> int | None:
+    """Returns how many bytes this process may still take: of the machine and of its control group; None if unknown."""
+    found = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024)
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit != "max":
+            found.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+    except (OSError, ValueError):
+        pass
+    return min(found) if found else None
+
+
+@contextmanager
+def memory_limit(gigabytes: float) -> Iterator[None]:
+    """Makes the body fail with one line, not with a frozen or killed machine, when it wants too much memory.
+
+    Args:
+      gigabytes: what the body may take, in 1e9 bytes; 0 means nine tenths of what is free now.
+
+    Raises:
+      HybridError: the body ran out of memory.
+    """
+    free = available_memory()
+    allowed = gigabytes * 1e9 if gigabytes else (0.9 * free if free is not None else None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = _status("VmSize")
+    try:
+        if allowed is not None and used is not None and os.name == "posix":
+            wanted = int(used + allowed)
+            limits = [x for x in (wanted, soft, hard) if x != resource.RLIM_INFINITY]
+            resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+        yield
+    except MemoryError as error:
+        limit = f"{allowed / 1e9:.1f} GB" if allowed is not None else "the memory there is"
+        raise HybridError(
+            f"the graph does not fit into {limit}. Prune the language model (`hybrid lm prune`), use a smaller "
+            f"vocabulary, or compile on a machine with more memory"
+        ) from error
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

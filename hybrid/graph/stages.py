@@ -1,0 +1,139 @@
+"""The steps from L and G to HCLG.
+
+    LG   = push(min(det*(L∘G)))                with disambiguation symbols
+    CLG  = C∘LG                                phones in context, for any width
+    HCLGa = min(rmeps(det*(H∘CLG)))            disambiguation symbols taken out, no self-loops
+    HCLG = HCLGa with self-loops
+
+Determinisation and sums over arcs work in the log semiring, and weights are pushed once, after LG: so every
+state of a graph made from a stochastic G stays (almost) stochastic, on which pruning by beams relies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybrid.base.errors import HybridError
+from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.graph.h_transducer import h_transducer
+from hybrid.graph.ops import symbols_to_epsilon
+from hybrid.graph.push import push_special
+from hybrid.graph.remove_eps_local import remove_eps_local
+from hybrid.graph.report import GraphReport
+from hybrid.graph.self_loops import add_self_loops
+from hybrid.hmm import TransitionModel
+from hybrid.tree import ContextTree
+
+__all__ = ["NotDeterminizableError", "make_clg", "make_hclg", "make_lg"]
+
+
+class NotDeterminizableError(HybridError):
+    """Determinisation was stopped: two ways through the graph never differ in their input."""
+
+    def __init__(self, message: str, partial: FstArrays) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_states: int = 0) -> FstArrays:
+    """Returns push(min(det*(L∘G))).
+
+    Args:
+      lexicon: L_disambig, arcs sorted by output label.
+      grammar: G, disambiguation symbols on back-off arcs.
+      max_states: at which determinisation is given up; 0 means four times those of L∘G.
+
+    Raises:
+      NotDeterminizableError: that many states were reached.
+      HybridError: L∘G accepts nothing.
+    """
+    import kaldifst
+
+    with report.measure("L∘G") as out:
+        graph = kaldifst.compose(to_kaldifst(lexicon), to_kaldifst(grammar))
+        out.append(graph)
+    if graph.num_states == 0:
+        raise HybridError("L∘G accepts nothing: no sentence of the grammar can be spoken with this lexicon")
+    limit = max_states or 4 * graph.num_states + 10_000
+    with report.measure("det*(L∘G)") as out:
+        stopped = kaldifst.determinize_star(graph, max_states=limit, use_log=True)
+        out.append(graph)
+    if stopped:
+        raise NotDeterminizableError(f"L∘G cannot be determinised within {limit} states", from_kaldifst(graph))
+    with report.measure("min(det*(L∘G))") as out:
+        kaldifst.minimize_encoded(graph)
+        out.append(graph)
+    with report.measure("LG = push") as out:
+        arrays = from_kaldifst(graph)
+        del graph
+        out.append(push_special(arrays))
+    return out[0]
+
+
+def make_clg(
+    lg: FstArrays, disambig_phones: Sequence[int], tree: ContextTree, report: GraphReport
+) -> tuple[FstArrays, list[list[int]]]:
+    """Returns C∘LG, arcs sorted by input label, and what each of its input labels means.
+
+    C is never built: its states, windows of phones, are made as LG needs them.
+
+    Returns:
+      The graph, and per context_id its window of phones ([] for 0, [-symbol] for disambiguation symbols).
+    """
+    import kaldifst
+
+    with report.measure("CLG = C∘LG") as out:
+        width, central = tree.context_width, tree.central_position
+        graph, context_ids = kaldifst.compose_context(list(disambig_phones), width, central, to_kaldifst(lg))
+        kaldifst.arcsort(graph)
+        out.append(from_kaldifst(graph))
+    return out[0], context_ids
+
+
+def make_hclg(
+    clg: FstArrays,
+    context_ids: Sequence[Sequence[int]],
+    tree: ContextTree,
+    model: TransitionModel,
+    scales: tuple[float, float],
+    report: GraphReport,
+) -> tuple[FstArrays, list[int]]:
+    """Returns HCLG, and the input symbols that stood for disambiguation until the end.
+
+    Args:
+      scales: of transition probabilities, and of those of self-loops.
+
+    Raises:
+      HybridError: H∘CLG accepts nothing or cannot be determinised.
+    """
+    import kaldifst
+
+    with report.measure("H∘CLG") as out:
+        h, disambig = h_transducer(context_ids, tree, model, scales[0])
+        right = to_kaldifst(clg)
+        del clg
+        graph = kaldifst.compose(to_kaldifst(h), right)
+        del right
+        out.append(graph)
+    if graph.num_states == 0:
+        raise HybridError("H∘C∘L∘G accepts nothing: tree and lang folder do not fit each other")
+    limit = 4 * graph.num_states + 10_000
+    with report.measure("det*(H∘CLG)") as out:
+        if kaldifst.determinize_star(graph, max_states=limit, use_log=True):
+            raise HybridError(f"H∘C∘L∘G cannot be determinised within {limit} states")
+        out.append(graph)
+    with report.measure("local rmeps") as out:
+        arrays = from_kaldifst(graph)
+        del graph
+        arrays = remove_eps_local(symbols_to_epsilon(arrays, disambig))
+        out.append(arrays)
+    with report.measure("HCLGa = min") as out:
+        graph = to_kaldifst(arrays)
+        del arrays
+        kaldifst.minimize_encoded(graph)
+        out.append(from_kaldifst(graph))
+        del graph
+    arrays = out.pop()
+    with report.measure("HCLG: self-loops") as out:
+        out.append(add_self_loops(arrays, model, scales[1]))
+    return out[0], disambig
