@@ -1,0 +1,112 @@
+"""Alignments in the transition-ids of another model: what a rung hands to the next (Kaldi's convert-ali)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hybrid.align.alignment import phone_segments
+from hybrid.align.corpus import CorpusAlignments
+from hybrid.base.errors import MismatchError
+from hybrid.hmm import TransitionModel
+
+__all__ = ["convert_alignments", "pdf_classes", "phone_runs"]
+
+
+def pdf_classes(model: TransitionModel) -> np.ndarray:
+    """Returns the pdf-class that each transition-id is scored as: int32 [num_transition_ids + 1], −1 at entry 0."""
+    forward, loop = _classes(model)
+    return np.where(model.is_self_loop, loop, forward).astype(np.int32)
+
+
+def phone_runs(transition_ids: np.ndarray, model: TransitionModel) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the phones of an alignment and their durations in frames: int32 [S], int64 [S]."""
+    segments = phone_segments(transition_ids, model)
+    phones = np.array([s.label for s in segments], np.int32)
+    return phones, np.array([s.length for s in segments], np.int64)
+
+
+def convert_alignments(
+    alignments: CorpusAlignments, source: TransitionModel, target: TransitionModel
+) -> CorpusAlignments:
+    """Rewrites alignments for a model with another tree and the same topology.
+
+    Phones, HMM states and arcs stay; pdfs are looked up anew for each phone in its context.
+
+    Raises:
+      MismatchError: the topologies differ, or the target lacks one of the phones.
+    """
+    if source.topology.content_hash() != target.topology.content_hash():
+        raise MismatchError(
+            "alignments were made with another HMM topology than the model's. Align again with this lang folder."
+        )
+    if not len(alignments):
+        return alignments
+    forward, loop = _classes(source)
+    ids = alignments.transition_ids
+    contexts, owner = _contexts(alignments, source, target)
+    forward_pdfs = target.tree.pdf_ids(contexts, forward[ids][owner.first_frames])[owner.runs]
+    loop_pdfs = target.tree.pdf_ids(contexts, loop[ids][owner.first_frames])[owner.runs]
+    rows = np.stack([source.phones[ids], source.hmm_states[ids], forward_pdfs, loop_pdfs], axis=1)
+    states = _find_rows(target.tuples, rows)
+    if (states < 0).any():
+        phone, state = rows[int(np.flatnonzero(states < 0)[0])][:2]
+        raise MismatchError(
+            f"the new model has no state {state} of phone {phone} in a context of the alignments. "
+            f"Build its tree with the lang folder of the alignments."
+        )
+    converted = target.first_ids[states + 1] + source.transition_indexes[ids]
+    return CorpusAlignments(
+        alignments.ids,
+        alignments.row_splits,
+        converted.astype(np.int32),
+        alignments.failures,
+        alignments.log_likelihood,
+        alignments.retried,
+    )
+
+
+class _Runs:
+    """Stretches of frames of one HMM state of one phone: the tree is asked once for each."""
+
+    def __init__(self, runs: np.ndarray, first_frames: np.ndarray) -> None:
+        self.runs, self.first_frames = runs, first_frames
+
+
+def _contexts(
+    alignments: CorpusAlignments, source: TransitionModel, target: TransitionModel
+) -> tuple[np.ndarray, _Runs]:
+    """Returns the phone context of every stretch, int32 [run][context_width], and which frames it holds."""
+    contexts, segments, count = [], [], 0
+    for _, ids in alignments.items():
+        phones, durations = phone_runs(ids, source)
+        contexts.append(target.tree.pad(phones.tolist()))
+        segments.append(np.repeat(np.arange(count, count + len(phones)), durations))
+        count += len(phones)
+    segment = np.concatenate(segments)
+    states = source.transition_states[alignments.transition_ids]
+    starts = np.flatnonzero(np.r_[True, (np.diff(segment) != 0) | (np.diff(states) != 0)])
+    runs = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(segment))))
+    return np.concatenate(contexts)[segment[starts]], _Runs(runs, starts)
+
+
+def _classes(model: TransitionModel) -> tuple[np.ndarray, np.ndarray]:
+    """Returns forward and self-loop pdf-class of the state each transition-id leaves; −1 at entry 0."""
+    states = {phone: model.topology.states(phone) for phone in model.topology.phones}
+    forward = np.full(model.num_transition_ids + 1, -1, np.int32)
+    loop = forward.copy()
+    for transition_id in range(1, model.num_transition_ids + 1):
+        state = states[int(model.phones[transition_id])][int(model.hmm_states[transition_id])]
+        forward[transition_id] = state.forward_pdf_class
+        loop[transition_id] = state.self_loop_pdf_class
+    return forward, loop
+
+
+def _find_rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns the place of each row in a table of distinct rows, −1 where it is not there."""
+    sizes = np.maximum(table.max(axis=0), rows.max(axis=0)).astype(np.int64) + 2
+    weights = np.append(np.cumprod(sizes[::-1])[::-1][1:], 1)
+    keys = (table.astype(np.int64) + 1) @ weights
+    order = np.argsort(keys)
+    wanted = (rows.astype(np.int64) + 1) @ weights
+    places = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    return np.where(keys[order][places] == wanted, order[places], -1)

@@ -1,0 +1,170 @@
+"""`hybrid gmm train-deltas`, `train-lda-mllt`, `train-sat`: the rungs above the monophone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.align.config import AlignConfig
+from hybrid.cli.options import config_options, make_config
+from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
+from hybrid.gmm.config import MixConfig, UpdateConfig
+from hybrid.train.ladder_config import (
+    ContextConfig,
+    LdaMlltEmConfig,
+    SatConfig,
+    SatEmConfig,
+    SatMixConfig,
+    SpliceConfig,
+    TriEmConfig,
+)
+from hybrid.tree.config import TreeConfig
+
+if TYPE_CHECKING:
+    from hybrid.train.ladder import Start
+
+__all__ = ["COMMANDS"]
+
+FILE = click.Path(path_type=Path)
+
+
+def _common(function: Callable) -> Callable:
+    """Adds the options that every rung has."""
+    for option in (
+        click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it."),
+        click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it."),
+        click.option("--ali", type=FILE, required=True, help="Folder of its alignments of the set (hybrid gmm align)."),
+        click.option("--model", "model_dir", type=FILE, required=True, help="Model folder of the rung below."),
+        click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare)."),
+        click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract)."),
+    ):
+        function = option(function)
+    return function
+
+
+def _start(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
+    from hybrid.feats.store import FeatureStore
+    from hybrid.model_dir import load_model
+    from hybrid.train.ladder import Start, load_alignments
+    from lexicon.lang_dir import LangDir
+
+    model = load_model(model_dir)
+    return Start(model, load_alignments(ali, model), FeatureStore.open(feats), LangDir.load(lang))
+
+
+@click.command("train-deltas")
+@_common
+@click.option("--delta-order", type=click.IntRange(0, 3), default=2, help="2: deltas and delta-deltas.")
+@config_options(TriEmConfig)
+@config_options(TreeConfig)
+@config_options(ContextConfig)
+@config_options(AlignConfig)
+@config_options(UpdateConfig)
+@config_options(MixConfig)
+def train_deltas(
+    feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, delta_order: int, **options: Any
+) -> None:
+    """Train triphones on features with deltas.
+
+    Example: hybrid gmm train-deltas --feats exp/feats/train --lang data/lang --model exp/mono --ali exp/mono_ali
+    --out-dir exp/tri1 --max-leaves 1500 --total-gaussians 8000 --boost-silence 1.25
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.train.tri import TriConfig, train_tri
+
+    config = TriConfig(
+        em=make_config(TriEmConfig, options),
+        align=make_config(AlignConfig, options),
+        update=make_config(UpdateConfig, options),
+        mix=make_config(MixConfig, options),
+        tree=make_config(TreeConfig, options),
+        context=make_config(ContextConfig, options),
+        delta_order=delta_order,
+    )
+    with pool(jobs) as executor:
+        train_tri(_start(feats, lang, model_dir, ali), out_dir, config, executor)
+
+
+@click.command("train-lda-mllt")
+@_common
+@config_options(LdaMlltEmConfig)
+@config_options(SpliceConfig)
+@config_options(LdaConfig)
+@config_options(TreeConfig)
+@config_options(ContextConfig)
+@config_options(AlignConfig)
+@config_options(UpdateConfig)
+@config_options(MixConfig)
+def train_lda_mllt(
+    feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any
+) -> None:
+    """Train triphones on spliced features, projected by LDA and rotated by MLLT.
+
+    Example: hybrid gmm train-lda-mllt --feats exp/feats/train --lang data/lang --model exp/tri1 --ali exp/tri1_ali
+    --out-dir exp/tri2b --max-leaves 2000 --total-gaussians 12000
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.train.lda_mllt import LdaMlltConfig
+    from hybrid.train.lda_mllt import train_lda_mllt as train
+
+    config = LdaMlltConfig(
+        em=make_config(LdaMlltEmConfig, options),
+        align=make_config(AlignConfig, options),
+        update=make_config(UpdateConfig, options),
+        mix=make_config(MixConfig, options),
+        tree=make_config(TreeConfig, options),
+        context=make_config(ContextConfig, options),
+        splice=make_config(SpliceConfig, options),
+        lda=make_config(LdaConfig, options),
+    )
+    with pool(jobs) as executor:
+        train(_start(feats, lang, model_dir, ali), out_dir, config, executor)
+
+
+@click.command("train-sat")
+@_common
+@config_options(SatEmConfig)
+@config_options(SatConfig)
+@config_options(FmllrConfig)
+@config_options(TreeConfig)
+@config_options(ContextConfig)
+@config_options(AlignConfig)
+@config_options(UpdateConfig)
+@config_options(SatMixConfig)
+def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any) -> None:
+    """Train on features adapted to each speaker by fMLLR.
+
+    The features are those of the rung below; transforms of the training speakers are saved beside the model, and
+    taken from --ali where that folder has some.
+
+    Example: hybrid gmm train-sat --feats exp/feats/train --lang data/lang --model exp/tri2b --ali exp/tri2b_ali
+    --out-dir exp/tri3b --max-leaves 2000 --total-gaussians 12000
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.train.fmllr_of_corpus import load_transforms
+    from hybrid.train.sat import SatTrainingConfig
+    from hybrid.train.sat import train_sat as train
+
+    config = SatTrainingConfig(
+        em=make_config(SatEmConfig, options),
+        align=make_config(AlignConfig, options),
+        update=make_config(UpdateConfig, options),
+        mix=make_config(SatMixConfig, options),
+        tree=make_config(TreeConfig, options),
+        context=make_config(ContextConfig, options),
+        sat=make_config(SatConfig, options),
+        fmllr=make_config(FmllrConfig, options),
+    )
+    start = _start(feats, lang, model_dir, ali)
+    saved = ali / "transforms.safetensors"
+    transforms = None
+    if saved.exists():
+        transforms = load_transforms(saved, start.model.pipeline.dim, start.model.hashes.get("tree"))
+    with pool(jobs) as executor:
+        train(start, out_dir, config, executor, transforms)
+
+
+COMMANDS = (train_deltas, train_lda_mllt, train_sat)

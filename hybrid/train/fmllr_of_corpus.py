@@ -1,0 +1,117 @@
+"""Speakers' transforms from aligned features: one piece of work per speaker, on any executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.align.corpus import CorpusAlignments
+from hybrid.base.checkpoint import load_arrays, save_arrays
+from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.jobs import map_in_order
+from hybrid.base.log import get_logger
+from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.feats.store import FeatureStore
+from hybrid.gmm import AmDiagGmm
+from hybrid.gmm.adapt_config import FmllrConfig
+from hybrid.gmm.fmllr import FmllrEstimate, FmllrStats, compose_affine, estimate_fmllr, identity_transform
+
+__all__ = ["FmllrWork", "load_transforms", "save_transforms", "speaker_transforms"]
+
+logger = get_logger(__name__)
+
+Piece = tuple[str, FeatureStore, list[tuple[str, np.ndarray]]]
+
+
+@dataclass(frozen=True, eq=False)
+class FmllrWork:
+    """What estimating needs besides features and alignments; sent to the workers.
+
+    Attributes:
+      gmm: what the transformed features shall fit.
+      pdf_ids, weights: of a frame, by transition-id.
+      pipeline: from a store's features to the model's.
+      config: when a speaker has data enough.
+      before: speaker → transform that is in force; new ones are put on top of it.
+      posterior_gmm: where posteriors of Gaussians come from, on features without `before`; None for `gmm`.
+    """
+
+    gmm: AmDiagGmm
+    pdf_ids: np.ndarray
+    weights: np.ndarray
+    pipeline: FeaturePipeline
+    config: FmllrConfig
+    before: Mapping[str, np.ndarray] = field(default_factory=dict)
+    posterior_gmm: AmDiagGmm | None = None
+
+    def speaker(self, piece: Piece) -> tuple[str, FmllrEstimate]:
+        """Returns a speaker's transform of features that `before` has been applied to."""
+        speaker, store, items = piece
+        stats = FmllrStats.zeros(self.gmm.dim)
+        for utterance, ids in items:
+            features = self.pipeline.features(store, utterance, self.before.get(speaker))
+            stats.accumulate(
+                self.gmm, features, self.pdf_ids[ids], self.weights[ids], posterior_model=self.posterior_gmm
+            )
+        return speaker, estimate_fmllr(stats, self.config)
+
+
+def speaker_transforms(
+    work: FmllrWork, store: FeatureStore, alignments: CorpusAlignments, executor: Executor | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Estimates a transform for every speaker, on top of those in force.
+
+    Returns:
+      speaker → float32 [D][D + 1], and speaker → why the transform in force was kept.
+    """
+    speakers: dict[str, list[str]] = {}
+    for utterance in alignments.ids:
+        speakers.setdefault(store.speaker(utterance), []).append(utterance)
+
+    def pieces() -> Iterator[Piece]:
+        for speaker, ids in sorted(speakers.items()):
+            yield speaker, store.subset(ids), [(u, alignments[u]) for u in ids]
+
+    transforms: dict[str, np.ndarray] = {}
+    kept: dict[str, str] = {}
+    gain = frames = 0.0
+    for speaker, estimate in map_in_order(partial(FmllrWork.speaker, work), pieces(), executor):
+        before = work.before.get(speaker, identity_transform(work.gmm.dim))
+        transforms[speaker] = compose_affine(estimate.matrix, np.asarray(before, np.float64)).astype(np.float32)
+        gain += estimate.gain * estimate.frames
+        frames += estimate.frames
+        if estimate.reason:
+            kept[speaker] = estimate.reason
+    logger.info("fMLLR: %d speakers, gain %.4f per frame over %.0f frames%s", len(transforms), gain / max(frames, 1),
+                frames, f", {len(kept)} kept as they were" if kept else "")  # fmt: skip
+    return transforms, kept
+
+
+def save_transforms(path: Path, transforms: Mapping[str, np.ndarray], tree_hash: str) -> None:
+    """Saves speakers' transforms with the tree of the model they were made for."""
+    save_arrays(path, {f"speaker.{name}": matrix for name, matrix in transforms.items()}, {"tree": tree_hash})
+
+
+def load_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[str, np.ndarray]:
+    """Loads what `save_transforms` saved.
+
+    Raises:
+      InputError: damaged, or of other features.
+      MismatchError: made for a model with another tree.
+    """
+    arrays, metadata = load_arrays(path)
+    if tree_hash and metadata.get("tree") and metadata["tree"] != tree_hash:
+        raise MismatchError(f"{path}: transforms were made for a model with another tree. Estimate them again.")
+    transforms = {name[len("speaker.") :]: matrix for name, matrix in arrays.items() if name.startswith("speaker.")}
+    for name, matrix in transforms.items():
+        if matrix.shape != (dim, dim + 1):
+            raise InputError.at(
+                path, f"the transform of '{name}' has shape {matrix.shape}, wanted ({dim}, {dim + 1})",
+                "Use transforms that were made for this model's features.",
+            )  # fmt: skip
+    return transforms

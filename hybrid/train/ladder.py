@@ -1,0 +1,256 @@
+"""What the rungs above the monophone share: where they start from, their tree and first model, and how they resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.align.align_set import usable_texts
+from hybrid.align.config import AlignConfig
+from hybrid.align.convert import convert_alignments
+from hybrid.align.corpus import CorpusAlignments
+from hybrid.base.artifact import read_meta
+from hybrid.base.config import config_to_dict
+from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.base.kaldi_io import read_int_vectors
+from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.feats.store import FeatureStore
+from hybrid.gmm import AmDiagGmm, GmmAcousticModel, MixConfig, UpdateConfig, mix_up
+from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.model_dir import Model, check_phones, load_model
+from hybrid.train.em import EmCorpus, EmState, Hook, run_em
+from hybrid.train.ladder_config import ContextConfig, TriEmConfig
+from hybrid.train.prepare import finish_training, is_finished, lang_hashes, training_graphs, work_dir
+from hybrid.train.state import fingerprint, load_state, save_state
+from hybrid.train.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
+from hybrid.tree import ContextTree, TreeConfig
+from lexicon.lang_dir import LangDir
+
+__all__ = ["Rung", "Start", "climb", "load_alignments", "silence_weights"]
+
+logger = get_logger(__name__)
+
+
+def load_alignments(folder: Path, model: Model) -> CorpusAlignments:
+    """Loads `ali.gz` of an alignment or model folder.
+
+    Raises:
+      InputError: no alignments, or transition-ids that the model does not have.
+      MismatchError: the alignments are of another model.
+    """
+    folder = Path(folder)
+    path = folder / "ali.gz"
+    if not path.exists():
+        raise InputError.at(path, "is not there", "Align first with `hybrid gmm align`.")
+    facts = read_meta(folder).get("facts", {})
+    recorded = facts.get("tree") or facts.get("hashes", {}).get("tree")
+    if recorded and model.hashes.get("tree") and recorded != model.hashes["tree"]:
+        raise MismatchError(f"{folder} and {model.path} have different trees. Align with this model.")
+    alignments = CorpusAlignments.from_items(read_int_vectors(path))
+    if not len(alignments):
+        raise InputError.at(path, "holds no alignments", "Align again; see failed.txt.")
+    highest = model.transition_model.num_transition_ids
+    if alignments.num_frames and not 1 <= alignments.transition_ids.min() <= alignments.transition_ids.max() <= highest:
+        raise InputError.at(path, f"holds transition-ids outside 1 to {highest}", "Align again with this model.")
+    return alignments
+
+
+def silence_weights(model: TransitionModel, silence_phones: list[int], weight: float) -> np.ndarray:
+    """Returns the weight of a frame by its transition-id: float64 [num_transition_ids + 1]."""
+    return np.where(np.isin(model.phones, silence_phones), weight, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a rung starts from.
+
+    Attributes:
+      model: of the rung below.
+      alignments: of the training set, by that model.
+      store, lang: the training set.
+    """
+
+    model: Model
+    alignments: CorpusAlignments
+    store: FeatureStore
+    lang: LangDir
+
+    def __post_init__(self) -> None:
+        check_phones(self.model, self.lang.path / "phones.txt")
+        known = set(self.store.ids)
+        if not any(u in known for u in self.alignments.ids):
+            raise MismatchError(
+                f"none of the aligned utterances is in {self.store.path}. Use the set that was aligned."
+            )
+
+    @property
+    def gmm(self) -> AmDiagGmm:
+        """The Gaussians of the rung below.
+
+        Raises:
+          InputError: it has none.
+        """
+        if not isinstance(self.model.acoustic_model, GmmAcousticModel):
+            raise InputError.at(self.model.path, "holds no GMM", "Name the folder of a GMM.")
+        return self.model.acoustic_model.gmm
+
+    def usable(self) -> CorpusAlignments:
+        """Returns the alignments of utterances of the set whose frames agree with the features."""
+        known = set(self.store.ids)
+        kept: list[tuple[str, np.ndarray]] = []
+        failures: dict[str, str] = {}
+        for utterance, ids in self.alignments.items():
+            if utterance not in known:
+                continue
+            frames = self.store.num_frames(utterance)
+            if frames != len(ids):
+                failures[utterance] = f"{len(ids)} aligned frames for {frames} frames of features"
+                continue
+            kept.append((utterance, ids))
+        if not kept:
+            raise MismatchError(f"{self.store.path}: no alignment has as many frames as its features. Align again.")
+        return CorpusAlignments.from_items(kept, failures)
+
+
+@dataclass(frozen=True, eq=False)
+class Rung:
+    """One rung: its name, settings, features, and what it does besides EM.
+
+    Attributes:
+      name: for logs and identity.
+      em, align, update, mix, tree, context: settings.
+      extra: further settings that its result depends on.
+      begin: start → feature pipeline and speaker transforms that the tree is built on.
+      mix_up_first: mix up before the first pass (Kaldi does so for deltas).
+      make_hook: start, corpus, executor → what to do in each pass between alignment and accumulation.
+      finish: state, corpus, executor, folder → a speaker-independent twin of the model, or None.
+    """
+
+    name: str
+    em: TriEmConfig
+    align: AlignConfig
+    update: UpdateConfig
+    mix: MixConfig
+    tree: TreeConfig
+    context: ContextConfig
+    begin: Callable[[Start, CorpusAlignments, Executor | None], tuple[FeaturePipeline, dict[str, np.ndarray]]]
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    mix_up_first: bool = False
+    make_hook: Callable[[Start, EmCorpus, Executor | None], Hook] | None = None
+    finish: Callable[[EmState, EmCorpus, Executor | None, Path], GmmAcousticModel | None] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Returns all settings as plain values."""
+        names = ("em", "align", "update", "mix", "tree", "context")
+        return {name: config_to_dict(getattr(self, name)) for name in names} | dict(self.extra)
+
+
+def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = None) -> Model:
+    """Trains one rung, or goes on with a training that was stopped.
+
+    Statistics for the tree from the alignments of the rung below, questions, tree, one Gaussian per leaf; the
+    alignments are rewritten for the new tree; then Viterbi EM with mixing up.
+
+    Returns:
+      The model, saved in `out_dir` with `ali.gz`, `failed.txt`, `passes.tsv` and `tree.txt`.
+
+    Raises:
+      HybridError: nothing, or too much, could not be used.
+    """
+    out_dir, lang = Path(out_dir), start.lang
+    log_settings(logger, f"{rung.name} training", rung.settings())
+    inputs: dict[str, Any] = {"features": start.store.digest or fingerprint(start.store.ids), **lang_hashes(lang)}
+    inputs["start"] = start.model.path or "model"
+    aligned = fingerprint(start.alignments.ids, start.alignments.transition_ids.tobytes().hex()[:4096],
+                          int(start.alignments.transition_ids.sum(dtype=np.int64)))  # fmt: skip
+    identity = fingerprint(rung.name, rung.settings(), {k: v for k, v in inputs.items() if k != "start"},
+                           start.store.ids, start.gmm.content_hash(), aligned)  # fmt: skip
+    if is_finished(out_dir, identity):
+        logger.info("%s holds this model already; nothing to do", out_dir)
+        return load_model(out_dir)
+    folder = work_dir(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    (out_dir / "meta.json").unlink(missing_ok=True)
+    state, usable = _resume(folder, identity, start), start.usable()
+    if state is None:
+        state = _first_state(rung, start, usable, folder, executor)
+        save_state(folder / "state.safetensors", state, identity)
+    else:
+        logger.info("going on with pass %d", state.next_pass)
+    corpus, failures = _corpus(start, usable, state.transition_model, folder, executor)
+    hook = rung.make_hook(start, corpus, executor) if rung.make_hook else None
+    state = run_em(
+        state, corpus, rung.em, rung.align, rung.update, rung.mix, executor, hook,
+        save=lambda s: save_state(folder / "state.safetensors", s, identity),
+    )  # fmt: skip
+    twin = rung.finish(state, corpus, executor, out_dir) if rung.finish else None
+    (out_dir / "tree.txt").write_text(
+        state.transition_model.tree.describe(dict(zip(lang.phones.ids, lang.phones.symbols))), encoding="utf-8"
+    )
+    model = finish_training(out_dir, state, lang, failures, rung.settings(), inputs, identity, twin)
+    seconds = sum(start.store.duration(u) for u in state.alignments.ids)
+    log_totals(logger, len(state.alignments), len(failures) + len(state.alignments.failures), seconds)
+    return model
+
+
+def _resume(folder: Path, identity: str, start: Start) -> EmState | None:
+    if not (folder / "tree").exists() or not (folder / "state.safetensors").exists():
+        return None
+    try:
+        transition_model = TransitionModel(start.model.topology, ContextTree.read(folder / "tree"))
+        return load_state(folder / "state.safetensors", identity, transition_model)
+    except (HybridError, ValueError) as error:
+        logger.warning("%s cannot be continued (%s); starting afresh", folder, error)
+        return None
+
+
+def _first_state(
+    rung: Rung, start: Start, alignments: CorpusAlignments, folder: Path, executor: Executor | None
+) -> EmState:
+    """Builds tree and first model, and rewrites the alignments for them."""
+    topology = HmmTopology.read(start.lang.topo_path)
+    pipeline, transforms = rung.begin(start, alignments, executor)
+    work = TreeWork(
+        start.model.transition_model, pipeline, rung.context, tuple(start.lang.context_indep_phones), transforms
+    )
+    stats = corpus_tree_stats(work, start.store, alignments, executor)
+    tree, _ = tree_of_corpus(stats, start.lang, topology, rung.tree, rung.context)
+    gmm, occupancy = gmm_of_tree(stats, tree)
+    wanted = max(rung.tree.max_leaves, 1)
+    if rung.mix_up_first:
+        gmm = mix_up(gmm, occupancy, wanted, dataclasses.replace(rung.mix, power=0.2))
+    transition_model = TransitionModel(topology, tree)
+    tree.write(folder / "tree")
+    return EmState(
+        next_pass=1,
+        gaussians=wanted,
+        step=max(0, (rung.em.total_gaussians - wanted) // rung.em.last_mix_up_pass),
+        gmm=gmm,
+        transition_model=transition_model,
+        pipeline=pipeline,
+        alignments=convert_alignments(alignments, start.model.transition_model, transition_model),
+        speaker_transforms=transforms,
+        occupancy=occupancy,
+    )
+
+
+def _corpus(
+    start: Start,
+    alignments: CorpusAlignments,
+    transition_model: TransitionModel,
+    folder: Path,
+    executor: Executor | None,
+) -> tuple[EmCorpus, dict[str, str]]:
+    """Compiles the training graphs; lists who cannot take part."""
+    texts, failures = usable_texts(start.store, start.lang, list(alignments.ids))
+    graphs, more = training_graphs(texts, start.lang, transition_model, folder, executor)
+    utterances = [u for u, _ in texts if u in graphs]
+    failures |= {**more, **alignments.failures}
+    return EmCorpus(start.store, utterances, graphs, (start.lang.optional_silence,)), failures

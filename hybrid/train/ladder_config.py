@@ -1,0 +1,98 @@
+"""Settings of the rungs above the monophone; the defaults are those of Kaldi's recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hybrid.gmm.config import MixConfig
+from hybrid.train.config import EmConfig
+
+__all__ = [
+    "ContextConfig",
+    "LdaMlltEmConfig",
+    "SatConfig",
+    "SatEmConfig",
+    "SatMixConfig",
+    "SpliceConfig",
+    "TriEmConfig",
+]
+
+
+@dataclass(frozen=True)
+class ContextConfig:
+    """What a pdf may depend on."""
+
+    context_width: int = field(default=3, metadata={"help": "Phones in the window: 3 triphone, 5 quinphone."})
+    central_position: int = field(default=1, metadata={"help": "Place of the phone itself in the window, from 0."})
+    question_pdf_classes: tuple[int, ...] = field(
+        default=(1,), metadata={"help": "HMM states whose frames say which phones sound alike."}
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.central_position < self.context_width:
+            raise ValueError(f"central_position {self.central_position} lies outside {self.context_width} phones")
+
+
+@dataclass(frozen=True)
+class TriEmConfig(EmConfig):
+    """Passes of a triphone training (Kaldi's steps/train_deltas.sh)."""
+
+    num_passes: int = field(default=35, metadata={"help": "Passes; the model after the last but one update is final."})
+    last_mix_up_pass: int = field(default=25, metadata={"help": "Last pass after which the number of Gaussians grows."})
+    total_gaussians: int = field(default=8000, metadata={"help": "Gaussians to grow towards."})
+    realign_passes: tuple[int, ...] = field(
+        default=(10, 20, 30), metadata={"help": "Passes that begin by aligning the data anew (repeat the option)."}
+    )
+    first_beam: float = field(default=0.0, metadata={"help": "Beam of pass 1; 0: as the others."})
+
+
+@dataclass(frozen=True)
+class LdaMlltEmConfig(TriEmConfig):
+    """Passes of an LDA+MLLT training (Kaldi's steps/train_lda_mllt.sh)."""
+
+    total_gaussians: int = field(default=12000, metadata={"help": "Gaussians to grow towards."})
+    mllt_passes: tuple[int, ...] = field(
+        default=(2, 4, 6, 12), metadata={"help": "Passes that begin by estimating MLLT (repeat the option)."}
+    )
+
+
+@dataclass(frozen=True)
+class SpliceConfig:
+    """What LDA sees."""
+
+    splice_left: int = field(default=3, metadata={"help": "Frames put in before."})
+    splice_right: int = field(default=3, metadata={"help": "Frames put in after."})
+
+    def __post_init__(self) -> None:
+        if self.splice_left < 0 or self.splice_right < 0:
+            raise ValueError("splice_left and splice_right count frames: wanted 0 or more")
+
+
+@dataclass(frozen=True)
+class SatEmConfig(TriEmConfig):
+    """Passes of a speaker-adaptive training (Kaldi's steps/train_sat.sh)."""
+
+    total_gaussians: int = field(default=12000, metadata={"help": "Gaussians to grow towards."})
+    fmllr_passes: tuple[int, ...] = field(
+        default=(2, 4, 6, 12), metadata={"help": "Passes that begin by estimating fMLLR (repeat the option)."}
+    )
+
+
+@dataclass(frozen=True)
+class SatMixConfig(MixConfig):
+    """How Gaussians are shared out in speaker-adaptive training."""
+
+    power: float = field(
+        default=0.2, metadata={"help": "Exponent on a pdf's frame count when Gaussians are shared out."}
+    )
+
+
+@dataclass(frozen=True)
+class SatConfig:
+    """How transforms are estimated while training."""
+
+    silence_weight: float = field(default=0.0, metadata={"help": "Weight of frames of silence in fMLLR."})
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.silence_weight <= 1:
+            raise ValueError(f"silence_weight is {self.silence_weight}; wanted 0 to 1")
