@@ -214,7 +214,16 @@ class _LangCheck:
     def topology(self) -> None:
         """Checks that the topology covers every phone exactly once."""
         lines = self.lines("topo") or []
-        rows = [line.split() if not line.strip().startswith("<") else [] for line in lines]
+        rows: list[list[str]] = []
+        inside = False
+        for line in lines:
+            row = []
+            for field in line.split():
+                if field in ("<ForPhones>", "</ForPhones>"):
+                    inside = field == "<ForPhones>"
+                elif inside:
+                    row.append(field)
+            rows.append(row)
         known = {str(i): s for s, i in zip(self.phones.symbols, self.phones.ids)}
         for number, row in enumerate(rows, 1):
             unknown = next((field for field in row if field not in known), None)

@@ -20,7 +20,8 @@ def topology(nonsilence: list[int], silence: list[int]) -> str:
     """A topology of one state for each phone; the lexicon knows nothing of HMMs."""
     entries = "".join(
         f"<TopologyEntry>\n<ForPhones>\n{' '.join(map(str, ids))}\n</ForPhones>\n"
-        "<State> 0 <PdfClass> 0 <Transition> 0 0.75 <Transition> 1 0.25 </State>\n<State> 1 </State>\n</TopologyEntry>\n"
+        "<State> 0 <PdfClass> 0 <Transition> 0 0.75 <Transition> 1 0.25 </State>\n<State> 1 </State>\n"
+        "</TopologyEntry>\n"
         for ids in (nonsilence, silence)
     )
     return f"<Topology>\n{entries}</Topology>\n"

@@ -105,7 +105,11 @@ def test_clashing_words_are_named(make_lang: Make) -> None:
         ("phones/roots.int", "shared split\n", "roots.int:1: found 'shared split'; wanted"),
         ("phones/roots.int", "shared\n", "roots.int:1: found 'shared'; wanted"),
         ("phones/roots.int", "shared split 777\n", "roots.int:1: a phone id is absent from phones.txt"),
-        ("phones/word_boundary.int", "1 middle\n", "word_boundary.int:1: found '1 middle'; wanted a phone id and one of"),
+        (
+            "phones/word_boundary.int",
+            "1 middle\n",
+            "word_boundary.int:1: found '1 middle'; wanted a phone id and one of",
+        ),
         ("phones/word_boundary.int", "777 begin\n", "word_boundary.int:1: phone id 777 is absent from phones.txt"),
     ],
 )

@@ -84,7 +84,11 @@ def test_words_are_in_the_order_of_their_bytes() -> None:
         ("plain", "</s> a\n", "l.txt:1: '</s>' as a word"),
         ("plain", "#0 a\n", "l.txt:1: '#0' as a word"),
         ("plain", "<eps> a\n", "l.txt:1: '<eps>' as a word"),
-        ("probs", "A 0 a\n", "l.txt:1: word 'A' has the pronunciation probability '0'; wanted a number above 0, at most 1"),
+        (
+            "probs",
+            "A 0 a\n",
+            "l.txt:1: word 'A' has the pronunciation probability '0'; wanted a number above 0, at most 1",
+        ),
         ("probs", "A 1.5 a\n", "has the pronunciation probability '1.5'"),
         ("probs", "A nan a\n", "has the pronunciation probability 'nan'"),
         ("probs", "A a b\n", "has the pronunciation probability 'a'"),

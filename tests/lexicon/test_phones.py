@@ -57,7 +57,9 @@ def test_every_phone_has_one_set_and_one_root(names: list[str], marked: bool, sh
 @LAW
 @given(st.lists(NAMES, min_size=4, max_size=9, unique=True))
 def test_save_and_load_is_identity(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
-    phones = PhoneSet((tuple(names[:1]), tuple(names[1:2])), (tuple(names[2:4]), *((n,) for n in names[4:])), names[1], ((names[3],),))
+    phones = PhoneSet(
+        (tuple(names[:1]), tuple(names[1:2])), (tuple(names[2:4]), *((n,) for n in names[4:])), names[1], ((names[3],),)
+    )
     folder = tmp_path_factory.mktemp("d")
     phones.write(folder)
     assert PhoneSet.read(folder) == phones

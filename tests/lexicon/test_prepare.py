@@ -80,7 +80,8 @@ def kaldi_utils(kaldi_bin: Path, tmp_path: Path) -> Callable[..., subprocess.Com
 
 
 SILPROB = {
-    "lexiconp_silprob.txt": "<UNK> 1.0 0.2 1.0 1.0 SPN\n!SIL 1.0 0.5 1.1 0.9 SIL\nA 1.0 0.1 0.7 1.2 AH\nA 0.4 0.3 1.4 0.8 EY\n"
+    "lexiconp_silprob.txt": "<UNK> 1.0 0.2 1.0 1.0 SPN\n!SIL 1.0 0.5 1.1 0.9 SIL\n"
+    "A 1.0 0.1 0.7 1.2 AH\nA 0.4 0.3 1.4 0.8 EY\n"
     "SEA 1.0 0.25 1.0 1.0 S IY\nSEE 1.0 0.35 0.9 1.3 S IY\nSEED 1.0 0.45 1.0 1.0 S IY D\n"
     "SEEDS 1.0 0.6 1.2 0.8 S IY D S\n",
     "silprob.txt": "<s> 0.93\n</s>_s 2.5\n</s>_n 0.07\noverall 0.2\n",
@@ -94,7 +95,11 @@ SILPROB = {
 @pytest.mark.parametrize(
     "changes, options, flags",
     [
-        ({}, {"share_silence_phones": True, "silence_prob": 0.0}, ["--share-silence-phones", "true", "--sil-prob", "0.0"]),
+        (
+            {},
+            {"share_silence_phones": True, "silence_prob": 0.0},
+            ["--share-silence-phones", "true", "--sil-prob", "0.0"],
+        ),
         (SILPROB, {}, []),
         (SILPROB, {"position_dependent_phones": False}, ["--position-dependent-phones", "false"]),
         (
@@ -122,7 +127,11 @@ def test_equals_kaldis_own_script_with_the_phones_of_another_model(
     kaldi_utils: Callable, make_dict: Make, make_lang: Make, tmp_path: Path
 ) -> None:
     table = make_lang() / "phones.txt"
-    smaller = {"lexicon.txt": "<UNK> SPN\nIS IY S\nICE IY S\n", "nonsilence_phones.txt": "IY\nS\n", "extra_questions.txt": ""}
+    smaller = {
+        "lexicon.txt": "<UNK> SPN\nIS IY S\nICE IY S\n",
+        "nonsilence_phones.txt": "IY\nS\n",
+        "extra_questions.txt": "",
+    }
     source = make_dict(smaller)
     prepare_lang(source, "<UNK>", tmp_path / "mine", kaldi_topo, phones=SymbolTable.read(table))
     done = kaldi_utils(
@@ -152,13 +161,10 @@ def test_kaldi_accepts_the_real_dictionary(kaldi_utils: Callable, peers: Path, t
 
 def test_small_folder_by_hand(make_lang: Make) -> None:
     lang = make_lang(position_dependent_phones=False, silence_prob=0.0)
-    assert (lang / "words.txt").read_text().split() == (
-        "<eps> 0 !SIL 1 <UNK> 2 A 3 SEA 4 SEE 5 SEED 6 SEEDS 7 #0 8 <s> 9 </s> 10".split()
-    )
+    words, phones = (" ".join((lang / f"{name}.txt").read_text().split()) for name in ("words", "phones"))
+    assert words == "<eps> 0 !SIL 1 <UNK> 2 A 3 SEA 4 SEE 5 SEED 6 SEEDS 7 #0 8 <s> 9 </s> 10"
     # SEA #1, SEE #2, SEED #1; one symbol more for silence.
-    assert (lang / "phones.txt").read_text().split() == (
-        "<eps> 0 SIL 1 SPN 2 AH 3 D 4 EY 5 IY 6 S 7 #0 8 #1 9 #2 10 #3 11".split()
-    )
+    assert phones == "<eps> 0 SIL 1 SPN 2 AH 3 D 4 EY 5 IY 6 S 7 #0 8 #1 9 #2 10 #3 11"
     assert (lang / "phones/align_lexicon.int").read_text() == (
         "1 1 1\n2 2 2\n0 0 1\n3 3 3\n3 3 5\n4 4 7 6\n5 5 7 6\n6 6 7 6 4\n7 7 7 6 4 7\n"
     )
@@ -242,7 +248,11 @@ def test_the_first_error_of_the_dictionary_is_raised_with_the_number_of_others(m
         (["SIL", "SPN", "AH"], {}, "has no '#0'"),
         (["#0", "SIL", "SPN", "AH", "D", "EY", "IY", "S"], {}, "has phones behind '#0'"),
         (["SIL", "SPN", "AH"], {"position_dependent_phones": True}, "has no '#0'"),
-        (["SIL", "SPN", "AH", "#0"], {"position_dependent_phones": True}, "are not marked for word position. Use --no-pos"),
+        (
+            ["SIL", "SPN", "AH", "#0"],
+            {"position_dependent_phones": True},
+            "are not marked for word position. Use --no-pos",
+        ),
         (["SIL", "SPN", "AH_B", "#0"], {}, "are marked for word position. Use --position-dependent-phones"),
     ],
 )

@@ -31,7 +31,9 @@ def test_hand_worked_table() -> None:
 
 @LAW
 @given(st.lists(NAMES.filter(lambda s: s != "<eps>"), unique=True, max_size=20), st.data())
-def test_save_and_load_is_identity(tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject) -> None:
+def test_save_and_load_is_identity(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], data: st.DataObject
+) -> None:
     steps = data.draw(st.lists(st.integers(1, 3), min_size=len(names), max_size=len(names)))
     ids = [0]
     for step in steps:
