@@ -78,37 +78,34 @@ class AlignmentGraph:
 
     def careful(self) -> AlignmentGraph:
         """Returns the graph followed by a second, never ending copy of itself (see `careful_graph`)."""
-        fst, arcs = careful_graph(self.fst)
-        columns = np.where(arcs >= 0, self.columns[arcs], -1).astype(np.int32)
-        costs = np.where(arcs >= 0, self.costs[arcs], fst.costs)
-        return AlignmentGraph(fst, self.pdf_ids, columns, costs)
+        fst, arcs, extra = careful_graph(self.fst)
+        return AlignmentGraph(fst, self.pdf_ids, self.columns[arcs], self.costs[arcs] + extra)
 
 
-def careful_graph(fst: FstArrays) -> tuple[FstArrays, np.ndarray]:
+def careful_graph(fst: FstArrays) -> tuple[FstArrays, np.ndarray, np.ndarray]:
     """Appends a copy without final states: whoever runs into it has found the text too short.
 
     A path that fits the audio better by starting the text again then outlives, within the beam, the path that
     waits at the end, and alignment fails instead of stretching the text.
 
     Returns:
-      The graph, and for each of its arcs the arc it was made of (-1 for the joins).
+      The graph; for each of its arcs the arc it was made of, and the cost of ending that it adds to that one's.
     """
-    states, arcs = fst.num_states, fst.num_arcs
-    ends = np.flatnonzero(np.isfinite(fst.final_costs))
-    join = 2 * states  # final, and the way into the copy
-    sources = fst.sources()
-    both = [np.concatenate([sources, sources + states, ends, [join]])]
-    for array in (fst.ilabels, fst.olabels):
-        both.append(np.concatenate([array, array, np.zeros(len(ends) + 1, np.int32)]))
-    both.append(
-        np.concatenate([fst.next_states, fst.next_states + states, np.full(len(ends), join), [fst.start + states]])
+    states, arcs = fst.num_states, np.arange(fst.num_arcs)
+    sources, ends = fst.sources(), np.flatnonzero(np.isfinite(fst.final_costs))
+    first = arcs[fst.row_splits[fst.start] : fst.row_splits[fst.start + 1]]
+    again = np.tile(first, len(ends))  # the first arcs of the copy, out of each end
+    origin = np.concatenate([arcs, arcs, again])
+    wait = np.repeat(fst.final_costs[ends], len(first))
+    froms = np.concatenate([sources, sources + states, np.repeat(ends, len(first))])
+    targets = fst.next_states[origin] + np.concatenate([0 * arcs, 0 * arcs + states, 0 * again + states])
+    extra = np.concatenate([np.zeros(2 * len(arcs)), wait])
+    finals = np.concatenate([fst.final_costs, np.full(states, np.inf)])
+    order = np.argsort(froms, kind="stable")
+    joined = FstArrays.from_arcs(
+        fst.start, froms, fst.ilabels[origin], fst.olabels[origin], targets, fst.costs[origin] + extra, finals
     )
-    both.append(np.concatenate([fst.costs, fst.costs, fst.final_costs[ends], [0.0]]))
-    origin = np.concatenate([np.arange(arcs), np.arange(arcs), np.full(len(ends) + 1, -1)])
-    finals = np.full(2 * states + 1, np.inf, np.float32)
-    finals[join] = 0.0
-    order = np.argsort(both[0], kind="stable")
-    return FstArrays.from_arcs(fst.start, both[0], both[1], both[2], both[3], both[4], finals), origin[order]
+    return joined, origin[order], extra[order]
 
 
 def shortest_arcs(fst: FstArrays) -> list[int] | None:

@@ -26,17 +26,17 @@ def _cutoff(costs, active, beam, min_active):
     """Returns the cost above which tokens of a frame are dropped."""
     if len(active) <= min_active:
         return np.inf
-    values = np.empty(len(active), np.float64)
-    for i in range(len(active)):
-        values[i] = costs[active[i]]
-    cutoff = values.min() + beam
+    best = np.inf
+    for state in active:
+        if costs[state] < best:
+            best = costs[state]
+    cutoff = best + beam
     inside = 0
-    for value in values:
-        if value <= cutoff:
-            inside += 1
+    for state in active:
+        inside += costs[state] <= cutoff
     if inside > min_active:
         return cutoff
-    return np.sort(values)[min_active]
+    return np.sort(costs[active])[min_active]
 
 
 @njit(cache=True)

@@ -31,6 +31,7 @@ def viterbi_align(graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
     Raises:
       AlignmentError: no final state was alive at the last frame, or the scores cannot be used.
     """
+    from hybrid.align.band import best_path_in_band
     from hybrid.align.kernels import FINISHED, LOOP, best_path
 
     config = config or AlignConfig()
@@ -38,10 +39,11 @@ def viterbi_align(graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
     _check_scores(graph, scores)
     searched = graph.careful() if config.careful else graph
     fst = searched.fst
+    search = best_path if (searched.columns < 0).any() else best_path_in_band
     for beam in (config.beam, config.retry_beam):
         if not beam:
             continue
-        path, cost, state = best_path(
+        path, cost, state = search(
             fst.start,
             fst.row_splits,
             searched.columns,
