@@ -1,0 +1,268 @@
+"""Extraction into a store: equal for any jobs, resumable, bad utterances listed; and the pipeline on top of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from hybrid.base.artifact import content_hash
+from hybrid.base.config import read_yaml, write_yaml
+from hybrid.base.errors import HybridError, InputError
+from hybrid.data.audio import AudioInfo
+from hybrid.data.corpus import Item, cut_record
+from hybrid.data.manifest import write_cuts
+from hybrid.feats.build import ExtractConfig, extract_features
+from hybrid.feats.cmvn import CmvnConfig, CmvnStats
+from hybrid.feats.config import FeatureConfig
+from hybrid.feats.context import add_deltas
+from hybrid.feats.extract import FeatureExtractor
+from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.feats.store import FeatureStore
+from hybrid.feats.transform import LinearTransform
+
+CONFIG = FeatureConfig(sampling_rate=8000, num_ceps=5)
+
+
+def make_set(folder: Path, count: int = 70, rate: int = 8000) -> Path:
+    """A set of `count` utterances of noise by three speakers; returns its folder."""
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(0)
+    records = []
+    for i in range(count):
+        name = f"s{i % 3}-{i:03d}"
+        length = 800 + 40 * i
+        path = folder / "audio" / f"{name}.wav"
+        soundfile.write(path, (random.standard_normal(length) * 0.1).clip(-1, 1), rate, "PCM_16")
+        info = AudioInfo(str(path), rate, 1, length, "WAV")
+        records.append(cut_record(Item(name, path, name[:2], f"WORD {i}"), info))
+    write_cuts(folder / "cuts.jsonl.gz", records)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cuts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_set(tmp_path_factory.mktemp("set"))
+
+
+@pytest.fixture(scope="module")
+def store(cuts: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    return extract_features(cuts, tmp_path_factory.mktemp("feats") / "store", CONFIG)
+
+
+def test_what_is_stored_is_what_was_extracted(cuts: Path, store: FeatureStore) -> None:
+    assert len(store) == 70 and store.ids == sorted(store.ids) and store.speakers() == ["s0", "s1", "s2"]
+    for name in ("s0-000", "s1-064", "s0-069"):
+        samples, rate = soundfile.read(cuts / "audio" / f"{name}.wav", dtype="float32")
+        assert (store.load(name) == FeatureExtractor(CONFIG)(samples, rate)).all()
+        assert store.num_frames(name) == len(store.load(name))
+        assert store.duration(name) == pytest.approx(len(samples) / rate)
+    assert store.text("s1-064") == ["WORD", "64"] and store.speaker("s1-064") == "s1"
+    together = CmvnStats.of(np.concatenate([store.load(name) for name in store.utterances_of("s1")]))
+    np.testing.assert_allclose(store.stats("s1").to_matrix(), together.to_matrix(), rtol=1e-9)
+    assert store.global_stats().count == sum(store.num_frames(name) for name in store.ids)
+
+
+def test_jobs_change_no_byte(cuts: Path, store: FeatureStore, tmp_path: Path) -> None:
+    extract_features(cuts, tmp_path / "two", CONFIG, jobs=2)
+    assert content_hash(tmp_path / "two") == content_hash(store.path)
+
+
+def test_a_finished_store_is_left_alone_and_a_changed_one_made_anew(tmp_path: Path) -> None:
+    cuts = make_set(tmp_path / "set", 40)
+    first = extract_features(cuts, tmp_path / "store", CONFIG)
+    stamp = (first.path / "blocks" / "00001.f32").stat().st_mtime_ns
+    extract_features(cuts, tmp_path / "store", CONFIG)
+    assert (first.path / "blocks" / "00001.f32").stat().st_mtime_ns == stamp
+    changed = extract_features(cuts, tmp_path / "store", FeatureConfig(sampling_rate=8000, num_ceps=4))
+    assert changed.load("s0-000").shape[1] == 4
+    assert changed.digest != first.digest
+
+
+def test_blocks_that_are_finished_are_kept(tmp_path: Path) -> None:
+    cuts = make_set(tmp_path / "set", 70)
+    whole = extract_features(cuts, tmp_path / "store", CONFIG)
+    blocks = whole.path / "blocks"
+    before = content_hash(whole.path)
+    (whole.path / "meta.json").unlink()
+    (blocks / "00002.json").unlink()
+    (blocks / "00001.f32").write_bytes(b"cut")
+    kept = (blocks / "00000.f32").stat().st_mtime_ns
+    again = extract_features(cuts, tmp_path / "store", CONFIG)
+    assert (blocks / "00000.f32").stat().st_mtime_ns == kept
+    assert content_hash(again.path) == before
+
+
+SLOW = """
+import sys, time
+import hybrid.feats.build as build
+from hybrid.feats.config import FeatureConfig
+inner = build._features_of
+def slow(*arguments):
+    time.sleep(0.02)
+    return inner(*arguments)
+build._features_of = slow
+build.extract_features(sys.argv[1], sys.argv[2], FeatureConfig(sampling_rate=8000, num_ceps=5))
+"""
+
+
+def test_killed_in_the_middle_it_goes_on(cuts: Path, store: FeatureStore, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", SLOW, str(cuts), str(out)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (out / "blocks" / "00000.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (out / "blocks" / "00000.json").exists() and not (out / "meta.json").exists()
+    with pytest.raises(InputError, match="holds no finished features.*Run `hybrid feats extract` again"):
+        FeatureStore.open(out)
+    stamp = (out / "blocks" / "00000.f32").stat().st_mtime_ns
+    extract_features(cuts, out, CONFIG)
+    assert (out / "blocks" / "00000.f32").stat().st_mtime_ns == stamp
+    assert content_hash(out) == content_hash(store.path)
+
+
+def test_bad_utterances_are_listed_and_the_rest_is_used(tmp_path: Path) -> None:
+    cuts = make_set(tmp_path / "set", 40)
+    audio = cuts / "audio"
+    (audio / "s0-003.wav").unlink()
+    (audio / "s1-004.wav").write_bytes((audio / "s1-004.wav").read_bytes()[:300])
+    soundfile.write(audio / "s2-005.wav", np.zeros(1000), 16000)
+    soundfile.write(audio / "s0-006.wav", np.full(1040, np.nan), 8000, "FLOAT")
+    soundfile.write(audio / "s1-007.wav", np.zeros(1080), 8000)
+    store = extract_features(cuts, tmp_path / "store", CONFIG, ExtractConfig(max_failed=0.2))
+    assert len(store) == 36 and np.isfinite(store.load("s1-007")).all()
+    failed = dict(line.split(" ", 1) for line in (store.path / "failed.txt").read_text().splitlines())
+    assert "audio file is missing" in failed["s0-003"]
+    assert "is cut short" in failed["s1-004"]
+    assert "has a rate of 16000 Hz, the manifest says 8000" in failed["s2-005"] or "cut short" in failed["s2-005"]
+    assert "NaN" in failed["s0-006"]
+    with pytest.raises(HybridError, match=r"4 of 40 utterances gave no features \(allowed: 5%, --max-failed\)"):
+        extract_features(cuts, tmp_path / "strict", CONFIG, ExtractConfig(max_failed=0.05))
+
+
+def test_wrong_rate_fails_or_is_resampled(tmp_path: Path) -> None:
+    cuts = make_set(tmp_path / "set", 3, rate=16000)
+    with pytest.raises(HybridError, match="has a rate of 16000 Hz, the features want 8000 Hz. Use --resample"):
+        extract_features(cuts, tmp_path / "store", CONFIG)
+    store = extract_features(cuts, tmp_path / "store", CONFIG, ExtractConfig(resample=True))
+    assert store.num_frames("s0-000") == CONFIG.num_frames(400)
+
+
+def test_one_frame_and_less(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    records = []
+    for name, length in (("one", 200), ("none", 199)):
+        path = tmp_path / "a" / f"{name}.wav"
+        soundfile.write(path, np.full(length, 0.1), 8000)
+        records.append(cut_record(Item(name, path, "s", "A"), AudioInfo(str(path), 8000, 1, length, "WAV")))
+    write_cuts(tmp_path / "cuts.jsonl.gz", records)
+    store = extract_features(tmp_path, tmp_path / "store", CONFIG, ExtractConfig(max_failed=0.5))
+    assert store.ids == ["one"] and store.load("one").shape == (1, 5)
+    assert "199 samples are shorter than one frame" in (tmp_path / "store" / "failed.txt").read_text()
+    pipeline = FeaturePipeline.for_store(store, delta_order=2)
+    assert pipeline.features(store, "one").shape == (1, 15)
+
+
+def test_a_full_disk_gets_one_line(cuts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HybridError, match="the disk is full; nothing was changed"):
+        extract_features(cuts, tmp_path / "store", CONFIG)
+
+
+def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder; wanted features"):
+        FeatureStore.open(tmp_path / "absent")
+    with pytest.raises(InputError, match="has no utterance 'nobody'"):
+        store.load("nobody")
+    with pytest.raises(InputError, match="has no CMVN statistics of speaker 'nobody'"):
+        store.stats("nobody")
+    mine = extract_features(cuts, tmp_path / "store", CONFIG)
+    with open(mine.path / "blocks" / "00002.f32", "r+b") as stream:
+        stream.truncate(100)
+    with pytest.raises(InputError, match="is cut short: utterance 's2-068' lies beyond its end"):
+        mine.load("s2-068")
+    (mine.path / "index.tsv").write_text("one\ttwo\n")
+    with pytest.raises(InputError, match=r"index.tsv:1: is damaged"):
+        FeatureStore.open(mine.path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "meta.json").write_text(json.dumps({"kind": "graph"}))
+    with pytest.raises(InputError, match=r"holds another artifact \(graph\)"):
+        extract_features(cuts, tmp_path / "other", CONFIG)
+
+
+def test_subsets(store: FeatureStore) -> None:
+    part = store.subset(["s0-003", "s0-000"])
+    assert part.ids == ["s0-000", "s0-003"] and part.stats("s0") is store.stats("s0")
+    assert store.shortest(2).ids == ["s0-000", "s1-001"]
+    with pytest.raises(InputError, match="has no utterance 'x'"):
+        store.subset(["x"])
+
+
+def test_pipeline_is_its_steps_in_turn(store: FeatureStore) -> None:
+    random = np.random.default_rng(0)
+    lda = LinearTransform("lda", random.standard_normal((4, 45)), 45)
+    pipeline = FeaturePipeline.for_store(store, CmvnConfig(), delta_order=2, splice_left=1, splice_right=1)
+    assert pipeline.dim == 45
+    pipeline = pipeline.with_transforms(lda)
+    assert pipeline.dim == 4 and pipeline.frame_shift == 0.01
+    static = store.load("s1-001")
+    centred = static - store.stats("s1").mean.astype(np.float32)
+    wide = add_deltas(centred, 2)
+    spliced = np.concatenate([wide[[0, *range(len(wide) - 1)]], wide, wide[[*range(1, len(wide)), -1]]], axis=1)
+    found = pipeline.features(store, "s1-001")
+    np.testing.assert_allclose(found, spliced @ lda.matrix.T, atol=1e-3)
+    fmllr = np.concatenate([2 * np.eye(4), np.ones((4, 1))], axis=1).astype(np.float32)
+    np.testing.assert_allclose(pipeline.features(store, "s1-001", fmllr), 2 * found + 1, atol=1e-5)
+
+
+def test_pipeline_saved_and_loaded_is_the_same(store: FeatureStore, tmp_path: Path) -> None:
+    lda = LinearTransform("lda", np.ones((2, 15), np.float32), 15)
+    pipeline = FeaturePipeline.for_store(store, delta_order=2, transforms=(lda,))
+    write_yaml(tmp_path / "p.yaml", pipeline.to_dict())
+    back = FeaturePipeline.from_dict(read_yaml(tmp_path / "p.yaml"), pipeline.arrays())
+    assert back.to_dict() == pipeline.to_dict()
+    assert (back.features(store, "s1-001") == pipeline.features(store, "s1-001")).all()
+    with pytest.raises(InputError, match="the matrix of transform 0 is missing"):
+        FeaturePipeline.from_dict(pipeline.to_dict(), {})
+
+
+def test_pipeline_from_samples_equals_a_store_of_an_unknown_speaker(cuts: Path, store: FeatureStore) -> None:
+    pipeline = FeaturePipeline.for_store(store, delta_order=1)
+    samples, rate = soundfile.read(cuts / "audio" / "s2-065.wav", dtype="float32")
+    assert (pipeline.from_samples(samples, rate) == pipeline.apply(store.load("s2-065"))).all()
+    assert pipeline.from_samples(np.repeat(samples, 2), 16000).shape == pipeline.apply(store.load("s2-065")).shape
+
+
+def test_pipeline_refuses_what_does_not_fit(store: FeatureStore) -> None:
+    pipeline = FeaturePipeline.for_store(store)
+    with pytest.raises(InputError, match=r"have shape \(3, 4\), wanted \[frames\]\[5\]"):
+        pipeline.apply(np.zeros((3, 4), np.float32))
+    bad = store.load("s1-001")
+    bad[2, 1] = np.nan
+    with pytest.raises(InputError, match=r"value 1 of frame 2 is nan \(1 such values\)"):
+        pipeline.apply(bad)
+    with pytest.raises(InputError, match="199 of them are shorter than one frame of 25 ms"):
+        pipeline.from_samples(np.zeros(199, np.float32), 8000)
+    other = FeaturePipeline(FeatureConfig(sampling_rate=8000, num_ceps=6))
+    with pytest.raises(InputError, match="features have num_ceps 5, the model wants 6"):
+        other.features(store, "s1-001")
+    with pytest.raises(ValueError, match="transform 'lda' takes dimension 7, found 5"):
+        pipeline.with_transforms(LinearTransform("lda", np.ones((2, 7)), 7))
+    with pytest.raises(ValueError, match="CMVN prior of dimension 1, features of 5"):
+        FeaturePipeline(CONFIG, CmvnConfig(prior_mean=(1.0,), prior_var=(1.0,)))
+    with pytest.raises(InputError, match="unknown setting 'delta'"):
+        FeaturePipeline.from_dict({"delta": 3})
