@@ -144,6 +144,7 @@ def _parse(manifest: str | os.PathLike, config: CheckConfig, report: CheckReport
         report.total += 1
         try:
             record = json.loads(raw.decode("utf-8"))
+            parse_cut(record, manifest, number)
             findings = _repair_text(record)
             utterance = parse_cut(record, manifest, number)
         except UnicodeDecodeError as error:
