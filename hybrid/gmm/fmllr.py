@@ -21,10 +21,13 @@ __all__ = [
     "compose_affine",
     "estimate_fmllr",
     "fmllr_objective",
+    "fmllr_sweep_reference",
     "identity_transform",
+    "invert_all",
 ]
 
-_FRAMES_AT_ONCE = 1024
+_WORST_CONDITION = 1e6
+_FRAMES_AT_ONCE = 512  # float32 sums stay this short; totals are float64
 
 
 def identity_transform(dim: int) -> np.ndarray:
@@ -94,13 +97,19 @@ class FmllrStats:
           scaled_means: float64 [T][D], Σ_j γ_j(t) μ_j / σ²_j.
           occupancy: Σ_t,j γ_j(t).
         """
-        x = np.concatenate([np.asarray(features, np.float64), np.ones((len(features), 1))], axis=1)
-        rows, columns = _triangle(self.dim)
+        x = np.concatenate([np.asarray(features, np.float32), np.ones((len(features), 1), np.float32)], axis=1)
+        weights = precisions.astype(np.float32)
         self.beta += occupancy
-        self.linear += scaled_means.T @ x
+        self.linear += scaled_means.T @ x.astype(np.float64)
+        products = np.empty((min(len(x), _FRAMES_AT_ONCE), self.packed.shape[1]), np.float32)
         for begin in range(0, len(x), _FRAMES_AT_ONCE):
             part = x[begin : begin + _FRAMES_AT_ONCE]
-            self.packed += precisions[begin : begin + _FRAMES_AT_ONCE].T @ (part[:, rows] * part[:, columns])
+            at = 0
+            for column in range(self.dim + 1):
+                size = self.dim + 1 - column
+                np.multiply(part[:, column : column + 1], part[:, column:], out=products[: len(part), at : at + size])
+                at += size
+            self.packed += weights[begin : begin + _FRAMES_AT_ONCE].T @ products[: len(part)]
 
     def accumulate(
         self,
@@ -197,16 +206,42 @@ def estimate_fmllr(
         reason = f"{stats.beta:.0f} frames of speech, fewer than {config.min_count:.0f}"
         return FmllrEstimate(matrix, 0.0, stats.beta, (), reason)
     scatters = stats.scatters
-    eigenvalues = np.linalg.eigvalsh(scatters)
-    if not np.isfinite(eigenvalues).all() or (eigenvalues[:, 0] <= 1e-12 * eigenvalues[:, -1]).any():
+    inverses = invert_all(scatters)
+    if inverses is None:
         return FmllrEstimate(matrix, 0.0, stats.beta, (), "statistics are singular (features do not vary enough)")
-    inverses = np.linalg.inv(scatters)
+    from hybrid.gmm.transform_kernels import fmllr_sweep
+
     objectives = [fmllr_objective(matrix, stats, scatters) / stats.beta]
     for _ in range(config.num_sweeps):
-        for d in range(stats.dim):
-            matrix[d] = _best_row(matrix, d, inverses[d], stats.linear[d], stats.beta)
+        fmllr_sweep(matrix, inverses, stats.linear, stats.beta)
         objectives.append(fmllr_objective(matrix, stats, scatters) / stats.beta)
     return FmllrEstimate(matrix, objectives[-1] - objectives[0], stats.beta, tuple(objectives))
+
+
+def invert_all(matrices: np.ndarray) -> np.ndarray | None:
+    """Inverts positive matrices float64 [N][D][D]; None where one is singular, or nearly so.
+
+    That is: where its condition, after scaling to a unit diagonal, is beyond what float32 products can tell.
+    """
+    diagonal = np.einsum("ndd->nd", matrices)
+    if not np.isfinite(matrices).all() or (diagonal <= 0).any():
+        return None
+    scale = 1.0 / np.sqrt(diagonal)
+    scaled = matrices * scale[:, :, None] * scale[:, None, :]
+    try:
+        inverses = np.linalg.inv(scaled)
+    except np.linalg.LinAlgError:
+        return None
+    condition = np.abs(scaled).sum(axis=1).max(axis=1) * np.abs(inverses).sum(axis=1).max(axis=1)
+    if not np.isfinite(condition).all() or condition.max() > _WORST_CONDITION:
+        return None
+    return inverses * scale[:, :, None] * scale[:, None, :]
+
+
+def fmllr_sweep_reference(matrix: np.ndarray, inverses: np.ndarray, linear: np.ndarray, beta: float) -> None:
+    """The readable twin of `fmllr_sweep`: inverts A anew for every row."""
+    for d in range(len(matrix)):
+        matrix[d] = _best_row(matrix, d, inverses[d], linear[d], beta)
 
 
 def _best_row(matrix: np.ndarray, d: int, inverse: np.ndarray, linear: np.ndarray, beta: float) -> np.ndarray:

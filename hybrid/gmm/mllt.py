@@ -9,9 +9,17 @@ import numpy as np
 
 from hybrid.base.errors import HybridError
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.gmm.fmllr import invert_all
 from hybrid.gmm.stats import component_posteriors
 
-__all__ = ["MlltEstimate", "MlltStats", "estimate_mllt", "mllt_objective", "transform_means"]
+__all__ = [
+    "MlltEstimate",
+    "MlltStats",
+    "estimate_mllt",
+    "mllt_objective",
+    "mllt_sweep_reference",
+    "transform_means",
+]
 
 _GAUSSIANS_AT_ONCE = 256  # bounds memory: each holds a D × D matrix
 
@@ -136,20 +144,27 @@ def estimate_mllt(stats: MlltStats, num_sweeps: int = 200, tolerance: float = 1e
             f"MLLT: {stats.beta:.0f} frames for {dim} dimensions; wanted more frames than dimensions. Use more data"
         )
     scatters = stats.scatters
-    if not np.isfinite(scatters).all() or np.linalg.cond(scatters).max() > 1e12:
+    inverses = invert_all(scatters)
+    if inverses is None:
         raise HybridError("MLLT: the statistics of a dimension are singular. Use more data or fewer dimensions")
-    inverses = np.linalg.inv(scatters)
+    from hybrid.gmm.transform_kernels import mllt_sweep
+
     matrix = np.eye(dim)
     objectives = [mllt_objective(matrix, stats.beta, scatters) / stats.beta]
     for _ in range(num_sweeps):
-        for d in range(dim):
-            cofactors = np.linalg.inv(matrix)[:, d]
-            row = inverses[d] @ cofactors
-            matrix[d] = row * np.sqrt(stats.beta / (row @ cofactors))
+        mllt_sweep(matrix, inverses, stats.beta)
         objectives.append(mllt_objective(matrix, stats.beta, scatters) / stats.beta)
         if objectives[-1] - objectives[-2] < tolerance:
             break
     return MlltEstimate(matrix, objectives[-1] - objectives[0], tuple(objectives))
+
+
+def mllt_sweep_reference(matrix: np.ndarray, inverses: np.ndarray, beta: float) -> None:
+    """The readable twin of `mllt_sweep`: inverts the matrix anew for every row."""
+    for d in range(len(matrix)):
+        cofactors = np.linalg.inv(matrix)[:, d]
+        row = inverses[d] @ cofactors
+        matrix[d] = row * np.sqrt(beta / (row @ cofactors))
 
 
 def transform_means(model: AmDiagGmm, matrix: np.ndarray) -> AmDiagGmm:

@@ -54,6 +54,9 @@ class LdaMlltEmConfig(TriEmConfig):
     mllt_passes: tuple[int, ...] = field(
         default=(2, 4, 6, 12), metadata={"help": "Passes that begin by estimating MLLT (repeat the option)."}
     )
+    mllt_stride: int = field(
+        default=4, metadata={"help": "MLLT looks at every n-th frame; sets below 200000 frames are used in full."}
+    )
 
 
 @dataclass(frozen=True)

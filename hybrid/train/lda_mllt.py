@@ -34,6 +34,7 @@ __all__ = ["LdaMlltConfig", "mllt_hook", "train_lda_mllt"]
 
 logger = get_logger(__name__)
 
+STRIDE_FROM = 200_000  # frames; below, MLLT looks at all of them
 MLLT_BLOCKS = 4  # utterance blocks per piece: matrices per Gaussian pay off over many frames
 Piece = tuple[FeatureStore, list[tuple[str, np.ndarray]]]
 S = TypeVar("S", LdaStats, MlltStats)
@@ -61,12 +62,14 @@ class _Work:
     pdf_ids: np.ndarray
     weights: np.ndarray
     gmm: AmDiagGmm | None = None
+    stride: int = 1
 
     def frames(self, piece: Piece) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         store, items = piece
         ids = np.concatenate([transition_ids for _, transition_ids in items])
         features = np.concatenate([self.pipeline.features(store, utterance) for utterance, _ in items])
-        return features, self.pdf_ids[ids], self.weights[ids]
+        chosen = slice(None, None, self.stride)
+        return features[chosen], self.pdf_ids[ids[chosen]], self.weights[ids[chosen]]
 
     def lda(self, piece: Piece) -> LdaStats:
         stats = LdaStats.zeros(int(self.pdf_ids.max()) + 1, self.pipeline.dim)
@@ -114,14 +117,15 @@ def lda_of_corpus(
     return LinearTransform("lda", estimate.matrix.astype(np.float32), pipeline.dim)
 
 
-def mllt_hook(silence_phones: list[int], passes: tuple[int, ...], corpus: EmCorpus, executor: Executor | None) -> Hook:
+def mllt_hook(silence_phones: list[int], config: LdaMlltEmConfig, corpus: EmCorpus, executor: Executor | None) -> Hook:
     """Returns what estimates MLLT in some passes: rotates the features and, with them, the means."""
 
     def hook(state: EmState) -> EmState:
-        if state.next_pass not in passes:
+        if state.next_pass not in config.mllt_passes:
             return state
         weights = silence_weights(state.transition_model, silence_phones, 0.0)
-        work = _Work(state.pipeline, state.transition_model.pdf_ids, weights, state.gmm)
+        stride = config.mllt_stride if state.alignments.num_frames >= STRIDE_FROM else 1
+        work = _Work(state.pipeline, state.transition_model.pdf_ids, weights, state.gmm, stride)
         pieces = _pieces(corpus.store, state.alignments, BLOCK * MLLT_BLOCKS)
         estimate = estimate_mllt(_total(map_in_order(partial(_Work.mllt, work), pieces, executor)))
         logger.info("pass %d: MLLT gains %.4f per frame", state.next_pass, estimate.gain)
@@ -172,6 +176,6 @@ def train_lda_mllt(
         context=config.context,
         begin=begin,
         extra={"splice": dataclasses.asdict(config.splice), "lda": dataclasses.asdict(config.lda)},
-        make_hook=lambda s, corpus, ex: mllt_hook(s.lang.silence_phones, config.em.mllt_passes, corpus, ex),
+        make_hook=lambda s, corpus, ex: mllt_hook(s.lang.silence_phones, config.em, corpus, ex),
     )
     return climb(rung, start, out_dir, executor)

@@ -155,7 +155,8 @@ def build_tree(
         unseen_phones=tuple(unseen),
     )
     if unseen:
-        _log.warning("tree: no frames of phones %s; their leaves hold no statistics of their own", unseen)
+        some = ", ".join(map(str, unseen[:10])) + (" …" if len(unseen) > 10 else "")
+        _log.warning("tree: no frames of %d phones (%s); they share the leaves of their roots", len(unseen), some)
     return tree, report
 
 

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import HybridError
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
-from hybrid.gmm.mllt import MlltStats, estimate_mllt, mllt_objective, transform_means
+from hybrid.gmm.fmllr import invert_all
+from hybrid.gmm.mllt import MlltStats, estimate_mllt, mllt_objective, mllt_sweep_reference, transform_means
+from hybrid.gmm.transform_kernels import mllt_sweep
 
 
 def make(seed=0, dim=3, frames=500):
@@ -120,3 +122,15 @@ def test_too_little_data_is_said():
     stats.accumulate(model, np.repeat(x[:1], 100, axis=0), np.zeros(100, int))
     with pytest.raises(HybridError, match="singular"):
         estimate_mllt(stats)
+
+
+def test_fast_sweep_equals_the_readable_one():
+    model, x, pdfs = make(3)
+    stats = MlltStats.zeros(3)
+    stats.accumulate(model, x, pdfs)
+    inverses = invert_all(stats.scatters)
+    slow, fast = np.eye(3), np.eye(3)
+    for _ in range(3):
+        mllt_sweep_reference(slow, inverses, stats.beta)
+        mllt_sweep(fast, inverses, stats.beta)
+        np.testing.assert_allclose(fast, slow, rtol=1e-9, atol=1e-12)
