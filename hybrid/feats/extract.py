@@ -99,7 +99,7 @@ class FeatureExtractor:
             )
             used = -(-count // LANES) * LANES
             spectra = rfft(frames[:used], axis=1).view(np.float32)
-            log_mel(spectra, count, self._starts, self._widths, self._weights, mel)
+            log_mel(spectra, used, self._starts, self._widths, self._weights, mel)
             part = out[first : first + count]
             offset = config.dim - config.num_mel_bins if self._cosine is None else 0
             if self._cosine is None:
