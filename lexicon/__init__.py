@@ -1,0 +1,1 @@
+"""Lexicons: words, their pronunciations, and the transducer L between phones and words."""

@@ -13,8 +13,9 @@ from itertools import combinations
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_folder, write_meta
-from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon, check_silence_probs
+from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon
 from lexicon.phones import PhoneSet, bad_phone_form
+from lexicon.silence import check_silence_probs
 from lexicon.text import Problem, check_lines, raise_first
 
 __all__ = ["check_dict_dir", "read_dict_dir", "write_dict_dir"]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.openfst import FstArrays
-from lexicon.lexicon import SilenceProbs
+from lexicon.silence import SilenceProbs
 
 __all__ = [
     "PronunciationArrays",

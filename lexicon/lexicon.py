@@ -21,15 +21,14 @@ from typing import NamedTuple
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
+from lexicon.silence import SilenceProbs
 from lexicon.text import Problem, check_lines, raise_first
 
 __all__ = [
     "RESERVED_WORDS",
     "Lexicon",
     "Pronunciation",
-    "SilenceProbs",
     "check_lexicon",
-    "check_silence_probs",
     "form_of",
     "merge",
 ]
@@ -52,37 +51,6 @@ class Pronunciation(NamedTuple):
     phones: tuple[str, ...]
     probability: float = 1.0
     silence: tuple[float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class SilenceProbs:
-    """What `silprob.txt` holds: silence at the ends of a sentence, where no word carries it.
-
-    Attributes:
-      begin: P(silence | sentence begin), in (0, 1).
-      end_after_silence, end_after_word: positive corrections of the sentence end.
-      overall: P(silence) over all places; kept for the file's sake.
-    """
-
-    begin: float
-    end_after_silence: float
-    end_after_word: float
-    overall: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.begin < 1 or not 0 < self.overall <= 1:
-            raise ValueError("probabilities of silence must lie between 0 and 1")
-        if not (0 < self.end_after_silence < math.inf and 0 < self.end_after_word < math.inf):
-            raise ValueError("corrections of the sentence end must be positive")
-
-    def write(self, path: str | os.PathLike) -> None:
-        """Writes `silprob.txt`."""
-        values = zip(_SILPROB_NAMES, (self.begin, self.end_after_silence, self.end_after_word, self.overall))
-        with atomic_path(path) as temporary:
-            temporary.write_text("".join(f"{name} {value!r}\n" for name, value in values), encoding="utf-8")
-
-
-_SILPROB_NAMES = ("<s>", "</s>_s", "</s>_n", "overall")
 
 
 def form_of(path: str | os.PathLike) -> str:
@@ -246,31 +214,6 @@ def _wrong_line(word: str, fields: list[str], first: int, phones: Set[str] | Non
                 found = f"word '{word}' uses phone '{phone}', absent from silence_phones.txt and nonsilence_phones.txt"
                 return f"{found} ({len(phones)} phones)", "", "Add the phone or correct this line."
     return None
-
-
-def check_silence_probs(path: str | os.PathLike) -> tuple[SilenceProbs | None, list[Problem]]:
-    """Reads `silprob.txt` and collects what is wrong with it."""
-    path = Path(path)
-    lines, problems = check_lines(path)
-    values: dict[str, float] = {}
-    for number, line in enumerate(lines, 1):
-        name, *rest = line.split() or [""]
-        try:
-            value = float(rest[0]) if len(rest) == 1 else math.nan
-        except ValueError:
-            value = math.nan
-        limit = 1 if name in ("<s>", "overall") else math.inf
-        if name not in _SILPROB_NAMES or name in values or not 0 < value <= limit or (name == "<s>" and value == 1):
-            wanted = f"one line each of {', '.join(_SILPROB_NAMES)}, numbers above 0 (<s> below 1, overall up to 1)"
-            problems.append(Problem(path, number, f"found '{line.strip()[:60]}'", wanted, "Correct the line."))
-        else:
-            values[name] = value
-    missing = [name for name in _SILPROB_NAMES if name not in values]
-    if missing and not problems:
-        problems.append(Problem(path, None, f"lacks the line '{missing[0]}'", "four lines", "Add it."))
-    if problems:
-        return None, problems
-    return SilenceProbs(*(values[name] for name in _SILPROB_NAMES)), []
 
 
 def merge(lexicons: Iterable[Lexicon]) -> Lexicon:

@@ -9,8 +9,9 @@ import pytest
 
 from hybrid.base.errors import InputError
 from lexicon.dict_dir import check_dict_dir, read_dict_dir, write_dict_dir
-from lexicon.lexicon import Lexicon, Pronunciation, SilenceProbs
+from lexicon.lexicon import Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
+from lexicon.silence import SilenceProbs
 
 Make = Callable[..., Path]
 PROBS = SilenceProbs(0.9, 1.5, 0.5, 0.2)

@@ -21,7 +21,7 @@ from lexicon.fst import (
     lexicon_fst_with_silence_probs,
     word_pronunciations,
 )
-from lexicon.lexicon import SilenceProbs
+from lexicon.silence import SilenceProbs
 
 LAW = settings(deadline=None, derandomize=True, max_examples=25)
 SIL, FIRST_PHONE, SIL_DISAMBIG, HASH0 = 1, 2, 90, 80

@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from lexicon.lexicon import (
-    Lexicon,
-    Pronunciation,
-    SilenceProbs,
-    check_lexicon,
-    check_silence_probs,
-    form_of,
-    merge,
-)
+from lexicon.lexicon import Lexicon, Pronunciation, check_lexicon, form_of, merge
+from lexicon.silence import SilenceProbs, check_silence_probs
 
 LAW = settings(deadline=None, derandomize=True, max_examples=25)
 WORDS = st.text("ABCé'", min_size=1, max_size=4)
