@@ -73,8 +73,8 @@ def _prune(costs, low, high, beam, min_active, lowest, highest):
         inside += costs[state] <= cutoff
     if alive <= min_active:
         cutoff = np.inf
-    elif inside <= min_active:
-        cutoff = np.sort(costs[low:high])[min_active]
+    elif inside < min_active:
+        cutoff = np.sort(costs[low:high])[min_active - 1]
     next_low, next_high = len(costs), 0
     for state in range(low, high):
         if costs[state] > cutoff:

@@ -34,9 +34,9 @@ def _cutoff(costs, active, beam, min_active):
     inside = 0
     for state in active:
         inside += costs[state] <= cutoff
-    if inside > min_active:
+    if inside >= min_active:
         return cutoff
-    return np.sort(costs[active])[min_active]
+    return np.sort(costs[active])[min_active - 1]
 
 
 @njit(cache=True)

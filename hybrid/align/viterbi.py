@@ -133,7 +133,7 @@ def best_path_reference(
         ranked = sorted(cost for cost, _ in tokens.values())
         cutoff = math.inf
         if len(ranked) > config.min_active:
-            cutoff = max(ranked[0] + config.beam, ranked[config.min_active])
+            cutoff = max(ranked[0] + config.beam, ranked[config.min_active - 1])
         following: dict[int, tuple[float, tuple[int, ...]]] = {}
         for state, (cost, arcs) in tokens.items():
             if cost > cutoff:
