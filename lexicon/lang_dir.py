@@ -10,7 +10,7 @@ phones/silence.int …            groups of phones; .txt holds names, .int ids, 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,13 +170,18 @@ class LangDir:
         names, words = dict(zip(self.phones.ids, self.phones.symbols)), self.words
         return [(words.symbol(w), tuple(names[p] for p in row)) for w, row in pairs]
 
-    def find_clashes(self, limit: int | None = None) -> list[Clash]:
+    def find_clashes(self, limit: int | None = None, words: Container[str] | None = None) -> list[Clash]:
         """Finds words whose pronunciations in L_disambig.fst are not distinguishable.
 
         They are why an L∘G cannot be determinised: homophones, or one word that begins another, without
         disambiguation symbols. A folder that `prepare_lang` made has none.
+
+        Args:
+          limit: stop after so many; None for all.
+          words: look at these only (the words of a grammar); None for all.
         """
-        return find_clashes(self.pronunciations(disambig=True), limit)
+        pairs = self.pronunciations(disambig=True)
+        return find_clashes((pair for pair in pairs if words is None or pair[0] in words), limit)
 
 
 def _read_ids(file: Path, known: set[int], may_be_empty: bool) -> list[tuple[int, ...]]:
