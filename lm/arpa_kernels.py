@@ -37,20 +37,23 @@ def _format_float(value, buffer, at, powers):
     while decimals > 0 and digits % 10 == 0:
         digits //= 10
         decimals -= 1
-    end = at
-    rest, length = digits, 0
-    while rest > 0 or length <= decimals:
+    scale = np.int64(1)
+    for _ in range(decimals):
+        scale *= 10
+    front = digits // scale
+    size = 1
+    while size < 19 and front >= powers[size]:
+        size += 1
+    end = at + size + (decimals + 1 if decimals > 0 else 0)
+    rest = digits - front * scale
+    for place in range(end - 1, at + size, -1):
+        buffer[place] = 48 + rest % 10
         rest //= 10
-        length += 1
-    end = at + length + (1 if decimals > 0 else 0)
-    place = end - 1
-    for i in range(length):
-        if i == decimals and decimals > 0:
-            buffer[place] = 46
-            place -= 1
-        buffer[place] = 48 + digits % 10
-        digits //= 10
-        place -= 1
+    if decimals > 0:
+        buffer[at + size] = 46
+    for place in range(at + size - 1, at - 1, -1):
+        buffer[place] = 48 + front % 10
+        front //= 10
     return end
 
 

@@ -21,9 +21,7 @@ class EstimateConfig:
     )
     prune: tuple[int, ...] = field(
         default=(),
-        metadata={
-            "help": "drop n-grams seen this often or less, by order; the last value holds for all further orders"
-        },
+        metadata={"help": "drop n-grams seen this often or less; a value an order, the last for all further ones"},
     )
     discount_fallback: bool = field(
         default=True,

@@ -146,10 +146,10 @@ class NgramCounter:
 
 
 @njit(cache=True)
-def _collapse(hi, lo, counts, order, length, bits, rank, key_hi, key_lo, raw, adjusted, suffixes):
+def _collapse(hi, lo, counts, order, length, bits, rank, key_bits, key_hi, key_lo, raw, adjusted, suffixes):
     """The n-grams of `length` words among the suffixes of sorted n-grams of `order` words.
 
-    Writes, for each in suffix order: its key (first word most significant, ids through `rank`), its
+    Writes, for each in suffix order: its key (first word most significant, `key_bits` for each id through `rank`), its
     count, its adjusted count (different words before it; its count if it begins with <s>) and the
     position of its own suffix. N-grams with <s> anywhere but in front are no n-grams.
 
@@ -183,7 +183,7 @@ def _collapse(hi, lo, counts, order, length, bits, rank, key_hi, key_lo, raw, ad
                 continue
             out_hi, out_lo = zero, zero
             for j in range(length - 1, -1, -1):
-                out_hi, out_lo = push_word(out_hi, out_lo, rank[words[j]], bits)
+                out_hi, out_lo = push_word(out_hi, out_lo, rank[words[j]], key_bits)
             key_lo[found] = out_lo
             if pair_out:
                 key_hi[found] = out_hi
@@ -249,7 +249,7 @@ def _unigram_level(run: _Run, order: int, rank: np.ndarray, size: int) -> CountL
     key, raw, adjusted = np.empty(capacity, np.uint64), np.empty(capacity, np.int64), np.empty(capacity, np.int64)
     suffixes = np.empty(capacity, np.int32)
     none = np.empty(0, np.uint64)
-    n = _collapse(run.hi, run.lo, run.counts, order, 1, run.bits, rank, none, key, raw, adjusted, suffixes)
+    n = _collapse(run.hi, run.lo, run.counts, order, 1, run.bits, rank, 32, none, key, raw, adjusted, suffixes)
     rows = key[:n].astype(np.int64)
     counts, adjusted_counts = np.zeros(size, np.int64), np.zeros(size, np.int64)
     counts[rows], adjusted_counts[rows] = raw[:n], adjusted[:n]
@@ -276,7 +276,7 @@ def count_levels(run: _Run, order: int, rank: np.ndarray, vocabulary_size: int) 
         lo, raw = np.empty(capacity, np.uint64), np.empty(capacity, np.int64)
         hi = np.empty(capacity if bits * length > 64 else 0, np.uint64)
         adjusted, suffixes = np.empty(capacity, np.int64), np.empty(capacity, np.int32)
-        n = _collapse(run.hi, run.lo, run.counts, order, length, run.bits, rank, hi, lo, raw, adjusted, suffixes)
+        n = _collapse(run.hi, run.lo, run.counts, order, length, run.bits, rank, bits, hi, lo, raw, adjusted, suffixes)
         hi, lo, by_key = hi[:n], lo[:n], np.arange(n, dtype=np.int32)
         buffers = empty_like_keys(hi, lo)
         hi, lo, by_key = radix_sort(hi, lo, by_key, *buffers, np.empty_like(by_key), 0, bits * length)
