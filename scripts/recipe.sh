@@ -1,0 +1,76 @@
+# What the recipes share: options, stages, steps that are not done twice, the Python environment. Sourced by run.sh:
+#
+#   . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/recipe.sh"
+#   option lm_weight 10 "larger trusts the language model more"
+#   start "$@"
+#   if stage 1 "Prepare the manifests."; then
+#     step data --in "$corpus_dir" --out data/train -- hybrid data fsdd --corpus-dir "$corpus_dir" --out-dir data
+#   fi
+#
+# After `start` the working folder is $work_dir (default: the recipe's own), `hybrid` is on the PATH, $root is the
+# project, $recipe the recipe's folder. Kill it anywhere and run it again: it goes on where it was.
+set -euo pipefail
+
+recipe=$(cd "$(dirname "${BASH_SOURCE[1]}")" && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+_names=() _help=()
+
+option() { # NAME DEFAULT REASON: declares --name (underscores become dashes) and sets $NAME
+  printf -v "$1" %s "$2"
+  _names+=("$1")
+  _help+=("$(printf '  --%-16s %s (default: %s)' "${1//_/-}" "$3" "${2:-none}")")
+}
+
+say() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
+
+fail() { printf '%s: %s\n' "${recipe##*/}/run.sh" "$*" >&2; exit 1; }
+
+_usage() { printf 'usage: bash egs/%s/run.sh [--option value …]\n' "${recipe##*/}"; printf '%s\n' "${_help[@]}"; }
+
+_set_option() { # NAME VALUE: a path that the user gave counts from where the user stands
+  local name value=$2
+  for name in "${_names[@]}"; do
+    [ "$name" = "$1" ] || continue
+    case $name in *_dir|*_text|*_file|*dict) [ -z "$value" ] || value=$(realpath -m "$value") ;; esac
+    printf -v "$name" %s "$value"
+    return
+  done
+  printf '%s/run.sh: no option --%s; --help lists them\n' "${recipe##*/}" "${1//_/-}" >&2
+  exit 2
+}
+
+start() { # "$@": reads the options, sets up the environment, enters the work folder
+  option stage 1 "first stage to run"
+  option stop_stage 100 "last stage to run"
+  option jobs "$(nproc)" "processes; no result depends on it"
+  option work_dir "$recipe" "gets data/ and exp/"
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h|--help) _usage; exit 0 ;;
+      --*=*) local pair=${1#--}; pair="${pair%%=*}"; _set_option "${pair//-/_}" "${1#*=}"; shift ;;
+      --*) [ $# -gt 1 ] || { echo "$1 wants a value" >&2; exit 2; }
+           local name=${1#--}; _set_option "${name//-/_}" "$2"; shift 2 ;;
+      *) echo "${recipe##*/}/run.sh: '$1' is no option; --help lists them" >&2; exit 2 ;;
+    esac
+  done
+  bash "$root/scripts/setup.sh" >&2  # Recipes need the stack with k2, which this makes.
+  export PATH="$root/.venv/bin:$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+  mkdir -p "$work_dir/exp" && cd "$work_dir"
+}
+
+stage() { # NUMBER SENTENCE: logs the sentence and succeeds if this stage is to run
+  [ "$1" -ge "$stage" ] && [ "$1" -le "$stop_stage" ] || return 1
+  say "stage $1: $2"
+}
+
+step() { # NAME --in PATH … --out PATH … -- COMMAND …: runs the command unless its work is done; see step.py
+  local name=$1
+  shift
+  python "$root/scripts/step.py" --state exp --name "$name" "$@"
+}
+
+first_of() { # PATH …: prints the first that exists, else the last one
+  local path
+  for path in "$@"; do [ ! -e "$path" ] || break; done
+  printf %s "$path"
+}

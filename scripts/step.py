@@ -1,0 +1,196 @@
+"""Runs one step of a recipe, unless what it makes is there and newer than its inputs; keeps its log and its costs.
+
+    step.py --state exp --name mono --in data/train --in conf/mono.yaml --out exp/mono -- hybrid gmm train-mono …
+
+A step is done again if its command has changed, if an input has another time or size than when it ran, or if an
+output is gone. `STATE/steps/NAME.json` is written last, so a step that was killed is not taken for finished; it also
+holds the CPU seconds (of all processes below) and the peak memory (of the largest of them). The step's messages go to
+`STATE/log/NAME.log`; its standard output, its warnings and a line now and then also reach the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO, Any
+
+SHOW_EVERY = 20.0  # seconds between lines of a step's log that are shown though they are no warnings
+SHOW_AT_END = 15  # lines of the log shown when a step fails
+SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)\.")
+
+
+def prctl(option: int, value: int) -> None:
+    """Linux only; elsewhere a killed recipe leaves its step running, and workers' costs are not counted."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def stamp(path: Path) -> list[int] | None:
+    """Time and size of a file; for a folder those of its meta.json, else of every file directly in it."""
+    if not path.exists():
+        return None
+    if path.is_dir():
+        meta = path / "meta.json"
+        if not meta.exists():
+            files = sorted(p for p in path.iterdir() if p.is_file())
+            times = [p.stat().st_mtime_ns for p in files]
+            return [max(times, default=0), sum(p.stat().st_size for p in files)]
+        path = meta
+    found = path.stat()
+    return [found.st_mtime_ns, found.st_size]
+
+
+def is_done(record: Path, command: list[str], inputs: list[Path], outputs: list[Path]) -> bool:
+    """Tells whether the step ran to its end with this command on these inputs, and its outputs are there."""
+    try:
+        old = json.loads(record.read_text(encoding="utf-8"))
+        same = old["command"] == command and old["inputs"] == {str(p): stamp(p) for p in inputs}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return same and all(p.exists() for p in outputs)
+
+
+def is_alive(pid: int) -> bool:
+    """Tells whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove_leftovers(outputs: list[Path]) -> None:
+    """Removes temporary files and folders (`.tmpPID.name`, `.oldPID.name`) that killed commands left at the outputs."""
+    import shutil
+
+    for output in outputs:
+        near = list(output.parent.glob(".*")) + (list(output.rglob(".*")) if output.is_dir() else [])
+        for path in near:
+            match = TEMPORARY.match(path.name)
+            if match and not is_alive(int(match.group(1))):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def follow(stream: IO[str], log: IO[str], always: bool) -> None:
+    """Copies a stream into the log, and to the terminal what a user should see."""
+    shown = time.monotonic()
+    for line in stream:
+        log.write(line)
+        log.flush()
+        now = time.monotonic()
+        if always:
+            print(line, end="", flush=True)
+        elif " WARNING " in line or " ERROR " in line or now - shown >= SHOW_EVERY:
+            print(f"    {line}", end="", file=sys.stderr, flush=True)
+            shown = now
+
+
+def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
+    """Runs the command to its end, with all processes that it leaves behind; returns its status and costs."""
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    prctl(SET_CHILD_SUBREAPER, 1)
+    with open(log_path, "w", encoding="utf-8") as log:
+        log.write(f"# {' '.join(command)}\n")
+        child = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            preexec_fn=lambda: prctl(SET_PDEATHSIG, signal.SIGTERM),
+        )
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        assert child.stdout and child.stderr
+        readers = [
+            threading.Thread(target=follow, args=(stream, log, always), daemon=True)
+            for stream, always in ((child.stdout, True), (child.stderr, False))
+        ]
+        for reader in readers:
+            reader.start()
+        status, seconds, kilobytes = 1, 0.0, 0
+        while True:  # the command itself, and worker pools that end after it
+            try:
+                pid, code, usage = os.wait4(-1, 0)
+            except ChildProcessError:
+                break
+            except KeyboardInterrupt:
+                child.terminate()
+                continue
+            if pid == child.pid:
+                status = child.returncode = os.waitstatus_to_exitcode(code)
+            seconds += usage.ru_utime + usage.ru_stime
+            kilobytes = max(kilobytes, usage.ru_maxrss)
+        for reader in readers:
+            reader.join()
+    wall = time.monotonic() - started
+    return status, {
+        "cpu_s": round(seconds, 2),
+        "wall_s": round(wall, 2),
+        "max_gb": round(kilobytes * 1024 / 1e9, 3),
+    }
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Writes the mark that the step is finished."""
+    temporary = path.with_name(f".tmp{os.getpid()}.{path.name}")
+    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs one step of a recipe.")
+    parser.add_argument("--state", type=Path, required=True, help="folder of steps/ and log/")
+    parser.add_argument("--name", required=True, help="unique in the recipe")
+    parser.add_argument("--in", dest="inputs", type=Path, action="append", default=[], help="what it reads")
+    parser.add_argument("--out", dest="outputs", type=Path, action="append", default=[], help="what it makes")
+    parser.add_argument("command", nargs="+")
+    options = parser.parse_args()
+    prctl(SET_PDEATHSIG, signal.SIGTERM)
+    record = options.state / "steps" / f"{options.name}.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    with open(options.state / "steps" / f".{options.name}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"  {options.name}: another run is at it; waiting", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if is_done(record, options.command, options.inputs, options.outputs):
+            print(f"  {options.name}: done before", file=sys.stderr)
+            return 0
+        for path in options.inputs:
+            if not path.exists():
+                print(f"step {options.name}: {path} is missing; run the stage that makes it", file=sys.stderr)
+                return 1
+        remove_leftovers(options.outputs)
+        stamps = {str(p): stamp(p) for p in options.inputs}
+        log_path = options.state / "log" / f"{options.name}.log"
+        status, costs = run(options.command, log_path)
+        missing = [p for p in options.outputs if not p.exists()] if status == 0 else []
+        if status or missing:
+            lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+            print("\n".join(lines[-SHOW_AT_END:]), file=sys.stderr)
+            reason = f"did not make {missing[0]}" if missing else f"ended with status {status}"
+            print(f"step {options.name} {reason}; the whole log: {log_path.absolute()}", file=sys.stderr)
+            return status if status > 0 else 1
+        write_record(record, {"name": options.name, "command": options.command, "inputs": stamps, **costs})
+        print("  {}: {wall_s:.1f} s, {cpu_s:.1f} CPU s, {max_gb:.2f} GB".format(options.name, **costs), file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
