@@ -12,6 +12,8 @@ from hybrid.align.config import AlignConfig
 from hybrid.cli.options import config_options, make_config
 from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
+from hybrid.recogniser.adapt_config import AdaptConfig
+from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.train.ladder_config import (
     ContextConfig,
     LdaMlltEmConfig,
@@ -144,7 +146,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
     --out-dir exp/tri3b --max-leaves 2000 --total-gaussians 12000
     """
     from hybrid.base.jobs import pool
-    from hybrid.train.fmllr_of_corpus import load_transforms
+    from hybrid.gmm.speaker_transforms import load_transforms
     from hybrid.train.sat import SatTrainingConfig
     from hybrid.train.sat import train_sat as train
 
@@ -167,4 +169,47 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
         train(start, out_dir, config, executor, transforms)
 
 
-COMMANDS = (train_deltas, train_lda_mllt, train_sat)
+@click.command("decode-fmllr")
+@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder, of a speaker-adaptive training.")
+@click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
+@click.option("--lang", type=FILE, required=True, help="Lang folder: which phones are silence.")
+@click.option("--feats", type=FILE, required=True, help="Feature store to decode.")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and transforms.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto", help="Search engine."
+)
+@config_options(AdaptConfig)
+@config_options(FmllrConfig)
+@config_options(SearchConfig, exclude=("acoustic_scale",))
+@config_options(RetryConfig)
+def decode_fmllr(
+    model_dir: Path,
+    graph_dir: Path,
+    lang: Path,
+    feats: Path,
+    out_dir: Path,
+    jobs: int,
+    engine: str,
+    **options: Any,
+) -> None:
+    """Decode with transforms of each speaker, estimated from a first, unadapted pass and improved by a second.
+
+    Example: hybrid gmm decode-fmllr --model exp/tri3b --graph exp/tri3b/graph --lang data/lang --feats exp/feats/dev
+    --out-dir exp/tri3b/decode_dev --jobs 2
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.recogniser.adapted import decode_adapted
+    from hybrid.recogniser.system import SystemSpec
+    from lexicon.lang_dir import LangDir
+
+    adapt, fmllr = make_config(AdaptConfig, options), make_config(FmllrConfig, options)
+    search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
+    spec = SystemSpec(str(model_dir), str(graph_dir), str(lang), search, retry, True, engine)
+    silence = LangDir.load(lang).silence_phones
+    with pool(jobs) as executor:
+        totals = decode_adapted(spec, str(feats), out_dir, silence, adapt, fmllr, None, executor)
+    click.echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
+
+
+COMMANDS = (train_deltas, train_lda_mllt, train_sat, decode_fmllr)

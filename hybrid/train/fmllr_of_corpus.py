@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
 from hybrid.align.corpus import CorpusAlignments
-from hybrid.base.checkpoint import load_arrays, save_arrays
-from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
@@ -21,7 +18,7 @@ from hybrid.gmm import AmDiagGmm
 from hybrid.gmm.adapt_config import FmllrConfig
 from hybrid.gmm.fmllr import FmllrEstimate, FmllrStats, compose_affine, estimate_fmllr, identity_transform
 
-__all__ = ["FmllrWork", "load_transforms", "save_transforms", "speaker_transforms"]
+__all__ = ["FmllrWork", "speaker_transforms"]
 
 logger = get_logger(__name__)
 
@@ -90,28 +87,3 @@ def speaker_transforms(
     logger.info("fMLLR: %d speakers, gain %.4f per frame over %.0f frames%s", len(transforms), gain / max(frames, 1),
                 frames, f", {len(kept)} kept as they were" if kept else "")  # fmt: skip
     return transforms, kept
-
-
-def save_transforms(path: Path, transforms: Mapping[str, np.ndarray], tree_hash: str) -> None:
-    """Saves speakers' transforms with the tree of the model they were made for."""
-    save_arrays(path, {f"speaker.{name}": matrix for name, matrix in transforms.items()}, {"tree": tree_hash})
-
-
-def load_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[str, np.ndarray]:
-    """Loads what `save_transforms` saved.
-
-    Raises:
-      InputError: damaged, or of other features.
-      MismatchError: made for a model with another tree.
-    """
-    arrays, metadata = load_arrays(path)
-    if tree_hash and metadata.get("tree") and metadata["tree"] != tree_hash:
-        raise MismatchError(f"{path}: transforms were made for a model with another tree. Estimate them again.")
-    transforms = {name[len("speaker.") :]: matrix for name, matrix in arrays.items() if name.startswith("speaker.")}
-    for name, matrix in transforms.items():
-        if matrix.shape != (dim, dim + 1):
-            raise InputError.at(
-                path, f"the transform of '{name}' has shape {matrix.shape}, wanted ({dim}, {dim + 1})",
-                "Use transforms that were made for this model's features.",
-            )  # fmt: skip
-    return transforms

@@ -14,10 +14,11 @@ from hybrid.align.corpus import CorpusAlignments
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm import GmmAcousticModel, UpdateConfig, update
 from hybrid.gmm.adapt_config import FmllrConfig
+from hybrid.gmm.speaker_transforms import save_transforms
 from hybrid.model_dir import Model
 from hybrid.train.e_step import EStep, accumulate_corpus
 from hybrid.train.em import EmCorpus, EmState, Hook
-from hybrid.train.fmllr_of_corpus import FmllrWork, save_transforms, speaker_transforms
+from hybrid.train.fmllr_of_corpus import FmllrWork, speaker_transforms
 from hybrid.train.ladder import Rung, Start, climb, silence_weights
 from hybrid.train.ladder_config import ContextConfig, SatConfig, SatEmConfig, SatMixConfig
 from hybrid.tree import TreeConfig
