@@ -53,8 +53,9 @@ start() { # "$@": reads the options, sets up the environment, enters the work fo
       *) echo "${recipe##*/}/run.sh: '$1' is no option; --help lists them" >&2; exit 2 ;;
     esac
   done
-  bash "$root/scripts/setup.sh" >&2  # Recipes need the stack with k2, which this makes.
-  export PATH="$root/.venv/bin:$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+  # An environment of your own (conda, a cluster's module) goes by HYBRID_ENV; else the default one is set up here.
+  [ -n "${HYBRID_ENV:-}" ] || bash "$root/scripts/setup.sh" >&2
+  export PATH="${HYBRID_ENV:-$root/.venv}/bin:$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
   mkdir -p "$work_dir/exp" && cd "$work_dir"
 }
 

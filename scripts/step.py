@@ -63,7 +63,10 @@ def is_done(record: Path, command: list[str], inputs: list[Path], outputs: list[
 
 
 def is_alive(pid: int) -> bool:
-    """Tells whether there is a process of that number."""
+    """Tells whether there is a process of that number that is not a zombie."""
+    with contextlib.suppress(OSError, IndexError):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -7,7 +7,7 @@ option corpus_dir "$(first_of "$corpora/LibriSpeech" download/LibriSpeech)" \
   "holds train-clean-100, dev-clean, …; downloaded (6.7 GB) if it is not there"
 option cmudict "$(first_of "$corpora/cmudict/cmudict.dict" download/cmudict.dict)" "pronunciations (cmudict.dict)"
 option lm_text "$(first_of "$corpora/text" download/text)" \
-  "text file, or folder of transcripts (*.txt, with utterance ids) and books (books/*.txt)"
+  "text file, a sentence a line, or folder of transcripts (*.txt, with utterance ids) and books (books/*.txt)"
 option train_set train-clean-100 "part to train on"
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"

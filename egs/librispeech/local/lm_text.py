@@ -2,15 +2,16 @@
 
     lm_text.py --source SHARED/text --cmudict SHARED/cmudict/cmudict.dict --out-dir exp/lm
 
-A source is a folder (its `*.txt` files are transcripts with utterance ids, those in `books/` prose), or a text file
-of prose or of normalised sentences, gzip or not. Prose is cut into sentences at . ! ? ; : and blank lines, MR. MRS. DR.
-are spelt out, and what is left has upper-case letters and apostrophes only. The vocabulary holds the words that
-CMUdict knows, the most frequent first.
+A source is a folder (its `*.txt` files are transcripts with utterance ids, those in `books/` prose), or a text file of
+one sentence a line, gzip or not. Prose is cut into sentences at . ! ? ; : and blank lines, MR. MRS. DR. are spelt out,
+and what is left has upper-case letters and apostrophes only. The vocabulary holds the words that CMUdict knows, the
+most frequent first.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import re
 import sys
 from collections import Counter
@@ -47,25 +48,13 @@ def sentences_of_transcripts(path: Path) -> Iterator[list[str]]:
             yield line.split()[1:]
 
 
-def blocks(path: Path, size: int = 1 << 22) -> Iterator[str]:
-    """Yields a text in pieces that end at a blank line, or at any line where paragraphs are huge; drops bad bytes."""
-    import gzip
-
+def sentences_of_lines(path: Path) -> Iterator[list[str]]:
+    """Yields the words of each line, normalised as prose is; bytes that are no UTF-8 are dropped."""
     with open(path, "rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
-    opener = gzip.open if zipped else open
-    with opener(path, "rt", encoding="utf-8", errors="ignore") as stream:
-        held = ""
-        while block := stream.read(size):
-            held += block
-            cut = held.rfind("\n\n") + 2
-            if cut < 2 and len(held) > 4 * size:
-                cut = held.rfind("\n") + 1
-            if cut > 1:
-                yield held[:cut]
-                held = held[cut:]
-        if held:
-            yield held
+    with (gzip.open if zipped else open)(path, "rt", encoding="utf-8", errors="ignore") as stream:
+        for line in stream:
+            yield from sentences_of_prose(line)
 
 
 def sentences_of(source: Path) -> Iterator[list[str]]:
@@ -75,8 +64,7 @@ def sentences_of(source: Path) -> Iterator[list[str]]:
       InputError: nothing there.
     """
     if source.is_file():
-        for block in blocks(source):
-            yield from sentences_of_prose(block)
+        yield from sentences_of_lines(source)
         return
     transcripts, books = sorted(source.glob("*.txt")), sorted(source.glob("books/*.txt"))
     if not transcripts and not books:
@@ -84,8 +72,7 @@ def sentences_of(source: Path) -> Iterator[list[str]]:
     for path in transcripts:
         yield from sentences_of_transcripts(path)
     for path in books:
-        for block in blocks(path):
-            yield from sentences_of_prose(block)
+        yield from sentences_of_prose(path.read_text(encoding="utf-8", errors="ignore"))
 
 
 def vocabulary(counts: Counter[str], known: Iterable[str]) -> list[str]:

@@ -1,0 +1,102 @@
+"""What run.sh scripts share: options, stages, help; and the form of every recipe."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RECIPES = ("yesno", "fsdd", "librispeech", "assistant")
+BODY = """
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/recipe.sh"
+option corpus_dir /somewhere "where the corpus is"
+option weight 10 "larger is heavier"
+start "$@"
+if stage 1 "First."; then echo "one $weight $corpus_dir"; fi
+if stage 2 "Second."; then step work --out made -- touch made; echo two; fi
+if stage 3 "Third."; then false; echo unreachable; fi
+"""
+
+
+@pytest.fixture
+def recipe(root: Path, tmp_path: Path) -> Path:
+    """A recipe of three stages in a copy of the project's layout."""
+    folder = tmp_path / "project" / "egs" / "small"
+    folder.mkdir(parents=True)
+    (tmp_path / "project" / "scripts").symlink_to(root / "scripts")
+    (folder / "run.sh").write_text("#!/usr/bin/env bash" + BODY)
+    return folder / "run.sh"
+
+
+def run(recipe: Path, environment: dict[str, str], *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["bash", str(recipe), *words], env=environment, cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_stages(recipe: Path, environment: dict[str, str]) -> None:
+    done = run(recipe, environment, "--stop-stage", "2", "--weight=7")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "one 7 /somewhere\ntwo\n"
+    assert "stage 1: First.\n" in done.stderr
+    assert (recipe.parent / "made").exists()
+    assert run(recipe, environment, "--stage", "2", "--stop-stage", "2").stdout == "two\n"
+
+
+def test_a_failing_command_ends_the_recipe(recipe: Path, environment: dict[str, str]) -> None:
+    done = run(recipe, environment, "--stage", "3")
+    assert done.returncode == 1
+    assert "unreachable" not in done.stdout
+
+
+def test_work_folder_and_paths_count_from_the_user(recipe: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    done = run(
+        recipe, environment, "--work-dir", "out", "--corpus-dir", "speech", "--stop-stage", "2", cwd=tmp_path
+    )  # fmt: skip
+    assert done.stdout.splitlines()[0] == f"one 10 {tmp_path}/speech"
+    assert (tmp_path / "out" / "made").exists()
+
+
+def test_help_and_wrong_options(recipe: Path, environment: dict[str, str]) -> None:
+    text = run(recipe, environment, "--help").stdout
+    assert "--corpus-dir" in text
+    assert "larger is heavier (default: 10)" in text
+    for words, message in (
+        (("--wieght", "7"), "no option --wieght; --help lists them"),
+        (("7",), "'7' is no option; --help lists them"),
+        (("--weight",), "--weight wants a value"),
+    ):
+        done = run(recipe, environment, *words)
+        assert done.returncode == 2
+        assert message in done.stderr
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_form(root: Path, environment: dict[str, str], name: str) -> None:
+    file = root / "egs" / name / "run.sh"
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 150
+    assert "scripts/recipe.sh" in text
+    assert "rm -r" not in text
+    for place in ("/home/", "/tmp/", "/work/"):
+        assert place not in text
+    usage = run(file, environment, "--help").stdout
+    for option in ("--stage", "--stop-stage", "--jobs", "--work-dir"):
+        assert option in usage
+
+
+def test_shared_part_stops_at_errors(root: Path) -> None:
+    assert "set -euo pipefail" in (root / "scripts" / "recipe.sh").read_text()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_committed_results_agree(root: Path, name: str) -> None:
+    from hybrid.score.results import BEGIN, END, format_table, read_results
+
+    rows = read_results(root / "egs" / name / "RESULTS.tsv")
+    assert rows
+    assert any(row.system == "mono" for row in rows)
+    document = (root / "egs" / name / "RESULTS.md").read_text(encoding="utf-8")
+    assert document.partition(BEGIN)[2].partition(END)[0] == "\n" + format_table(rows)
+    assert f"bash egs/{name}/run.sh" in document

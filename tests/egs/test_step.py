@@ -1,0 +1,139 @@
+"""Steps of recipes: done once, done again when something changed, killed and gone on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def step(root: Path, tmp_path: Path) -> Run:
+    """Runs a step named `one` that reads `in` and makes `out` with the shell command given."""
+    (tmp_path / "in").write_text("1\n")
+
+    def run(command: str, start: bool = False):  # type: ignore[no-untyped-def]
+        words = [sys.executable, str(root / "scripts/step.py"), "--state", "exp", "--name", "one"]
+        words += ["--in", "in", "--out", "out", "--", "bash", "-c", command]
+        if start:
+            return subprocess.Popen(words, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL)
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def count(tmp_path: Path) -> int:
+    return len((tmp_path / "runs").read_text().splitlines())
+
+
+COMMAND = "cat in > out; echo x >> runs"
+
+
+def test_done_once_and_again_when_something_changed(step: Run, tmp_path: Path) -> None:
+    assert step(COMMAND).returncode == 0
+    assert "one: done before" in step(COMMAND).stderr
+    assert count(tmp_path) == 1
+    (tmp_path / "in").write_text("22\n")
+    step(COMMAND)
+    assert (tmp_path / "out").read_text() == "22\n"
+    step(COMMAND + " ")
+    (tmp_path / "out").unlink()
+    step(COMMAND + " ")
+    assert count(tmp_path) == 4
+
+
+def test_a_folder_counts_by_its_meta(step: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").unlink()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "meta.json").write_text("{}")
+    command = "touch out; echo x >> runs"
+    step(command)
+    (tmp_path / "in" / "other").write_text("x")
+    step(command)
+    assert count(tmp_path) == 1
+    (tmp_path / "in" / "meta.json").write_text("{ }")
+    step(command)
+    assert count(tmp_path) == 2
+
+
+def test_costs_count_processes_left_behind(step: Run, tmp_path: Path) -> None:
+    burn = f"{sys.executable} -c 'import time; x=bytearray(60<<20)\nwhile time.process_time()<0.5: pass'"
+    step(f"touch out; ({burn} &)")
+    record = json.loads((tmp_path / "exp/steps/one.json").read_text())
+    assert record["cpu_s"] >= 0.5
+    assert record["max_gb"] >= 0.06
+    assert record["wall_s"] >= 0.4
+
+
+def test_log_and_terminal(step: Run, tmp_path: Path) -> None:
+    done = step("touch out; echo result; echo detail >&2; echo 12:00:00 WARNING careful >&2")
+    assert done.stdout == "result\n"
+    assert "WARNING careful" in done.stderr
+    assert "detail" not in done.stderr
+    assert {"result", "detail"} <= set((tmp_path / "exp/log/one.log").read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("echo the reason >&2; exit 3", "step one ended with status 3; the whole log: "),
+        ("true", "step one did not make out; the whole log: "),
+    ],
+)
+def test_failures(step: Run, tmp_path: Path, command: str, message: str) -> None:
+    done = step(command)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert not (tmp_path / "exp/steps/one.json").exists()
+
+
+def test_missing_input(step: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").unlink()
+    assert "step one: in is missing; run the stage that makes it" in step(COMMAND).stderr
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert what()
+
+
+def test_killed_in_the_middle(step: Run, tmp_path: Path) -> None:
+    process = step("echo half > .tmp$$.out; echo $$ > pid; sleep 60", start=True)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != "")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    child = int((tmp_path / "pid").read_text())
+    # The command itself is told to end when the step that started it is gone.
+    wait_for(lambda: not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text())
+    assert list(tmp_path.glob(".tmp*.out"))
+    assert step(COMMAND).returncode == 0
+    assert not list(tmp_path.glob(".tmp*.out"))
+    assert (tmp_path / "out").read_text() == "1\n"
+
+
+def test_temporary_files_of_living_processes_stay(step: Run, tmp_path: Path) -> None:
+    mine = tmp_path / f".tmp{os.getpid()}.out"
+    mine.write_text("in use")
+    step(COMMAND)
+    assert mine.exists()
+
+
+def test_two_runs_at_once(step: Run, tmp_path: Path) -> None:
+    first = step("sleep 1; " + COMMAND, start=True)
+    wait_for(lambda: (tmp_path / "exp/log/one.log").exists())
+    second = step("sleep 1; " + COMMAND)
+    assert "another run is at it; waiting" in second.stderr
+    assert "done before" in second.stderr
+    assert first.wait() == 0
+    assert count(tmp_path) == 1
