@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Measures Viterbi alignment beside Kaldi's gmm-align-compiled: same model, features, graphs and beams, in turns.
+
+    .venv/bin/python scripts/bench/alignment.py --model exp/mono --feats exp/feats/train --lang data/lang \
+        --kaldi-bin DIR
+
+Kaldi reads finished features; ours reads static ones and adds CMVN and deltas itself. Prints CPU seconds and peak
+memory of each, one process each, the ratio of the medians, and how many frames both give the same transition-id.
+`hybrid start` is the same process with one utterance: Python, packages, model and graphs, which a training pays once.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from gmm_peer import export, export_apart, in_turns, load, parse_options, worker_command
+
+SCALES = ["--transition-scale=1.0", "--acoustic-scale=0.1", "--self-loop-scale=0.1", "--beam=10", "--retry-beam=40"]
+
+
+def work(options) -> None:
+    """One process of ours: all utterances, or one."""
+    from hybrid.align.corpus import Aligner, align_corpus
+    from hybrid.base.kaldi_io import write_int_vectors
+    from hybrid.graph.training import TrainingGraphs
+
+    if options.worker == "export":
+        export(options, options.scratch)
+        return
+    model, store, _ = load(options)
+    graphs = TrainingGraphs.load(options.scratch / "graphs.safetensors")
+    aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline)
+    utterances = list(graphs.ids)[: 1 if options.worker == "start" else None]
+    alignments = align_corpus(aligner, store, graphs, utterances)
+    write_int_vectors(options.scratch / f"{options.worker}.ali", alignments.items())
+
+
+def agreement(first: Path, second: Path) -> str:
+    """Compares two archives of alignments frame by frame."""
+    from hybrid.base.kaldi_io import read_int_vectors
+
+    ours, theirs = dict(read_int_vectors(first)), dict(read_int_vectors(second))
+    both = sorted(set(ours) & set(theirs))
+    frames = sum(len(ours[u]) for u in both)
+    same = sum(int((ours[u] == theirs[u]).sum()) for u in both)
+    whole = sum((ours[u] == theirs[u]).all() for u in both)
+    return (
+        f"{len(ours)} and {len(theirs)} utterances aligned; {100 * same / max(1, frames):.4f} % of {frames} frames and "
+        f"{whole} of {len(both)} utterances alike"
+    )
+
+
+def main() -> None:
+    """Runs both programs in turns."""
+    options = parse_options(__doc__.splitlines()[0])
+    if options.worker:
+        work(options)
+        return
+    kaldi = shutil.which("gmm-align-compiled", path=str(options.kaldi_bin)) if options.kaldi_bin else None
+    if kaldi is None:
+        print("Kaldi skipped: no gmm-align-compiled (give --kaldi-bin)")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        export_apart(__file__, options, scratch)
+        commands = {
+            f"hybrid{x}": worker_command(__file__, options, scratch, x.strip() or "all") for x in ("", " start")
+        }
+        if kaldi:
+            data = [f"ark:{scratch}/graphs.ark", f"ark:{scratch}/feats.ark", f"ark:{scratch}/kaldi.ali"]
+            commands["kaldi"] = [kaldi, *SCALES, f"{scratch}/final.mdl", *data]
+        for line in in_turns(commands, scratch, options.repeat):
+            print(line)
+        if kaldi:
+            print(agreement(scratch / "all.ali", scratch / "kaldi.ali"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
