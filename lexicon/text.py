@@ -21,8 +21,8 @@ __all__ = ["Problem", "check_lines", "raise_first", "read_lines", "read_user_lin
 
 PathLike = str | os.PathLike
 
-# Every character that str.split() takes for a space and Kaldi does not.
-_ODD_SPACE = re.compile(r"[^\S \t\n]")
+# What str.split() takes for a space and Kaldi does not, and control characters, which end a text for C programs.
+_ODD_SPACE = re.compile(r"[^\S \t\n]|[\x00-\x08\x0e-\x1f\x7f]")
 _MAX_PER_FILE = 20
 
 
@@ -129,7 +129,8 @@ def _odd_spaces(path: Path, text: str) -> list[Problem]:
         problems.append(Problem(path, line, found, "lines that end in a line feed", cure))
     for match in _ODD_SPACE.finditer(text.replace("\r", " ")):
         line = text.count("\n", 0, match.start()) + 1
-        found = f"white space U+{ord(match.group()):04X}"
+        kind = "white space" if match.group().isspace() else "control character"
+        found = f"{kind} U+{ord(match.group()):04X}"
         problems.append(Problem(path, line, found, "fields separated by spaces or tabs", "Replace it by a space."))
         if len(problems) >= _MAX_PER_FILE:
             break

@@ -30,6 +30,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         (b"A AH\r\nB B\r\n", "a.txt:1: carriage return (Windows line ends, 2 in the file); wanted lines that end in"),
         (b"A AH\nB B", "a.txt:2: the last line does not end in a line feed"),
         ("A AH\nB\u00a0B\n".encode(), "a.txt:2: white space U+00A0; wanted fields separated by spaces or tabs."),
+        (b"A AH\x00\n", "a.txt:1: control character U+0000; wanted fields separated by spaces or tabs. Replace it"),
         (b"\xef\xbb\xbfA AH\n", "a.txt:1: starts with a byte-order mark; wanted plain UTF-8 text. Remove it"),
         (b"\x1f\x8b\x08broken", "a.txt: cannot be read"),
     ],
