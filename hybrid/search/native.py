@@ -105,12 +105,13 @@ class NativeStream:
         levels[-1].extra[:] = 0.0
         for t in range(len(levels) - 2, -1, -1):
             level, after = levels[t], levels[t + 1]
-            keep, keep_eps, growth = prune_level(
-                level.scores, level.extra, level.eps_sources, level.eps_targets, level.eps_arcs, after.scores,
-                after.extra, after.sources, after.targets, after.arcs, after.acoustic, self._arc_scores,
-                config.acoustic_scale, config.lattice_beam,
+            *counts, growth = prune_level(
+                level.states, level.scores, level.extra, level.sources, level.targets, level.arcs, level.acoustic,
+                level.eps_sources, level.eps_targets, level.eps_arcs, after.scores, after.extra, after.sources,
+                after.targets, after.arcs, after.acoustic, self._arc_scores, config.acoustic_scale,
+                config.lattice_beam,
             )  # fmt: skip
-            _drop(level, after, keep, keep_eps)
+            _shrink(level, after, *counts)
             if growth <= PRUNE_TOLERANCE * config.lattice_beam and t < len(levels) - PRUNE_INTERVAL:
                 break
 
@@ -123,20 +124,17 @@ class NativeStream:
         return assemble(self._graph, self._config, self._levels, self._limited)
 
 
-def _drop(level: Level, after: Level, keep: np.ndarray, keep_eps: np.ndarray) -> None:
-    """Removes links from a level and to the level after it, and the level's tokens that nothing needs.
-
-    The links that lead to the removed tokens go as well.
-    """
-    alive = np.isfinite(level.extra)
-    place = (np.cumsum(alive) - 1).astype(np.int32)
-    after.sources, after.targets = place[after.sources[keep]], after.targets[keep]
-    after.arcs, after.acoustic = after.arcs[keep], after.acoustic[keep]
-    level.eps_sources, level.eps_targets = place[level.eps_sources[keep_eps]], place[level.eps_targets[keep_eps]]
-    level.eps_arcs = level.eps_arcs[keep_eps]
-    if alive.all():
-        return
-    reached = alive[level.targets]
-    level.sources, level.targets = level.sources[reached], place[level.targets[reached]]
-    level.arcs, level.acoustic = level.arcs[reached], level.acoustic[reached]
-    level.states, level.scores, level.extra = level.states[alive], level.scores[alive], level.extra[alive]
+def _shrink(level: Level, after: Level, tokens: int, links: int, eps: int, links_after: int) -> None:
+    """Cuts arrays to what `prune_level` left in them; memory is given back where much is gone."""
+    for owner, names, count in (
+        (level, ("states", "scores", "extra"), tokens),
+        (level, ("sources", "targets", "arcs", "acoustic"), links),
+        (level, ("eps_sources", "eps_targets", "eps_arcs"), eps),
+        (after, ("sources", "targets", "arcs", "acoustic"), links_after),
+    ):
+        if count == len(getattr(owner, names[0])):
+            continue
+        for name in names:
+            array = getattr(owner, name)[:count]
+            base = array.base
+            setattr(owner, name, array.copy() if base is None or 2 * count < len(base) else array)

@@ -190,46 +190,71 @@ def _grown(array, capacity):
 
 @njit(cache=True)
 def prune_level(
-    scores, extra, eps_sources, eps_targets, eps_arcs, next_scores, next_extra, sources, targets, links, acoustic,
-    arc_scores, scale, lattice_beam,
+    states, scores, extra, sources, targets, arcs, acoustic, eps_sources, eps_targets, eps_arcs, next_scores,
+    next_extra, next_sources, next_targets, next_arcs, next_acoustic, arc_scores, scale, lattice_beam,
 ):  # fmt: skip
-    """Finds how much worse than the best path each token of a level is, and which links stay.
+    """Finds how much worse than the best path each token of a level is, and drops what is beyond the lattice beam.
+
+    All arrays of the level, and the links to the level after (`next_sources` …), are overwritten with what stays.
 
     Args:
-      scores, extra: float64 [N] of the level; `extra` is overwritten, inf where no link stays.
-      eps_*: its links without a frame.
-      next_scores, next_extra: float64 of the level after.
-      sources, targets, links, acoustic: the links to the level after.
+      states, scores, extra: of the level's N tokens.
+      sources, targets, arcs, acoustic: the links into it; eps_*: its links without a frame.
+      next_scores, next_extra: of the tokens of the level after.
 
     Returns:
-      bool [L] and bool [E], the links that stay; the largest growth of `extra`, inf if a token goes.
+      How many tokens, links into it, links without a frame, and links to the level after are left; and the largest
+      growth of `extra`, inf if a token goes.
     """
     before = extra.copy()
     extra[:] = np.inf
-    keep = np.zeros(len(sources), np.bool_)
-    for k in range(len(sources)):
-        i, j = sources[k], targets[k]
-        total = scores[i] + np.float64(arc_scores[links[k], 2]) + scale * np.float64(acoustic[k])
+    left = 0
+    for k in range(len(next_sources)):
+        i, j = next_sources[k], next_targets[k]
+        total = scores[i] + np.float64(arc_scores[next_arcs[k], 2]) + scale * np.float64(next_acoustic[k])
         worse = next_extra[j] + (next_scores[j] - total)
         if worse <= lattice_beam:
-            keep[k] = True
             extra[i] = min(extra[i], max(worse, 0.0))
-    keep_eps = np.zeros(len(eps_sources), np.bool_)
+            next_sources[left], next_targets[left] = i, j
+            next_arcs[left], next_acoustic[left] = next_arcs[k], next_acoustic[k]
+            left += 1
     changed = True
     while changed:
         changed = False
         for k in range(len(eps_sources) - 1, -1, -1):
             i, j = eps_sources[k], eps_targets[k]
             worse = extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[eps_arcs[k], 2])))
-            if worse <= lattice_beam:
-                keep_eps[k] = True
-                if max(worse, 0.0) < extra[i]:
-                    extra[i] = max(worse, 0.0)
-                    changed = True
+            if worse <= lattice_beam and max(worse, 0.0) < extra[i]:
+                extra[i] = max(worse, 0.0)
+                changed = True
+    eps_left = 0
+    for k in range(len(eps_sources)):
+        i, j = eps_sources[k], eps_targets[k]
+        if extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[eps_arcs[k], 2]))) <= lattice_beam:
+            eps_sources[eps_left], eps_targets[eps_left], eps_arcs[eps_left] = i, j, eps_arcs[k]
+            eps_left += 1
     growth = 0.0
-    for i in range(len(extra)):
+    place = np.empty(len(states), np.int32)
+    alive = 0
+    for i in range(len(states)):
+        place[i] = -1
         if extra[i] == np.inf:
             growth = np.inf
-        else:
-            growth = max(growth, extra[i] - before[i])
-    return keep, keep_eps, growth
+            continue
+        growth = max(growth, extra[i] - before[i])
+        place[i] = alive
+        states[alive], scores[alive], extra[alive] = states[i], scores[i], extra[i]
+        alive += 1
+    entering = len(sources)
+    if alive < len(states):
+        for k in range(left):
+            next_sources[k] = place[next_sources[k]]
+        for k in range(eps_left):
+            eps_sources[k], eps_targets[k] = place[eps_sources[k]], place[eps_targets[k]]
+        entering = 0
+        for k in range(len(sources)):
+            if place[targets[k]] >= 0:
+                sources[entering], targets[entering] = sources[k], place[targets[k]]
+                arcs[entering], acoustic[entering] = arcs[k], acoustic[k]
+                entering += 1
+    return alive, entering, eps_left, left, growth
