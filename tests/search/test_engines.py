@@ -1,0 +1,207 @@
+"""What every engine must do: laws on random graphs, against brute force and against each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.openfst import FstArrays
+from hybrid.lattice.paths import best_path
+from hybrid.search.config import SearchConfig
+from hybrid.search.engines import choose_engine, make_searcher
+from hybrid.search.graph import SearchGraph
+
+SCALE = 0.5
+WIDE = SearchConfig(beam=1000.0, lattice_beam=1000.0, max_active=10**6, min_active=0, acoustic_scale=SCALE)
+seeds = st.integers(0, 10**6)
+few = settings(max_examples=25, deadline=None)
+every_engine = pytest.mark.parametrize("engine", ["reference", "native", pytest.param("k2", marks=pytest.mark.k2)])
+own_engines = pytest.mark.parametrize("engine", ["reference", "native"])
+
+
+def linear() -> FstArrays:
+    """Transition-ids 1 (word 3) then 2, then 2 for ever; final cost 1."""
+    return FstArrays.from_arcs(
+        0, np.array([0, 1, 2]), np.array([1, 2, 2]), np.array([3, 0, 0]), np.array([1, 2, 2]),
+        np.array([0.5, 0.25, 0.125]), np.array([np.inf, np.inf, 1.0]),
+    )  # fmt: skip
+
+
+@every_engine
+def test_by_hand(build, engine: str) -> None:
+    scores = np.zeros((3, 5), np.float32)
+    scores[0, 0], scores[1, 1], scores[2, 1] = -1, -2, -3
+    (result,) = build(engine, linear(), WIDE).search([scores])
+    path = best_path(result.lattice, SCALE)
+    assert result.status == "complete" and path is not None
+    assert path.transition_ids.tolist() == [1, 2, 2] and path.word_ids.tolist() == [3]
+    assert path.acoustic_score == pytest.approx(-6) and path.graph_score == pytest.approx(-1.875)
+    assert result.num_frames == 3 and result.lattice.num_frames == 3
+
+
+@every_engine
+@few
+@given(seed=seeds, frames=st.integers(1, 4))
+def test_wide_search_finds_every_path(build, tools, engine: str, seed: int, frames: int) -> None:
+    fst, scores = tools.fst(seed), tools.scores(seed + 1, frames)
+    wanted = tools.enumerate_paths(fst, scores, SCALE)
+    (result,) = build(engine, fst, WIDE).search([scores])
+    assert result.complete == bool(wanted)
+    if wanted:
+        found = tools.lattice_paths(result.lattice, SCALE)
+        assert found.keys() == wanted.keys()
+        assert all(found[k] == pytest.approx(wanted[k], rel=1e-5, abs=1e-4) for k in wanted)
+
+
+@every_engine
+@few
+@given(seed=seeds, frames=st.integers(1, 4), lattice_beam=st.sampled_from([0.5, 2.0, 5.0]))
+def test_lattice_holds_the_paths_within_its_beam(build, tools, engine, seed, frames, lattice_beam) -> None:
+    fst, scores = tools.fst(seed), tools.scores(seed + 1, frames)
+    wanted = tools.enumerate_paths(fst, scores, SCALE)
+    config = SearchConfig(1000.0, lattice_beam, 10**6, 0, SCALE)
+    (result,) = build(engine, fst, config).search([scores])
+    if wanted:
+        found, top = tools.lattice_paths(result.lattice, SCALE), max(wanted.values())
+        assert max(found.values()) == pytest.approx(top, abs=1e-4)
+        assert {k for k, v in wanted.items() if v >= top - lattice_beam + 1e-3} <= found.keys() <= wanted.keys()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=seeds,
+    frames=st.integers(1, 70),
+    beam=st.sampled_from([2.0, 5.0, 30.0]),
+    lattice_beam=st.sampled_from([1.0, 4.0, 20.0]),
+    active=st.sampled_from([(0, 3), (2, 5), (0, 1000), (4, 1000)]),
+)
+def test_native_keeps_what_the_reference_keeps(build, tools, seed, frames, beam, lattice_beam, active) -> None:
+    fst, scores = tools.fst(seed, 12, 40), tools.scores(seed, frames)
+    config = SearchConfig(beam, lattice_beam, active[1], active[0], SCALE)
+    (slow,), (fast,) = (build(engine, fst, config).search([scores]) for engine in ("reference", "native"))
+    assert (slow.status, slow.limited_frames) == (fast.status, fast.limited_frames)
+    assert tools.arcs_of(slow.lattice) == tools.arcs_of(fast.lattice)
+
+
+@every_engine
+@few
+@given(seed=seeds, lengths=st.lists(st.integers(0, 12), min_size=1, max_size=4))
+def test_batches_equal_single_utterances(build, tools, engine, seed, lengths) -> None:
+    searcher = build(engine, tools.fst(seed), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    padded = np.full((len(lengths), max(lengths) + 2, tools.num_pdfs), np.nan, np.float32)
+    for i, length in enumerate(lengths):
+        padded[i, :length] = tools.scores(seed + i, length)
+    together = searcher.search(padded, lengths)
+    for i, length in enumerate(lengths):
+        (alone,) = searcher.search([padded[i, :length]])
+        assert (alone.status, alone.num_frames) == (together[i].status, length)
+        assert tools.arcs_of(alone.lattice) == tools.arcs_of(together[i].lattice)
+
+
+@every_engine
+@few
+@given(seed=seeds, frames=st.integers(0, 60), cuts=st.lists(st.integers(0, 60), max_size=3))
+def test_chunks_equal_the_whole(build, tools, engine, seed, frames, cuts) -> None:
+    searcher = build(engine, tools.fst(seed), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    scores = tools.scores(seed, frames)
+    stream = searcher.start()
+    bounds = [0, *sorted(min(c, frames) for c in cuts), frames]
+    for begin, end in zip(bounds, bounds[1:]):
+        stream.advance(scores[begin:end])
+    assert stream.partial().num_frames == frames
+    result = stream.finish()
+    (whole,) = searcher.search([scores])
+    assert result.status == whole.status and tools.arcs_of(result.lattice) == tools.arcs_of(whole.lattice)
+
+
+@own_engines
+def test_partial_is_the_best_path_so_far(build, engine: str) -> None:
+    scores = np.zeros((3, 5), np.float32)
+    stream = build(engine, linear(), WIDE).start()
+    assert stream.partial().transition_ids.size == 0
+    stream.advance(scores[:1])
+    assert stream.partial().transition_ids.tolist() == [1] and stream.partial().word_ids.tolist() == [3]
+    stream.advance(scores[1:])
+    assert stream.partial().transition_ids.tolist() == [1, 2, 2]
+
+
+@every_engine
+def test_flags(build, engine: str) -> None:
+    searcher = build(engine, linear(), WIDE)
+    one, dead = np.zeros((1, 5), np.float32), np.full((3, 5), -np.inf, np.float32)
+    partial, empty, nothing = searcher.search([one, dead, one[:0]])
+    assert partial.partial and not partial.complete and partial.lattice.transition_ids.tolist() == [1]
+    assert empty.empty and empty.lattice.is_empty and empty.num_frames == 3
+    assert nothing.empty and nothing.num_frames == 0
+    assert partial.attempts == (WIDE,)
+
+
+@own_engines
+def test_max_active_is_flagged(build, tools, engine: str) -> None:
+    fst, scores = tools.fst(4, 12, 40), tools.scores(4, 30)
+    (free,) = build(engine, fst, SearchConfig(30.0, 5.0, 1000, 0, SCALE)).search([scores])
+    (tight,) = build(engine, fst, SearchConfig(30.0, 5.0, 2, 0, SCALE)).search([scores])
+    assert free.limited_by_max_active is False and tight.limited_by_max_active is True
+    assert 0 < (tight.limited_frames or 0) <= 30
+
+
+@pytest.mark.k2
+def test_max_active_of_k2_is_found_by_a_second_search(build, tools) -> None:
+    fst, scores = tools.fst(4, 12, 40), tools.scores(4, 30)
+    searcher = build("k2", fst, SearchConfig(30.0, 5.0, 2, 0, SCALE))
+    assert searcher.search([scores])[0].limited_by_max_active is None
+    searcher.check_limit = True
+    assert searcher.search([scores])[0].limited_by_max_active is True
+    assert searcher.with_config(SearchConfig(30.0, 5.0, 1000, 0, SCALE)).search([scores])[0].limited_frames == 0
+
+
+@every_engine
+def test_bad_scores_are_named(build, engine: str) -> None:
+    searcher = build(engine, linear(), WIDE)
+    bad = np.zeros((3, 5), np.float32)
+    bad[1, 2] = np.nan
+    with pytest.raises(InputError, match=r"utterance 1 of the batch: score nan at frame 1, pdf 2. Look at"):
+        searcher.search([np.zeros((1, 5)), bad])
+    with pytest.raises(InputError, match=r"scores have shape \(3, 4\), wanted \[frames\]\[5\]"):
+        searcher.search([bad[:, :4]])
+    with pytest.raises(InputError, match="length 7 of 3 frames"):
+        searcher.search([np.zeros((3, 5))], [7])
+    with pytest.raises(InputError, match="1 utterances but 2 lengths"):
+        searcher.search([np.zeros((3, 5))], [1, 1])
+    with pytest.raises(InputError, match="score inf at frame 0, pdf 0"):
+        searcher.start().advance(np.full((1, 5), np.inf))
+
+
+def test_tensors_are_taken_too(build, tools) -> None:
+    import torch
+
+    searcher = build("native", tools.fst(1), WIDE)
+    scores = tools.scores(1, 6)
+    (a,), (b,) = searcher.search([scores]), searcher.search(torch.from_numpy(scores)[None], torch.tensor([6]))
+    assert tools.arcs_of(a.lattice) == tools.arcs_of(b.lattice)
+
+
+def test_graphs_that_are_refused(tools) -> None:
+    none = np.zeros(0)
+    with pytest.raises(InputError, match="g: the graph has no states"):
+        SearchGraph.from_fst(FstArrays.empty(), tools.transition_pdfs, 5, "g")
+    loop = FstArrays.from_arcs(
+        0, np.array([0, 1]), np.zeros(2), np.zeros(2), np.array([1, 0]), np.zeros(2), np.zeros(2)
+    )
+    with pytest.raises(InputError, match="g: state 0 lies on a cycle of input epsilons"):
+        SearchGraph.from_fst(loop, tools.transition_pdfs, 5, "g")
+    other = FstArrays.from_arcs(0, np.array([0]), np.array([9]), np.zeros(1), np.array([0]), np.zeros(1), np.zeros(1))
+    with pytest.raises(MismatchError, match="g: transition_id 9 lies outside 0–5"):
+        SearchGraph.from_fst(other, tools.transition_pdfs, 5, "g")
+    assert none.size == 0
+
+
+def test_engines_by_name() -> None:
+    assert (choose_engine("auto"), choose_engine("auto", "cuda"), choose_engine("k2")) == ("native", "k2", "k2")
+    with pytest.raises(InputError, match="'kaldi' is unknown. Choose one of auto, native, k2, reference."):
+        choose_engine("kaldi")
+    with pytest.raises((InputError, AttributeError)):
+        make_searcher("kaldi", linear(), None, WIDE)  # type: ignore[arg-type]
