@@ -80,12 +80,12 @@ def build_model(sections: list[Section], words: list[bytes], error: ErrorAt) -> 
 
 def _vocabulary(unigrams: Section, words: list[bytes], error: ErrorAt) -> tuple[Vocabulary, np.ndarray]:
     """The model's vocabulary, and the new id of each id of the table."""
-    try:
-        b"\n".join(words).decode("utf-8")
-    except UnicodeDecodeError:
+    if b"\0" in b"".join(words[3:]) or not _is_utf8(b"\n".join(words)):
         for row, word in enumerate(unigrams.columns[0].tolist()):
+            if b"\0" in words[word]:
+                raise error("has a NUL byte", int(unigrams.starts[row]))
             if not _is_utf8(words[word]):
-                raise error("has a word that is not UTF-8", int(unigrams.starts[row])) from None
+                raise error("has a word that is not UTF-8", int(unigrams.starts[row]))
     unknown = [w for w in UNKNOWN_WORDS if w.encode() in words[3:]]
     vocabulary = Vocabulary.build(words[3:], unknown[0] if unknown else UNKNOWN_WORDS[0])
     ids = {word: i for i, word in enumerate(vocabulary.words)}

@@ -19,7 +19,7 @@ from lm.vocabulary import SENTENCE_END, SENTENCE_START, WordTable
 
 __all__ = ["read_arpa"]
 
-_DATA = re.compile(rb"(?m)^[ \t]*\\data\\[ \t\r]*$")
+_DATA = re.compile(rb"(?m)^(?:\xef\xbb\xbf)?[ \t]*\\data\\[ \t\r]*$")
 _COUNT = re.compile(rb"ngram[ \t]+(\d+)[ \t]*=[ \t]*(\d+)$")
 _SECTION = re.compile(rb"\\(\d+)-grams:$")
 # log10 probabilities up to here are rounding errors of 1.

@@ -201,14 +201,15 @@ class _Builder:
         self._below = probs
 
     def model(self) -> NgramModel:
-        """The model of all levels added."""
+        """The model of all levels added; orders of which no n-gram is kept are left out."""
         levels = []
         self.backoffs.append(np.ones(len(self.levels[-1][0])))
         for (contexts, words, probs), backoffs in zip(self.levels, self.backoffs):
             with np.errstate(divide="ignore"):
                 log_probs = np.maximum(np.log10(probs), -99.0).astype(np.float32)
                 log_backoffs = np.maximum(np.log10(backoffs), -99.0).astype(np.float32)
-            levels.append(NgramLevel(contexts, words, log_probs, log_backoffs))
+            if len(words):
+                levels.append(NgramLevel(contexts, words, log_probs, log_backoffs))
         return NgramModel(self.vocabulary, tuple(levels))
 
     def report(self, tokens: int) -> EstimateReport:

@@ -47,7 +47,7 @@ def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
         return
     first = True
     with open_bytes(path) as stream:
-        while block := _read(stream, block_bytes, path):
+        while block := _read(stream, max(block_bytes, 3), path):
             yield _without_mark(block, path) if first else block
             first = False
 
