@@ -85,6 +85,11 @@ class FeatureStore:
             raise InputError.at(path / "cmvn.safetensors", f"is damaged ({error})", CURE) from error
         return cls(path, config, _read_index(path / "index.tsv"), stats, str(meta.get("facts", {}).get("digest", "")))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the index of these utterances and the statistics of their speakers; features stay on disk."""
+        stats = {speaker: self._stats[speaker] for speaker in self.speakers() if speaker in self._stats}
+        return FeatureStore, (self.path.absolute(), self.config, self._entries, stats, self.digest)
+
     def __len__(self) -> int:
         return len(self.ids)
 

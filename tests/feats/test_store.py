@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -210,6 +211,15 @@ def test_subsets(store: FeatureStore) -> None:
     assert store.shortest(2).ids == ["s0-000", "s1-001"]
     with pytest.raises(InputError, match="has no utterance 'x'"):
         store.subset(["x"])
+
+
+def test_pickled_it_is_small_and_reads_the_same(store: FeatureStore) -> None:
+    part = store.subset(["s0-000"])
+    data = pickle.dumps(part)
+    back = pickle.loads(data)
+    assert len(data) < 2000 and back.ids == ["s0-000"]
+    assert (back.load("s0-000") == store.load("s0-000")).all()
+    assert (back.stats("s0").sums == store.stats("s0").sums).all()
 
 
 def test_pipeline_is_its_steps_in_turn(store: FeatureStore) -> None:
