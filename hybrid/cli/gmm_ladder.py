@@ -212,4 +212,43 @@ def decode_fmllr(
     click.echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 
 
-COMMANDS = (train_deltas, train_lda_mllt, train_sat, decode_fmllr)
+@click.command("align-fmllr")
+@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder, of a speaker-adaptive training.")
+@click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
+@click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
+@click.option("--out-dir", type=FILE, required=True, help="Gets ali.gz, transforms.safetensors and failed.txt.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+@click.option("--boost-silence", type=float, default=1.0, help="Factor on the likelihood of silence.")
+@click.option("--silence-weight", type=click.FloatRange(0, 1), default=0.0, help="Weight of silence in fMLLR.")
+@click.option("--max-failed", type=float, default=0.5, help="Share of utterances that may fail.")
+@config_options(FmllrConfig)
+@config_options(AlignConfig)
+def align_fmllr(
+    model_dir: Path,
+    feats: Path,
+    lang: Path,
+    out_dir: Path,
+    jobs: int,
+    boost_silence: float,
+    silence_weight: float,
+    max_failed: float,
+    **options: Any,
+) -> None:
+    """Align a set with its transcripts and transforms of its speakers.
+
+    Example: hybrid gmm align-fmllr --model exp/tri3b --feats exp/feats/train --lang data/lang --out-dir exp/tri3b_ali
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.feats.store import FeatureStore
+    from hybrid.model_dir import load_model
+    from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
+    from lexicon.lang_dir import LangDir
+
+    config = AlignAdaptedConfig(
+        make_config(AlignConfig, options), make_config(FmllrConfig, options), boost_silence, silence_weight, max_failed
+    )
+    with pool(jobs) as executor:
+        align_adapted(load_model(model_dir), FeatureStore.open(feats), LangDir.load(lang), out_dir, config, executor)
+
+
+COMMANDS = (align_fmllr, train_deltas, train_lda_mllt, train_sat, decode_fmllr)

@@ -17,6 +17,7 @@ from hybrid.gmm.speaker_transforms import load_transforms, save_transforms
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.model_dir import load_model
 from hybrid.train import ladder
+from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
 from hybrid.train.config import EmConfig
 from hybrid.train.ladder import Start, load_alignments
 from hybrid.train.ladder_config import LdaMlltEmConfig, SatEmConfig, SpliceConfig, TriEmConfig
@@ -201,3 +202,25 @@ def test_too_few_frames_for_lda(exp, store, lang, tmp_path):
     wide = dataclasses.replace(LDA, splice=SpliceConfig(300, 300))
     with pytest.raises(HybridError, match="wanted more frames than dimensions"):
         train_lda_mllt(start, tmp_path / "tri2", wide)
+
+
+def test_adapted_alignment_feeds_the_next_adaptive_training(exp, store, lang, tmp_path):
+    model = load_model(exp / "tri3")
+    config = AlignAdaptedConfig(fmllr=FmllrConfig(min_count=50))
+    alignments = align_adapted(model, store, lang, tmp_path / "ali", config)
+    assert sorted(alignments.ids) == sorted(store.ids)
+    transforms = load_transforms(tmp_path / "ali" / "transforms.safetensors", 6, model.tree.content_hash())
+    assert sorted(transforms) == ["s0", "s1", "s2"]
+    start = Start(model, load_alignments(tmp_path / "ali", model), store, lang)
+    short = dataclasses.replace(SAT, em=SatEmConfig(**{**PASSES, "num_passes": 3}, fmllr_passes=()))
+    train_sat(start, tmp_path / "tri4", short, transforms=transforms)
+    kept = load_transforms(tmp_path / "tri4" / "transforms.safetensors", 6)
+    for speaker, matrix in transforms.items():
+        np.testing.assert_array_equal(kept[speaker], matrix)
+
+
+def test_a_speaker_with_one_second_of_speech_keeps_the_identity(exp, store, lang, tmp_path):
+    model = load_model(exp / "tri3")
+    align_adapted(model, store, lang, tmp_path / "ali", AlignAdaptedConfig(fmllr=FmllrConfig(min_count=1e6)))
+    for matrix in load_transforms(tmp_path / "ali" / "transforms.safetensors", 6).values():
+        np.testing.assert_array_equal(matrix, np.eye(6, 7, dtype=np.float32))
