@@ -107,9 +107,8 @@ def compare(kind: str, scratch: Path, kaldi: str | None, repeat: int, seconds: f
         rtf = medians[name] / seconds
         print(f"{kind} {name}: CPU s {cpu} (median {medians[name]:.2f}, {rtf:.5f} x real time), peak {peak:.3f} GB")
     if "kaldi" in medians:
-        print(
-            f"{kind}: ratio hybrid / kaldi {medians['hybrid'] / medians['kaldi']:.2f}; {apart_from_us(difference, scratch)}"
-        )
+        ratio = medians["hybrid"] / medians["kaldi"]
+        print(f"{kind}: ratio hybrid / kaldi {ratio:.2f}; {apart_from_us(difference, scratch)}")
 
 
 def main() -> None:
