@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
+from hybrid.cli.gmm_ladder import COMMANDS as LADDER
 from hybrid.cli.options import config_options, make_config
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.train.config import EmConfig
@@ -36,6 +37,10 @@ def _gmm_of(model: Model) -> GmmAcousticModel:
     if not isinstance(model.acoustic_model, GmmAcousticModel):
         raise InputError.at(model.path, "holds no GMM", "Name the folder of a GMM.")
     return model.acoustic_model
+
+
+for _rung in LADDER:
+    command.add_command(_rung)
 
 
 @command.command("train-mono")

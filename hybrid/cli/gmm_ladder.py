@@ -10,9 +10,8 @@ import click
 
 from hybrid.align.config import AlignConfig
 from hybrid.cli.options import config_options, make_config
-from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
+from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
-from hybrid.recogniser.adapt_config import AdaptConfig
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.train.ladder_config import (
     ContextConfig,

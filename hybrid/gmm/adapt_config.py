@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["BasisConfig", "FmllrConfig", "LdaConfig", "MapConfig", "MllrConfig"]
+__all__ = ["AdaptConfig", "BasisConfig", "FmllrConfig", "LdaConfig", "MapConfig", "MllrConfig"]
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class LdaConfig:
 class FmllrConfig:
     """When a speaker has data enough, and how long to iterate (the defaults are Kaldi's)."""
 
-    min_count: float = field(
+    min_speaker_frames: float = field(
         default=500.0, metadata={"help": "Frames below which a speaker keeps the identity transform."}
     )
     num_sweeps: int = field(default=40, metadata={"help": "Passes over the rows of the transform."})
 
     def __post_init__(self) -> None:
-        if self.min_count < 0 or self.num_sweeps < 0:
-            raise ValueError("fMLLR: min_count and num_sweeps must not be negative")
+        if self.min_speaker_frames < 0 or self.num_sweeps < 0:
+            raise ValueError("fMLLR: min_speaker_frames and num_sweeps must not be negative")
 
 
 @dataclass(frozen=True)
@@ -75,3 +75,24 @@ class MllrConfig:
     def __post_init__(self) -> None:
         if self.max_classes < 1 or self.min_count < 0:
             raise ValueError("MLLR: max_classes is 1 or more, min_count not negative")
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """How a two-pass decoding searches before its last search, and what it estimates transforms from."""
+
+    si_beam: float = field(default=10.0, metadata={"help": "Beam of the pass without transforms."})
+    si_max_active: int = field(default=2000, metadata={"help": "Tokens of that pass."})
+    first_beam_adapted: float = field(default=11.0, metadata={"help": "Beam of the first adapted pass."})
+    first_max_active: int = field(default=3000, metadata={"help": "Tokens of that pass."})
+    silence_weight: float = field(default=0.01, metadata={"help": "Weight of silence in estimation."})
+    posterior_beam: float = field(
+        default=4.0, metadata={"help": "Lattices of the first adapted pass are pruned to this before estimation."}
+    )
+    per_utterance: bool = field(default=False, metadata={"help": "A transform per utterance instead of per speaker."})
+
+    def __post_init__(self) -> None:
+        if min(self.si_beam, self.first_beam_adapted, self.posterior_beam) <= 0:
+            raise ValueError("beams must be above 0")
+        if not 0 <= self.silence_weight <= 1:
+            raise ValueError(f"silence_weight is {self.silence_weight}; wanted 0 to 1")

@@ -202,8 +202,8 @@ def estimate_fmllr(
     """
     config = config or FmllrConfig()
     matrix = identity_transform(stats.dim) if start is None else np.array(start, np.float64)
-    if stats.beta < max(config.min_count, 1e-8):
-        reason = f"{stats.beta:.0f} frames of speech, fewer than {config.min_count:.0f}"
+    if stats.beta < max(config.min_speaker_frames, 1e-8):
+        reason = f"{stats.beta:.0f} frames of speech, fewer than {config.min_speaker_frames:.0f}"
         return FmllrEstimate(matrix, 0.0, stats.beta, (), reason)
     scatters = stats.scatters
     inverses = invert_all(scatters)

@@ -24,7 +24,7 @@ from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm.acoustic import GmmAcousticModel
-from hybrid.gmm.adapt_config import FmllrConfig
+from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.gmm.fmllr import FmllrStats, compose_affine, estimate_fmllr, identity_transform
 from hybrid.gmm.speaker_transforms import load_transforms, save_transforms
@@ -32,9 +32,9 @@ from hybrid.lattice.archive import lattice_files, read_lattices
 from hybrid.lattice.posteriors import frame_posteriors
 from hybrid.lattice.prune import prune
 from hybrid.model_dir import Model, load_model
-from hybrid.recogniser.adapt_config import AdaptConfig
 from hybrid.recogniser.corpus import DecodeOptions, DecodeTotals, decode_corpus
 from hybrid.recogniser.system import Speech, SystemSpec
+from hybrid.search.config import SearchConfig
 
 __all__ = ["AdaptedSource", "decode_adapted", "estimate_transforms"]
 
@@ -228,9 +228,11 @@ def decode_adapted(
     gmm_of(model)
     scale = float(model.acoustic_model.acoustic_scale) if spec.own_scale else spec.search.acoustic_scale
     base = AdaptedSource(store_path, None, config.per_utterance)
+    si_search = _narrow(spec.search, config.si_beam, config.si_max_active)
+    first_search = _narrow(spec.search, config.first_beam_adapted, config.first_max_active)
     passes = (
-        (out.with_name(f"{out.name}.si"), replace(base, speaker_independent=True), config.si_search(spec.search), True),
-        (out.with_name(f"{out.name}.first"), base, config.first_search(spec.search), False),
+        (out.with_name(f"{out.name}.si"), replace(base, speaker_independent=True), si_search, True),
+        (out.with_name(f"{out.name}.first"), base, first_search, False),
     )
     found: dict[str, np.ndarray] = {}
     transforms: str | None = None
@@ -245,6 +247,12 @@ def decode_adapted(
         save_transforms(path, found, model.tree.content_hash())
         transforms = str(path)
     return decode_corpus(spec, replace(base, transforms=transforms), out, options, executor)
+
+
+def _narrow(search: SearchConfig, beam: float, max_active: int) -> SearchConfig:
+    """Returns widths that are at most so wide."""
+    active = min(max_active, search.max_active)
+    return replace(search, beam=min(beam, search.beam), max_active=active, min_active=min(search.min_active, active))
 
 
 def _is_done(folder: Path, spec: SystemSpec, source: AdaptedSource) -> bool:

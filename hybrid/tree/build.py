@@ -126,7 +126,7 @@ def build_tree(
             f"which its topology does not have. Accumulate statistics with this model's topology"
         )
     splittable = np.isin(stats.central_phones, [p for root, s in zip(roots, sets) if root.split for p in s])
-    search = SplitSearch(stats, questions, config.variance_floor, config.min_count)
+    search = SplitSearch(stats, questions, config.variance_floor, config.min_leaf_frames)
     subtrees, grown, gain, smallest = grow(
         stats, np.where(splittable, stub_leaves, -1), stub_pdfs, search, config.threshold, config.max_leaves
     )

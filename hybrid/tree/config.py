@@ -25,11 +25,11 @@ class TreeConfig:
     leaf_multiple: int = field(
         default=8, metadata={"help": "Merge a few leaves more, down to a multiple of this; 1 for no rounding."}
     )
-    min_count: float = field(default=0.0, metadata={"help": "Frames that each side of a split must keep."})
+    min_leaf_frames: float = field(default=0.0, metadata={"help": "Frames that each side of a split must keep."})
     variance_floor: float = field(default=0.01, metadata={"help": "Least variance of a dimension in the likelihood."})
 
     def __post_init__(self) -> None:
-        if self.max_leaves < 0 or self.threshold < 0 or self.min_count < 0 or self.variance_floor <= 0:
+        if self.max_leaves < 0 or self.threshold < 0 or self.min_leaf_frames < 0 or self.variance_floor <= 0:
             raise ValueError("tree: limits must not be negative and the variance floor must be above 0")
         if self.leaf_multiple < 1:
             raise ValueError(f"tree: leaf_multiple is {self.leaf_multiple}; wanted 1 or more")

@@ -101,6 +101,6 @@ def test_fmllr(run, setting):
         stats = FmllrStats.zeros(DIM)
         for utterance in names:
             stats.accumulate(gmm, utterances[utterance], transitions.pdf_ids[alignments[utterance]])
-        ours = estimate_fmllr(stats, FmllrConfig(min_count=500))
+        ours = estimate_fmllr(stats, FmllrConfig(min_speaker_frames=500))
         np.testing.assert_allclose(ours.matrix, theirs[speaker], rtol=2e-3, atol=2e-3)
         assert ours.gain > 0

@@ -12,12 +12,11 @@ import pytest
 
 from hybrid.base.errors import InputError
 from hybrid.base.openfst import FstArrays
-from hybrid.gmm.adapt_config import FmllrConfig
+from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.speaker_transforms import load_transforms
 from hybrid.graph.decoding import compile_decoding_graph
 from hybrid.model_dir import load_model
 from hybrid.recogniser import adapted
-from hybrid.recogniser.adapt_config import AdaptConfig
 from hybrid.recogniser.adapted import decode_adapted
 from hybrid.recogniser.system import SystemSpec
 from hybrid.train.config import EmConfig
@@ -28,7 +27,7 @@ from hybrid.train.sat import SatTrainingConfig, train_sat
 from hybrid.tree import TreeConfig
 
 WORDS = ("AB", "BA", "A", "B")
-FMLLR = FmllrConfig(min_count=100)
+FMLLR = FmllrConfig(min_speaker_frames=100)
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +93,17 @@ def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatc
 
 def test_an_utterance_may_have_its_own_transform(system, moved, lang, tmp_path):
     settings = AdaptConfig(per_utterance=True)
-    decode_adapted(system, str(moved.path), tmp_path / "d", lang.silence_phones, settings, FmllrConfig(min_count=40))
+    decode_adapted(
+        system, str(moved.path), tmp_path / "d", lang.silence_phones, settings, FmllrConfig(min_speaker_frames=40)
+    )
     transforms = load_transforms(tmp_path / "d.transforms.2.safetensors", load_model(system.model_dir).pipeline.dim)
     assert sorted(transforms) == sorted(moved.ids)
 
 
 def test_little_speech_keeps_the_identity(system, moved, lang, tmp_path):
-    decode_adapted(system, str(moved.path), tmp_path / "d", lang.silence_phones, fmllr=FmllrConfig(min_count=1e6))
+    decode_adapted(
+        system, str(moved.path), tmp_path / "d", lang.silence_phones, fmllr=FmllrConfig(min_speaker_frames=1e6)
+    )
     dim = load_model(system.model_dir).pipeline.dim
     transforms = load_transforms(tmp_path / "d.transforms.2.safetensors", dim)
     np.testing.assert_array_equal(transforms["new"], np.eye(dim, dim + 1))

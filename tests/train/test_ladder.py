@@ -33,7 +33,9 @@ TRI = TriConfig(em=TriEmConfig(**PASSES), tree=TREE)
 LDA = LdaMlltConfig(
     em=LdaMlltEmConfig(mllt_passes=(2, 4), **PASSES), tree=TREE, splice=SpliceConfig(1, 1), lda=LdaConfig(dim=6)
 )
-SAT = SatTrainingConfig(em=SatEmConfig(fmllr_passes=(2, 4), **PASSES), tree=TREE, fmllr=FmllrConfig(min_count=50))
+SAT = SatTrainingConfig(
+    em=SatEmConfig(fmllr_passes=(2, 4), **PASSES), tree=TREE, fmllr=FmllrConfig(min_speaker_frames=50)
+)
 OUTPUTS = ("final.safetensors", "transitions", "tree", "config.yaml", "ali.gz", "failed.txt", "passes.tsv", "tree.txt")
 
 
@@ -206,7 +208,7 @@ def test_too_few_frames_for_lda(exp, store, lang, tmp_path):
 
 def test_adapted_alignment_feeds_the_next_adaptive_training(exp, store, lang, tmp_path):
     model = load_model(exp / "tri3")
-    config = AlignAdaptedConfig(fmllr=FmllrConfig(min_count=50))
+    config = AlignAdaptedConfig(fmllr=FmllrConfig(min_speaker_frames=50))
     alignments = align_adapted(model, store, lang, tmp_path / "ali", config)
     assert sorted(alignments.ids) == sorted(store.ids)
     transforms = load_transforms(tmp_path / "ali" / "transforms.safetensors", 6, model.tree.content_hash())
@@ -221,6 +223,6 @@ def test_adapted_alignment_feeds_the_next_adaptive_training(exp, store, lang, tm
 
 def test_a_speaker_with_one_second_of_speech_keeps_the_identity(exp, store, lang, tmp_path):
     model = load_model(exp / "tri3")
-    align_adapted(model, store, lang, tmp_path / "ali", AlignAdaptedConfig(fmllr=FmllrConfig(min_count=1e6)))
+    align_adapted(model, store, lang, tmp_path / "ali", AlignAdaptedConfig(fmllr=FmllrConfig(min_speaker_frames=1e6)))
     for matrix in load_transforms(tmp_path / "ali" / "transforms.safetensors", 6).values():
         np.testing.assert_array_equal(matrix, np.eye(6, 7, dtype=np.float32))

@@ -135,7 +135,7 @@ def test_limits():
     free, _ = build(stats)
     capped, report = build(stats, max_leaves=9)
     assert capped.num_pdfs == 9 < free.num_pdfs and report.num_splits == 4
-    fed, _ = build(stats, min_count=40)
+    fed, _ = build(stats, min_leaf_frames=40)
     assert pdf_moments(stats, fed)[5:, 0].min() >= 40
     assert build(stats, threshold=1e9)[0].num_pdfs == 5
 
