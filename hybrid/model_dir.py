@@ -203,15 +203,18 @@ def _build(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], folder: 
 
 
 def check_phones(model: Model, phones_path: str | os.PathLike) -> None:
-    """Raises MismatchError unless a phone table is the one of the model (disambiguation symbols aside)."""
+    """Raises MismatchError unless every phone of a phone table has the number that the model knows it by.
+
+    The table may lack phones of the model (the lang folder of a small domain); disambiguation symbols are free.
+    """
     from lexicon.symbols import SymbolTable
 
-    theirs = SymbolTable.read(phones_path)
-    for symbol, number in zip(model.phones.symbols, model.phones.ids):
-        if symbol.startswith("#"):
+    theirs, ours = SymbolTable.read(phones_path), model.phones
+    for symbol, number in zip(theirs.symbols, theirs.ids):
+        if symbol.startswith("#") or ours.get(symbol) == number:
             continue
-        if symbol not in theirs or theirs[symbol] != number:
-            raise MismatchError(
-                f"{phones_path}: phone '{symbol}' is not number {number} as in {model.phones_path}. "
-                "Use the lang folder that the model was trained with."
-            )
+        found = f"number {ours[symbol]} in" if symbol in ours else "absent from"
+        raise MismatchError(
+            f"{phones_path}: phone '{symbol}' is number {number}, but {found} {model.phones_path}. Use the lang folder "
+            "that the model was trained with, or one made with `hybrid lang prepare --phones`."
+        )

@@ -120,11 +120,17 @@ def test_parts_that_do_not_fit_are_refused(model):
 
 def test_phones_of_another_lang_are_refused(model, tmp_path):
     check_phones(model, tmp_path / "phones.txt")
-    (tmp_path / "more.txt").write_text(PHONES.replace("#0 4", "c 4\n#0 5"))
-    check_phones(model, tmp_path / "more.txt")
+    with pytest.raises(MismatchError, match="phone 'c' is number 4, but absent from"):
+        (tmp_path / "more.txt").write_text(PHONES.replace("#0 4", "c 4\n#0 5"))
+        check_phones(model, tmp_path / "more.txt")
     (tmp_path / "other.txt").write_text(PHONES.replace("a 2\nb 3", "b 2\na 3"))
-    with pytest.raises(MismatchError, match="phone 'a' is not number 2 as in"):
+    with pytest.raises(MismatchError, match="phone 'b' is number 2, but number 3 in"):
         check_phones(model, tmp_path / "other.txt")
+
+
+def test_a_lang_of_fewer_phones_fits(model, tmp_path):
+    (tmp_path / "fewer.txt").write_text("<eps> 0\nsil 1\nb 3\n#0 4\n")
+    check_phones(model, tmp_path / "fewer.txt")
 
 
 def test_a_folder_keeps_other_files(model, tmp_path):

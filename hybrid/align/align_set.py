@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model_dir import Model, check_phones
 from lexicon.lang_dir import LangDir
 
-__all__ = ["AlignSetConfig", "align_set", "usable_texts", "write_failed"]
+__all__ = ["AlignSetConfig", "align_set", "scorer_of", "usable_texts", "write_failed"]
 
 logger = get_logger(__name__)
 
@@ -70,7 +71,10 @@ def align_set(
     graphs, more = compile_training_graphs(compiler, texts, executor)
     utterances = [u for u, _ in texts if u in graphs]
     aligner = Aligner(
-        _boosted_scorer(model, lang, config.boost_silence), model.transition_model, model.pipeline, config.align
+        scorer_of(model, [lang.optional_silence], config.boost_silence),
+        model.transition_model,
+        model.pipeline,
+        config.align,
     )
     alignments = align_corpus(aligner, store, graphs, utterances, executor)
     failures |= {**more, **alignments.failures}
@@ -99,12 +103,16 @@ def align_set(
     return alignments
 
 
-def _boosted_scorer(model: Model, lang: LangDir, boost: float) -> PdfScorer:
-    """Returns the acoustic model, with silence boosted where it is a GMM."""
+def scorer_of(model: Model, silence_phones: Sequence[int] = (), boost: float = 1.0) -> PdfScorer:
+    """Returns the acoustic model as alignment needs it, with silence boosted where it is a GMM.
+
+    Raises:
+      InputError: a boost for a model that is no GMM.
+    """
     acoustic = model.acoustic_model
     if isinstance(acoustic, GmmAcousticModel):
         transitions = model.transition_model
-        silence = transitions.pdf_ids[np.isin(transitions.phones, [lang.optional_silence])]
+        silence = transitions.pdf_ids[np.isin(transitions.phones, silence_phones)]
         return GmmAcousticModel(acoustic.gmm.boosted(silence, boost), acoustic.acoustic_scale)
     if boost != 1.0:
         raise InputError.at("--boost-silence", f"is {boost}, which only GMMs know", "Leave it at 1.")
