@@ -93,17 +93,18 @@ def prepare_graph(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, pl
     check_range("pdf_id", np.asarray(transition_pdfs)[1:], 0, num_pdfs - 1, place, CURE)
     if fst.start < 0:
         raise InputError.at(place, "the graph has no states", "Compile it again; look at the grammar.")
-    entered, columns, sequences = _without_epsilons(fst, place)
+    columns, sequences = _without_epsilons(fst, place)
     source, transition_ids, word_ids, target, costs = columns
     if not (transition_ids == 0).any():
         raise InputError.at(place, "the graph has no final state", "Compile it again; look at the grammar.")
     # The start comes first and the final state last; all others keep their order.
-    number = np.cumsum(entered) - entered
-    if fst.start != 0:
-        number = np.where(np.arange(len(number)) < fst.start, number + 1, number)
-        number[fst.start] = 0
-    final = int(entered.sum())
-    source = number[source].astype(np.int32)
+    kept = np.zeros(fst.num_states, bool)
+    kept[source] = True
+    kept[fst.start] = False
+    number = np.cumsum(kept, dtype=np.int32)
+    number[fst.start] = 0
+    final = 1 + int(kept.sum())
+    source = number[source]
     if fst.start != 0:
         order = np.argsort(source, kind="stable")
         source, transition_ids, word_ids, target, costs = (
@@ -113,8 +114,8 @@ def prepare_graph(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, pl
     return PreparedGraph(
         num_states=final + 1,
         sources=source,
-        next_states=np.where(ends, final, number[target]).astype(np.int32),
-        labels=np.where(ends, -1, np.asarray(transition_pdfs, np.int32)[transition_ids] + 1).astype(np.int32),
+        next_states=np.where(ends, np.int32(final), number[target]),
+        labels=np.where(ends, np.int32(-1), np.asarray(transition_pdfs, np.int32)[transition_ids] + np.int32(1)),
         scores=-costs,
         transition_ids=transition_ids,
         word_ids=word_ids,
@@ -123,37 +124,44 @@ def prepare_graph(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, pl
     )
 
 
-def _without_epsilons(
-    fst: FstArrays, place: object
-) -> tuple[np.ndarray, list[np.ndarray], tuple[tuple[int, ...], ...]]:
-    """Returns which states are left, the arcs (source, input, words, next state, cost), and the word sequences."""
+def _without_epsilons(fst: FstArrays, place: object) -> tuple[list[np.ndarray], tuple[tuple[int, ...], ...]]:
+    """Returns the arcs (source, input, words, next state, cost; sorted by source) and the word sequences."""
     from hybrid.graph import k2_kernels as kernels
 
     first = 1 + int(fst.olabels.max(initial=0))
-    entered = kernels.entered_states(fst.start, fst.ilabels, fst.next_states, fst.num_states)
-    graph = (fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, fst.costs, fst.final_costs)
+    entering, leaving = kernels.count_ways(fst.start, fst.row_splits, fst.ilabels, fst.next_states, fst.final_costs)
+    graph = (fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, fst.costs)
     closure = (np.empty(kernels.ROOM, np.int32), np.empty(kernels.ROOM, np.int32), np.empty(kernels.ROOM, np.float64))
-    room = fst.num_arcs + fst.num_arcs // 4 + 1024
-    columns = [np.empty(room, np.int32) for _ in range(4)] + [np.empty(room, np.float32)]
+    splits = np.zeros(fst.num_states + 1, np.int64)
+    room = int((fst.ilabels == 0).sum()) + kernels.ROOM
+    ways: list[np.ndarray] = [np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.float64)]
     pairs = [np.empty(2 * kernels.ROOM, np.int32) for _ in range(2)]
     state = used = num_pairs = 0
     while state < fst.num_states:
-        before = (state, used)
-        arrays: tuple[Any, ...] = (*graph, *pairs, *closure, *columns)
-        state, used, num_pairs, cycle = kernels.remove_input_epsilons(state, used, num_pairs, entered, first, *arrays)
+        arrays: tuple[Any, ...] = (*graph, leaving, first, *pairs, *closure, splits, *ways)
+        state, used, num_pairs, cycle = kernels.close_epsilons(state, used, num_pairs, entering, *arrays)
         if cycle:
             what = f"state {state} lies on a cycle of input epsilons"
             raise InputError.at(place, what, "Remove the epsilons of the grammar.")
         if state < fst.num_states:
-            grow = 2 if (state, used) == before else 1.25
-            columns = [np.concatenate([a, np.empty(int(grow * len(a)) - len(a) + 1024, a.dtype)]) for a in columns]
+            ways = [np.concatenate([a, np.empty(len(a) // 2, a.dtype)]) for a in ways]
             pairs = [np.concatenate([a, np.empty_like(a)]) for a in pairs]
-    return entered, [a[:used].copy() for a in columns], _sequences(pairs[0][:num_pairs], pairs[1][:num_pairs], first)
+    ways = [a[:used] for a in ways]
+    before, alive = kernels.choose_sides(splits, ways[0], entering, leaving)
+    counts = kernels.count_arcs(*graph[:2], fst.next_states, fst.final_costs, splits, ways[0], before, alive)
+    columns = [np.empty(int(counts.sum()), np.int32) for _ in range(4)] + [np.empty(int(counts.sum()), np.float32)]
+    state = used = 0
+    while state < fst.num_states:
+        arrays = (*graph, fst.final_costs, first, *pairs, splits, *ways, before, alive, *columns)
+        state, used, num_pairs = kernels.join_arcs(state, used, num_pairs, counts, *arrays)
+        if state < fst.num_states:
+            pairs = [np.concatenate([a, np.empty(len(a) + 2 * int(counts[state]), a.dtype)]) for a in pairs]
+    return columns, _sequences(pairs[0][:num_pairs], pairs[1][:num_pairs], first)
 
 
 def _sequences(befores: np.ndarray, words: np.ndarray, first: int) -> tuple[tuple[int, ...], ...]:
-    """Spells out the word sequences."""
+    """Spells out the word sequences; either part of one may be a sequence made before it."""
     found: list[tuple[int, ...]] = []
-    for before, word in zip(befores.tolist(), words.tolist()):
-        found.append(((before,) if before < first else found[before - first]) + (word,))
+    for pair in zip(befores.tolist(), words.tolist()):
+        found.append(sum(((part,) if part < first else found[part - first] for part in pair), ()))
     return tuple(found)

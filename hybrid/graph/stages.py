@@ -39,7 +39,7 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
     """Returns push(min(det*(L∘G))).
 
     Args:
-      lexicon: L_disambig, arcs sorted by output label.
+      lexicon: L_disambig.
       grammar: G, disambiguation symbols on back-off arcs.
       max_states: at which determinisation is given up; 0 means four times those of L∘G.
 
@@ -50,7 +50,10 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
     import kaldifst
 
     with report.measure("L∘G") as out:
-        graph = kaldifst.compose(to_kaldifst(lexicon), to_kaldifst(grammar))
+        left = to_kaldifst(lexicon)
+        kaldifst.arcsort(left, "olabel")
+        graph = kaldifst.compose(left, to_kaldifst(grammar))
+        del left
         out.append(graph)
     if graph.num_states == 0:
         raise HybridError("L∘G accepts nothing: no sentence of the grammar can be spoken with this lexicon")
