@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 lattices_argument = click.argument("lattices", type=FILE)
 words_option = click.option("--words", type=FILE, help="words.txt; without it words are numbers.")
-scale_option = click.option("--acoustic-scale", type=float, default=0.1, help="Factor of the acoustic scores.")
+scale_option = click.option(
+    "--acoustic-scale", type=float, help="Factor of the acoustic scores; by default that of the search, else 0.1."
+)
 lm_option = click.option("--lm-scale", type=float, default=1.0, help="Factor of the graph scores.")
 penalty_option = click.option("--word-penalty", type=float, default=0.0, help="Taken from the graph score per word.")
 
@@ -29,6 +31,15 @@ def _table(words: Path | None) -> SymbolTable | None:
     from lexicon.symbols import SymbolTable
 
     return None if words is None else SymbolTable.read(words)
+
+
+def _scale(lattices: Path, given: float | None) -> float:
+    """The acoustic scale that was asked for, or the one with which a folder was decoded."""
+    if given is None and (lattices / "decode.json").exists():
+        import json
+
+        given = json.loads((lattices / "decode.json").read_text(encoding="utf-8")).get("acoustic_scale")
+    return 0.1 if given is None else float(given)
 
 
 def _spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
@@ -49,7 +60,7 @@ def _spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
 @lm_option
 @penalty_option
 def best_path_command(
-    lattices: Path, words: Path | None, acoustic_scale: float, lm_scale: float, word_penalty: float
+    lattices: Path, words: Path | None, acoustic_scale: float | None, lm_scale: float, word_penalty: float
 ) -> None:
     """Print the best word sequence of each lattice.
 
@@ -59,9 +70,9 @@ def best_path_command(
     from hybrid.lattice.archive import read_lattice_folder
     from hybrid.lattice.paths import best_path
 
-    table = _table(words)
+    table, scale = _table(words), _scale(lattices, acoustic_scale)
     for utterance, lattice in read_lattice_folder(lattices):
-        path = best_path(lattice, acoustic_scale, lm_scale, word_penalty)
+        path = best_path(lattice, scale, lm_scale, word_penalty)
         text = "" if path is None else _spell(path.word_ids, table, lattices)
         click.echo(f"{utterance} {text}".rstrip())
 
@@ -79,7 +90,7 @@ def nbest_command(
     words: Path | None,
     count: int,
     beam: float,
-    acoustic_scale: float,
+    acoustic_scale: float | None,
     lm_scale: float,
     word_penalty: float,
 ) -> None:
@@ -87,9 +98,9 @@ def nbest_command(
     from hybrid.lattice.archive import read_lattice_folder
     from hybrid.lattice.paths import nbest
 
-    table = _table(words)
+    table, scale = _table(words), _scale(lattices, acoustic_scale)
     for utterance, lattice in read_lattice_folder(lattices):
-        for rank, path in enumerate(nbest(lattice, count, acoustic_scale, lm_scale, word_penalty, beam), 1):
+        for rank, path in enumerate(nbest(lattice, count, scale, lm_scale, word_penalty, beam), 1):
             text = _spell(path.word_ids, table, lattices)
             click.echo(f"{utterance} {rank} {path.graph_score:.6g} {path.acoustic_score:.7g} {text}".rstrip())
 
@@ -109,13 +120,15 @@ def _pruned(lattices: Path, beam: float, scale: float) -> Iterator[tuple[str, An
 @scale_option
 @click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
 @click.option("--text/--no-text", default=False, help="Write text.")
-def prune_command(lattices: Path, output: Path, beam: float, acoustic_scale: float, compact: bool, text: bool) -> None:
+def prune_command(
+    lattices: Path, output: Path, beam: float, acoustic_scale: float | None, compact: bool, text: bool
+) -> None:
     """Remove what no good path uses, into the archive OUTPUT."""
     from hybrid.lattice.archive import write_lattices
 
     if beam < 0:
         raise click.UsageError(f"--beam {beam} is negative")
-    count = write_lattices(output, _pruned(lattices, beam, acoustic_scale), compact, text)
+    count = write_lattices(output, _pruned(lattices, beam, _scale(lattices, acoustic_scale)), compact, text)
     click.echo(f"{output}: {count} lattices")
 
 

@@ -74,6 +74,7 @@ class DecodeTotals:
     audio_seconds: float
     search_seconds: float
     score_seconds: float
+    acoustic_scale: float
 
 
 def decode_corpus(
@@ -163,6 +164,7 @@ def _decode_block(
                     writer.write(one.utterance, one.lattice)
     total = time.process_time() - start
     record = {
+        "acoustic_scale": system.config.acoustic_scale,
         "score_seconds": total - searching,
         "search_seconds": searching,
         "failed": failed,
@@ -226,12 +228,12 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
 def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: DecodeOptions) -> DecodeTotals:
     """Puts the parts together in the order of the blocks."""
     records: list[dict[str, Any]] = []
-    failed, search, score = list(failed), 0.0, 0.0
+    failed, search, score, scale = list(failed), 0.0, 0.0, 0.0
     for number in range(1, count + 1):
         part = json.loads((out / PARTS / f"{number}.json").read_text(encoding="utf-8"))
         failed += [tuple(pair) for pair in part["failed"]]
         search, score = search + part["search_seconds"], score + part["score_seconds"]
-        records += part["utterances"]
+        records, scale = records + part["utterances"], part["acoustic_scale"]
     empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
     failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
     by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
@@ -253,6 +255,7 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
         audio_seconds=sum(r["seconds"] for r in records),
         search_seconds=search,
         score_seconds=score,
+        acoustic_scale=scale,
     )
 
 

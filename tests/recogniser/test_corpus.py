@@ -1,0 +1,193 @@
+"""`hybrid decode`: the same files for any number of jobs, after a kill, and from any source."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.lattice.archive import read_lattice_folder
+from hybrid.lattice.paths import best_path
+from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
+from hybrid.recogniser.sources import AudioSource, ScoreFolder, StoreSource
+from hybrid.recogniser.system import SystemSpec, load_system
+
+SAME = ("transcript.txt", "words.ctm", "utterances.tsv", "failed.txt", "nbest.txt", "phones.ctm")
+
+
+@pytest.fixture(scope="module")
+def spec(tiny) -> SystemSpec:
+    return SystemSpec(str(tiny.model), str(tiny.graph))
+
+
+OPTIONS = DecodeOptions(nbest=3, phones=True, block=4)
+
+
+@pytest.fixture(scope="module")
+def decoded(tiny, spec, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("decoded") / "out"
+    totals = decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    assert (totals.done, totals.failed) == (10, 0)
+    return out
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in SAME} | {
+        p.name: p.read_bytes() for p in sorted(folder.glob("lat.*.gz"))
+    }
+
+
+def test_what_is_written(tiny, spec, decoded: Path) -> None:
+    said = {p.stem: p.with_suffix(".txt").read_text().strip() for p in tiny.audio.rglob("*.wav")}
+    heard = dict(line.split(" ", 1) for line in (decoded / "transcript.txt").read_text().splitlines())
+    assert sorted(said.values()) == sorted(heard.values())
+    assert sorted(p.name for p in decoded.glob("lat.*")) == ["lat.1.gz", "lat.2.gz", "lat.3.gz"]
+    words = load_system(spec).words
+    for utterance, lattice in read_lattice_folder(decoded):
+        path = best_path(lattice, 0.1)
+        assert path is not None and " ".join(words.symbol(w) for w in path.word_ids) == heard[utterance]
+    facts = json.loads((decoded / "decode.json").read_text())
+    assert facts["done"] == 10 and facts["partial"] == 0 and facts["search_rtf"] > 0
+    assert not (decoded / ".parts").exists() and (decoded / "meta.json").exists()
+    first = (decoded / "nbest.txt").read_text().splitlines()[0].split()
+    assert first[1] == "1" and " ".join(first[4:]) == heard[first[0]]
+    assert (decoded / "failed.txt").read_text() == ""
+
+
+def test_jobs_do_not_change_a_byte(tiny, spec, decoded: Path, tmp_path: Path) -> None:
+    from hybrid.base.jobs import pool
+
+    with pool(2) as executor:
+        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS, executor)
+    assert files(tmp_path / "out") == files(decoded)
+
+
+def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
+    import hybrid.recogniser.corpus as corpus
+
+    out, whole = tmp_path / "out", corpus._decode_block
+    seen: list[int] = []
+
+    def dies(spec, source, folder, options, item):  # type: ignore[no-untyped-def]
+        if item[0] == 3 and len(seen) < 3:
+            raise KeyboardInterrupt
+        seen.append(item[0])
+        return whole(spec, source, folder, options, item)
+
+    monkeypatch.setattr(corpus, "_decode_block", dies)
+    with pytest.raises(KeyboardInterrupt):
+        decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    stamp = (out / "lat.1.gz").stat().st_mtime_ns
+    assert not (out / "transcript.txt").exists()
+    seen += [0]
+    decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    assert (out / "lat.1.gz").stat().st_mtime_ns == stamp
+    assert files(out) == files(decoded)
+
+
+def test_other_settings_start_afresh(tiny, spec, decoded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(decoded, out)
+    decode_corpus(spec, StoreSource(str(tiny.feats)), out, DecodeOptions(block=32))
+    assert [p.name for p in out.glob("lat.*")] == ["lat.1.gz"] and not (out / "nbest.txt").exists()
+    assert (out / "transcript.txt").read_bytes() == (decoded / "transcript.txt").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_scores_give_what_features_give(tiny, spec, decoded: Path, tmp_path: Path, kind: str) -> None:
+    from hybrid.base.kaldi_io import write_matrices
+    from hybrid.feats.store import FeatureStore
+
+    model, store = load_system(spec).model, FeatureStore.open(tiny.feats)
+    scores = {u: model.scores(model.pipeline.features(store, u)) for u in store.ids}
+    scores["bad"] = np.full((3, model.acoustic_model.num_pdfs), np.nan, np.float32)
+    scores["wide"] = np.zeros((3, 99), np.float32)
+    scores["none"] = np.zeros((0, model.acoustic_model.num_pdfs), np.float32)
+    path = tmp_path / "scores"
+    if kind == "folder":
+        path.mkdir()
+        for name, matrix in scores.items():
+            np.save(path / f"{name}.npy", matrix)
+    else:
+        write_matrices(path, scores)
+    totals = decode_corpus(spec, ScoreFolder(str(path)), tmp_path / "out")
+    assert (totals.done, totals.failed) == (10, 3)
+    assert (tmp_path / "out" / "transcript.txt").read_bytes() == (decoded / "transcript.txt").read_bytes()
+    failed = (tmp_path / "out" / "failed.txt").read_text().splitlines()
+    assert failed[0].startswith("bad scores: score nan at frame 0, pdf 0.")
+    assert failed[1] == "none has no frames"
+    assert failed[2].startswith("wide scores: scores have shape (3, 99), wanted [frames][")
+
+
+def test_audio_with_times_in_the_recording(tiny, spec, hybrid, bursts, save_wav, tmp_path: Path) -> None:
+    said = ["LOW", "HIGH", "MID", "LOW"]
+    save_wav(tmp_path / "long.wav", np.concatenate([bursts([w], 90 + i, pause=0.6) for i, w in enumerate(said)]))
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+    result = hybrid(
+        "decode", "--model", tiny.model, "--graph", tiny.graph, "--out-dir", tmp_path / "out", "--max-length", 3,
+        "--audio", tmp_path / "long.wav", tmp_path / "broken.wav", sorted(tiny.audio.rglob("*.wav"))[0],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.exception
+    lines = [line.split() for line in (tmp_path / "out" / "words.ctm").read_text().splitlines()]
+    long = [line for line in lines if line[0] == "long"]
+    assert [line[4] for line in long] == said
+    assert [float(line[2]) for line in long] == sorted(float(line[2]) for line in long)
+    assert (tmp_path / "out" / "failed.txt").read_text().startswith("broken ")
+    assert (tmp_path / "out" / "transcript.txt").read_text().startswith("ann_00 ")
+
+
+def test_cuts(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
+    cuts = next((tiny.root / "test").glob("cuts.jsonl*"))
+    result = hybrid(
+        "decode", "--model", tiny.model, "--graph", tiny.graph, "--out-dir", tmp_path / "out", "--cuts", cuts
+    )
+    assert result.exit_code == 0, result.exception
+    ours, wanted = (Path(d) / "transcript.txt" for d in (tmp_path / "out", decoded))
+    assert ours.read_text() == wanted.read_text()
+
+
+def test_one_line_errors(tiny, spec, hybrid, tmp_path: Path) -> None:
+    with pytest.raises(HybridError, match="2 of 2 utterances could not be decoded"):
+        np.save(tmp_path / "a.npy", np.full((2, 3), np.nan))
+        np.save(tmp_path / "b.npy", np.zeros((2, 3)))
+        decode_corpus(spec, ScoreFolder(str(tmp_path)), tmp_path / "out")
+    with pytest.raises(InputError, match="no such scores"):
+        decode_corpus(spec, ScoreFolder(str(tmp_path / "nothing")), tmp_path / "out2")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.doc").write_text("text")
+    with pytest.raises(InputError, match="is a folder that this toolkit did not make"):
+        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "mine")
+    result = hybrid("decode", "--model", tiny.model, "--graph", tiny.graph, "--out-dir", tmp_path / "x", "--audio")
+    assert result.exit_code == 2 and "give one of --feats STORE" in result.output
+    names = AudioSource(("a/x.wav", "b/x.wav", "c/y.wav"), None).names()  # type: ignore[arg-type]
+    assert list(names) == ["a-x", "b-x", "y"]
+
+
+def test_a_graph_of_another_model_is_refused(tiny, tmp_path: Path) -> None:
+    shutil.copytree(tiny.graph, tmp_path / "graph")
+    meta = json.loads((tmp_path / "graph" / "meta.json").read_text())
+    meta["inputs"]["tree"] = "0" * 64
+    (tmp_path / "graph" / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(MismatchError, match="different versions of the tree"):
+        load_system(SystemSpec(str(tiny.model), str(tmp_path / "graph")))
+
+
+def test_lattice_commands(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
+    words = tiny.graph / "words.txt"
+    best = hybrid("lattice", "best-path", decoded, "--words", words)
+    assert best.output == (decoded / "transcript.txt").read_text()
+    three = hybrid("lattice", "nbest", decoded, "--words", words, "-n", 3)
+    assert three.output == (decoded / "nbest.txt").read_text()
+    assert "10 lattices" in hybrid("lattice", "prune", decoded, tmp_path / "p.gz", "--beam", 1).output
+    hybrid("lattice", "copy", tmp_path / "p.gz", tmp_path / "p.txt", "--text", "--compact")
+    assert hybrid("lattice", "best-path", tmp_path / "p.txt", "--words", words).output == best.output
+    info = hybrid("lattice", "info", tmp_path / "p.txt", "--each").output.splitlines()
+    assert len(info) == 11 and info[-1].startswith("10 lattices: ")
+    wrong = tmp_path / "words.txt"
+    wrong.write_text("<eps> 0\n")
+    result = hybrid("lattice", "best-path", decoded, "--words", wrong)
+    assert isinstance(result.exception, InputError) and "which the word table lacks" in str(result.exception)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.feats.vad import VadConfig
+from hybrid.recogniser import Recogniser
+from hybrid.search.config import SearchConfig
+
+RATE = 8000
+
+
+@pytest.fixture(scope="module")
+def recogniser(tiny) -> Recogniser:
+    return Recogniser.load(tiny.model, tiny.graph)
+
+
+def test_samples_give_text_times_and_a_lattice(recogniser: Recogniser, bursts) -> None:
+    samples = bursts(["LOW", "HIGH", "MID"], 77)
+    transcript = recogniser.recognise(samples, RATE)
+    assert transcript.text == "LOW HIGH MID"
+    (segment,) = transcript.segments
+    assert segment.status == "complete" and segment.lattice.num_frames > 50
+    starts = [word.start for word in transcript.words]
+    assert starts == sorted(starts) and starts[0] == pytest.approx(0.2, abs=0.06)
+    assert segment.acoustic_scale == recogniser.system.model.acoustic_model.acoustic_scale
+
+
+def test_words_and_phones_tile_the_utterance(recogniser: Recogniser, bursts) -> None:
+    samples = bursts(["MID", "LOW"], 5)
+    (segment,) = recogniser.recognise(samples, RATE).segments
+    for labels in (segment.words, segment.phones):
+        assert labels[0].start == 0.0 and labels[-1].end == pytest.approx(len(samples) / RATE)
+        assert all(a.end == pytest.approx(b.start) for a, b in zip(labels, labels[1:]))
+
+
+def test_a_file_and_its_samples_agree(recogniser: Recogniser, tiny) -> None:
+    import soundfile
+
+    path = sorted(tiny.audio.rglob("*.wav"))[0]
+    samples, rate = soundfile.read(str(path), dtype="float32")
+    of_file, of_samples = recogniser.recognise(path), recogniser.recognise(samples, rate)
+    assert of_file.text == of_samples.text == path.with_suffix(".txt").read_text().strip()
+    assert of_file.words == of_samples.words and of_file.segments[0].recording == path.stem
+
+
+def test_long_recordings_are_cut_at_pauses(recogniser: Recogniser, bursts, save_wav, tmp_path: Path) -> None:
+    said = ["LOW", "HIGH", "MID", "LOW", "LOW", "HIGH"]
+    samples = np.concatenate([bursts([word], 50 + i, pause=0.6) for i, word in enumerate(said)])
+    cutting = Recogniser(recogniser.system, VadConfig(max_length=3.0))
+    transcript = cutting.recognise(samples, RATE)
+    assert transcript.text == " ".join(said) and len(transcript.segments) > 1
+    assert [s.utterance for s in transcript.segments][:2] == ["samples-0001", "samples-0002"]
+    wanted = np.cumsum([0.6] + [len(bursts([w], 50 + i, pause=0.6)) / RATE for i, w in enumerate(said)])[:-1]
+    assert [word.start for word in transcript.words] == pytest.approx(wanted, abs=0.25)
+    save_wav(tmp_path / "long.wav", samples)
+    assert cutting.recognise(tmp_path / "long.wav").text == transcript.text
+
+
+def test_a_wider_or_narrower_search(tiny, bursts) -> None:
+    narrow = Recogniser.load(tiny.model, tiny.graph, SearchConfig(beam=6.0, lattice_beam=2.0, acoustic_scale=0.2))
+    assert narrow.system.config.acoustic_scale == 0.2
+    assert narrow.recognise(bursts(["HIGH"], 8), RATE).text == "HIGH"
+
+
+def test_what_cannot_be_recognised(recogniser: Recogniser, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="samples: have no sampling rate. Give rate=…, in Hz."):
+        recogniser.recognise(np.zeros(100, np.float32))
+    with pytest.raises(InputError, match=r"have shape \(2, 100\) at 8000 Hz, wanted one channel"):
+        recogniser.recognise(np.zeros((2, 100), np.float32), RATE)
+    with pytest.raises(InputError, match="audio file is missing"):
+        recogniser.recognise(tmp_path / "none.wav")
+    with pytest.raises(InputError, match="shorter than one frame"):
+        recogniser.recognise(np.zeros(50, np.float32), RATE)
+    with pytest.raises(InputError, match="samples: holds no speech. Check the recording's level."):
+        recogniser.recognise(np.zeros(40 * RATE, np.float32), RATE)
+
+
+def test_one_frame_and_silence(recogniser: Recogniser) -> None:
+    (segment,) = recogniser.recognise(np.zeros(210, np.float32), RATE).segments
+    assert segment.result.num_frames == 1 and segment.status in ("partial", "empty")
+    noise = (0.002 * np.random.default_rng(0).normal(size=RATE)).astype(np.float32)
+    assert recogniser.recognise(noise, RATE).segments[0].status in ("complete", "partial")
+
+
+@pytest.mark.k2
+def test_engines_agree_on_audio(tiny, recogniser: Recogniser, bursts) -> None:
+    samples = bursts(["MID", "HIGH"], 31)
+    words = recogniser.recognise(samples, RATE).words
+    for engine in ("k2", "reference"):
+        assert Recogniser.load(tiny.model, tiny.graph, engine=engine).recognise(samples, RATE).words == words
