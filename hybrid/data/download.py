@@ -180,17 +180,12 @@ def _receive(url: str, part: Path) -> bool:
         total = have + int(length) if length and length.isdigit() else None
         megabytes = total // CHUNK + 1 if total else None
         with open(part, "ab" if resumed else "wb") as stream, progress(f"{part.stem} MiB", megabytes, logger) as bar:
-            bar.advance(have // CHUNK)
-            while True:
-                try:
-                    data = answer.read(CHUNK)
-                except http.client.IncompleteRead as error:
-                    stream.write(error.partial)
-                    return False
-                if not data:
-                    break
+            received = have
+            bar.advance(received // CHUNK)
+            while data := answer.read1(CHUNK):
                 _write(stream, data, part)
-                bar.advance(1)
+                bar.advance((received + len(data)) // CHUNK - received // CHUNK)
+                received += len(data)
         return total is None or part.stat().st_size >= total
 
 

@@ -157,5 +157,11 @@ def test_compressed_forms_are_read_as_kaldi_does(kaldi_bin: Path, tmp_path: Path
         np.testing.assert_allclose(ours[key], theirs[key], atol=2e-5)
 
 
+@pytest.mark.peer
+def test_reads_an_alignment_archive_of_kaldi(peers: Path) -> None:
+    found = dict(read_int_vectors(peers / "lattices" / "best_path.ali.gz"))
+    assert len(found) == 10 and all(len(v) > 100 and v.min() >= 1 for v in found.values())
+
+
 def _run(folder: Path, program: str, *arguments: str) -> None:
     subprocess.run([str(folder / program), *arguments], check=True, capture_output=True)

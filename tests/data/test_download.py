@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +28,7 @@ class Server:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.cut_after = 0
+        self.hang = threading.Event()
         self.ranges = True
         self.requests: list[tuple[str, str | None]] = []
         outer = self
@@ -50,6 +55,9 @@ class Server:
                 self.send_header("Content-Length", str(len(part)))
                 self.end_headers()
                 self.wfile.write(part[: outer.cut_after] if outer.cut_after else part)
+                if outer.cut_after and not outer.hang.is_set():
+                    self.wfile.flush()
+                    outer.hang.wait(60)
                 self.close_connection = True
 
             def log_message(self, *_: Any) -> None:
@@ -63,7 +71,9 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     found = Server()
+    found.hang.set()
     yield found
+    found.hang.set()
     found.server.shutdown()
     found.server.server_close()
 
@@ -89,6 +99,26 @@ def test_a_killed_run_is_resumed_by_the_next(server: Server, tmp_path: Path) -> 
     count = len(server.requests)
     download_file(f"{server.url}/a.bin", tmp_path / "a.bin", SUM, pause=0)
     assert len(server.requests) == count  # it is there, nothing is asked for
+
+
+def test_sigkill_in_the_middle_loses_nothing_that_was_received(server: Server, tmp_path: Path) -> None:
+    server.files["/a.bin"], server.cut_after = DATA, 500_000
+    server.hang.clear()
+    code = "import sys; from hybrid.data.download import download_file; download_file(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, f"{server.url}/a.bin", str(tmp_path / "a.bin"), SUM]
+    process = subprocess.Popen(command)
+    part = tmp_path / "a.bin.part"
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size > 400_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = part.stat().st_size
+    server.hang.set()
+    server.cut_after = 0
+    download_file(f"{server.url}/a.bin", tmp_path / "a.bin", SUM, pause=0)
+    assert kept > 400_000 and server.requests[-1][1] == f"bytes={kept}-"
+    assert (tmp_path / "a.bin").read_bytes() == DATA
 
 
 def test_a_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
