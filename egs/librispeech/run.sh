@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# LibriSpeech, or pieces of it: a monophone model and a pruned trigram, dev-clean decoded and swept.
+# LibriSpeech, or pieces of it: the ladder of GMMs from a flat start to speaker-adaptive training, with a pruned trigram.
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/recipe.sh"
 corpora=$root/../shared/corpora
 
@@ -11,14 +11,17 @@ option lm_text "$(first_of "$corpora/text" download/text)" \
 option train_set train-clean-100 "part to train on"
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
+option rungs mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
 option num_gaussians 1000 "of the monophone model"
-option boost_silence 1.25 "so that pauses inside utterances are found early"
+option boost_silence 1.25 "so that pauses inside utterances are found early (mono, tri1)"
 option lm_weights 7:17 "swept; acoustic scale is 1 / weight"
 option penalties 0,0.5,1 "word insertion penalties, swept"
 option compare_dir "$(first_of "$root/../shared/peers/hyps" "")" \
   "other systems' words (mono.dev-clean.txt) for paired tests; none if empty"
 start "$@"
 IFS=, read -ra sets <<< "$test_sets"
+IFS=, read -ra models <<< "$rungs"
+wanted() { [[ ,$rungs, == *,$1,* ]]; }
 
 if stage 1 "Get the corpus and write the manifest of each part."; then
   [ -d "$corpus_dir" ] || step download --out "$corpus_dir" -- \
@@ -63,28 +66,59 @@ if stage 5 "Train the monophone model on the shortest utterances."; then
     --boost-silence "$boost_silence" --total-gaussians "$num_gaussians" --out-dir exp/mono --jobs "$jobs"
 fi
 
-if stage 6 "Compile the decoding graph."; then
-  step graph_mono --in exp/mono --in data/lang --in data/G_tg.fst --out exp/mono/graph_tg -- \
-    hybrid graph compile --model exp/mono --lang data/lang --grammar data/G_tg.fst --out-dir exp/mono/graph_tg
+train=(--feats "exp/feats/$train_set" --lang data/lang --jobs "$jobs")
+trained=(--in "exp/feats/$train_set" --in data/lang)
+align() { # MODEL COMMAND [OPTION …]: the whole training set
+  step "ali_$1" "${trained[@]}" --in "exp/$1" --out "exp/$1_ali" -- \
+    hybrid gmm "$2" --model "exp/$1" "${train[@]}" --out-dir "exp/$1_ali" "${@:3}"
+}
+climb() { # COMMAND FROM TO LEAVES GAUSSIANS [OPTION …]
+  step "$3" "${trained[@]}" --in "exp/$2" --in "exp/$2_ali" --out "exp/$3" -- \
+    hybrid gmm "$1" --model "exp/$2" --ali "exp/$2_ali" "${train[@]}" --max-leaves "$4" --total-gaussians "$5" \
+    --out-dir "exp/$3" "${@:6}"
+}
+
+if wanted tri1 && stage 6 "Triphones on deltas."; then
+  align mono align --boost-silence "$boost_silence"
+  climb train-deltas mono tri1 1500 8000 --boost-silence "$boost_silence"
 fi
 
-if stage 7 "Decode (max-active 7000, beam 13, lattice beam 6)."; then
-  for set in "${sets[@]}"; do
-    step "decode_mono_$set" --in exp/mono --in exp/mono/graph_tg --in "exp/feats/$set" --out "exp/mono/decode_tg_$set" -- \
-      hybrid decode --model exp/mono --graph exp/mono/graph_tg --feats "exp/feats/$set" \
-      --max-active 7000 --beam 13 --lattice-beam 6 --out-dir "exp/mono/decode_tg_$set" --jobs "$jobs"
+if wanted tri2b && stage 7 "Triphones on LDA and MLLT over seven frames."; then
+  align tri1 align
+  climb train-lda-mllt tri1 tri2b 2000 12000 --splice-left 3 --splice-right 3
+fi
+
+if wanted tri3b && stage 8 "Speaker-adaptive training with fMLLR."; then
+  align tri2b align
+  climb train-sat tri2b tri3b 2000 12000
+  align tri3b align-fmllr
+fi
+
+if stage 9 "Compile the decoding graphs."; then
+  for model in "${models[@]}"; do
+    step "graph_$model" --in "exp/$model" --in data/lang --in data/G_tg.fst --out "exp/$model/graph_tg" -- \
+      hybrid graph compile --model "exp/$model" --lang data/lang --grammar data/G_tg.fst --out-dir "exp/$model/graph_tg"
   done
 fi
 
-if stage 8 "Score; sweep LM weight and insertion penalty on the first set and apply them to the others."; then
-  for set in "${sets[@]}"; do
-    extra=() peer="$compare_dir/mono.$set.txt"
-    [ "$set" = "${sets[0]}" ] || extra+=(--tune-ref "data/${sets[0]}" --tune-lattices "exp/mono/decode_tg_${sets[0]}")
+if stage 10 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
+  for model in "${models[@]}"; do for set in "${sets[@]}"; do
+    command=(decode); [ "$model" != tri3b ] || command=(gmm decode-fmllr --lang data/lang)
+    step "decode_${model}_$set" --in "exp/$model" --in "exp/$model/graph_tg" --in "exp/feats/$set" \
+      --out "exp/$model/decode_tg_$set" -- hybrid "${command[@]}" --model "exp/$model" --graph "exp/$model/graph_tg" \
+      --feats "exp/feats/$set" --max-active 7000 --beam 13 --lattice-beam 6 --out-dir "exp/$model/decode_tg_$set" --jobs "$jobs"
+  done; done
+fi
+
+if stage 11 "Score; sweep LM weight and insertion penalty on the first set and apply them to the others."; then
+  for model in "${models[@]}"; do for set in "${sets[@]}"; do
+    extra=() peer="$compare_dir/$model.$set.txt" decoded="exp/$model/decode_tg_$set" scored="exp/$model/score_tg_$set"
+    [ "$set" = "${sets[0]}" ] || extra+=(--tune-ref "data/${sets[0]}" --tune-lattices "exp/$model/decode_tg_${sets[0]}")
     [ ! -f "$peer" ] || extra+=(--compare "$peer")
-    step "score_mono_$set" --in "data/$set" --in "exp/mono/decode_tg_$set" --out "exp/mono/score_tg_$set" -- \
-      hybrid score sweep --ref "data/$set" --lattices "exp/mono/decode_tg_$set" --words exp/mono/graph_tg/words.txt \
-      --lm-weights "$lm_weights" --penalties "$penalties" "${extra[@]}" --out-dir "exp/mono/score_tg_$set" --jobs "$jobs" \
-      --results exp/results.tsv --system mono --set "$set" --lm tg --cost "exp/steps/decode_mono_$set.json"
-  done
+    step "score_${model}_$set" --in "data/$set" --in "$decoded" --out "$scored" -- \
+      hybrid score sweep --ref "data/$set" --lattices "$decoded" --words "exp/$model/graph_tg/words.txt" \
+      --lm-weights "$lm_weights" --penalties "$penalties" "${extra[@]}" --out-dir "$scored" --jobs "$jobs" \
+      --results exp/results.tsv --system "$model" --set "$set" --lm tg --cost "exp/steps/decode_${model}_$set.json"
+  done; done
   hybrid score table exp/results.tsv
 fi
