@@ -73,9 +73,10 @@ class Sweep:
 
     @property
     def at_edge(self) -> bool:
-        """Whether the best LM weight is the smallest or largest tried, so that a wider grid may do better."""
+        """Whether only the smallest or the largest LM weight tried is the best, so that a wider grid may do better."""
         weights = {p.lm_weight for p in self.points}
-        return len(weights) > 1 and self.best.lm_weight in (min(weights), max(weights))
+        best = {p.lm_weight for p in self.points if p.counts.errors == self.best.counts.errors}
+        return len(weights) > 1 and best in ({min(weights)}, {max(weights)})
 
 
 def parse_range(text: str) -> tuple[float, ...]:

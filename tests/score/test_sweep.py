@@ -48,6 +48,8 @@ def test_a_best_point_at_the_edge_is_told(folder: Path, words: SymbolTable, capl
     reference = Transcripts("ref", {"u1": ["A", "B"], "u2": []})
     assert sweep(reference, folder, words, SweepConfig((6.0, 8.0), (0.0,))).at_edge
     assert "best LM weight 8 is at the edge" in caplog.text
+    nowhere = Transcripts("ref", {"u1": ["B"], "u2": []})
+    assert not sweep(nowhere, folder, words, SweepConfig((8.0, 9.0), (0.0,))).at_edge
 
 
 def test_ties_go_to_the_smaller() -> None:
