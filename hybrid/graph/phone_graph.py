@@ -53,11 +53,17 @@ class LexiconIndex:
         )
 
     def phone_graph(self, word_ids: Sequence[int], name: Callable[[int], str] = "id {}".format) -> FstArrays:
-        """Returns the deterministic, epsilon-free phone graph of a text; equal ways are added (log semiring)."""
+        """Returns the deterministic, epsilon-free phone graph of a text; equal ways are added (log semiring).
+
+        Raises:
+          InputError: a word has no pronunciation, or L does not end.
+        """
         import kaldifst
 
         graph = to_kaldifst(self.compose(word_ids, name))
         kaldifst.connect(graph)
+        if graph.num_states == 0:
+            raise InputError.at("text", "cannot be spoken with this L.fst", "Make the lang folder again.")
         kaldifst.determinize_star(graph, use_log=True)
         return from_kaldifst(graph)
 
