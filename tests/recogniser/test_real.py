@@ -78,7 +78,6 @@ def test_engines_agree_with_the_reference(fsdd: Path, engine: str) -> None:
         assert ours.word_ids.tolist() == theirs.word_ids.tolist()
         assert theirs.graph_score == pytest.approx(ours.graph_score, rel=1e-5)
         assert theirs.acoustic_score == pytest.approx(ours.acoustic_score, rel=1e-5)
-        assert abs(a.lattice.depth - b.lattice.depth) < 0.05 * a.lattice.depth + 0.1
         right += ours.word_ids.tolist() == [reference.words[w] for w in store.text(utterance)]
     assert right >= 35
 
