@@ -68,7 +68,8 @@ class BasisTrainer:
         values, vectors = np.linalg.eigh((flat + flat.T) / 2)
         whiten = vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))
         gains, directions = np.linalg.eigh(whiten.T @ self._scatter @ whiten)
-        chosen = np.argsort(-gains, kind="stable")[: min(num_bases, size)]
+        useful = int((gains > 1e-8 * gains[-1]).sum())  # no more than speakers
+        chosen = np.argsort(-gains, kind="stable")[: min(num_bases, useful)]
         bases = (whiten @ directions[:, chosen]).T.reshape(-1, dim, dim + 1)
         return FmllrBasis(bases, gains[chosen] / self.speakers)
 
@@ -99,7 +100,8 @@ def estimate_basis_fmllr(
         slope = stats.beta * np.trace(turned, axis1=1, axis2=2) + linear - quadratic @ coefficients
         curvature = quadratic + stats.beta * (turned.reshape(size, -1) @ turned.transpose(0, 2, 1).reshape(size, -1).T)
         values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-        step = vectors @ ((vectors.T @ slope) / np.maximum(values, 1e-8 * values[-1]))
+        # near 1 per frame in the whitened space; a negative one would send Newton to a saddle
+        step = vectors @ ((vectors.T @ slope) / np.maximum(np.abs(values), 0.05 * stats.beta))
         for halvings in range(20):
             moved = coefficients + step * 0.5**halvings
             candidate = identity_transform(stats.dim) + np.tensordot(moved, bases, 1)

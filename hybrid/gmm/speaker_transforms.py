@@ -9,8 +9,9 @@ import numpy as np
 
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import InputError, MismatchError
+from hybrid.gmm.basis_fmllr import FmllrBasis
 
-__all__ = ["load_transforms", "save_transforms"]
+__all__ = ["load_basis", "load_transforms", "save_basis", "save_transforms"]
 
 
 def save_transforms(path: Path, transforms: Mapping[str, np.ndarray], tree_hash: str) -> None:
@@ -36,3 +37,26 @@ def load_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[
                 "Use transforms that were made for this model's features.",
             )  # fmt: skip
     return transforms
+
+
+def save_basis(path: Path, basis: FmllrBasis, tree_hash: str) -> None:
+    """Saves the directions that basis fMLLR is made of."""
+    arrays = {"bases": basis.bases.astype(np.float32), "eigenvalues": basis.eigenvalues}
+    save_arrays(path, arrays, {"tree": tree_hash})
+
+
+def load_basis(path: Path, dim: int, tree_hash: str | None = None) -> FmllrBasis:
+    """Loads what `save_basis` saved.
+
+    Raises:
+      InputError: damaged, or of other features.
+      MismatchError: made for a model with another tree.
+    """
+    arrays, metadata = load_arrays(path)
+    if tree_hash and metadata.get("tree") and metadata["tree"] != tree_hash:
+        raise MismatchError(f"{path}: the basis was made for a model with another tree. Train the model again.")
+    bases = arrays.get("bases", np.zeros((0, 0, 0)))
+    if bases.ndim != 3 or bases.shape[1:] != (dim, dim + 1) or len(arrays.get("eigenvalues", ())) != len(bases):
+        raise InputError.at(path, f"holds bases of shape {bases.shape}, wanted [N][{dim}][{dim + 1}]",
+                            "Use the basis that was trained with this model.")  # fmt: skip
+    return FmllrBasis(bases.astype(np.float64), arrays["eigenvalues"])

@@ -26,8 +26,9 @@ from hybrid.feats.store import FeatureStore
 from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.gmm.basis_fmllr import FmllrBasis, estimate_basis_fmllr
 from hybrid.gmm.fmllr import FmllrStats, compose_affine, estimate_fmllr, identity_transform
-from hybrid.gmm.speaker_transforms import load_transforms, save_transforms
+from hybrid.gmm.speaker_transforms import load_basis, load_transforms, save_transforms
 from hybrid.lattice.archive import lattice_files, read_lattices
 from hybrid.lattice.posteriors import frame_posteriors
 from hybrid.lattice.prune import prune
@@ -156,14 +157,18 @@ def estimate_transforms(
     before: Mapping[str, np.ndarray],
     fmllr: FmllrConfig,
     executor: Executor | None = None,
+    basis: FmllrBasis | None = None,
 ) -> dict[str, np.ndarray]:
     """Estimates transforms from the posteriors of lattices, on top of those in force.
 
     Lattice archives are read one at a time and in order; a speaker's statistics are dropped once the last of his
     lattices was seen.
 
+    Args:
+      basis: for speakers with too little speech for a full transform.
+
     Returns:
-      float32 [D][D + 1] by speaker or utterance; who has too little speech keeps what was in force.
+      float32 [D][D + 1] by speaker or utterance; who has too little speech for that too keeps what was in force.
     """
     files = lattice_files(lattice_dir)
     left: dict[str, int] = {}
@@ -177,7 +182,11 @@ def estimate_transforms(
 
     def finish(key: str) -> None:
         nonlocal gain, frames
-        estimate = estimate_fmllr(waiting.pop(key), fmllr)
+        stats = waiting.pop(key)
+        if basis is not None and stats.beta < fmllr.min_speaker_frames:
+            estimate, _ = estimate_basis_fmllr(stats, basis)
+        else:
+            estimate = estimate_fmllr(stats, fmllr)
         dim = len(estimate.matrix)
         old = np.asarray(before.get(key, identity_transform(dim)), np.float64)
         found[key] = compose_affine(estimate.matrix, old).astype(np.float32)
@@ -234,6 +243,10 @@ def decode_adapted(
         (out.with_name(f"{out.name}.si"), replace(base, speaker_independent=True), si_search, True),
         (out.with_name(f"{out.name}.first"), base, first_search, False),
     )
+    basis = None
+    if (Path(spec.model_dir) / "fmllr_basis.safetensors").exists():
+        file = Path(spec.model_dir) / "fmllr_basis.safetensors"
+        basis = load_basis(file, model.pipeline.dim, model.tree.content_hash())
     found: dict[str, np.ndarray] = {}
     transforms: str | None = None
     for number, (folder, source, search, first) in enumerate(passes, 1):
@@ -242,7 +255,7 @@ def decode_adapted(
         if not _is_done(folder, narrow, source):
             decode_corpus(narrow, source, folder, None, executor)
         estimator = _Estimator(spec.model_dir, source, scale, tuple(silence_phones), first, config)
-        found = {**found, **estimate_transforms(estimator, folder, found, fmllr, executor)}
+        found = {**found, **estimate_transforms(estimator, folder, found, fmllr, executor, basis)}
         path = out.with_name(f"{out.name}.transforms.{number}.safetensors")
         save_transforms(path, found, model.tree.content_hash())
         transforms = str(path)

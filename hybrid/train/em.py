@@ -111,9 +111,11 @@ def run_em(
     while state.next_pass < config.num_passes:
         if state.next_pass in config.realign_passes:
             state = _realign(state, corpus, config, align, executor)
+        before = state
         if hook is not None:
             state = hook(state)
-        state = run_pass(state, corpus, update_config, mix, executor)
+        same = state.pipeline is before.pipeline and state.speaker_transforms is before.speaker_transforms
+        state = run_pass(state, corpus, update_config, mix, executor, same_features=same)
         if state.next_pass - 1 <= config.last_mix_up_pass:
             state = replace(state, gaussians=state.gaussians + state.step)
         if save is not None:
@@ -148,8 +150,13 @@ def run_pass(
     update_config: UpdateConfig,
     mix: MixConfig,
     executor: Executor | None = None,
+    same_features: bool = True,
 ) -> EmState:
-    """Accumulates with the alignments at hand, updates transitions and Gaussians, and mixes up."""
+    """Accumulates with the alignments at hand, updates transitions and Gaussians, and mixes up.
+
+    Args:
+      same_features: whether the last pass saw the same features; likelihoods of others cannot be compared.
+    """
     begin = time.monotonic()
     e_step = EStep(state.gmm, state.transition_model, state.pipeline, state.speaker_transforms)
     stats, transitions = accumulate_corpus(e_step, corpus.store, state.alignments, executor)
@@ -167,7 +174,7 @@ def run_pass(
         floored=report.floored_variances,
         seconds=time.monotonic() - begin,
     )
-    _log_pass(record, state.history, report.starved_pdfs)
+    _log_pass(record, state.history if same_features else (), report.starved_pdfs)
     return replace(
         state,
         next_pass=state.next_pass + 1,

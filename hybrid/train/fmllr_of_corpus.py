@@ -16,9 +16,10 @@ from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm
 from hybrid.gmm.adapt_config import FmllrConfig
+from hybrid.gmm.basis_fmllr import BasisTrainer, FmllrBasis
 from hybrid.gmm.fmllr import FmllrEstimate, FmllrStats, compose_affine, estimate_fmllr, identity_transform
 
-__all__ = ["FmllrWork", "speaker_transforms"]
+__all__ = ["FmllrWork", "basis_of_corpus", "speaker_transforms"]
 
 logger = get_logger(__name__)
 
@@ -46,8 +47,8 @@ class FmllrWork:
     before: Mapping[str, np.ndarray] = field(default_factory=dict)
     posterior_gmm: AmDiagGmm | None = None
 
-    def speaker(self, piece: Piece) -> tuple[str, FmllrEstimate]:
-        """Returns a speaker's transform of features that `before` has been applied to."""
+    def stats(self, piece: Piece) -> FmllrStats:
+        """Returns a speaker's statistics of features that `before` has been applied to."""
         speaker, store, items = piece
         stats = FmllrStats.zeros(self.gmm.dim)
         for utterance, ids in items:
@@ -55,7 +56,11 @@ class FmllrWork:
             stats.accumulate(
                 self.gmm, features, self.pdf_ids[ids], self.weights[ids], posterior_model=self.posterior_gmm
             )
-        return speaker, estimate_fmllr(stats, self.config)
+        return stats
+
+    def speaker(self, piece: Piece) -> tuple[str, FmllrEstimate]:
+        """Returns a speaker's transform of features that `before` has been applied to."""
+        return piece[0], estimate_fmllr(self.stats(piece), self.config)
 
 
 def speaker_transforms(
@@ -66,18 +71,10 @@ def speaker_transforms(
     Returns:
       speaker → float32 [D][D + 1], and speaker → why the transform in force was kept.
     """
-    speakers: dict[str, list[str]] = {}
-    for utterance in alignments.ids:
-        speakers.setdefault(store.speaker(utterance), []).append(utterance)
-
-    def pieces() -> Iterator[Piece]:
-        for speaker, ids in sorted(speakers.items()):
-            yield speaker, store.subset(ids), [(u, alignments[u]) for u in ids]
-
     transforms: dict[str, np.ndarray] = {}
     kept: dict[str, str] = {}
     gain = frames = 0.0
-    for speaker, estimate in map_in_order(partial(FmllrWork.speaker, work), pieces(), executor):
+    for speaker, estimate in map_in_order(partial(FmllrWork.speaker, work), _pieces(store, alignments), executor):
         before = work.before.get(speaker, identity_transform(work.gmm.dim))
         transforms[speaker] = compose_affine(estimate.matrix, np.asarray(before, np.float64)).astype(np.float32)
         gain += estimate.gain * estimate.frames
@@ -87,3 +84,27 @@ def speaker_transforms(
     logger.info("fMLLR: %d speakers, gain %.4f per frame over %.0f frames%s", len(transforms), gain / max(frames, 1),
                 frames, f", {len(kept)} kept as they were" if kept else "")  # fmt: skip
     return transforms, kept
+
+
+def _pieces(store: FeatureStore, alignments: CorpusAlignments, limit: int | None = None) -> Iterator[Piece]:
+    speakers: dict[str, list[str]] = {}
+    for utterance in alignments.ids:
+        speakers.setdefault(store.speaker(utterance), []).append(utterance)
+    for speaker, ids in sorted(speakers.items())[:limit]:
+        yield speaker, store.subset(ids), [(u, alignments[u]) for u in ids]
+
+
+def basis_of_corpus(
+    work: FmllrWork,
+    store: FeatureStore,
+    alignments: CorpusAlignments,
+    max_speakers: int,
+    executor: Executor | None = None,
+) -> FmllrBasis:
+    """Learns the directions in which the first `max_speakers` speakers want their features moved."""
+    trainer = BasisTrainer(work.gmm.dim)
+    for stats in map_in_order(partial(FmllrWork.stats, work), _pieces(store, alignments, max_speakers), executor):
+        trainer.add(stats)
+    basis = trainer.estimate()
+    logger.info("fMLLR basis: %d directions from %d speakers", len(basis.bases), trainer.speakers)
+    return basis

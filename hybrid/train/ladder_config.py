@@ -95,7 +95,13 @@ class SatConfig:
     """How transforms are estimated while training."""
 
     silence_weight: float = field(default=0.0, metadata={"help": "Weight of frames of silence in fMLLR."})
+    basis_speakers: int = field(
+        default=100,
+        metadata={"help": "Speakers whose transforms teach the basis for speakers with little data; 0 for no basis."},
+    )
 
     def __post_init__(self) -> None:
         if not 0 <= self.silence_weight <= 1:
             raise ValueError(f"silence_weight is {self.silence_weight}; wanted 0 to 1")
+        if self.basis_speakers < 0:
+            raise ValueError(f"basis_speakers is {self.basis_speakers}; wanted 0 or more")

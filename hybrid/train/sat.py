@@ -14,11 +14,11 @@ from hybrid.align.corpus import CorpusAlignments
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm import GmmAcousticModel, UpdateConfig, update
 from hybrid.gmm.adapt_config import FmllrConfig
-from hybrid.gmm.speaker_transforms import save_transforms
+from hybrid.gmm.speaker_transforms import save_basis, save_transforms
 from hybrid.model_dir import Model
 from hybrid.train.e_step import EStep, accumulate_corpus
 from hybrid.train.em import EmCorpus, EmState, Hook
-from hybrid.train.fmllr_of_corpus import FmllrWork, speaker_transforms
+from hybrid.train.fmllr_of_corpus import FmllrWork, basis_of_corpus, speaker_transforms
 from hybrid.train.ladder import Rung, Start, climb, silence_weights
 from hybrid.train.ladder_config import ContextConfig, SatConfig, SatEmConfig, SatMixConfig
 from hybrid.tree import TreeConfig
@@ -49,8 +49,9 @@ def train_sat(
 ) -> Model:
     """Trains on adapted features from the alignments of the rung below, whose features are kept.
 
-    The folder also gets `transforms.safetensors`, the training speakers' transforms; the model also holds its
-    speaker-independent twin, Gaussian by Gaussian, for a first pass over unknown speakers.
+    The folder also gets `transforms.safetensors`, the training speakers' transforms, and `fmllr_basis.safetensors`
+    for speakers with little data; the model also holds its speaker-independent twin, Gaussian by Gaussian, for a
+    first pass over unknown speakers.
 
     Args:
       transforms: of the training speakers, if the rung below was adapted; estimated from its model where not given.
@@ -88,7 +89,14 @@ def train_sat(
         )
         stats, _ = accumulate_corpus(e_step, corpus.store, state.alignments, executor)
         gentle = dataclasses.replace(config.update, remove_low_count_gaussians=False)
-        return GmmAcousticModel(update(state.gmm, stats, gentle)[0])
+        twin = update(state.gmm, stats, gentle)[0]
+        if config.sat.basis_speakers:
+            model = state.transition_model
+            weights = silence_weights(model, start.lang.silence_phones, config.sat.silence_weight)
+            work = FmllrWork(state.gmm, model.pdf_ids, weights, state.pipeline, config.fmllr, posterior_gmm=twin)
+            basis = basis_of_corpus(work, corpus.store, state.alignments, config.sat.basis_speakers, executor)
+            save_basis(folder / "fmllr_basis.safetensors", basis, model.tree.content_hash())
+        return GmmAcousticModel(twin)
 
     rung = Rung(
         name="speaker-adaptive",

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import FstArrays
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
-from hybrid.gmm.speaker_transforms import load_transforms
+from hybrid.gmm.speaker_transforms import load_basis, load_transforms
 from hybrid.graph.decoding import compile_decoding_graph
 from hybrid.model_dir import load_model
 from hybrid.recogniser import adapted
@@ -100,13 +100,31 @@ def test_an_utterance_may_have_its_own_transform(system, moved, lang, tmp_path):
     assert sorted(transforms) == sorted(moved.ids)
 
 
-def test_little_speech_keeps_the_identity(system, moved, lang, tmp_path):
+def test_little_speech_takes_the_basis_and_less_keeps_the_identity(system, moved, lang, tmp_path):
     decode_adapted(
         system, str(moved.path), tmp_path / "d", lang.silence_phones, fmllr=FmllrConfig(min_speaker_frames=1e6)
     )
     dim = load_model(system.model_dir).pipeline.dim
     transforms = load_transforms(tmp_path / "d.transforms.2.safetensors", dim)
+    change = transforms["new"] - np.eye(dim, dim + 1)
+    model = load_model(system.model_dir)
+    basis = load_basis(Path(system.model_dir) / "fmllr_basis.safetensors", dim, model.tree.content_hash())
+    assert 0 < len(basis.bases) <= 3  # speakers of the training
+    assert np.abs(change).max() > 0.01
+    (Path(system.model_dir) / "fmllr_basis.safetensors").rename(tmp_path / "basis")
+    decode_adapted(
+        system, str(moved.path), tmp_path / "e", lang.silence_phones, fmllr=FmllrConfig(min_speaker_frames=1e6)
+    )
+    (tmp_path / "basis").rename(Path(system.model_dir) / "fmllr_basis.safetensors")
+    transforms = load_transforms(tmp_path / "e.transforms.2.safetensors", dim)
     np.testing.assert_array_equal(transforms["new"], np.eye(dim, dim + 1))
+
+
+def test_a_basis_of_other_features(system):
+    with pytest.raises(InputError, match=r"holds bases of shape \(\d+, 15, 16\), wanted \[N\]\[4\]\[5\]"):
+        load_basis(Path(system.model_dir) / "fmllr_basis.safetensors", 4)
+    with pytest.raises(MismatchError, match="another tree"):
+        load_basis(Path(system.model_dir) / "fmllr_basis.safetensors", 15, "b" * 64)
 
 
 def test_a_model_without_gaussians(system, moved, lang, tmp_path, monkeypatch):
