@@ -69,7 +69,7 @@ def compile_decoding_graph(
         try:
             lg = make_lg(lexicon, grammar, report, config.max_states)
         except NotDeterminizableError as error:
-            raise HybridError(f"{lang.path} and {place}: {error}: {explain(lang, grammar, error.partial)}") from error
+            raise HybridError(f"{lang.path} and {place}: {error}: {explain(lang, grammar)}") from error
         del lexicon
         clg, context_ids = make_clg(lg, lang.disambig_phones, model.tree, report)
         del lg

@@ -17,14 +17,11 @@ __all__ = ["explain", "grammar_ambiguities"]
 SHOWN = 5
 
 
-def explain(lang: LangDir, grammar: FstArrays, partial: FstArrays) -> str:
+def explain(lang: LangDir, grammar: FstArrays) -> str:
     """Returns a sentence that names the words which cannot be told apart.
 
-    Looks for words of the grammar whose pronunciations clash in L_disambig.fst, for ways of the grammar that
-    read the same words, and last at the output of the determinisation that was stopped.
-
-    Args:
-      partial: what determinisation had made when it was stopped.
+    Looks for words of the grammar whose pronunciations clash in L_disambig.fst, then for ways of the grammar
+    that read the same words.
     """
     used = {lang.words.symbol(int(i)) for i in np.unique(grammar.ilabels) if lang.words.symbol(int(i))}
     clashes = [c for c in lang.find_clashes() if c.first in used and c.second in used]
@@ -36,8 +33,7 @@ def explain(lang: LangDir, grammar: FstArrays, partial: FstArrays) -> str:
     if ambiguous:
         named = "; ".join(ambiguous[:SHOWN])
         return f"the grammar is ambiguous: {named}. Put #0 on its back-off arcs and make it deterministic"
-    words = _longest_outputs(partial, lang.words)
-    return f"it was following the words {words}; look at their pronunciations and at the grammar's ways around them"
+    return "pronunciations and grammar are distinguishable, so the limit on states may be too low; raise --max-states"
 
 
 def grammar_ambiguities(grammar: FstArrays, words: SymbolTable) -> list[str]:
@@ -53,30 +49,3 @@ def grammar_ambiguities(grammar: FstArrays, words: SymbolTable) -> list[str]:
         arc = order[index]
         found.append(f"state {int(sources[arc])} has two arcs for '{words.symbol(int(grammar.ilabels[arc]))}'")
     return found
-
-
-def _longest_outputs(partial: FstArrays, words: SymbolTable) -> str:
-    """Returns the words on the way to the state made last: where determinisation went astray."""
-    if not partial.num_states:
-        return "(none)"
-    entering = np.full(partial.num_states, -1, np.int64)
-    sources = partial.sources()
-    seen = np.zeros(partial.num_states, bool)
-    seen[partial.start] = True
-    frontier = np.array([partial.start])
-    last = partial.start
-    while frontier.size:
-        arcs = np.flatnonzero(np.isin(sources, frontier) & ~seen[partial.next_states])
-        if not arcs.size:
-            break
-        targets, first = np.unique(partial.next_states[arcs], return_index=True)
-        entering[targets] = arcs[first]
-        seen[targets] = True
-        frontier, last = targets, int(targets[-1])
-    names: list[str] = []
-    while entering[last] >= 0 and len(names) < 12:
-        arc = int(entering[last])
-        if partial.olabels[arc] > 0:
-            names.append(f"'{words.symbol(int(partial.olabels[arc]))}'")
-        last = int(sources[arc])
-    return " ".join(reversed(names)) or "(none)"

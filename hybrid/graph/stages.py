@@ -12,6 +12,7 @@ state of a graph made from a stochastic G stays (almost) stochastic, on which pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
@@ -24,15 +25,34 @@ from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 
+if TYPE_CHECKING:
+    import kaldifst
+
 __all__ = ["NotDeterminizableError", "make_clg", "make_hclg", "make_lg"]
 
 
 class NotDeterminizableError(HybridError):
-    """Determinisation was stopped: two ways through the graph never differ in their input."""
+    """Determinisation was stopped: ways through the graph cannot be told apart by their input."""
 
-    def __init__(self, message: str, partial: FstArrays) -> None:
-        super().__init__(message)
-        self.partial = partial
+
+def _determinize(graph: kaldifst.StdVectorFst, what: str, limit: int) -> None:
+    """Removes epsilons and determinises in the log semiring, in place.
+
+    Raises:
+      NotDeterminizableError: one input has two outputs, or the result passed `limit` states.
+    """
+    import kaldifst
+
+    try:
+        stopped = kaldifst.determinize_star(graph, max_states=limit, use_log=True)
+    except RuntimeError as error:
+        if "not functional" in str(error):
+            raise NotDeterminizableError(f"{what} cannot be determinised: one input has two outputs") from error
+        if "Determinization aborted" not in str(error):
+            raise
+        stopped = True
+    if stopped:
+        raise NotDeterminizableError(f"{what} cannot be determinised within {limit} states")
 
 
 def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_states: int = 0) -> FstArrays:
@@ -44,7 +64,7 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
       max_states: at which determinisation is given up; 0 means four times those of L∘G.
 
     Raises:
-      NotDeterminizableError: that many states were reached.
+      NotDeterminizableError: one input has two outputs, or that many states were reached.
       HybridError: L∘G accepts nothing.
     """
     import kaldifst
@@ -59,10 +79,8 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
         raise HybridError("L∘G accepts nothing: no sentence of the grammar can be spoken with this lexicon")
     limit = max_states or 4 * graph.num_states + 10_000
     with report.measure("det*(L∘G)") as out:
-        stopped = kaldifst.determinize_star(graph, max_states=limit, use_log=True)
+        _determinize(graph, "L∘G", limit)
         out.append(graph)
-    if stopped:
-        raise NotDeterminizableError(f"L∘G cannot be determinised within {limit} states", from_kaldifst(graph))
     with report.measure("min(det*(L∘G))") as out:
         kaldifst.minimize_encoded(graph)
         out.append(graph)
@@ -122,8 +140,7 @@ def make_hclg(
         raise HybridError("H∘C∘L∘G accepts nothing: tree and lang folder do not fit each other")
     limit = 4 * graph.num_states + 10_000
     with report.measure("det*(H∘CLG)") as out:
-        if kaldifst.determinize_star(graph, max_states=limit, use_log=True):
-            raise HybridError(f"H∘C∘L∘G cannot be determinised within {limit} states")
+        _determinize(graph, "H∘C∘L∘G", limit)
         out.append(graph)
     with report.measure("local rmeps") as out:
         arrays = from_kaldifst(graph)

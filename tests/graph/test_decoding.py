@@ -1,0 +1,242 @@
+"""HCLG: equal to plain composition for every context width, and to Kaldi's mkgraph; its folder; its errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+
+import kaldifst
+import numpy as np
+import pytest
+
+from hybrid.base.artifact import read_meta
+from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.base.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
+from hybrid.graph.config import GraphConfig
+from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.graph.equivalence import randomly_equivalent
+from hybrid.graph.h_transducer import h_transducer
+from hybrid.graph.ops import symbols_to_epsilon
+from hybrid.graph.report import available_memory, memory_limit
+from hybrid.graph.self_loops import add_self_loops
+from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.tree import ContextTree
+from lexicon.lang_dir import LangDir
+
+MODELS = ["mono", "biphone", "triphone", "quinphone", "chain"]
+
+
+def composed(lang, grammar, model: TransitionModel, scales: tuple[float, float]) -> FstArrays:
+    """The readable twin: H∘C∘L∘G without determinisation, minimisation or pushing."""
+    left = to_kaldifst(lang.L_arrays(disambig=True))
+    kaldifst.arcsort(left, "olabel")
+    lg = kaldifst.compose(left, to_kaldifst(grammar))
+    context, ids = kaldifst.compose_context(
+        lang.disambig_phones, model.tree.context_width, model.tree.central_position, lg
+    )
+    h, disambig = h_transducer(ids, model.tree, model, scales[0])
+    graph = from_kaldifst(kaldifst.compose(to_kaldifst(h), context))
+    return add_self_loops(symbols_to_epsilon(graph, disambig), model, scales[1])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_equal_to_composition(lang, models, grammar, tmp_path, name):
+    compile_decoding_graph(lang, grammar, models[name], tmp_path / "graph", GraphConfig(1.0, 0.1))
+    graph = DecodingGraph.load(tmp_path / "graph").fst
+    twin = composed(lang, grammar, models[name], (1.0, 0.1))
+    assert randomly_equivalent(graph, twin, 25, 2e-3, max_length=300) == ""
+    assert graph.num_arcs < twin.num_arcs
+
+
+def test_every_sentence_by_walking_all_paths(lang, models, sentence_fst, strings, same_strings, tmp_path):
+    """A grammar without loops and a model without self-loops: all strings, in and out, with their weights."""
+    straight = HmmTopology(tuple(replace(e, states=tuple(
+        replace(s, transitions=((n + 1, 1.0),)) for n, s in enumerate(e.states)
+    )) for e in models["mono"].topology.entries))  # fmt: skip
+    model = TransitionModel(straight, models["mono"].tree)
+    grammar = sentence_fst(("A SEED", "SEE A SEA", "SEEDS"))
+    compile_decoding_graph(lang, grammar, model, tmp_path / "graph")
+    made, expected = read_fst(tmp_path / "graph" / "HCLG.fst"), composed(lang, grammar, model, (1.0, 0.1))
+    same_strings(strings(made), strings(expected), 1e-2)
+    assert {ys for _, ys in strings(made)} == {
+        tuple(lang.text_to_ids(s.split())) for s in ("A SEED", "SEE A SEA", "SEEDS")
+    }
+
+
+def test_folder_and_report(lang, models, grammar, tmp_path):
+    write_fst(tmp_path / "G.fst", grammar)
+    report = compile_decoding_graph(lang, tmp_path / "G.fst", models["mono"], tmp_path / "graph")
+    names = [o.name for o in report.operations]
+    assert names == ["L∘G", "det*(L∘G)", "min(det*(L∘G))", "LG = push", "CLG = C∘LG", "H∘CLG", "det*(H∘CLG)",
+                     "local rmeps", "HCLGa = min", "HCLG: self-loops"]  # fmt: skip
+    pushed = report.operations[3]
+    assert pushed.max_cost - pushed.min_cost < 5e-3  # every state sums to the same
+    assert all(o.states > 0 and o.arcs > 0 and o.peak_gb > 0 for o in report.operations)
+    meta = read_meta(tmp_path / "graph")
+    assert meta["kind"] == "graph" and meta["facts"]["arcs"] == report.operations[-1].arcs
+    assert set(meta["inputs"]) == {"tree", "topo", "words", "phones", "lexicon", "grammar"}
+    lines = (tmp_path / "graph" / "report.tsv").read_text().splitlines()
+    assert lines[0].startswith("name\tstates\tarcs\tseconds") and len(lines) == 11
+    graph = DecodingGraph.load(tmp_path / "graph")
+    assert graph.words.symbols == lang.words.symbols
+    assert (tmp_path / "graph" / "num_pdfs").read_text() == f"{models['mono'].num_pdfs}\n"
+    assert (tmp_path / "graph" / "phones" / "word_boundary.int").exists()
+
+
+def test_the_same_graph_twice(lang, models, grammar, tmp_path):
+    for name in ("a", "b"):
+        compile_decoding_graph(lang, grammar, models["triphone"], tmp_path / name)
+    assert (tmp_path / "a" / "HCLG.fst").read_bytes() == (tmp_path / "b" / "HCLG.fst").read_bytes()
+
+
+def test_a_graph_knows_its_model(lang, models, grammar, tmp_path):
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "graph")
+    graph = DecodingGraph.load(tmp_path / "graph")
+    graph.check_model(models["mono"], "exp/mono")
+    with pytest.raises(
+        MismatchError, match=r"graph and exp/tri were made from different versions of the tree \(.*again"
+    ):
+        graph.check_model(models["triphone"], "exp/tri")
+    (tmp_path / "graph" / "meta.json").unlink()  # a graph folder of Kaldi's has none: ids decide
+    kaldi = DecodingGraph.load(tmp_path / "graph")
+    kaldi.check_model(models["mono"], "exp/mono")
+    with pytest.raises(MismatchError, match=r"graph and exp/chain: transition_id \d+ lies outside 0–\d+"):
+        kaldi.check_model(models["chain"], "exp/chain")
+
+
+def test_no_graph_folder(tmp_path):
+    with pytest.raises(InputError, match="has no HCLG.fst; wanted a graph folder. Make it with `hybrid graph compile`"):
+        DecodingGraph.load(tmp_path)
+
+
+def test_grammars_that_cannot_be_used(lang, models, sentence_fst, tmp_path):
+    grammar = sentence_fst(("A",))
+    foreign = replace(grammar, ilabels=grammar.ilabels + 900)
+    with pytest.raises(MismatchError, match=r"G: word_id 9\d\d lies outside 0–.* Make G with the words.txt of"):
+        compile_decoding_graph(lang, foreign, models["mono"], tmp_path / "g")
+    with pytest.raises(InputError, match="G: the grammar accepts nothing"):
+        compile_decoding_graph(lang, FstArrays.empty(), models["mono"], tmp_path / "g")
+    silent = replace(grammar, ilabels=np.full(1, lang.words["<s>"]))
+    with pytest.raises(HybridError, match="L∘G accepts nothing: no sentence of the grammar can be spoken"):
+        compile_decoding_graph(lang, silent, models["mono"], tmp_path / "g")
+    assert not (tmp_path / "g").exists()
+
+
+def test_words_without_pronunciation_are_warned_of(lang, models, sentence_fst, tmp_path, caplog):
+    grammar = sentence_fst(("A SEED",))
+    more = FstArrays.from_arcs(0, np.append(grammar.sources(), 0), np.append(grammar.ilabels, lang.words["<s>"]),
+                               np.append(grammar.olabels, 0), np.append(grammar.next_states, 1),
+                               np.append(grammar.costs, 0), grammar.final_costs)  # fmt: skip
+    compile_decoding_graph(lang, more, models["mono"], tmp_path / "g")
+    assert "1 words have no pronunciation and cannot be recognised: <s>" in caplog.text
+
+
+@pytest.fixture
+def ambiguous_lang(lang, tmp_path) -> LangDir:
+    """A lang folder whose L_disambig lacks the symbols that tell SEA, SEE and SEED apart."""
+    folder = tmp_path / "ambiguous"
+    shutil.copytree(lang.path, folder)
+    fst = lang.L_arrays(disambig=True)
+    numbered = [lang.phones[s] for s in lang.phones.symbols if s.startswith("#") and s != "#0"]
+    write_fst(folder / "L_disambig.fst", symbols_to_epsilon(fst, numbered))
+    return LangDir.load(folder)
+
+
+def test_words_that_cannot_be_told_apart_are_named(ambiguous_lang, models, grammar, tmp_path):
+    with pytest.raises(HybridError) as caught:
+        compile_decoding_graph(ambiguous_lang, grammar, models["mono"], tmp_path / "g", GraphConfig(max_states=3000))
+    text = str(caught.value)
+    assert "ambiguous and G: L∘G cannot be determinised: one input has two outputs: 'SEA' and" in text
+    assert "'SEA' and 'SEE' are both pronounced 'S_B IY_E'" in text
+    assert "make the lang folder again with `hybrid lang prepare`" in text and "\n" not in text
+
+
+def test_a_grammar_with_two_outputs_for_one_input_is_named(ambiguous_lang, models, sentence_fst, tmp_path):
+    loop = sentence_fst(("SEED", "SEEDS", "SEEDS"))
+    with pytest.raises(HybridError, match="the grammar is ambiguous: state 0 has two arcs for 'SEEDS'"):
+        compile_decoding_graph(ambiguous_lang, replace(loop, olabels=np.arange(1, 4)), models["mono"], tmp_path / "g")
+
+
+def test_an_ambiguous_grammar_is_named(lang, models, tmp_path):
+    word = lang.words["SEED"]
+    # Two loops that read the same word for ever and differ in weight: no finite determinisation.
+    grammar = FstArrays(0, [0, 2, 3, 4], [word] * 4, [word] * 4, [1, 2, 1, 2], [0.0, 0.0, 1.0, 2.0], [np.inf, 0, 0])
+    with pytest.raises(HybridError, match="the grammar is ambiguous: state 0 has two arcs for 'SEED'. Put #0 on its"):
+        compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "g", GraphConfig(max_states=2000))
+
+
+def test_too_little_memory_is_one_line(lang, models, grammar, tmp_path):
+    with pytest.raises(HybridError, match=r"does not fit into 0.0 GB. Prune the language model \(`hybrid lm prune`\)"):
+        with memory_limit(0.01):
+            np.zeros(10**9)
+    np.zeros(10**7)  # the limit is gone again
+    free = available_memory()
+    assert free is None or free > 0
+
+
+def test_config_checks_itself():
+    with pytest.raises(ValueError, match="must not be negative"):
+        GraphConfig(self_loop_scale=-0.1)
+
+
+def kaldis_graph(kaldi_bin, lang: LangDir, model: TransitionModel, folder) -> FstArrays:
+    """Makes HCLG with the steps of Kaldi's mkgraph.sh."""
+    model.tree.write(folder / "tree")
+    model.topology.write(folder / "topo")
+    script = f"""set -e
+    gmm-init-model-flat tree topo flat.mdl
+    fsttablecompose {lang.path}/L_disambig.fst G.fst | fstdeterminizestar --use-log=true | fstminimizeencoded |
+      fstpushspecial > LG.fst
+    fstcomposecontext --context-size={model.tree.context_width} --central-position={model.tree.central_position} \
+      --read-disambig-syms={lang.path}/phones/disambig.int --write-disambig-syms=dis ilabels LG.fst | \
+      fstarcsort --sort_type=ilabel > CLG.fst
+    make-h-transducer --disambig-syms-out=tid --transition-scale=1.0 ilabels tree flat.mdl > Ha.fst
+    fsttablecompose Ha.fst CLG.fst | fstdeterminizestar --use-log=true | fstrmsymbols tid | fstrmepslocal |
+      fstminimizeencoded > HCLGa.fst
+    add-self-loops --self-loop-scale=0.1 --reorder=true flat.mdl HCLGa.fst > HCLG.fst"""
+    path = f"{kaldi_bin}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-c", script], cwd=folder, check=True, capture_output=True, env={**os.environ, "PATH": path}
+    )
+    return read_fst(folder / "HCLG.fst")
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["mono", "triphone"])
+def test_equal_to_kaldis_mkgraph(lang, models, grammar, kaldi_bin, tmp_path, name):
+    if shutil.which("fstarcsort") is None:
+        pytest.skip("OpenFst's fstarcsort, which mkgraph.sh calls, is not installed")
+    write_fst(tmp_path / "G.fst", grammar)
+    model = TransitionModel(models[name].topology, models[name].tree)
+    theirs = kaldis_graph(kaldi_bin, lang, model, tmp_path)
+    compile_decoding_graph(lang, grammar, model, tmp_path / "graph")
+    ours = DecodingGraph.load(tmp_path / "graph").fst
+    assert randomly_equivalent(ours, theirs, 40, 2e-3, max_length=300) == ""
+    assert ours.num_arcs <= 1.05 * theirs.num_arcs and ours.num_states <= 1.05 * theirs.num_states
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+def test_equal_to_kaldis_mkgraph_on_a_larger_language(peers, kaldi_bin, tmp_path):
+    if shutil.which("fstarcsort") is None:
+        pytest.skip("OpenFst's fstarcsort, which mkgraph.sh calls, is not installed")
+    from lm.config import EstimateConfig
+    from lm.estimate import estimate_from_sentences
+    from lm.fst import ngram_to_fst
+
+    lang = LangDir.load(peers / "lang_small" / "lang")
+    spoken = np.setdiff1d(np.unique(lang.L_arrays().olabels), [0, lang.oov_id])
+    rng = np.random.default_rng(3)
+    sentences = [[lang.words.symbol(int(w)) for w in rng.choice(spoken, rng.integers(1, 9))] for _ in range(300)]
+    arpa, _ = estimate_from_sentences(sentences, EstimateConfig(order=3))
+    grammar = ngram_to_fst(arpa, lang.words)
+    write_fst(tmp_path / "G.fst", grammar)
+    topology = HmmTopology.read(lang.topo_path)
+    model = TransitionModel(topology, ContextTree.monophone(lang.sets, topology.pdf_class_counts()))
+    theirs = kaldis_graph(kaldi_bin, lang, model, tmp_path)
+    compile_decoding_graph(lang, grammar, model, tmp_path / "graph")
+    ours = DecodingGraph.load(tmp_path / "graph").fst
+    assert randomly_equivalent(ours, theirs, 40, 2e-3, max_length=400) == ""
+    assert ours.num_arcs <= 1.02 * theirs.num_arcs and ours.num_states <= 1.02 * theirs.num_states
