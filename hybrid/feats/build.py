@@ -1,7 +1,7 @@
 """Extraction of a whole set into a FeatureStore: by blocks, in processes, resumable.
 
-A block is 32 utterances in the order of their ids. It is finished when its `.json` is there; a killed extraction
-leaves finished blocks and goes on with the rest. Blocks whose cuts or settings have changed are made again.
+A block is 32 utterances in the order of their ids. It is finished when its `.meta.json` is there; a killed extraction
+leaves finished blocks and goes on with the rest. Blocks whose cuts, audio or settings have changed are made again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ __all__ = ["ExtractConfig", "extract_features"]
 
 logger = get_logger(__name__)
 BLOCK = 32
+Block = tuple[str, list[Utterance], str]  # name, utterances, digest of what they are made from
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,18 @@ def extract_features(
     previous = read_meta(out)
     if previous and previous.get("kind") != "features":
         raise InputError.at(out, f"holds another artifact ({previous.get('kind')})", "Choose another --out-dir.")
-    if previous and previous.get("settings") == settings and previous.get("inputs", {}).get("cuts") == source:
+    plan = [
+        (f"{number:05d}", list(part), _digest(part, config, options))
+        for number, part in enumerate(blocks(utterances, BLOCK))
+    ]
+    records = {name: _finished(out, name, digest, config.dim) for name, _, digest in plan}
+    same = previous.get("settings") == settings and previous.get("inputs", {}).get("cuts") == source
+    if same and all(record is not None for record in records.values()):
         logger.info("%s is finished already", out)
         return FeatureStore.open(out)
     (out / "meta.json").unlink(missing_ok=True)
-    plan = [(f"{number:05d}", list(part)) for number, part in enumerate(blocks(utterances, BLOCK))]
-    records = _run(plan, out, config, options, jobs)
-    return _finish(out, records, config, settings, manifest, source, options, len(utterances))
+    finished = _run(plan, {k: v for k, v in records.items() if v is not None}, out, config, options, jobs)
+    return _finish(out, finished, config, settings, manifest, source, options, len(utterances))
 
 
 def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractConfig) -> str:
@@ -108,7 +114,7 @@ def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractCo
 def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | None:
     """Returns a block's record if it is finished, whole and made from the same things."""
     try:
-        record = json.loads((out / "blocks" / f"{name}.json").read_text(encoding="utf-8"))
+        record = json.loads((out / "blocks" / f"{name}.meta.json").read_text(encoding="utf-8"))
         frames = sum(row[4] for row in record["rows"])
         whole = (out / "blocks" / f"{name}.f32").stat().st_size == 4 * dim * frames
     except (OSError, ValueError, KeyError, TypeError, IndexError):
@@ -117,17 +123,11 @@ def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | N
 
 
 def _run(
-    plan: list[tuple[str, list[Utterance]]], out: Path, config: FeatureConfig, options: ExtractConfig, jobs: int
-) -> list[dict[str, Any]]:
-    records: dict[str, dict[str, Any]] = {}
-    work = []
-    for name, part in plan:
-        digest = _digest(part, config, options)
-        record = _finished(out, name, digest, config.dim)
-        if record is None:
-            work.append((name, part, digest))
-        else:
-            records[name] = record
+    plan: list[Block], records: dict[str, dict[str, Any]], out: Path, config: FeatureConfig, options: ExtractConfig,
+    jobs: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Extracts the blocks of the plan that `records` lacks; returns the records of all, in order."""
+    work = [block for block in plan if block[0] not in records]
     if records:
         logger.info("%s: %d of %d blocks were finished before", out, len(records), len(plan))
     (out / "blocks").mkdir(parents=True, exist_ok=True)
@@ -138,14 +138,12 @@ def _run(
             records[record["name"]] = record
             bar.advance(len(record["rows"]), len(record["failed"]))
     for stale in (out / "blocks").iterdir():
-        if stale.stem not in records:
+        if stale.name.split(".")[0] not in records:
             stale.unlink()
-    return [records[name] for name, _ in plan]
+    return [records[name] for name, _, _ in plan]
 
 
-def _extract_block(
-    item: tuple[str, list[Utterance], str], out: Path, config: FeatureConfig, options: ExtractConfig
-) -> dict[str, Any]:
+def _extract_block(item: Block, out: Path, config: FeatureConfig, options: ExtractConfig) -> dict[str, Any]:
     """Extracts one block and writes its two files."""
     from hybrid.feats.extract import FeatureExtractor
 
@@ -154,7 +152,7 @@ def _extract_block(
     rows: list[list[Any]] = []
     failed: list[list[str]] = []
     stats: dict[str, CmvnStats] = {}
-    offset = 0
+    offset, content = 0, hashlib.sha256()
     with atomic_path(out / "blocks" / f"{name}.f32") as temporary, open(temporary, "wb") as stream:
         for utterance in part:
             try:
@@ -162,14 +160,17 @@ def _extract_block(
             except InputError as error:
                 failed.append([utterance.id, str(error)])
                 continue
-            stream.write(np.ascontiguousarray(features, "<f4").tobytes())
+            data = np.ascontiguousarray(features, "<f4").tobytes()
+            stream.write(data)
+            content.update(data)
             own = CmvnStats.of(features)
             stats[utterance.speaker] = stats[utterance.speaker] + own if utterance.speaker in stats else own
             rows.append([utterance.id, utterance.speaker, name, offset, len(features), seconds, utterance.text or ""])
             offset += len(features)
     sums = {s: [v.count, v.sums.tolist(), v.squares.tolist()] for s, v in stats.items()}
-    record = {"name": name, "digest": digest, "rows": rows, "failed": failed, "stats": sums}
-    with atomic_path(out / "blocks" / f"{name}.json") as temporary:
+    record: dict[str, Any] = {"name": name, "digest": digest, "content": content.hexdigest(), "rows": rows}
+    record |= {"failed": failed, "stats": sums}
+    with atomic_path(out / "blocks" / f"{name}.meta.json") as temporary:
         temporary.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
     return record
 
@@ -230,7 +231,8 @@ def _finish(
     )
     write_config(out / "config.yaml", config)
     seconds = sum(row[5] for row in rows)
-    digest = hashlib.sha256("".join(record["digest"] for record in records).encode()).hexdigest()
+    parts = json.dumps([config_to_dict(config), [[record["content"], record["rows"]] for record in records]])
+    digest = hashlib.sha256(parts.encode()).hexdigest()
     facts = {
         "utterances": len(rows), "failed": len(failed), "frames": sum(row[4] for row in rows),
         "seconds": round(seconds, 3), "speakers": len(names), "digest": digest,

@@ -1,12 +1,14 @@
 """Features on disk: raw float32 blocks and one index, opened in milliseconds.
 
-DIR/blocks/00000.f32   the frames of 32 utterances one after another
-DIR/blocks/00000.json  that this block is finished, and what is in it
-DIR/index.tsv          utterance, speaker, block, first frame, frames, seconds, text
-DIR/cmvn.safetensors   CMVN statistics per speaker
-DIR/config.yaml        settings of the static features
-DIR/failed.txt         utterances left out, and why
-DIR/meta.json          written last: a store without it is not finished
+| file of the folder | holds |
+|---|---|
+| `blocks/00000.f32` | the frames of 32 utterances one after another |
+| `blocks/00000.meta.json` | that this block is finished, what it was made from, and what is in it |
+| `index.tsv` | utterance, speaker, block, first frame, frames, seconds, text |
+| `cmvn.safetensors` | CMVN statistics per speaker |
+| `config.yaml` | settings of the static features |
+| `failed.txt` | utterances left out, and why |
+| `meta.json` | written last: a store without it is not finished |
 """
 
 from __future__ import annotations
@@ -48,6 +50,7 @@ class FeatureStore:
       path: its folder.
       config: settings of the features.
       ids: utterance ids, sorted.
+      digest: sha256 of what was extracted (features, texts, speakers, settings), wherever and whenever that was.
     """
 
     def __init__(

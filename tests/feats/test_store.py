@@ -89,13 +89,22 @@ def test_a_finished_store_is_left_alone_and_a_changed_one_made_anew(tmp_path: Pa
     assert changed.digest != first.digest
 
 
+def test_changed_audio_is_found_and_place_and_time_change_no_content(tmp_path: Path) -> None:
+    first = extract_features(make_set(tmp_path / "one", 40), tmp_path / "store", CONFIG)
+    other = extract_features(make_set(tmp_path / "two", 40), tmp_path / "other", CONFIG)
+    assert first.digest == other.digest and content_hash(first.path) == content_hash(other.path)
+    soundfile.write(tmp_path / "one" / "audio" / "s0-000.wav", np.full(800, 0.25), 8000)
+    again = extract_features(tmp_path / "one", tmp_path / "store", CONFIG)
+    assert again.digest != first.digest and again.load("s0-000").std(axis=0).max() < 1e-3
+
+
 def test_blocks_that_are_finished_are_kept(tmp_path: Path) -> None:
     cuts = make_set(tmp_path / "set", 70)
     whole = extract_features(cuts, tmp_path / "store", CONFIG)
     blocks = whole.path / "blocks"
     before = content_hash(whole.path)
     (whole.path / "meta.json").unlink()
-    (blocks / "00002.json").unlink()
+    (blocks / "00002.meta.json").unlink()
     (blocks / "00001.f32").write_bytes(b"cut")
     kept = (blocks / "00000.f32").stat().st_mtime_ns
     again = extract_features(cuts, tmp_path / "store", CONFIG)
@@ -120,11 +129,11 @@ def test_killed_in_the_middle_it_goes_on(cuts: Path, store: FeatureStore, tmp_pa
     out = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(cuts), str(out)], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not (out / "blocks" / "00000.json").exists() and time.monotonic() < deadline:
+    while not (out / "blocks" / "00000.meta.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert (out / "blocks" / "00000.json").exists() and not (out / "meta.json").exists()
+    assert (out / "blocks" / "00000.meta.json").exists() and not (out / "meta.json").exists()
     with pytest.raises(InputError, match="holds no finished features.*Run `hybrid feats extract` again"):
         FeatureStore.open(out)
     stamp = (out / "blocks" / "00000.f32").stat().st_mtime_ns
