@@ -42,7 +42,7 @@ _set_option() { # NAME VALUE: a path that the user gave counts from where the us
 start() { # "$@": reads the options, sets up the environment, enters the work folder
   option stage 1 "first stage to run"
   option stop_stage 100 "last stage to run"
-  option jobs "$(nproc)" "processes; no result depends on it"
+  option jobs "$(env -u OMP_NUM_THREADS nproc)" "processes; no result depends on it"
   option work_dir "$recipe" "gets data/ and exp/"
   while [ $# -gt 0 ]; do
     case $1 in

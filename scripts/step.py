@@ -52,11 +52,16 @@ def stamp(path: Path) -> list[int] | None:
     return [found.st_mtime_ns, found.st_size]
 
 
+def without_jobs(command: list[str]) -> list[str]:
+    """Leaves out `--jobs N`, on which no result depends."""
+    return [word for before, word in zip(["", *command], command) if "--jobs" not in (before, word)]
+
+
 def is_done(record: Path, command: list[str], inputs: list[Path], outputs: list[Path]) -> bool:
     """Tells whether the step ran to its end with this command on these inputs, and its outputs are there."""
     try:
         old = json.loads(record.read_text(encoding="utf-8"))
-        same = old["command"] == command and old["inputs"] == {str(p): stamp(p) for p in inputs}
+        same = without_jobs(old["command"]) == without_jobs(command) and old["inputs"] == {str(p): stamp(p) for p in inputs}
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return same and all(p.exists() for p in outputs)

@@ -21,9 +21,9 @@ def step(root: Path, tmp_path: Path) -> Run:
     """Runs a step named `one` that reads `in` and makes `out` with the shell command given."""
     (tmp_path / "in").write_text("1\n")
 
-    def run(command: str, start: bool = False):  # type: ignore[no-untyped-def]
-        words = [sys.executable, str(root / "scripts/step.py"), "--state", "exp", "--name", "one"]
-        words += ["--in", "in", "--out", "out", "--", "bash", "-c", command]
+    def run(command: str, start: bool = False, words: list[str] | None = None):  # type: ignore[no-untyped-def]
+        words = words or ["--in", "in", "--out", "out", "--", "bash", "-c", command]
+        words = [sys.executable, str(root / "scripts/step.py"), "--state", "exp", "--name", "one", *words]
         if start:
             return subprocess.Popen(words, cwd=tmp_path, start_new_session=True, stderr=subprocess.DEVNULL)
         return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -49,6 +49,13 @@ def test_done_once_and_again_when_something_changed(step: Run, tmp_path: Path) -
     (tmp_path / "out").unlink()
     step(COMMAND + " ")
     assert count(tmp_path) == 4
+
+
+def test_the_number_of_jobs_is_no_change(step: Run, tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        words = ["--in", "in", "--out", "out", "--", "bash", "-c", COMMAND, "--jobs", str(jobs)]
+        step("", words=words)
+    assert count(tmp_path) == 1
 
 
 def test_a_folder_counts_by_its_meta(step: Run, tmp_path: Path) -> None:
