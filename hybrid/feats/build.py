@@ -137,9 +137,10 @@ def _run(
         for record in map_in_order(function, work, executor):
             records[record["name"]] = record
             bar.advance(len(record["rows"]), len(record["failed"]))
-    for stale in (out / "blocks").iterdir():
-        if stale.name.split(".")[0] not in records:
-            stale.unlink()
+    wanted = {f"{name}{suffix}" for name in records for suffix in (".f32", ".meta.json")}
+    for file in (out / "blocks").iterdir():
+        if file.name not in wanted:
+            file.unlink()
     return [records[name] for name, _, _ in plan]
 
 
