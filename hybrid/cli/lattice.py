@@ -27,10 +27,15 @@ def command() -> None:
     """Look at, convert and prune lattices (an archive, or a folder that `hybrid decode` wrote)."""
 
 
-def _table(words: Path | None) -> SymbolTable | None:
+def _table(lattices: Path, words: Path | None) -> SymbolTable | None:
+    from hybrid.lattice.archive import check_words
     from lexicon.symbols import SymbolTable
 
-    return None if words is None else SymbolTable.read(words)
+    if words is None:
+        return None
+    table = SymbolTable.read(words)
+    check_words(lattices, words)
+    return table
 
 
 def _scale(lattices: Path, given: float | None) -> float:
@@ -70,7 +75,7 @@ def best_path_command(
     from hybrid.lattice.archive import read_lattice_folder
     from hybrid.lattice.paths import best_path
 
-    table, scale = _table(words), _scale(lattices, acoustic_scale)
+    table, scale = _table(lattices, words), _scale(lattices, acoustic_scale)
     for utterance, lattice in read_lattice_folder(lattices):
         path = best_path(lattice, scale, lm_scale, word_penalty)
         text = "" if path is None else _spell(path.word_ids, table, lattices)
@@ -98,7 +103,7 @@ def nbest_command(
     from hybrid.lattice.archive import read_lattice_folder
     from hybrid.lattice.paths import nbest
 
-    table, scale = _table(words), _scale(lattices, acoustic_scale)
+    table, scale = _table(lattices, words), _scale(lattices, acoustic_scale)
     for utterance, lattice in read_lattice_folder(lattices):
         for rank, path in enumerate(nbest(lattice, count, scale, lm_scale, word_penalty, beam), 1):
             text = _spell(path.word_ids, table, lattices)

@@ -12,14 +12,22 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path, write_gzip
+from hybrid.base.artifact import atomic_path, content_hash, read_meta, require_same_hash, write_gzip
 from hybrid.base.errors import InputError
 from hybrid.lattice.compact import factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
 from hybrid.lattice.lattice import Lattice, LatticeError
 
-__all__ = ["LatticeWriter", "lattice_files", "open_writer", "read_lattice_folder", "read_lattices", "write_lattices"]
+__all__ = [
+    "LatticeWriter",
+    "check_words",
+    "lattice_files",
+    "open_writer",
+    "read_lattice_folder",
+    "read_lattices",
+    "write_lattices",
+]
 
 BLOCK = 1 << 20
 CURE = "Make the lattices again; the file may have been cut short or be something else."
@@ -196,6 +204,18 @@ def lattice_files(path: str | os.PathLike) -> list[Path]:
     if not files:
         raise InputError.at(path, "holds no lattices (lat.1.gz, …)", "Give the folder that `hybrid decode` wrote.")
     return sorted(files, key=lambda f: int(f.name.split(".")[1]))
+
+
+def check_words(lattices: str | os.PathLike, words: str | os.PathLike) -> None:
+    """Checks that a word table is the one of the graph that made the lattices of a decoding folder.
+
+    Raises:
+      MismatchError: it is another; both are named. Archives without provenance pass.
+    """
+    if Path(lattices).is_dir():
+        recorded = read_meta(lattices).get("inputs", {}).get("words")
+        cure = "Give the words.txt of the graph that these lattices were made with."
+        require_same_hash("words.txt", (lattices, recorded), (words, content_hash(words)), cure)
 
 
 def read_lattice_folder(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:

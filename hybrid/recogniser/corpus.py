@@ -126,6 +126,8 @@ def _prepare(out: Path, fingerprint: str) -> None:
     """Keeps the blocks of an unfinished run of the same work; removes what an older run made."""
     parts = out / PARTS
     mark = parts / "fingerprint"
+    for stale in [*out.glob(".tmp*"), *parts.glob(".tmp*")]:  # of a run that was killed while it wrote
+        stale.unlink()
     if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
         return
     if out.is_dir():

@@ -110,3 +110,12 @@ def test_depth_and_oracle(folder: Path, lattices: dict[str, Lattice]) -> None:
     for (key, lattice), wanted in zip(lattices.items(), errors):
         assert lattice.depth == pytest.approx(float(depths[key][0]), abs=2e-6)
         assert oracle(lattice, [ids.get(w, ids["<UNK>"]) for w in text[key]]).errors == int(wanted)
+
+
+def test_lattices_before_determinisation_hold_the_same_best_paths(folder: Path) -> None:
+    raw, scale = dict(read_lattices(folder / "raw_lat.ark.gz")), 0.083333
+    for name in ("raw_lat_det.clat.txt.gz", "latgen_clat.txt.gz"):
+        for key, lattice in read_lattices(folder / name):
+            ours, theirs = nbest(raw[key], 3, scale, beam=5.0), nbest(lattice, 3, scale)
+            assert [p.word_ids.tolist() for p in ours] == [p.word_ids.tolist() for p in theirs]
+            assert [p.score(scale) for p in ours] == pytest.approx([p.score(scale) for p in theirs], rel=1e-5)

@@ -190,4 +190,7 @@ def test_lattice_commands(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "words.txt"
     wrong.write_text("<eps> 0\n")
     result = hybrid("lattice", "best-path", decoded, "--words", wrong)
+    assert isinstance(result.exception, MismatchError)
+    assert str(decoded) in str(result.exception) and str(wrong) in str(result.exception)
+    result = hybrid("lattice", "best-path", tmp_path / "p.gz", "--words", wrong)
     assert isinstance(result.exception, InputError) and "which the word table lacks" in str(result.exception)
