@@ -172,7 +172,7 @@ class LatticeWriter:
 def open_writer(path: str | os.PathLike, compact: bool = False, text: bool = False) -> Iterator[LatticeWriter]:
     """Yields a writer of an archive, which appears under its name when all is written; `.gz` is compressed."""
     if str(path).endswith(".gz"):
-        with write_gzip(path) as stream:
+        with write_gzip(path, level=3) as stream:  # half the time of level 6 for a seventh more bytes
             yield LatticeWriter(stream, compact, text)
     else:
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:

@@ -227,16 +227,38 @@ def _pack(row_splits, next_states, ilabels, words, graph, acoustic, final_graph,
 
 def pack_compact(compact: CompactLattice) -> bytes:
     """Returns the compact binary form."""
-    graph, acoustic = _bits(compact.graph_scores), _bits(compact.acoustic_scores)
-    final_graph, final_acoustic = _bits(compact.final_graph_scores), _bits(compact.final_acoustic_scores)
-    parts = [_header(b"compactlattice44", compact.num_states)]
     bounds = np.searchsorted(compact.sources, np.arange(compact.num_states + 1))
-    for s in range(compact.num_states):
-        string = compact.final_string(s)
-        parts.append(np.array([final_graph[s], final_acoustic[s], len(string), *string], "<i4").tobytes())
-        parts.append(struct.pack("<q", bounds[s + 1] - bounds[s]))
+    words = _pack_compact(
+        bounds, compact.next_states, compact.word_ids, _bits(compact.graph_scores), _bits(compact.acoustic_scores),
+        compact.string_splits, compact.strings, _bits(compact.final_graph_scores),
+        _bits(compact.final_acoustic_scores), compact.final_string_splits, compact.final_strings,
+    )  # fmt: skip
+    return _header(b"compactlattice44", compact.num_states) + words.astype("<i4").tobytes()
+
+
+@njit(cache=True)
+def _pack_compact(
+    bounds, next_states, words, graph, acoustic, splits, strings, final_graph, final_acoustic, final_splits,
+    final_strings,
+):  # fmt: skip
+    states = len(bounds) - 1
+    out = np.zeros(5 * states + len(final_strings) + 6 * len(next_states) + len(strings), np.int32)
+    p = 0
+    for s in range(states):
+        out[p], out[p + 1], out[p + 2] = final_graph[s], final_acoustic[s], final_splits[s + 1] - final_splits[s]
+        p += 3
+        for n in range(final_splits[s], final_splits[s + 1]):
+            out[p] = final_strings[n]
+            p += 1
+        out[p] = bounds[s + 1] - bounds[s]
+        p += 2
         for a in range(bounds[s], bounds[s + 1]):
-            string, word = compact.string(a), compact.word_ids[a]
-            head = (word, word, graph[a], acoustic[a], len(string))
-            parts.append(np.array([*head, *string, compact.next_states[a]], "<i4").tobytes())
-    return b"".join(parts)
+            out[p], out[p + 1], out[p + 2], out[p + 3] = words[a], words[a], graph[a], acoustic[a]
+            out[p + 4] = splits[a + 1] - splits[a]
+            p += 5
+            for n in range(splits[a], splits[a + 1]):
+                out[p] = strings[n]
+                p += 1
+            out[p] = next_states[a]
+            p += 1
+    return out
