@@ -183,14 +183,34 @@ class ScoreFolder:
             for item in items:
                 yield _or_reason(lambda item=item: np.load(path / f"{item.utterance}.npy", allow_pickle=False))
             return
-        from hybrid.base.kaldi_io import read_matrices
-
-        wanted = {item.utterance for item in items}
-        found: dict[str, np.ndarray] = {}
-        for name, matrix in read_matrices(path):
-            if name in wanted:
-                found[name] = matrix
-                if len(found) == len(wanted):
-                    break
+        found = _cursor(self.path, path.stat().st_mtime_ns).take({item.utterance for item in items})
         for item in items:
             yield found.get(item.utterance, "is not in the archive any more")
+
+
+class _Cursor:
+    """Goes through an archive once for all blocks of a worker, as long as they come in the archive's order."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._entries: Iterator[tuple[str, np.ndarray]] = iter(())
+
+    def take(self, wanted: set[str]) -> dict[str, np.ndarray]:
+        """Returns the wanted matrices that there are."""
+        from hybrid.base.kaldi_io import read_matrices
+
+        found: dict[str, np.ndarray] = {}
+        for again in (False, True):
+            if again:
+                self._entries = read_matrices(self._path)
+            for name, matrix in self._entries:
+                if name in wanted:
+                    found[name] = matrix
+                    if len(found) == len(wanted):
+                        return found
+        return found
+
+
+@lru_cache(maxsize=1)
+def _cursor(path: str, _stamp: int) -> _Cursor:
+    return _Cursor(path)

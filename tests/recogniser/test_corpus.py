@@ -113,8 +113,8 @@ def test_scores_give_what_features_give(tiny, spec, decoded: Path, tmp_path: Pat
         for name, matrix in scores.items():
             np.save(path / f"{name}.npy", matrix)
     else:
-        write_matrices(path, scores)
-    totals = decode_corpus(spec, ScoreFolder(str(path)), tmp_path / "out")
+        write_matrices(path, dict(reversed(scores.items())))
+    totals = decode_corpus(spec, ScoreFolder(str(path)), tmp_path / "out", DecodeOptions(block=4))
     assert (totals.done, totals.failed) == (10, 3)
     assert (tmp_path / "out" / "transcript.txt").read_bytes() == (decoded / "transcript.txt").read_bytes()
     failed = (tmp_path / "out" / "failed.txt").read_text().splitlines()
