@@ -250,4 +250,27 @@ def align_fmllr(
         align_adapted(load_model(model_dir), FeatureStore.open(feats), LangDir.load(lang), out_dir, config, executor)
 
 
-COMMANDS = (align_fmllr, train_deltas, train_lda_mllt, train_sat, decode_fmllr)
+@click.command("tree")
+@click.argument("model_dir", type=FILE)
+@click.option("--svg", type=FILE, help="Draw the tree into this file instead.")
+@click.option("--kaldi", type=FILE, help="Show this tree of Kaldi's (text or binary) with MODEL's names.")
+def show_tree(model_dir: Path, svg: Path | None, kaldi: Path | None) -> None:
+    """Print the context tree of a model as questions, or draw it.
+
+    Example: hybrid gmm tree exp/tri1 --svg tree.svg
+    """
+    from hybrid.base.artifact import atomic_path
+    from hybrid.tree import ContextTree
+    from lexicon.symbols import SymbolTable
+
+    tree = ContextTree.read(kaldi or model_dir / "tree")
+    table = SymbolTable.read(model_dir / "phones.txt")
+    names = dict(zip(table.ids, table.symbols))
+    if svg is None:
+        click.echo(tree.describe(names), nl=False)
+        return
+    with atomic_path(svg) as temporary:
+        temporary.write_text(tree.to_svg(names), encoding="utf-8")
+
+
+COMMANDS = (show_tree, align_fmllr, train_deltas, train_lda_mllt, train_sat, decode_fmllr)

@@ -12,9 +12,10 @@ import numpy as np
 from hybrid.align.config import AlignConfig
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.feats.pipeline import FeaturePipeline
-from hybrid.gmm import GmmAcousticModel, UpdateConfig, update
+from hybrid.gmm import AmDiagGmm, GmmAcousticModel, UpdateConfig, update
 from hybrid.gmm.adapt_config import FmllrConfig
 from hybrid.gmm.speaker_transforms import save_basis, save_transforms
+from hybrid.hmm import TransitionModel
 from hybrid.model_dir import Model
 from hybrid.train.e_step import EStep, accumulate_corpus
 from hybrid.train.em import EmCorpus, EmState, Hook
@@ -57,47 +58,7 @@ def train_sat(
       transforms: of the training speakers, if the rung below was adapted; estimated from its model where not given.
     """
     config = config or SatTrainingConfig()
-
-    def begin(
-        start: Start, alignments: CorpusAlignments, executor: Executor | None
-    ) -> tuple[FeaturePipeline, dict[str, np.ndarray]]:
-        if transforms is not None:
-            return start.model.pipeline, transforms
-        below = start.model.transition_model
-        weights = silence_weights(below, start.lang.silence_phones, config.sat.silence_weight)
-        work = FmllrWork(start.gmm, below.pdf_ids, weights, start.model.pipeline, config.fmllr)
-        return start.model.pipeline, speaker_transforms(work, start.store, alignments, executor)[0]
-
-    def make_hook(start: Start, corpus: EmCorpus, executor: Executor | None) -> Hook:
-        def hook(state: EmState) -> EmState:
-            if state.next_pass not in config.em.fmllr_passes:
-                return state
-            model = state.transition_model
-            weights = silence_weights(model, start.lang.silence_phones, config.sat.silence_weight)
-            work = FmllrWork(state.gmm, model.pdf_ids, weights, state.pipeline, config.fmllr, state.speaker_transforms)
-            found, _ = speaker_transforms(work, corpus.store, state.alignments, executor)
-            return dataclasses.replace(state, speaker_transforms={**state.speaker_transforms, **found})
-
-        return hook
-
-    def finish(state: EmState, corpus: EmCorpus, executor: Executor | None, folder: Path) -> GmmAcousticModel:
-        save_transforms(
-            folder / "transforms.safetensors", state.speaker_transforms, state.transition_model.tree.content_hash()
-        )
-        e_step = EStep(
-            state.gmm, state.transition_model, state.pipeline, state.speaker_transforms, stats_pipeline=state.pipeline
-        )
-        stats, _ = accumulate_corpus(e_step, corpus.store, state.alignments, executor)
-        gentle = dataclasses.replace(config.update, remove_low_count_gaussians=False)
-        twin = update(state.gmm, stats, gentle)[0]
-        if config.sat.basis_speakers:
-            model = state.transition_model
-            weights = silence_weights(model, start.lang.silence_phones, config.sat.silence_weight)
-            work = FmllrWork(state.gmm, model.pdf_ids, weights, state.pipeline, config.fmllr, posterior_gmm=twin)
-            basis = basis_of_corpus(work, corpus.store, state.alignments, config.sat.basis_speakers, executor)
-            save_basis(folder / "fmllr_basis.safetensors", basis, model.tree.content_hash())
-        return GmmAcousticModel(twin)
-
+    steps = _Steps(config, start.lang.silence_phones, transforms)
     rung = Rung(
         name="speaker-adaptive",
         em=config.em,
@@ -106,9 +67,67 @@ def train_sat(
         mix=config.mix,
         tree=config.tree,
         context=config.context,
-        begin=begin,
+        begin=steps.begin,
         extra={"sat": dataclasses.asdict(config.sat), "fmllr": dataclasses.asdict(config.fmllr)},
-        make_hook=make_hook,
-        finish=finish,
+        make_hook=steps.make_hook,
+        finish=steps.finish,
     )
     return climb(rung, start, out_dir, executor)
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """What adaptive training does besides EM."""
+
+    config: SatTrainingConfig
+    silence_phones: list[int]
+    transforms: dict[str, np.ndarray] | None
+
+    def _work(
+        self,
+        gmm: AmDiagGmm,
+        model: TransitionModel,
+        pipeline: FeaturePipeline,
+        before: dict[str, np.ndarray],
+        posterior_gmm: AmDiagGmm | None = None,
+    ) -> FmllrWork:
+        weights = silence_weights(model, self.silence_phones, self.config.sat.silence_weight)
+        return FmllrWork(gmm, model.pdf_ids, weights, pipeline, self.config.fmllr, before, posterior_gmm)
+
+    def begin(
+        self, start: Start, alignments: CorpusAlignments, executor: Executor | None
+    ) -> tuple[FeaturePipeline, dict[str, np.ndarray]]:
+        """Returns the features of the rung below, and transforms by its model."""
+        pipeline = start.model.pipeline
+        if self.transforms is not None:
+            return pipeline, self.transforms
+        work = self._work(start.gmm, start.model.transition_model, pipeline, {})
+        return pipeline, speaker_transforms(work, start.store, alignments, executor)[0]
+
+    def make_hook(self, start: Start, corpus: EmCorpus, executor: Executor | None) -> Hook:
+        """Returns what puts better transforms on top of those in force in some passes."""
+
+        def hook(state: EmState) -> EmState:
+            if state.next_pass not in self.config.em.fmllr_passes:
+                return state
+            work = self._work(state.gmm, state.transition_model, state.pipeline, state.speaker_transforms)
+            found, _ = speaker_transforms(work, corpus.store, state.alignments, executor)
+            return dataclasses.replace(state, speaker_transforms={**state.speaker_transforms, **found})
+
+        return hook
+
+    def finish(self, state: EmState, corpus: EmCorpus, executor: Executor | None, folder: Path) -> GmmAcousticModel:
+        """Saves transforms and basis; returns the twin: posteriors of adapted, sums of unadapted features."""
+        tree_hash = state.transition_model.tree.content_hash()
+        save_transforms(folder / "transforms.safetensors", state.speaker_transforms, tree_hash)
+        e_step = EStep(
+            state.gmm, state.transition_model, state.pipeline, state.speaker_transforms, stats_pipeline=state.pipeline
+        )
+        stats, _ = accumulate_corpus(e_step, corpus.store, state.alignments, executor)
+        gentle = dataclasses.replace(self.config.update, remove_low_count_gaussians=False)
+        twin = update(state.gmm, stats, gentle)[0]
+        if self.config.sat.basis_speakers:
+            work = self._work(state.gmm, state.transition_model, state.pipeline, {}, twin)
+            basis = basis_of_corpus(work, corpus.store, state.alignments, self.config.sat.basis_speakers, executor)
+            save_basis(folder / "fmllr_basis.safetensors", basis, tree_hash)
+        return GmmAcousticModel(twin)

@@ -114,23 +114,14 @@ def build_tree(
     for root, phones in zip(roots, sets):
         if root.split and not root.shared:
             raise ValueError(f"root of phones {phones}: a root that is split must be shared")
-    stub = stub_tree(sets, num_pdf_classes, [root.shared for root in roots], stats.central_position)
-    stub_pdfs = 1 + max(node.pdf_id for node in iterate_nodes(stub) if isinstance(node, Leaf))
     _check_stats(stats, sets, questions)
-    stub_context_tree = ContextTree(stats.context_width, stats.central_position, stub)
-    stub_leaves = stub_context_tree.pdf_ids(stats.contexts, stats.pdf_classes)
-    if (stub_leaves < 0).any():
-        entry = int(np.flatnonzero(stub_leaves < 0)[0])
-        raise HybridError(
-            f"phone {int(stats.central_phones[entry])} has frames in pdf-class {int(stats.pdf_classes[entry])}, "
-            f"which its topology does not have. Accumulate statistics with this model's topology"
-        )
+    stub, stub_leaves = _stub(stats, sets, [root.shared for root in roots], num_pdf_classes)
     splittable = np.isin(stats.central_phones, [p for root, s in zip(roots, sets) if root.split for p in s])
     search = SplitSearch(stats, questions, config.variance_floor, config.min_leaf_frames)
     subtrees, grown, gain, smallest = grow(
-        stats, np.where(splittable, stub_leaves, -1), stub_pdfs, search, config.threshold, config.max_leaves
+        stats, np.where(splittable, stub_leaves, -1), stub.num_pdfs, search, config.threshold, config.max_leaves
     )
-    tree = ContextTree(stats.context_width, stats.central_position, replace_leaves(stub, subtrees))
+    tree = ContextTree(stats.context_width, stats.central_position, replace_leaves(stub.root, subtrees))
     change = 0.0
     if config.cluster_threshold != 0:
         threshold = config.cluster_threshold if config.cluster_threshold > 0 else smallest
@@ -142,8 +133,8 @@ def build_tree(
     empty = np.flatnonzero(pdf_moments(stats, tree)[:, 0] <= 0).tolist()
     unseen = sorted({p for s in sets for p in s} - set(stats.central_phones.tolist()))
     report = TreeReport(
-        num_roots=stub_pdfs,
-        num_splits=grown - stub_pdfs,
+        num_roots=stub.num_pdfs,
+        num_splits=grown - stub.num_pdfs,
         num_leaves=tree.num_pdfs,
         num_merged=grown - tree.num_pdfs,
         gain=gain,
@@ -158,6 +149,22 @@ def build_tree(
         some = ", ".join(map(str, unseen[:10])) + (" …" if len(unseen) > 10 else "")
         _log.warning("tree: no frames of %d phones (%s); they share the leaves of their roots", len(unseen), some)
     return tree, report
+
+
+def _stub(
+    stats: TreeStats, sets: Sequence[tuple[int, ...]], shared: Sequence[bool], num_pdf_classes: Mapping[int, int]
+) -> tuple[ContextTree, np.ndarray]:
+    """Returns the tree of the roots alone, and the root that each entry is at."""
+    root = stub_tree(sets, num_pdf_classes, shared, stats.central_position)
+    tree = ContextTree(stats.context_width, stats.central_position, root)
+    leaves = tree.pdf_ids(stats.contexts, stats.pdf_classes)
+    if (leaves < 0).any():
+        entry = int(np.flatnonzero(leaves < 0)[0])
+        raise HybridError(
+            f"phone {int(stats.central_phones[entry])} has frames in pdf-class {int(stats.pdf_classes[entry])}, "
+            f"which its topology does not have. Accumulate statistics with this model's topology"
+        )
+    return tree, leaves
 
 
 def _check_stats(stats: TreeStats, sets: Sequence[tuple[int, ...]], questions: Questions) -> None:
