@@ -45,69 +45,60 @@ def string_cost(fst: FstArrays, ilabels: np.ndarray, olabels: np.ndarray, log: b
     return float(_string_cost(fst.start, *arrays, np.asarray(ilabels), np.asarray(olabels), log))
 
 
+MAX_EPSILONS = 200  # arcs without input in a row; sums over loops of them have converged by then
+
+
+@njit(cache=True)
+def _plus(a, b, log):
+    """The cheaper of two costs, or (log) both added as probabilities."""
+    if not log or a == np.inf or b == np.inf:
+        return min(a, b)
+    return min(a, b) - np.log1p(np.exp(-abs(a - b)))
+
+
+@njit(cache=True)
+def _step(tokens, label, splits, il, ol, to, costs, ys, log):
+    """Moves tokens {(state, outputs written): cost} over the arcs with input `label` that fit the outputs."""
+    moved = {(np.int64(-1), np.int64(0)): np.inf}
+    for (state, written), cost in tokens.items():
+        if state < 0:
+            continue
+        for arc in range(splits[state], splits[state + 1]):
+            if il[arc] != label:
+                continue
+            after = written
+            if ol[arc] != 0:
+                if written == len(ys) or ys[written] != ol[arc]:
+                    continue
+                after = written + 1
+            key = (np.int64(to[arc]), after)
+            moved[key] = _plus(moved.get(key, np.inf), cost + costs[arc], log)
+    return moved
+
+
 @njit(cache=True)
 def _string_cost(start, splits, il, ol, to, costs, finals, xs, ys, log):
-    # Best costs over (state, symbols read, symbols written), relaxed until nothing changes. For sums the
-    # passes add what arrived since the last pass, so epsilon loops converge like a geometric series.
-    rows = len(ys) + 1
-    big = 1.0e30
-    current = {(np.int64(start), np.int64(0)): 0.0}
+    """Token passing over the inputs; between two of them tokens spread over arcs without input."""
+    tokens = {(np.int64(start), np.int64(0)): 0.0}
     for read in range(len(xs) + 1):
-        total = {(np.int64(-1), np.int64(0)): big}
-        fresh = current
-        for _ in range(200):
-            after = {(np.int64(-1), np.int64(0)): big}
-            for key, cost in fresh.items():
-                if key[0] < 0:
-                    continue
-                old = total.get(key, big)
-                if log:
-                    low, high = min(old, cost), max(old, cost)
-                    total[key] = low - np.log1p(np.exp(low - high)) if high < big else low
-                elif cost < old:
-                    total[key] = cost
-                else:
-                    continue
-                for arc in range(splits[key[0]], splits[key[0] + 1]):
-                    if il[arc] != 0:
-                        continue
-                    written = key[1] + (1 if ol[arc] != 0 else 0)
-                    if written >= rows or (ol[arc] != 0 and ys[written - 1] != ol[arc]):
-                        continue
-                    new = (np.int64(to[arc]), np.int64(written))
-                    value = cost + costs[arc]
-                    before = after.get(new, big)
-                    if log and before < big:
-                        low, high = min(before, value), max(before, value)
-                        value = low - np.log1p(np.exp(low - high))
-                    after[new] = min(before, value) if not log else value
-            fresh = after
-            if len(after) == 1:
+        reached = {(np.int64(-1), np.int64(0)): np.inf}
+        for _ in range(MAX_EPSILONS):
+            fresh = {(np.int64(-1), np.int64(0)): np.inf}
+            for key, cost in tokens.items():
+                old = reached.get(key, np.inf)
+                if cost < np.inf and (log or cost < old):
+                    reached[key] = _plus(old, cost, log)
+                    fresh[key] = cost
+            if len(fresh) == 1:
                 break
-        if read == len(xs):
-            best = big
-            for key, cost in total.items():
-                if key[0] >= 0 and key[1] == rows - 1 and finals[key[0]] < big:
-                    value = cost + finals[key[0]]
-                    low, high = min(best, value), max(best, value)
-                    best = low - np.log1p(np.exp(low - high)) if log and high < big else low
-            return best if best < big else np.inf
-        current = {(np.int64(-1), np.int64(0)): big}
-        for key, cost in total.items():
-            if key[0] < 0:
-                continue
-            for arc in range(splits[key[0]], splits[key[0] + 1]):
-                if il[arc] != xs[read]:
-                    continue
-                written = key[1] + (1 if ol[arc] != 0 else 0)
-                if written >= rows or (ol[arc] != 0 and ys[written - 1] != ol[arc]):
-                    continue
-                new = (np.int64(to[arc]), np.int64(written))
-                value = cost + costs[arc]
-                before = current.get(new, big)
-                low, high = min(before, value), max(before, value)
-                current[new] = low - np.log1p(np.exp(low - high)) if log and high < big else low
-    return np.inf
+            tokens = _step(fresh, 0, splits, il, ol, to, costs, ys, log)
+        if read < len(xs):
+            tokens = _step(reached, xs[read], splits, il, ol, to, costs, ys, log)
+    best = np.inf
+    for (state, written), cost in reached.items():
+        if state >= 0 and written == len(ys):
+            best = _plus(best, cost + finals[state], log)
+    return best
 
 
 def randomly_equivalent(

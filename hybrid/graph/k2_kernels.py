@@ -11,7 +11,7 @@ from numba import njit
 
 __all__ = ["ROOM", "choose_sides", "close_epsilons", "count_arcs", "count_ways", "join_arcs"]
 
-ROOM = 1 << 16  # ways over epsilons from one state; more are taken for a cycle
+ROOM = 1 << 12  # ways over epsilons from one state; more are taken for a cycle
 
 
 @njit(cache=True)

@@ -12,7 +12,15 @@ import numpy as np
 
 from hybrid.base.openfst import FstArrays
 
-__all__ = ["arcsort_ilabel", "connect", "log_sums", "select_arcs", "stochasticity", "symbols_to_epsilon"]
+__all__ = [
+    "arcsort_ilabel",
+    "connect",
+    "is_deterministic",
+    "log_sums",
+    "select_arcs",
+    "stochasticity",
+    "symbols_to_epsilon",
+]
 
 
 def log_sums(fst: FstArrays) -> np.ndarray:
@@ -32,6 +40,13 @@ def stochasticity(fst: FstArrays) -> tuple[float, float]:
     """
     sums = -log_sums(fst)
     return (float(sums.min()), float(sums.max())) if len(sums) else (0.0, 0.0)
+
+
+def is_deterministic(fst: FstArrays) -> bool:
+    """Tells whether no state has two arcs with one input label, or an arc without input."""
+    from hybrid.graph.ops_kernels import has_one_way
+
+    return has_one_way(fst.row_splits, fst.ilabels, 1 + int(fst.ilabels.max(initial=0)))
 
 
 def symbols_to_epsilon(fst: FstArrays, symbols: Sequence[int]) -> FstArrays:

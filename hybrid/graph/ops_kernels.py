@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["log_add", "log_sums", "reweight", "spread_potentials", "useful_states"]
+__all__ = ["has_one_way", "log_add", "log_sums", "reweight", "spread_potentials", "useful_states"]
 
 
 @njit(cache=True)
@@ -18,6 +18,18 @@ def log_add(a, b):
     if a < b:
         return a - np.log1p(np.exp(a - b))
     return b - np.log1p(np.exp(b - a))
+
+
+@njit(cache=True)
+def has_one_way(splits, ilabels, num_labels):
+    """Whether the input labels of each state's arcs differ and none is 0."""
+    last = np.full(num_labels, -1, np.int32)  # the state that had a label last
+    for state in range(len(splits) - 1):
+        for arc in range(splits[state], splits[state + 1]):
+            if ilabels[arc] == 0 or last[ilabels[arc]] == state:
+                return False
+            last[ilabels[arc]] = state
+    return True
 
 
 @njit(cache=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import time
@@ -18,7 +19,7 @@ from hybrid.base.openfst import FstArrays, vector_stats
 if TYPE_CHECKING:
     import kaldifst
 
-__all__ = ["GraphReport", "Operation", "available_memory", "memory_limit"]
+__all__ = ["GraphReport", "Operation", "available_memory", "give_back_memory", "memory_limit"]
 
 LOGGER = get_logger(__name__)
 
@@ -127,6 +128,12 @@ def available_memory() -> int | None:
     except (OSError, ValueError):
         pass
     return min(found) if found else None
+
+
+def give_back_memory() -> None:
+    """Asks the C library to return freed memory to the system; it keeps that of many small states otherwise."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.h_transducer import h_transducer
-from hybrid.graph.ops import symbols_to_epsilon
+from hybrid.graph.ops import is_deterministic, symbols_to_epsilon
 from hybrid.graph.push import push_special
 from hybrid.graph.remove_eps_local import remove_eps_local
-from hybrid.graph.report import GraphReport
+from hybrid.graph.report import GraphReport, give_back_memory
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
@@ -87,6 +87,7 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
     with report.measure("LG = push") as out:
         arrays = from_kaldifst(graph)
         del graph
+        give_back_memory()
         out.append(push_special(arrays))
     return out[0]
 
@@ -108,6 +109,8 @@ def make_clg(
         graph, context_ids = kaldifst.compose_context(list(disambig_phones), width, central, to_kaldifst(lg))
         kaldifst.arcsort(graph)
         out.append(from_kaldifst(graph))
+        del graph
+        give_back_memory()
     return out[0], context_ids
 
 
@@ -140,11 +143,15 @@ def make_hclg(
         raise HybridError("H∘C∘L∘G accepts nothing: tree and lang folder do not fit each other")
     limit = 4 * graph.num_states + 10_000
     with report.measure("det*(H∘CLG)") as out:
-        _determinize(graph, "H∘C∘L∘G", limit)
-        out.append(graph)
-    with report.measure("local rmeps") as out:
         arrays = from_kaldifst(graph)
+        if not is_deterministic(arrays):  # without context it often is
+            del arrays
+            _determinize(graph, "H∘C∘L∘G", limit)
+            arrays = from_kaldifst(graph)
         del graph
+        give_back_memory()
+        out.append(arrays)
+    with report.measure("local rmeps") as out:
         arrays = remove_eps_local(symbols_to_epsilon(arrays, disambig))
         out.append(arrays)
     with report.measure("HCLGa = min") as out:
@@ -153,6 +160,7 @@ def make_hclg(
         kaldifst.minimize_encoded(graph)
         out.append(from_kaldifst(graph))
         del graph
+        give_back_memory()
     arrays = out.pop()
     with report.measure("HCLG: self-loops") as out:
         out.append(add_self_loops(arrays, model, scales[1]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import kaldifst
 import numpy as np
 import pytest
@@ -11,7 +13,15 @@ from hypothesis import strategies as st
 from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.equivalence import randomly_equivalent, string_cost
-from hybrid.graph.ops import arcsort_ilabel, connect, log_sums, select_arcs, stochasticity, symbols_to_epsilon
+from hybrid.graph.ops import (
+    arcsort_ilabel,
+    connect,
+    is_deterministic,
+    log_sums,
+    select_arcs,
+    stochasticity,
+    symbols_to_epsilon,
+)
 from hybrid.graph.push import push_special
 from hybrid.graph.remove_eps_local import remove_eps_local
 
@@ -143,6 +153,8 @@ def test_small_operations():
     assert arcsort_ilabel(fst).ilabels.tolist() == [3, 5]
     assert select_arcs(fst, np.array([False, True])).ilabels.tolist() == [3]
     np.testing.assert_allclose(stochasticity(fst), (-np.log(np.exp(-0.5) + np.exp(-0.25)), 0.0), rtol=1e-6)
+    assert is_deterministic(fst) and not is_deterministic(symbols_to_epsilon(fst, [5]))
+    assert not is_deterministic(replace(fst, ilabels=np.array([3, 3])))
     assert connect(FstArrays(0, [0, 0], [], [], [], [], [np.inf])).num_states == 0
     assert connect(FstArrays.empty()).num_states == 0
     assert stochasticity(FstArrays.empty()) == (0.0, 0.0)
