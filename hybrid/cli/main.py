@@ -15,6 +15,7 @@ GROUPS = {
     "lang": ("lang", "Lexicons and lang folders (L.fst, phones, words)."),
     "lm": ("lm", "Train, prune, mix and test n-gram language models; make G.fst."),
     "gmm": ("gmm", "Train and inspect GMM-HMM models; align."),
+    "align": ("align", "Align audio with text: words and phones with times; clean corpora."),
     "graph": ("graph", "Compile and inspect decoding graphs (HCLG)."),
     "decode": ("decode", "Search audio, features or scores for lattices and transcripts."),
     "lattice": ("lattice", "Look at, prune, convert and rescore lattices."),

@@ -1,0 +1,87 @@
+"""`hybrid align`: audio and text to words and phones with times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hybrid.align.config import AlignConfig
+from hybrid.align.speech_config import LongConfig, SpeechAlignConfig
+from hybrid.cli.options import config_options, make_config
+
+FILE = click.Path(path_type=Path)
+FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
+model_option = click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
+lang_option = click.option("--lang", "lang_dir", type=FILE, required=True, help="Lang folder of the model.")
+jobs_option = click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+scale_option = click.option("--acoustic-scale", type=float, help="Factor of the scores; by default the model's own.")
+dict_option = click.option("--pronunciations", type=FILE, help="Lines 'WORD PHONE …' for words the lang folder lacks.")
+g2p_option = click.option("--g2p", type=FILE, help="G2P model that guesses what is missing still (hybrid lm g2p).")
+
+
+@click.group(context_settings={"show_default": True})
+def command() -> None:
+    """Align audio with text: words and phones with times; clean corpora."""
+
+
+@command.command()
+@model_option
+@lang_option
+@click.option("--out-dir", type=FILE, required=True, help="Gets the formats, failed.txt, notes.txt and gaps.tsv.")
+@click.option("--text", type=FILE, help="Lines 'NAME TEXT', or one file's text; else NAME.txt or .lab beside each.")
+@click.option("--cuts", type=FILE, help="Align the utterances of this manifest instead of files.")
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("ctm", "textgrid"),
+              help="What to write; may be given several times.")  # fmt: skip
+@click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
+              help="Who speaks: the file's folder, its name up to - or _, itself, or one.")  # fmt: skip
+@click.option("--channel", type=int, default=0, help="Channel of the files, from 0; -1 mixes all.")
+@click.option("--normalise/--no-normalise", default=True, help="Texts to upper case, without punctuation.")
+@dict_option
+@g2p_option
+@jobs_option
+@scale_option
+@click.option("--max-failed", type=float, default=0.5, help="Share of files that may fail.")
+@config_options(SpeechAlignConfig)
+@config_options(LongConfig)
+@config_options(AlignConfig, exclude=("acoustic_scale", "transition_scale", "self_loop_scale"))
+@click.argument("paths", nargs=-1, type=FILE)
+def audio(
+    model_dir: Path, lang_dir: Path, out_dir: Path, text: Path | None, cuts: Path | None, formats: tuple[str, ...],
+    speakers: str, channel: int, normalise: bool, pronunciations: Path | None, g2p: Path | None, jobs: int,
+    acoustic_scale: float | None, max_failed: float, paths: tuple[Path, ...], **options: Any,
+) -> None:  # fmt: skip
+    """Align files, folders or long recordings (PATHS) with their texts.
+
+    \b
+    hybrid align audio --model exp/mono --lang data/lang --out-dir out my_corpus/
+    hybrid align audio --model exp/mono --lang data/lang --out-dir out --text book.txt --format srt chapter1.flac
+    """
+    from hybrid.align.product import ProductConfig, align_speech
+    from hybrid.align.speech_source import items_of_cuts, items_of_files
+    from hybrid.base.jobs import pool
+    from hybrid.model_dir import load_model
+    from lexicon.lang_dir import LangDir
+
+    long, align = make_config(LongConfig, options), make_config(AlignConfig, options)
+    if bool(paths) == (cuts is not None):
+        raise click.UsageError("give audio files or folders, or --cuts FILE")
+    if cuts is not None:
+        items, failures = items_of_cuts(cuts)
+    else:
+        items, failures = items_of_files(paths, text, speakers, channel, normalise)
+    model, lang = load_model(model_dir), LangDir.load(lang_dir)
+    align = replace(align, acoustic_scale=acoustic_scale or model.acoustic_model.acoustic_scale)
+    speech = replace(make_config(SpeechAlignConfig, options), align=align, long=long)
+    config = ProductConfig(speech=speech, formats=formats, max_failed=max_failed)
+    with pool(min(jobs, max(1, len(items)))) as executor:
+        totals = align_speech(model, lang, items, failures, out_dir, config, _guesser(pronunciations, g2p), executor)
+    click.echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
+
+
+def _guesser(pronunciations: Path | None, g2p: Path | None) -> Any:
+    from hybrid.align.guess import make_guesser
+
+    return make_guesser(pronunciations, g2p)
