@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hybrid.align.alignment import Segment, Speller, phone_segments
+from hybrid.align.speech_config import BiasedConfig
 from hybrid.align.vocabulary import OOV, TextLexicon
 from hybrid.base.openfst import FstArrays
 from hybrid.graph.report import GraphReport
@@ -24,23 +25,7 @@ from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines import make_searcher
 
-__all__ = ["BiasedConfig", "BiasedDecoder", "Heard", "biased_grammar"]
-
-
-@dataclass(frozen=True)
-class BiasedConfig:
-    """How much the text counts, and how wide the search is."""
-
-    order: int = field(default=4, metadata={"help": "Length of the longest n-grams of the biased language model."})
-    other_words: int = field(
-        default=200, metadata={"help": "Frequent words of the other texts that may be heard as well."}
-    )
-    search_beam: float = field(default=13.0, metadata={"help": "Beam of biased decoding."})
-    max_active: int = field(default=3000, metadata={"help": "Tokens of biased decoding."})
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.order <= 5 or self.other_words < 0 or self.search_beam <= 0 or self.max_active < 1:
-            raise ValueError("biased decoding: order 1 to 5, other_words from 0, beam and max_active above 0")
+__all__ = ["BiasedDecoder", "Heard", "biased_grammar"]
 
 
 @dataclass(frozen=True)

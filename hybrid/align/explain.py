@@ -40,11 +40,13 @@ class Finding:
       cause: the kind.
       message: one line for failed.txt.
       error: share of the text's words that were not heard.
+      places: where text and audio differ, text and heard words of each place.
     """
 
     cause: Cause
     message: str
     error: float
+    places: str = ""
 
 
 def shown(words: Sequence[str]) -> str:
@@ -74,18 +76,18 @@ def examine(
     right = sum(1 for a, b in steps.tolist() if a >= 0 and b >= 0 and names[a] == spoken[b])
     wrong = len(text) - right
     error = wrong / max(1, len(text))
+    parts = [_told(text, heard, run, frame_shift) for run in runs[:3]]
+    places = "; ".join(parts) + (f"; and {len(runs) - 3} more places" if len(runs) > 3 else "")
     lacking = _lacking(text, runs, right)
     if lacking is not None:
         cause, run = lacking
         words = text[run.start : run.end]
         found = f"{cause.value}: {len(words)} of {len(text)} words were not heard: {shown(words)}"
-        return Finding(cause, found, error)
+        return Finding(cause, found, error, places)
     if error <= max_error:
-        return Finding(Cause.BEAM, f"{Cause.BEAM.value}: {right} of {len(text)} words of the text were heard", error)
-    parts = [_told(text, heard, run, frame_shift) for run in runs[:3]]
-    more = f"; and {len(runs) - 3} more places" if len(runs) > 3 else ""
-    found = f"{Cause.TEXT.value}: {wrong} of {len(text)} words differ: " + "; ".join(parts) + more
-    return Finding(Cause.TEXT, found, error)
+        found = f"{Cause.BEAM.value}: {right} of {len(text)} words of the text were heard"
+        return Finding(Cause.BEAM, found, error, places)
+    return Finding(Cause.TEXT, f"{Cause.TEXT.value}: {wrong} of {len(text)} words differ: {places}", error, places)
 
 
 def _lacking(text: Sequence[str], runs: Sequence[Difference], right: int) -> tuple[Cause, Difference] | None:

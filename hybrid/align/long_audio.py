@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from hybrid.align.anchors import Piece, TimedHeard, find_anchors, pieces_between
-from hybrid.align.biased import BiasedConfig, BiasedDecoder
+from hybrid.align.biased import BiasedDecoder
 from hybrid.align.config import AlignmentError
 from hybrid.align.recording import Recording
 from hybrid.align.speech import TextAligner
+from hybrid.align.speech_config import BiasedConfig
 from hybrid.align.timed import TimedWord
 from hybrid.align.vocabulary import OOV
 from hybrid.base.errors import InputError

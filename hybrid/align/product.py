@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybrid.align.align_set import write_failed
-from hybrid.align.biased import BiasedConfig
 from hybrid.align.formats import write_formats
 from hybrid.align.long_audio import Gap
 from hybrid.align.speech import TextAligner
-from hybrid.align.speech_config import SpeechAlignConfig
+from hybrid.align.speech_config import BiasedConfig, SpeechAlignConfig
 from hybrid.align.speech_set import Outcome, SpeechItem, SpeechWork, align_items, frequent_words
 from hybrid.align.subtitles import SubtitleConfig
 from hybrid.align.timed import TimedText

@@ -6,7 +6,41 @@ from dataclasses import dataclass, field
 
 from hybrid.align.config import AlignConfig
 
-__all__ = ["LongConfig", "SpeechAlignConfig"]
+__all__ = ["BiasedConfig", "CleanConfig", "LongConfig", "SpeechAlignConfig"]
+
+
+@dataclass(frozen=True)
+class BiasedConfig:
+    """How much the text counts, and how wide the search is."""
+
+    order: int = field(default=4, metadata={"help": "Length of the longest n-grams of the biased language model."})
+    other_words: int = field(
+        default=200, metadata={"help": "Frequent words of the other texts that may be heard as well."}
+    )
+    search_beam: float = field(default=13.0, metadata={"help": "Beam of biased decoding."})
+    max_active: int = field(default=3000, metadata={"help": "Tokens of biased decoding."})
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.order <= 5 or self.other_words < 0 or self.search_beam <= 0 or self.max_active < 1:
+            raise ValueError("biased decoding: order 1 to 5, other_words from 0, beam and max_active above 0")
+
+
+@dataclass(frozen=True)
+class CleanConfig:
+    """What is kept."""
+
+    tolerate: int = field(
+        default=2, metadata={"help": "Differing words in a row that are put down to the recogniser and kept."}
+    )
+    max_error: float = field(
+        default=0.5, metadata={"help": "Share of words not heard above which nothing of an utterance is kept."}
+    )
+    min_words: int = field(default=3, metadata={"help": "Words of the shortest stretch that is kept."})
+    min_duration: float = field(default=1.0, metadata={"help": "Seconds of the shortest stretch that is kept."})
+
+    def __post_init__(self) -> None:
+        if self.tolerate < 0 or self.min_words < 1 or self.min_duration < 0 or not 0 <= self.max_error <= 1:
+            raise ValueError("cleaning: tolerate from 0, min_words from 1, min_duration from 0, max_error 0 to 1")
 
 
 @dataclass(frozen=True)

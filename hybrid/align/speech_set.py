@@ -11,12 +11,13 @@ from functools import partial
 import numpy as np
 
 from hybrid.align.adapt import speaker_transform
-from hybrid.align.biased import BiasedConfig, BiasedDecoder
+from hybrid.align.biased import BiasedDecoder
 from hybrid.align.config import AlignmentError
 from hybrid.align.explain import Cause, Finding, examine, find_speed, shown
 from hybrid.align.long_audio import Gap, align_long
 from hybrid.align.recording import Recording
 from hybrid.align.speech import AlignedWords, TextAligner
+from hybrid.align.speech_config import BiasedConfig
 from hybrid.align.timed import TimedText, TimedWord
 from hybrid.align.vocabulary import OOV
 from hybrid.base.errors import HybridError, InputError
@@ -116,7 +117,7 @@ class SpeechWork:
             raise InputError.at(
                 item.path,
                 f"{len(lost)} of {len(item.words)} words have no pronunciation ({shown(lost)}); "
-                "is the text in the model's language?",
+                "is the text in the language of the model",
                 "Give --pronunciations or --g2p, or mend the text.",
             )
 
@@ -174,11 +175,14 @@ class SpeechWork:
         if config.explain and (aligned is None or aligned.confidence < config.min_confidence):
             finding = self._examine(aligner, item, recording, scores)
             if finding.cause is not Cause.BEAM:
-                raise AlignmentError(finding.message + (f" ({problem})" if problem else ""))
+                short = f" ({problem})" if "too short" in str(problem) else ""
+                raise AlignmentError(finding.message + short)
             if aligned is None and config.rescue_beam and "too short" not in str(problem):
                 wide = aligner.widened(config.rescue_beam)
                 aligned = aligner.align(item.words, scores, item.start, recording.duration, wide)
                 notes.append(f"{finding.message}; aligned with beam {config.rescue_beam:g}")
+            elif finding.places:
+                notes.append(f"may differ: {finding.places}")
         if aligned is None:
             assert problem is not None
             raise problem

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hybrid.align.config import AlignConfig
-from hybrid.align.speech_config import LongConfig, SpeechAlignConfig
+from hybrid.align.speech_config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
 from hybrid.cli.options import config_options, make_config
 
 FILE = click.Path(path_type=Path)
@@ -46,6 +46,7 @@ def command() -> None:
 @click.option("--max-failed", type=float, default=0.5, help="Share of files that may fail.")
 @config_options(SpeechAlignConfig)
 @config_options(LongConfig)
+@config_options(BiasedConfig)
 @config_options(AlignConfig, exclude=("acoustic_scale", "transition_scale", "self_loop_scale"))
 @click.argument("paths", nargs=-1, type=FILE)
 def audio(
@@ -75,10 +76,43 @@ def audio(
     model, lang = load_model(model_dir), LangDir.load(lang_dir)
     align = replace(align, acoustic_scale=acoustic_scale or model.acoustic_model.acoustic_scale)
     speech = replace(make_config(SpeechAlignConfig, options), align=align, long=long)
-    config = ProductConfig(speech=speech, formats=formats, max_failed=max_failed)
+    biased = make_config(BiasedConfig, options)
+    config = ProductConfig(speech=speech, biased=biased, formats=formats, max_failed=max_failed)
     with pool(min(jobs, max(1, len(items)))) as executor:
         totals = align_speech(model, lang, items, failures, out_dir, config, _guesser(pronunciations, g2p), executor)
     click.echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
+
+
+@command.command()
+@model_option
+@lang_option
+@click.option("--cuts", type=FILE, required=True, help="Manifest to clean (hybrid data …).")
+@click.option("--out-dir", type=FILE, required=True, help="Gets cuts.jsonl.gz, bad.tsv and failed.txt.")
+@dict_option
+@g2p_option
+@jobs_option
+@config_options(CleanConfig)
+@config_options(BiasedConfig)
+def clean(
+    model_dir: Path, lang_dir: Path, cuts: Path, out_dir: Path, pronunciations: Path | None, g2p: Path | None,
+    jobs: int, **options: Any,
+) -> None:  # fmt: skip
+    """Cut out of a corpus, and list, what is not said as its text has it.
+
+    Example: hybrid align clean --model exp/mono --lang data/lang --cuts data/train/cuts.jsonl.gz --out-dir data/clean
+    """
+    from hybrid.align.clean import clean_corpus
+    from hybrid.align.speech_source import items_of_cuts
+    from hybrid.base.jobs import pool
+    from hybrid.model_dir import load_model
+    from lexicon.lang_dir import LangDir
+
+    config, biased = make_config(CleanConfig, options), make_config(BiasedConfig, options)
+    items, failures = items_of_cuts(cuts)
+    model, lang, guesser = load_model(model_dir), LangDir.load(lang_dir), _guesser(pronunciations, g2p)
+    with pool(jobs) as executor:
+        kept, bad = clean_corpus(model, lang, items, failures, out_dir, config, biased, guesser, executor)
+    click.echo(f"{out_dir}: {kept} cuts, {bad} stretches cut out (bad.tsv)")
 
 
 def _guesser(pronunciations: Path | None, g2p: Path | None) -> Any:
