@@ -92,16 +92,7 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
                 new_scores[j] = total
             sources[used], targets[used], links[used], totals[used] = i, j, a, total
             used += 1
-    place = np.empty(count, np.int32)
-    kept = 0
-    for j in range(count):
-        slot[new_states[j]] = -1
-        if new_scores[j] >= floor:
-            place[j] = kept
-            new_states[kept], new_scores[kept] = new_states[j], new_scores[j]
-            kept += 1
-        else:
-            place[j] = -1
+    place, kept = _keep_tokens(slot, new_states[:count], new_scores[:count], floor)
     out = 0
     for k in range(used):
         if totals[k] >= floor:
@@ -112,6 +103,20 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
         acoustic[k] = frame[arcs[links[k], 1]]
     return (new_states[:kept].copy(), new_scores[:kept].copy(), sources[:out].copy(), targets[:out].copy(),
             links[:out].copy(), acoustic, floor)  # fmt: skip
+
+
+@njit(cache=True)
+def _keep_tokens(slot, states, scores, floor):
+    """Moves the tokens of at least `floor` to the front; returns each token's new place, or -1, and their number."""
+    place = np.full(len(states), -1, np.int32)
+    kept = 0
+    for j in range(len(states)):
+        slot[states[j]] = -1
+        if scores[j] >= floor:
+            place[j] = kept
+            states[kept], scores[kept] = states[j], scores[j]
+            kept += 1
+    return place, kept
 
 
 @njit(cache=True)
@@ -163,22 +168,28 @@ def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
                 stack[depth] = j
                 waiting[j] = True
                 depth += 1
-    room = 0
+    all_states, all_scores = all_states[:count].copy(), all_scores[:count].copy()
+    sources, targets, links = _epsilon_links(bounds, arcs, arc_scores, slot, all_states, all_scores, floor)
     for i in range(count):
-        room += bounds[all_states[i] + 1, 0] - bounds[all_states[i], 1]
+        slot[all_states[i]] = -1
+    return all_states, all_scores, sources, targets, links
+
+
+@njit(cache=True)
+def _epsilon_links(bounds, arcs, arc_scores, slot, states, scores, floor):
+    """Lists the epsilon arcs between tokens that reach at least `floor`."""
+    room = 0
+    for i in range(len(states)):
+        room += bounds[states[i] + 1, 0] - bounds[states[i], 1]
     sources, targets, links = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     out = 0
-    for i in range(count):
-        s = all_states[i]
-        for a in range(bounds[s, 1], bounds[s + 1, 0]):
-            total = all_scores[i] + np.float64(arc_scores[a, 2])
+    for i in range(len(states)):
+        for a in range(bounds[states[i], 1], bounds[states[i] + 1, 0]):
+            total = scores[i] + np.float64(arc_scores[a, 2])
             if total >= floor and total > NEG_INF:
                 sources[out], targets[out], links[out] = i, slot[arcs[a, 0]], a
                 out += 1
-    for i in range(count):
-        slot[all_states[i]] = -1
-    return (all_states[:count].copy(), all_scores[:count].copy(), sources[:out].copy(), targets[:out].copy(),
-            links[:out].copy())  # fmt: skip
+    return sources[:out].copy(), targets[:out].copy(), links[:out].copy()
 
 
 @njit(cache=True)
@@ -218,21 +229,7 @@ def prune_level(
             next_sources[left], next_targets[left] = i, j
             next_arcs[left], next_acoustic[left] = next_arcs[k], next_acoustic[k]
             left += 1
-    changed = True
-    while changed:
-        changed = False
-        for k in range(len(eps_sources) - 1, -1, -1):
-            i, j = eps_sources[k], eps_targets[k]
-            worse = extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[eps_arcs[k], 2])))
-            if worse <= lattice_beam and max(worse, 0.0) < extra[i]:
-                extra[i] = max(worse, 0.0)
-                changed = True
-    eps_left = 0
-    for k in range(len(eps_sources)):
-        i, j = eps_sources[k], eps_targets[k]
-        if extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[eps_arcs[k], 2]))) <= lattice_beam:
-            eps_sources[eps_left], eps_targets[eps_left], eps_arcs[eps_left] = i, j, eps_arcs[k]
-            eps_left += 1
+    eps_left = _prune_epsilons(scores, extra, eps_sources, eps_targets, eps_arcs, arc_scores, lattice_beam)
     growth = 0.0
     place = np.empty(len(states), np.int32)
     alive = 0
@@ -258,3 +255,24 @@ def prune_level(
                 arcs[entering], acoustic[entering] = arcs[k], acoustic[k]
                 entering += 1
     return alive, entering, eps_left, left, growth
+
+
+@njit(cache=True)
+def _prune_epsilons(scores, extra, sources, targets, arcs, arc_scores, lattice_beam):
+    """Lets `extra` flow back over the links inside a level, and moves those that stay to the front."""
+    changed = True
+    while changed:
+        changed = False
+        for k in range(len(sources) - 1, -1, -1):
+            i, j = sources[k], targets[k]
+            worse = extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[arcs[k], 2])))
+            if worse <= lattice_beam and max(worse, 0.0) < extra[i]:
+                extra[i] = max(worse, 0.0)
+                changed = True
+    left = 0
+    for k in range(len(sources)):
+        i, j = sources[k], targets[k]
+        if extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[arcs[k], 2]))) <= lattice_beam:
+            sources[left], targets[left], arcs[left] = i, j, arcs[k]
+            left += 1
+    return left
