@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 import time
@@ -156,8 +157,10 @@ def memory_limit(gigabytes: float) -> Iterator[None]:
             limits = [x for x in (wanted, soft, hard) if x != resource.RLIM_INFINITY]
             resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
         yield
-    except MemoryError as error:
-        limit = f"{allowed / 1e9:.1f} GB" if allowed is not None else "the memory there is"
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+            raise
+        limit = f"{allowed / 1e9:.3g} GB" if allowed is not None else "the memory there is"
         raise HybridError(
             f"the graph does not fit into {limit}. Prune the language model (`hybrid lm prune`), use a smaller "
             f"vocabulary, or compile on a machine with more memory"

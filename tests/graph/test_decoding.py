@@ -168,10 +168,16 @@ def test_an_ambiguous_grammar_is_named(lang, models, tmp_path):
 
 
 def test_too_little_memory_is_one_line(lang, models, grammar, tmp_path):
-    with pytest.raises(HybridError, match=r"does not fit into 0.0 GB. Prune the language model \(`hybrid lm prune`\)"):
+    with pytest.raises(HybridError, match=r"does not fit into 0.01 GB. Prune the language model \(`hybrid lm prune`\)"):
         with memory_limit(0.01):
             np.zeros(10**9)
-    np.zeros(10**7)  # the limit is gone again
+    states = 2 * 10**6
+    none = np.zeros(0)
+    many = FstArrays(0, np.zeros(states + 1), none, none, none, none, np.zeros(states))
+    with pytest.raises(HybridError, match=r"does not fit into 0.05 GB"):
+        with memory_limit(0.05):
+            to_kaldifst(many)
+    assert to_kaldifst(many).num_states == states  # the limit is gone again
     free = available_memory()
     assert free is None or free > 0
 
