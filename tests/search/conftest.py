@@ -14,11 +14,15 @@ NUM_PDFS = 5
 
 
 def make_fst(seed: int, states: int = 8, arcs: int = 24) -> FstArrays:
-    """A random graph: transition-ids 1..5 (pdf = id - 1), epsilons that only lead forwards, some words."""
+    """A random graph: transition-ids 1..5 (pdf = id - 1), epsilons that only lead forwards, some words.
+
+    A chain through all states makes sure that the last one, which is final, is reached.
+    """
     rng = np.random.default_rng(seed)
     sources, targets = rng.integers(0, states, arcs), rng.integers(0, states, arcs)
+    sources[: states - 1], targets[: states - 1] = np.arange(states - 1), np.arange(1, states)
     ids = rng.integers(1, NUM_PDFS + 1, arcs)
-    ids[(rng.random(arcs) < 0.25) & (targets > sources)] = 0
+    ids[(rng.random(arcs) < 0.25) & (targets > sources) & (np.arange(arcs) >= states - 1)] = 0
     words = np.where(rng.random(arcs) < 0.4, rng.integers(1, 5, arcs), 0)
     finals = np.where(rng.random(states) < 0.4, rng.random(states), np.inf)
     finals[states - 1] = 0.5
