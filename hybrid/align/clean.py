@@ -16,6 +16,7 @@ from hybrid.align.anchors import TimedHeard
 from hybrid.align.biased import BiasedDecoder
 from hybrid.align.differences import compare, differing_runs
 from hybrid.align.long_audio import hear
+from hybrid.align.product import require_output
 from hybrid.align.recording import Recording
 from hybrid.align.speech_config import BiasedConfig, CleanConfig
 from hybrid.align.speech_set import SpeechItem, frequent_words
@@ -158,6 +159,7 @@ def clean_corpus(
       HybridError: nothing, or too little, is left.
     """
     config, biased = config or CleanConfig(), biased or BiasedConfig()
+    out_dir = require_output(out_dir)
     check_phones(model, lang.path / "phones.txt")
     lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, guesser)
     work = CleanWork(model, lexicon, frequent_words(items, biased.other_words), biased, config)
@@ -172,8 +174,8 @@ def clean_corpus(
             if reason or not kept:
                 reasons[item.utterance] = reason or "text is not what is said (see bad.tsv)"
             bar.advance(int(bool(kept)), int(not kept))
-    _write_bad(Path(out_dir) / "bad.tsv", rows)
-    count = write_set(cuts, Path(out_dir), "cleaned", config_to_dict(config), sorted(reasons.items()))
+    _write_bad(out_dir / "bad.tsv", rows)
+    count = write_set(cuts, out_dir, "cleaned", config_to_dict(config), sorted(reasons.items()))
     return count, len(rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -18,12 +19,12 @@ from hybrid.align.timed import TimedText
 from hybrid.align.vocabulary import Guesser, TextLexicon
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.model_dir import Model, check_phones
 from lexicon.lang_dir import LangDir
 
-__all__ = ["AlignTotals", "ProductConfig", "align_speech"]
+__all__ = ["AlignTotals", "ProductConfig", "align_speech", "require_output"]
 
 logger = get_logger(__name__)
 
@@ -70,6 +71,7 @@ def align_speech(
     Raises:
       HybridError: nothing, or more than `max_failed`, could be aligned; failed.txt is written all the same.
     """
+    out_dir = require_output(out_dir)
     settings = config_to_dict(config)
     log_settings(logger, "align", {"model": model.path, "lang": lang.path, "items": len(items)})
     check_phones(model, lang.path / "phones.txt")
@@ -86,7 +88,6 @@ def align_speech(
         item = recordings[outcome.utterance]
         if outcome.text is not None:
             lengths[item.recording] = max(lengths.get(item.recording, 0.0), outcome.text.end)
-    out_dir = Path(out_dir)
     write_failed(out_dir / "failed.txt", failed)
     write_failed(out_dir / "notes.txt", notes)
     _write_gaps(out_dir / "gaps.tsv", gaps)
@@ -102,6 +103,24 @@ def align_speech(
     write_meta(out_dir, "aligned-speech", settings, inputs, facts)
     log_totals(logger, len(texts), len(failed), sum(text.duration for text in texts))
     return AlignTotals(len(texts), len(failed))
+
+
+def require_output(path: str | os.PathLike) -> Path:
+    """Makes the output folder before any work is done.
+
+    Raises:
+      InputError: it cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError.at(folder, "is a file, wanted a folder", "Choose another --out-dir.") from error
+    except OSError as error:
+        raise InputError.at(folder, f"cannot be made ({error.strerror})", "Choose another --out-dir.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError.at(folder, "is not writable", "Choose another --out-dir or mend its permissions.")
+    return folder
 
 
 def _sort(

@@ -38,10 +38,12 @@ class AlignedWords:
 
     @property
     def confidence(self) -> float:
-        """Mean confidence of the words by duration; 1 where none was computed."""
-        known = [(w.confidence, w.duration) for w in self.words if w.label and w.confidence is not None]
-        total = sum(d for _, d in known)
-        return sum(c * d for c, d in known) / total if total > 0 else 1.0
+        """How well the words fit: the geometric mean of their confidences; 1 where none was computed.
+
+        All words count alike, so that words squeezed into a few frames are not forgotten.
+        """
+        known = [w.confidence for w in self.words if w.label and w.confidence is not None]
+        return word_confidence(known) if known else 1.0
 
 
 class TextAligner:

@@ -71,10 +71,10 @@ class SpeechAlignConfig:
     confidence: bool = field(default=True, metadata={"help": "Compute confidences of phones and words."})
     explain: bool = field(default=True, metadata={"help": "Find out by biased decoding why an utterance failed."})
     min_confidence: float = field(
-        default=0.3, metadata={"help": "Utterances aligned with less are checked: is this what is said?"}
+        default=0.15, metadata={"help": "Utterances aligned with less are checked: is this what is said?"}
     )
     gap_confidence: float = field(
-        default=0.2, metadata={"help": "Stretches of long recordings that differ are left out below this."}
+        default=0.08, metadata={"help": "Stretches of long recordings that differ are left out below this."}
     )
     max_unknown: float = field(
         default=0.5, metadata={"help": "Share of words without pronunciation from which a text is refused."}

@@ -116,8 +116,7 @@ class SpeechWork:
         if len(lost) > self.aligner.config.max_unknown * len(item.words):
             raise InputError.at(
                 item.path,
-                f"{len(lost)} of {len(item.words)} words have no pronunciation ({shown(lost)}); "
-                "is the text in the language of the model",
+                f"{len(lost)} of {len(item.words)} words have no pronunciation: {shown(lost)}; another language, it seems",
                 "Give --pronunciations or --g2p, or mend the text.",
             )
 
