@@ -1,0 +1,111 @@
+"""Recipes end to end on a handful of real recordings, also killed in the middle of every stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from hybrid.base.artifact import content_hash
+from hybrid.score.results import read_results
+
+STAGES = 7
+TIMED = {"decode.json", "results.tsv", "passes.tsv"}  # hold seconds or memory
+OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "--jobs", "1")
+
+
+@pytest.fixture(scope="module")
+def corpus(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One speaker: of each digit seven takes to train and one to test."""
+    folder = tmp_path_factory.mktemp("fsdd")
+    (folder / "recordings").mkdir()
+    for digit in range(10):
+        for take in (3, *range(5, 12)):
+            name = f"{digit}_jackson_{take}.wav"
+            (folder / "recordings" / name).symlink_to(corpora / "fsdd" / "recordings" / name)
+    return folder
+
+
+def start(root: Path, environment: dict[str, str], corpus: Path, out: Path, *options: str) -> subprocess.Popen:
+    words = ["bash", root / "egs/fsdd/run.sh", "--corpus-dir", corpus, "--work-dir", out, *OPTIONS, *options]
+    command = [str(word) for word in words]
+    return subprocess.Popen(
+        command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return output
+
+
+def contents(out: Path) -> dict[str, str]:
+    """Hashes of all files that hold no times."""
+    files = [p for p in out.rglob("*") if p.is_file() and not p.name.endswith("meta.json") and p.name not in TIMED]
+    kept = [p for p in files if not {"steps", "log"} & set(p.relative_to(out).parts)]
+    # Paths of the work folder stand in manifests; they differ between the runs that are compared.
+    return {str(p.relative_to(out)): content_hash(p) for p in kept if p.name != "cuts.jsonl.gz"}
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path, environment: dict[str, str], corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe run from begin to end."""
+    out = tmp_path_factory.mktemp("whole")
+    output = finish(start(root, environment, corpus, out))
+    for number in range(1, STAGES + 1):
+        assert f"stage {number}: " in output
+    return out
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_end_to_end(whole: Path, root: Path, environment: dict[str, str], corpus: Path) -> None:
+    rows = {row.lm: row for row in read_results(whole / "exp/results.tsv")}
+    assert set(rows) == {"loop", "single"}
+    assert rows["single"].ins == rows["single"].dele == 0
+    assert rows["single"].wer <= 10 and rows["loop"].wer <= 20
+    assert rows["loop"].words == 10 and rows["loop"].cpu_s > 0 and rows["loop"].max_gb > 0
+    cost = json.loads((whole / "exp/steps/decode_loop.json").read_text())
+    assert rows["loop"].cpu_s == pytest.approx(cost["cpu_s"], abs=0.06)
+    before = contents(whole)
+    output = finish(start(root, environment, corpus, whole))
+    assert output.count("done before") == len(list((whole / "exp/steps").glob("*.json")))
+    assert contents(whole) == before
+
+
+def kill_in_stage(root: Path, environment: dict[str, str], corpus: Path, out: Path, stage: int) -> None:
+    """Runs one stage until its first step works, waits a moment, and kills everything."""
+    logs = out / "exp/log"
+    known = {p: p.stat().st_mtime_ns for p in logs.glob("*")} if logs.exists() else {}
+    process = start(root, environment, corpus, out, "--stop-stage", str(stage))
+
+    def at_work() -> bool:
+        return logs.exists() and any(known.get(p) != p.stat().st_mtime_ns for p in logs.glob("*"))
+
+    deadline = time.monotonic() + 120
+    while not at_work() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3 * stage)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_killed_in_every_stage(
+    whole: Path, root: Path, environment: dict[str, str], corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "killed"
+    for stage in range(1, STAGES + 1):
+        kill_in_stage(root, environment, corpus, out, stage)
+        finish(start(root, environment, corpus, out, "--stop-stage", str(stage)))
+    assert contents(out) == contents(whole)
+    rows = [[(r.key, r.wer, r.words) for r in read_results(x / "exp/results.tsv")] for x in (out, whole)]
+    assert rows[0] == rows[1]
