@@ -11,12 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-
 from hybrid.align.biased import Heard
 from hybrid.align.differences import Difference, compare, differing_runs
 
-__all__ = ["SPEEDS", "Cause", "Finding", "examine", "find_speed", "shown"]
+__all__ = ["SPEEDS", "Cause", "Finding", "better_speeds", "examine", "shown"]
 
 SPEEDS = (0.5, 2.0, 8000 / 11025, 11025 / 8000, 22050 / 16000, 16000 / 22050, 44100 / 48000, 48000 / 44100)
 SHOWN = 6  # words printed of a difference
@@ -109,13 +107,12 @@ def _told(text: Sequence[str], heard: Sequence[Heard], run: Difference, shift: f
     return f"text {shown(text[run.start : run.end])}, heard {shown(words)} at {start * shift:.2f}-{end * shift:.2f} s"
 
 
-def find_speed(score: Callable[[float], float], speeds: Sequence[float] = SPEEDS, margin: float = 0.5) -> float | None:
-    """Tries other speeds and returns the one that fits the text much better than the given one; None if none does.
+def better_speeds(score: Callable[[float], float], speeds: Sequence[float] = SPEEDS) -> list[float]:
+    """Returns the speeds at which a text fits better than at the given one, the best first.
 
     Args:
       score: speed → score per frame of the text on the audio played at that speed, -inf where it does not fit.
-      margin: nats per frame by which a speed must be better.
     """
     base = score(1.0)
-    best, speed = max(((score(speed), speed) for speed in speeds), default=(-np.inf, 1.0))
-    return speed if best > base + margin else None
+    found = [(score(speed), speed) for speed in speeds]
+    return [speed for value, speed in sorted(found, reverse=True) if value > base]

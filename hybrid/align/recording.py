@@ -66,17 +66,17 @@ class Recording:
         return speech
 
     def samples(self, start: float, end: float) -> np.ndarray:
-        """Returns samples at the model's rate, float32."""
+        """Returns samples as the file has them, float32 at `rate`."""
         first = round((self.start + start) * self.rate)
         count = min(round((end - start) * self.rate), self._total - first)
-        samples, rate = read_audio(self.path, channel=self.channel, start=first, count=count)
-        wanted = self.model.pipeline.static.sampling_rate
-        return samples if rate == wanted else resample(samples, rate, wanted)
+        return read_audio(self.path, channel=self.channel, start=first, count=count)[0]
 
     def static(self, start: float, end: float) -> np.ndarray:
         """Returns static features of a stretch, float32 [T][D]."""
-        settings = self.model.pipeline.static
-        return FeatureExtractor(settings)(self.samples(start, end), settings.sampling_rate)
+        settings, samples = self.model.pipeline.static, self.samples(start, end)
+        if self.rate != settings.sampling_rate:
+            samples = resample(samples, self.rate, settings.sampling_rate)
+        return FeatureExtractor(settings)(samples, settings.sampling_rate)
 
     def scores(self, start: float, end: float, transform: np.ndarray | None = None) -> np.ndarray:
         """Returns unscaled scores of a stretch, float32 [T'][num_pdfs]; none where it is shorter than a frame."""

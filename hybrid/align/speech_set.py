@@ -13,7 +13,7 @@ import numpy as np
 from hybrid.align.adapt import speaker_transform
 from hybrid.align.biased import BiasedDecoder
 from hybrid.align.config import AlignmentError
-from hybrid.align.explain import Cause, Finding, examine, find_speed, shown
+from hybrid.align.explain import Cause, Finding, better_speeds, examine, shown
 from hybrid.align.long_audio import Gap, align_long
 from hybrid.align.recording import Recording
 from hybrid.align.speech import AlignedWords, TextAligner
@@ -116,7 +116,7 @@ class SpeechWork:
         if len(lost) > self.aligner.config.max_unknown * len(item.words):
             raise InputError.at(
                 item.path,
-                f"{len(lost)} of {len(item.words)} words have no pronunciation: {shown(lost)}; another language, it seems",
+                f"{len(lost)} of {len(item.words)} words have no pronunciation: {shown(lost)}; another language?",
                 "Give --pronunciations or --g2p, or mend the text.",
             )
 
@@ -204,12 +204,12 @@ class SpeechWork:
         if finding.cause is not Cause.TEXT or finding.error < 0.7:
             return finding
         samples = recording.samples(0.0, recording.duration)
-        speed = find_speed(partial(self._fit_at_speed, aligner, item, samples))
-        if speed is None:
-            return finding
-        wanted, rate = aligner.model.pipeline.static.sampling_rate, recording.rate
-        again = verdict(aligner.model.scores(aligner.model.pipeline.from_samples(samples, round(wanted * speed))))
-        if again.error > aligner.config.max_error:
+        rate, pipeline = recording.rate, aligner.model.pipeline
+        for speed in better_speeds(partial(self._fit_at_speed, aligner, item, samples, rate))[:3]:
+            again = verdict(aligner.model.scores(pipeline.from_samples(samples, round(rate * speed))))
+            if again.error <= aligner.config.max_error:
+                break
+        else:
             return finding
         told = (
             f"{Cause.RATE.value}: the text fits when the audio is played {speed:.3g} times as fast "
@@ -217,9 +217,10 @@ class SpeechWork:
         )
         return Finding(Cause.RATE, told, finding.error)
 
-    def _fit_at_speed(self, aligner: TextAligner, item: SpeechItem, samples: np.ndarray, speed: float) -> float:
+    def _fit_at_speed(
+        self, aligner: TextAligner, item: SpeechItem, samples: np.ndarray, rate: int, speed: float
+    ) -> float:
         """Returns how far the text's path lies below the best pdf of each frame, nats per frame; at most 0."""
-        rate = aligner.model.pipeline.static.sampling_rate
         try:
             features = aligner.model.pipeline.from_samples(samples, round(rate * speed))
             scores = aligner.model.scores(features)

@@ -1,0 +1,112 @@
+"""TextGrids: the file by hand in both forms, there and back, damaged files."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.align.ctm import TimedLabel
+from hybrid.align.textgrid import TextGrid, Tier, format_textgrid, read_textgrid, textgrid_of, write_textgrid
+from hybrid.align.timed import TimedText, TimedWord
+from hybrid.base.errors import HybridError, InputError
+
+GRID = TextGrid(0.0, 1.5, (Tier("words", (TimedLabel("", 0.0, 0.5), TimedLabel('say "a"', 0.5, 1.0))),))
+
+LONG = '''File type = "ooTextFile"
+Object class = "TextGrid"
+
+xmin = 0~
+xmax = 1.5~
+tiers? <exists>~
+size = 1~
+item []:~
+    item [1]:
+        class = "IntervalTier"~
+        name = "words"~
+        xmin = 0~
+        xmax = 1.5~
+        intervals: size = 2~
+        intervals [1]:
+            xmin = 0~
+            xmax = 0.5~
+            text = ""~
+        intervals [2]:
+            xmin = 0.5~
+            xmax = 1.5~
+            text = "say ""a"""~
+'''.replace("~", " ")  # Praat writes spaces at the ends of lines
+
+SHORT = '''File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+1.5
+<exists>
+1
+"IntervalTier"
+"words"
+0
+1.5
+2
+0
+0.5
+""
+0.5
+1.5
+"say ""a"""
+'''
+
+
+def test_both_forms_by_hand():
+    assert format_textgrid(GRID) == LONG
+    assert format_textgrid(GRID, short=True) == SHORT
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("text", [LONG, SHORT])
+def test_both_forms_are_read(tmp_path, text, encoding):
+    (tmp_path / "a.TextGrid").write_text(text, encoding=encoding)
+    assert read_textgrid(tmp_path / "a.TextGrid") == GRID
+
+
+labels = st.lists(st.tuples(st.text("aé\"' 1\n", max_size=6), st.integers(1, 10_000)), min_size=1, max_size=6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(labels, st.booleans())
+def test_there_and_back(tmp_path_factory, items, short):
+    path, last, intervals = tmp_path_factory.mktemp("grid") / "a.TextGrid", 0, []
+    for label, milliseconds in items:
+        intervals.append(TimedLabel(label, last / 1000, milliseconds / 1000))
+        last += milliseconds
+    write_textgrid(path, TextGrid(0.0, last / 1000, (Tier("a", tuple(intervals)),)), short)
+    found = read_textgrid(path).tiers[0].intervals
+    assert [i.label for i in found] == [i.label for i in intervals]
+    assert [i.end for i in found] == pytest.approx([i.end for i in intervals], abs=1e-6)
+
+
+def test_tiers_cover_the_recording():
+    word = TimedWord("HI", 1.0, 0.5, phones=(TimedLabel("H", 1.0, 0.2), TimedLabel("AI", 1.2, 0.3)))
+    grid = textgrid_of(TimedText("u", "r", 0.8, 1.0, (word,)), end=3.0)
+    assert [i.label for i in grid.tiers[0].intervals] == ["", "", "HI", "", ""]
+    assert [i.label for i in grid.tiers[1].intervals] == ["", "", "H", "AI", "", ""]
+    assert grid.tiers[0].intervals[0].start == 0 and grid.tiers[0].intervals[-1].end == 3.0
+
+
+@pytest.mark.parametrize("text", ["", "hello", LONG[:200], SHORT[: SHORT.index("1.5\n2")]])
+def test_damaged_files_are_refused(tmp_path, text):
+    (tmp_path / "a.TextGrid").write_text(text)
+    with pytest.raises(InputError, match="TextGrid: is "):
+        read_textgrid(tmp_path / "a.TextGrid")
+
+
+def test_a_path_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises((HybridError, OSError)):
+        write_textgrid(tmp_path / "file" / "a.TextGrid", GRID)
+
+
+def test_intervals_with_gaps_are_refused():
+    with pytest.raises(ValueError, match="tier 'a': an interval ends at 1"):
+        Tier("a", (TimedLabel("x", 0.0, 1.0), TimedLabel("y", 2.0, 1.0)))
