@@ -54,7 +54,7 @@ fi
 
 if stage 4 "Train the trigram, singletons pruned, and make G."; then
   step lm_tg --in data/lm_text --out data/tg.arpa.gz -- \
-    hybrid lm train data/lm_text/text.txt --order 3 --prune 0 --prune 0 --prune 1 \
+    hybrid lm train data/lm_text/text.txt --order 3 --prune 0,0,1 \
     --vocabulary data/lm_text/vocab.txt --out data/tg.arpa.gz
   step grammar --in data/tg.arpa.gz --in data/lang --out data/G_tg.fst -- \
     hybrid lm fst data/tg.arpa.gz --lang data/lang --out data/G_tg.fst

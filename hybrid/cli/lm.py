@@ -32,10 +32,11 @@ def command() -> None:
 @click.option("--vocabulary", type=FILE, help="Words that the model may hold: a word list, or the words.txt of a lang.")
 @click.option(
     "--prune",
-    default="0",
-    callback=lambda context, parameter, value: _thresholds(value),
+    multiple=True,
+    default=("0",),
+    callback=lambda context, parameter, values: _thresholds(",".join(values)),
     help="Drop n-grams seen this often or less: a value for each order from 1, the last one for all further "
-    "orders; 0,0,1 drops trigrams seen once.",
+    "orders; 0,0,1 (or the option three times) drops trigrams seen once.",
 )
 @config_options(EstimateConfig, exclude=("prune",))
 def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path | None, **options: Any) -> None:

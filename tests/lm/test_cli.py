@@ -53,6 +53,14 @@ def test_train(folder):
     assert read_arpa(folder / "wb.arpa").order == 2
 
 
+def test_thresholds_given_one_by_one_are_the_list(folder):
+    repeated = ["--prune", 0, "--prune", 0, "--prune", 4]
+    for name, options in (("list", ["--prune", "0,0,4"]), ("repeated", repeated), ("all", ["--prune", 4])):
+        run("train", folder / "text", *options, "--out", folder / f"{name}.arpa")
+    assert (folder / "list.arpa").read_text() == (folder / "repeated.arpa").read_text()
+    assert (folder / "list.arpa").read_text() != (folder / "all.arpa").read_text()
+
+
 def test_perplexity(folder):
     out = run("perplexity", folder / "lm.arpa.gz", folder / "dev", folder / "text", "--sentences", folder / "table")
     lines = out.splitlines()
