@@ -131,7 +131,7 @@ def agreement(options: argparse.Namespace) -> list[str]:
             found.append(f"{first} and {second}: same words in {same} of {len(both)} utterances")
             if second in scores and first in scores:
                 ratio = max((abs(scores[first][u] / scores[second][u] - 1) for u in both), default=0.0)
-                better = sum(scores[first][u] > scores[second][u] * (1 - 1e-9) for u in both)
+                better = sum(scores[first][u] >= scores[second][u] - 1e-7 * abs(scores[second][u]) for u in both)
                 found.append(f"  scores differ by at most {ratio:.1e}; {first} at least as good in {better}")
     return found
 
