@@ -42,7 +42,7 @@ def make_guesser(
 
 def _load(path: str | os.PathLike) -> Guesser:
     try:
-        module = importlib.import_module("lm.g2p")
-    except ImportError as error:
+        load = importlib.import_module("lm.g2p").load_guesser
+    except (ImportError, AttributeError) as error:
         raise InputError.at(path, "this version has no G2P", "Give --pronunciations FILE.") from error
-    return module.load_guesser(path)
+    return load(path)

@@ -1,0 +1,112 @@
+"""Small lexicons cut out of a lang folder, guessed words, biased decoding, adaptation, and cleaning."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybrid.align.adapt import speaker_transform
+from hybrid.align.biased import BiasedDecoder
+from hybrid.align.guess import make_guesser
+from hybrid.align.speech import TextAligner
+from hybrid.align.speech_config import SpeechAlignConfig
+from hybrid.align.vocabulary import OOV, TextLexicon
+from hybrid.base.errors import InputError
+from hybrid.data.manifest import read_cuts
+from hybrid.graph.training import TrainingGraphCompiler
+from hybrid.model_dir import load_model
+from lexicon.lang_dir import LangDir
+
+
+@pytest.fixture(scope="module")
+def lang(toy):
+    return LangDir.load(toy.lang)
+
+
+@pytest.fixture(scope="module")
+def model(toy):
+    return load_model(toy.model)
+
+
+def test_graphs_are_those_of_the_whole_lexicon(lang, model):
+    small = TextLexicon.make(lang, ["ECHO", "ALFA"])
+    assert small.words.symbols == ("<eps>", "ALFA", "ECHO", OOV, "#0")
+    ours = TrainingGraphCompiler(small.arcs, model.tree, model.transition_model)(small.ids(["ECHO", "ALFA"]))
+    whole = TrainingGraphCompiler(lang, model.tree, model.transition_model)(lang.text_to_ids(["ECHO", "ALFA"]))
+    for name in ("row_splits", "ilabels", "next_states", "costs", "final_costs"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(whole, name))
+
+
+def test_guessed_words_are_said_like_others(lang, model):
+    lexicon = TextLexicon.make(lang, ["ALFA", "NEW", "ODD"], lambda words: {"NEW": [["A", "B"]], "ODD": [["?"]]})
+    assert lexicon.guessed == {"NEW"} and lexicon.ids(["ODD", "NEW"]) == [lexicon.oov_id, lexicon.words["NEW"]]
+    names = [lang.phones.symbol(p) for p in lexicon.pronunciations[lexicon.words["NEW"]][0]]
+    assert names == ["A_B", "B_E"]
+    compiler = TrainingGraphCompiler(lexicon.arcs, model.tree, model.transition_model)
+    graph = compiler(lexicon.ids(["NEW", "ALFA"]))
+    assert lexicon.words["NEW"] in graph.olabels
+
+
+def test_pronunciations_come_from_a_file(tmp_path):
+    (tmp_path / "extra.txt").write_text("NEW A B\nNEW A\nOTHER B\n")
+    assert make_guesser(tmp_path / "extra.txt")(["NEW", "ELSE"]) == {"NEW": [["A", "B"], ["A"]]}
+    assert make_guesser() is None
+    (tmp_path / "bad.txt").write_text("A B\nNEW\n")
+    with pytest.raises(InputError, match=r"bad.txt:2: word 'NEW' has no phones. Wanted 'WORD PHONE PHONE …'."):
+        make_guesser(tmp_path / "bad.txt")
+
+
+def test_biased_decoding_hears_what_is_said(toy, lang, model):
+    lexicon = TextLexicon.make(lang, ["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"])
+    text = ["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"]
+    decoder = BiasedDecoder(model.transition_model, lexicon, [text])
+    samples, starts = toy.speech("ALFA BRAVO ECHO DELTA", 77)
+    heard = decoder.decode(model.scores(model.pipeline.from_samples(samples, 8000)))
+    assert [h.word for h in heard] == ["ALFA", "BRAVO", "ECHO", "DELTA"]
+    assert np.abs(np.array([h.start * 0.01 for h in heard]) - starts).max() < 0.06
+    assert decoder.decode(np.zeros((0, model.acoustic_model.num_pdfs), np.float32)) == []
+
+
+def test_adaptation_waits_for_enough_speech(toy, lang, model):
+    lexicon = TextLexicon.make(lang, ["ALFA", "BRAVO"])
+    sat = replace(model, speaker_independent=model.acoustic_model)
+    samples, _ = toy.speech("ALFA BRAVO ALFA BRAVO", 78)
+    features = {"u": model.pipeline.from_samples(samples, 8000)}
+    texts = [("u", ["ALFA", "BRAVO", "ALFA", "BRAVO"])]
+    plain, none = speaker_transform(TextAligner(model, lexicon), texts, features)
+    assert plain.model is model and none is None
+    little, none = speaker_transform(TextAligner(sat, lexicon), texts, features)
+    assert little.model.speaker_independent is None and none is None
+    config = SpeechAlignConfig(adapt_frames=50.0)
+    adapted, transform = speaker_transform(TextAligner(sat, lexicon, config), texts, features)
+    dim = model.pipeline.dim
+    assert adapted.model is sat and transform.shape == (dim, dim + 1) and np.isfinite(transform).all()
+
+
+def test_cleaning_cuts_out_what_is_not_said(toy, tmp_path):
+    said = "ALFA BRAVO CHARLIE DELTA ECHO ALFA DELTA BRAVO CHARLIE ECHO"
+    wrong = "ALFA BRAVO CHARLIE DELTA BRAVO BRAVO BRAVO BRAVO CHARLIE ECHO"
+    toy.save(tmp_path / "in" / "a" / "good.wav", said, 80)
+    toy.save(tmp_path / "in" / "a" / "half.wav", said, 81, wrong)
+    toy.save(tmp_path / "in" / "a" / "other.wav", said, 82, "ECHO ECHO ECHO DELTA DELTA DELTA ALFA ALFA")
+    from click.testing import CliRunner
+
+    from hybrid.cli.main import command
+
+    made = CliRunner().invoke(
+        command, f"data from-audio {tmp_path / 'in'} --out-dir {tmp_path / 'set'} --rate 8000".split()
+    )
+    assert made.exit_code == 0, made.output
+    result = toy.run("clean", "--model", toy.model, "--lang", toy.lang, "--cuts", tmp_path / "set" / "cuts.jsonl.gz",
+                     "--out-dir", tmp_path / "clean", "--min-words", 2, "--min-duration", 0.3)  # fmt: skip
+    assert result.exit_code == 0, (result.output, result.exception)
+    texts = {cut.id: cut.text for cut in read_cuts(tmp_path / "clean" / "cuts.jsonl.gz")}
+    assert texts["a-good"] == said
+    assert texts["a-half-1"].startswith("ALFA BRAVO CHARLIE") and "a-other" not in " ".join(texts)
+    bad = (tmp_path / "clean" / "bad.tsv").read_text()
+    assert bad.startswith("utterance\tstart\tend\ttext\theard\n") and "a-other\t0.00" in bad
+    assert "a-other text is not what is said" in (tmp_path / "clean" / "failed.txt").read_text()
+    assert json.loads((tmp_path / "clean" / "meta.json").read_text())["facts"]["failed"] == 1
