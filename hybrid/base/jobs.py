@@ -8,7 +8,9 @@ results come back in the order of the blocks, whoever worked on them. A worker p
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
@@ -29,6 +31,19 @@ MAX_ATTEMPTS = 3
 logger = get_logger(__name__)
 
 
+def _end_with_parent() -> None:
+    """Lets a worker end when the process that gives out the work is gone (killed): else it would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
 class WorkerPool(Executor):
     """A pool of worker processes, one BLAS thread each, that can be started anew after a worker died."""
 
@@ -43,7 +58,7 @@ class WorkerPool(Executor):
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload(["torch"])  # imported once, not by every worker
-        return ProcessPoolExecutor(self._jobs, mp_context=context)
+        return ProcessPoolExecutor(self._jobs, mp_context=context, initializer=_end_with_parent)
 
     def submit(self, fn: Callable[..., B], /, *args: Any, **kwargs: Any) -> Future[B]:
         """Gives out one piece of work."""

@@ -1,7 +1,11 @@
 import functools
 import os
 import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +57,45 @@ def test_a_killed_worker_changes_nothing(tmp_path):
 def test_a_worker_that_always_dies_is_one_line():
     with pool(2) as executor, pytest.raises(HybridError, match=r"died 3 times .* Use fewer --jobs"):
         list(map_in_order(die, [1], executor))
+
+
+KILLED = """
+import os, sys, time
+from hybrid.base.jobs import map_in_order, pool
+from tests_of_jobs import report
+if __name__ == "__main__":
+    with pool(2) as executor:
+        list(map_in_order(report, [sys.argv[1]] * 2, executor))
+"""
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    (tmp_path / "main.py").write_text(KILLED)
+    lines = (
+        "import os, time\ndef report(folder):\n    open(f'{folder}/{os.getpid()}', 'w').close()\n    time.sleep(60)\n"
+    )
+    (tmp_path / "tests_of_jobs.py").write_text(lines)
+    (tmp_path / "pids").mkdir()
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root}:{tmp_path}"}
+    process = subprocess.Popen([sys.executable, tmp_path / "main.py", tmp_path / "pids"], env=environment)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / "pids").iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = [int(p.name) for p in (tmp_path / "pids").iterdir()]
+    assert len(workers) == 2
+    process.kill()
+    process.wait()
+    while any(map(runs, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(runs, workers))
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_an_ordinary_error_passes_through():
