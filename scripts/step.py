@@ -27,6 +27,7 @@ from typing import IO, Any
 
 SHOW_EVERY = 20.0  # seconds between lines of a step's log that are shown though they are no warnings
 SHOW_AT_END = 15  # lines of the log shown when a step fails
+GRACE = 10.0  # seconds that processes may live on after the command that started them
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)\.")
 
@@ -61,7 +62,9 @@ def is_done(record: Path, command: list[str], inputs: list[Path], outputs: list[
     """Tells whether the step ran to its end with this command on these inputs, and its outputs are there."""
     try:
         old = json.loads(record.read_text(encoding="utf-8"))
-        same = without_jobs(old["command"]) == without_jobs(command) and old["inputs"] == {str(p): stamp(p) for p in inputs}
+        same = without_jobs(old["command"]) == without_jobs(command) and old["inputs"] == {
+            str(p): stamp(p) for p in inputs
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return same and all(p.exists() for p in outputs)
@@ -107,6 +110,47 @@ def follow(stream: IO[str], log: IO[str], always: bool) -> None:
             shown = now
 
 
+def become_group() -> None:
+    """In the new process: a process group of its own, which ends when the step is killed."""
+    os.setpgid(0, 0)
+    prctl(SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end_group(leader: int, how: int) -> None:
+    """Signals every process of the command."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, how)
+
+
+def wait_for_all(child: subprocess.Popen) -> tuple[int, float, int]:
+    """Waits for the command and all that it started; what outlives it by GRACE seconds is killed.
+
+    Returns:
+      Status, CPU seconds of all, peak memory of the largest in kB.
+    """
+    status, seconds, kilobytes = 1, 0.0, 0
+    deadline: float | None = None
+    while True:
+        try:
+            pid, code, usage = os.wait4(-1, os.WNOHANG if deadline else 0)
+        except ChildProcessError:
+            return status, seconds, kilobytes
+        except KeyboardInterrupt:
+            end_group(child.pid, signal.SIGTERM)
+            continue
+        if pid == 0:
+            if deadline and time.monotonic() > deadline:
+                end_group(child.pid, signal.SIGKILL)
+                deadline = time.monotonic() + GRACE
+            time.sleep(0.02)
+            continue
+        seconds += usage.ru_utime + usage.ru_stime
+        kilobytes = max(kilobytes, usage.ru_maxrss)
+        if pid == child.pid:
+            status = child.returncode = os.waitstatus_to_exitcode(code)
+            deadline = time.monotonic() + GRACE
+
+
 def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
     """Runs the command to its end, with all processes that it leaves behind; returns its status and costs."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,41 +158,30 @@ def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
     prctl(SET_CHILD_SUBREAPER, 1)
     with open(log_path, "w", encoding="utf-8") as log:
         log.write(f"# {' '.join(command)}\n")
+        log.flush()
         child = subprocess.Popen(
             command,
+            preexec_fn=become_group,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            preexec_fn=lambda: prctl(SET_PDEATHSIG, signal.SIGTERM),
         )
-        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         assert child.stdout and child.stderr
+        for how in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(how, lambda *_: end_group(child.pid, signal.SIGTERM))
         readers = [
             threading.Thread(target=follow, args=(stream, log, always), daemon=True)
             for stream, always in ((child.stdout, True), (child.stderr, False))
         ]
         for reader in readers:
             reader.start()
-        status, seconds, kilobytes = 1, 0.0, 0
-        while True:  # the command itself, and worker pools that end after it
-            try:
-                pid, code, usage = os.wait4(-1, 0)
-            except ChildProcessError:
-                break
-            except KeyboardInterrupt:
-                child.terminate()
-                continue
-            if pid == child.pid:
-                status = child.returncode = os.waitstatus_to_exitcode(code)
-            seconds += usage.ru_utime + usage.ru_stime
-            kilobytes = max(kilobytes, usage.ru_maxrss)
+        status, seconds, kilobytes = wait_for_all(child)
         for reader in readers:
             reader.join()
-    wall = time.monotonic() - started
     return status, {
         "cpu_s": round(seconds, 2),
-        "wall_s": round(wall, 2),
+        "wall_s": round(time.monotonic() - started, 2),
         "max_gb": round(kilobytes * 1024 / 1e9, 3),
     }
 

@@ -129,6 +129,13 @@ def test_killed_in_the_middle(step: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "1\n"
 
 
+def test_what_outlives_the_command_is_ended(step: Run, tmp_path: Path) -> None:
+    done = step("touch out; (trap '' TERM; echo $BASHPID > pid; sleep 60; sleep 60) & sleep 0.3; kill $$")
+    assert done.returncode != 0
+    child = int((tmp_path / "pid").read_text())
+    assert not Path(f"/proc/{child}").exists()
+
+
 def test_temporary_files_of_living_processes_stay(step: Run, tmp_path: Path) -> None:
     mine = tmp_path / f".tmp{os.getpid()}.out"
     mine.write_text("in use")
