@@ -13,10 +13,12 @@ from hybrid.score.transcripts import read_table
 
 
 def examples(data: Path, hypotheses: dict[str, list[str]]) -> list[str]:
-    """Describes three utterances: the first, the last, and the first that was not recognised rightly (if any)."""
+    """Describes three utterances: the first one recognised rightly, the first one that was not, and the last."""
     cuts = read_cuts(data)
+    right = [cut for cut in cuts if hypotheses.get(cut.id, []) == cut.words]
     wrong = [cut for cut in cuts if hypotheses.get(cut.id, []) != cut.words]
-    chosen = [cuts[0], wrong[0] if wrong else cuts[len(cuts) // 2], cuts[-1]]
+    found = {cut.id: cut for cut in [*right[:1], *wrong[:1], cuts[-1], *cuts]}
+    chosen = list(found.values())[:3]
     lines = []
     for cut in chosen:
         lines.append(f"  {cut.path}  (voice {cut.speaker})")
