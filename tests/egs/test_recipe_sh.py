@@ -94,6 +94,8 @@ def test_shared_part_stops_at_errors(root: Path) -> None:
 def test_committed_results_agree(root: Path, name: str) -> None:
     from hybrid.score.results import BEGIN, END, format_table, read_results
 
+    if not (root / "egs" / name / "RESULTS.tsv").exists():
+        pytest.skip(f"egs/{name} has no RESULTS.tsv yet")
     rows = read_results(root / "egs" / name / "RESULTS.tsv")
     assert rows
     assert any(row.system == "mono" for row in rows)
