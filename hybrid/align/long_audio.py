@@ -147,7 +147,8 @@ class _LongWork:
                 aligned = self.aligner.align(words, scores, piece.start, piece.end - piece.start, wide)
         except AlignmentError as error:
             return [], [Gap(piece.start, piece.end, words, f"{place}: {error}")]
-        if piece.differs and aligned.confidence < config.gap_confidence:
+        known = sum(word in self.aligner.lexicon.words for word in words)  # a few words prove nothing
+        if piece.differs and known >= config.long.gap_words and aligned.confidence < config.gap_confidence:
             reason = f"{place}: the text does not fit (confidence {aligned.confidence:.2f})"
             return [], [Gap(piece.start, piece.end, words, reason)]
         return list(aligned.words), []
