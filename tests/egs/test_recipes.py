@@ -15,7 +15,7 @@ from hybrid.base.artifact import content_hash
 from hybrid.score.results import read_results
 
 STAGES = 7
-TIMED = {"decode.json", "results.tsv", "passes.tsv"}  # hold seconds or memory
+TIMED = {"decode.json", "results.tsv", "passes.tsv", "report.tsv"}  # hold seconds or memory
 OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "--jobs", "1")
 
 
