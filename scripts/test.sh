@@ -13,6 +13,8 @@ case ${1:-} in
 esac
 say() { printf '== %s (%d s)\n' "$*" "$SECONDS"; }
 
+jobs=$(nproc)  # before the next line, which nproc would heed
+[ "$jobs" -le 4 ] || jobs=4
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 shared=${HYBRID_SHARED:-$PWD/../shared}
 [ -d "$shared/corpora" ] || echo "SKIPPED: real-data checks; no corpora in $shared (set HYBRID_SHARED to a folder with corpora/ and peers/)"
@@ -32,7 +34,6 @@ say "ruff, mypy"
 .venv/bin/mypy
 
 say "tests, default stack"
-jobs=$(nproc); [ "$jobs" -le 4 ] || jobs=4
 if [ -n "$fast" ]; then
   .venv/bin/pytest -q -n "$jobs" -m 'not slow'
   exit
