@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from hybrid.base.errors import HybridError
-from hybrid.base.log import get_logger
+from hybrid.base.log import add_worker_usage, get_logger
 
 __all__ = ["WorkerPool", "blocks", "map_in_order", "pool"]
 
@@ -70,7 +70,10 @@ class WorkerPool(Executor):
         self._executor = self._start()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the workers."""
+        """Ends the workers and counts what they used (`hybrid.base.log.cpu_seconds`)."""
+        if wait:
+            for process in multiprocessing.active_children():
+                add_worker_usage(process.pid or 0)
         self._executor.shutdown(wait=wait, cancel_futures=cancel_futures)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import resource
 import sys
@@ -44,20 +45,40 @@ def setup_logging(verbose: bool = False) -> None:
         logger.propagate = False
 
 
+_WORKERS = {"cpu_seconds": 0.0, "kilobytes": 0.0}
+
+
+def add_worker_usage(pid: int) -> None:
+    """Counts CPU time and peak memory of a worker of a pool, which the system does not count as our child.
+
+    Reads /proc; where there is none, nothing is added.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+            fields = stream.read().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+            peak = [line.split()[1] for line in stream if line.startswith("VmHWM:")]
+    except OSError:
+        return
+    _WORKERS["cpu_seconds"] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    _WORKERS["kilobytes"] = max(_WORKERS["kilobytes"], *map(float, peak), 0.0)
+
+
 def peak_memory_gb() -> float:
-    """Peak resident memory of this process and of the largest finished child, in 1e9 bytes."""
+    """Peak resident memory of this process, finished children and ended pools: of the largest one, in 1e9 bytes."""
     kilobytes = max(
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
+        _WORKERS["kilobytes"],
     )
     return kilobytes * 1024 / 1e9
 
 
 def cpu_seconds() -> float:
-    """User plus system time of this process and its finished children."""
+    """User plus system time of this process, its finished children and the workers of ended pools."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime + _WORKERS["cpu_seconds"]
 
 
 def log_settings(logger: logging.Logger, title: str, settings: dict[str, Any]) -> None:

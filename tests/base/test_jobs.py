@@ -11,6 +11,7 @@ import pytest
 
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order, pool
+from hybrid.base.log import cpu_seconds
 
 
 def square(x):
@@ -45,6 +46,19 @@ def test_processes_give_the_same():
         assert list(map_in_order(square, range(10), executor)) == [x * x for x in range(10)]
     with pool(1) as executor:
         assert executor is None
+
+
+def burn(seconds):
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
+
+
+def test_the_workers_time_is_counted():
+    before = cpu_seconds()
+    with pool(2) as executor:
+        list(map_in_order(burn, [0.3, 0.3], executor))
+    assert cpu_seconds() - before >= 0.5
 
 
 def test_a_killed_worker_changes_nothing(tmp_path):
