@@ -15,7 +15,7 @@ class EstimateConfig:
     Attributes mirror KenLM's lmplz: `prune` its --prune, `discount_fallback` its --discount_fallback.
     """
 
-    order: int = field(default=3, metadata={"help": "length of the longest n-grams, 1 to 5"})
+    order: int = field(default=3, metadata={"help": "length of the longest n-grams, 1 to 9; words take 1 to 5"})
     smoothing: Literal["kneser-ney", "witten-bell"] = field(
         default="kneser-ney", metadata={"help": "interpolated modified Kneser-Ney, or Witten-Bell"}
     )
@@ -36,8 +36,8 @@ class EstimateConfig:
     )
 
     def __post_init__(self) -> None:
-        if not 1 <= self.order <= 5:
-            raise ValueError(f"order {self.order} is not in 1 … 5")
+        if not 1 <= self.order <= 9:
+            raise ValueError(f"order {self.order} is not in 1 … 9")
         if self.smoothing not in ("kneser-ney", "witten-bell"):
             raise ValueError(f"smoothing '{self.smoothing}' is neither kneser-ney nor witten-bell")
         if len(self.prune) > self.order:

@@ -10,6 +10,7 @@ import click
 
 from hybrid.cli.options import config_options, make_config
 from lm.config import EstimateConfig
+from lm.g2p.config import AlignConfig
 
 if TYPE_CHECKING:
     from lm.ngram import NgramModel
@@ -192,6 +193,99 @@ def info(model: Path) -> None:
     click.echo(f"order {loaded.order}\nwords {len(loaded.vocabulary) - 3}\nunknown word {loaded.vocabulary.unknown}")
     for n, count in enumerate(loaded.num_ngrams, 1):
         click.echo(f"{n}-grams {count}")
+
+
+cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdict (stress is removed).")
+
+
+@command.command("g2p-train")
+@click.argument("lexicon", type=FILE)
+@cmudict_option
+@click.option("--order", type=click.IntRange(1, 9), default=8, help="Length of the longest n-grams of graphones.")
+@click.option("--held-out", type=click.IntRange(0), default=0, help="Test on each N-th word, left out; 0: none.")
+@config_options(AlignConfig)
+@click.option("--out", type=FILE, required=True, help="The model to write (ARPA over graphones; .gz compresses it).")
+def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path, **options: Any) -> None:
+    """Learn from LEXICON how words are spoken (joint n-gram; Bisani and Ney, 2008).
+
+    Pronunciations that cannot be aligned are listed in OUT.failed.txt.
+
+    Example: hybrid lm g2p-train data/dict --order 8 --out g2p.arpa.gz
+    """
+    from hybrid.base.artifact import atomic_path, write_meta
+    from hybrid.base.config import config_to_dict
+    from hybrid.base.log import get_logger
+    from lm.g2p.evaluate import held_out as split
+    from lm.g2p.evaluate import score_g2p
+    from lm.g2p.lexicons import read_pronunciations
+    from lm.g2p.model import train_g2p
+
+    config = make_config(AlignConfig, options)
+    entries = read_pronunciations(lexicon, cmudict)
+    train, test = split(list(entries), held_out) if held_out else (list(entries), [])
+    model, report = train_g2p(((word, phones) for word in train for phones in entries[word]), order, config)
+    model.save(out)
+    settings = {"order": order, "held_out": held_out, **config_to_dict(config)}
+    write_meta(out, "g2p", settings, {"lexicon": lexicon}, {"pairs": report.pairs, "graphones": report.graphones})
+    with atomic_path(f"{out}.failed.txt") as temporary:
+        temporary.write_text("".join(f"{word} {reason}\n" for word, reason in report.failed), encoding="utf-8")
+    message = "%s: %d pronunciations, %d graphones, %d left out, %d passes of EM"
+    counts = (report.pairs, report.graphones, len(report.failed), len(report.log_likelihoods))
+    get_logger("hybrid.lm").info(message, out, *counts)
+    if test:
+        click.echo(f"held out {score_g2p(model, {word: entries[word] for word in test})}")
+
+
+@command.command("g2p-test")
+@click.argument("model", type=FILE)
+@click.argument("lexicon", type=FILE)
+@cmudict_option
+def g2p_test(model: Path, lexicon: Path, cmudict: bool) -> None:
+    """Print phone and word error of MODEL on the words of LEXICON (any of a word's pronunciations is right).
+
+    Example: hybrid lm g2p-test g2p.arpa.gz names/lexicon.txt
+    """
+    from lm.g2p.evaluate import score_g2p
+    from lm.g2p.lexicons import read_pronunciations
+    from lm.g2p.model import G2pModel
+
+    click.echo(str(score_g2p(G2pModel.load(model), read_pronunciations(lexicon, cmudict))))
+
+
+@command.command("g2p-apply")
+@click.argument("model", type=FILE)
+@click.argument("words", type=FILE, nargs=-1, required=True)
+@click.option("--lexicon", type=FILE, help="Words of this lexicon are known and left out.")
+@click.option("--nbest", type=click.IntRange(1, 100), default=1, help="Most pronunciations of a word.")
+@click.option("--least-share", type=click.FloatRange(0, 1), default=0.1, help="Of the best one; further ones need it.")
+@click.option("--beam", type=click.FloatRange(0, min_open=True), default=12.0, help="Width of the search, in nats.")
+@click.option("--out", type=FILE, required=True, help="The lexicon to write; lexiconp.txt holds probabilities.")
+def g2p_apply(
+    model: Path, words: tuple[Path, ...], lexicon: Path | None, nbest: int, least_share: float, beam: float, out: Path
+) -> None:
+    """Guess the pronunciations of WORDS (word lists) and write them as a lexicon.
+
+    All of them are guesses: OUT.guessed.tsv has their scores, OUT.failed.txt the words without one.
+
+    Example: hybrid lm g2p-apply g2p.arpa.gz names.txt --nbest 2 --out guessed/lexiconp.txt
+    """
+    from hybrid.base.artifact import write_meta
+    from hybrid.base.errors import InputError
+    from hybrid.base.log import get_logger
+    from lm.g2p.lexicons import guess_lexicon, read_pronunciations, write_guesses
+    from lm.g2p.model import G2pModel
+    from lm.text import read_word_list
+
+    known = read_pronunciations(lexicon) if lexicon else {}
+    wanted = [word for path in words for word in read_word_list(path) if word not in known]
+    rows, failed = guess_lexicon(G2pModel.load(model, beam), wanted, nbest, least_share)
+    write_guesses(out, rows, failed)
+    get_logger("hybrid.lm").info("%s: %d pronunciations guessed, %d words failed", out, len(rows), len(failed))
+    if wanted and not rows:
+        raise InputError.at(model, f"pronounces none of {len(wanted)} words", "Was it trained on this alphabet?")
+    if rows:
+        settings = {"nbest": nbest, "least_share": least_share, "beam": beam}
+        write_meta(out, "guessed lexicon", settings, {"model": model}, {"guessed": True, "failed": len(failed)})
 
 
 def _thresholds(value: str) -> tuple[int, ...]:
