@@ -285,7 +285,9 @@ def count_levels(run: _Run, order: int, rank: np.ndarray, vocabulary_size: int) 
         missing = join_contexts(hi, lo, bits, below_hi, below_lo, contexts)
         assert missing < 0, "every n-gram's context was counted"
         words = (lo & np.uint64((1 << bits) - 1)).astype(np.int32)
-        yield CountLevel(words, contexts, places[suffixes[:n]][by_key], raw[:n][by_key], adjusted[:n][by_key])
+        counts = raw[:n][by_key]
+        adjusted_counts = counts if length == order else adjusted[:n][by_key]
+        yield CountLevel(words, contexts, places[suffixes[:n]][by_key], counts, adjusted_counts)
         places = np.empty(n, np.int32)
         places[by_key] = np.arange(n, dtype=np.int32)
         below_hi, below_lo = hi, lo

@@ -9,6 +9,7 @@ n-gram gets `share(w | h)`, and what is left, `gamma(h)`, is spread as the order
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 __all__ = ["FALLBACK_DISCOUNTS", "kneser_ney_discounts", "shares_of_level"]
 
@@ -35,6 +36,30 @@ def kneser_ney_discounts(counts: np.ndarray) -> tuple[float, float, float] | Non
     return discounts
 
 
+@njit(cache=True)
+def _split(counts, dropped, contexts, discounts, witten_bell, share, total, left):
+    """Fills share [n-gram], total and left [context]; see `shares_of_level`."""
+    for i in range(len(counts)):
+        count = counts[i]
+        context = contexts[i]
+        total[context] += count
+        if witten_bell and count > 0:
+            total[context] += 1.0
+            left[context] += 1.0
+        discount = discounts[min(count, 3)]
+        if dropped[i]:
+            left[context] += count
+        else:
+            share[i] = count - discount
+            left[context] += discount
+    for context in range(len(total)):
+        if total[context] == 0.0:
+            total[context] = left[context] = 1.0
+        left[context] /= total[context]
+    for i in range(len(counts)):
+        share[i] /= total[contexts[i]]
+
+
 def shares_of_level(
     counts: np.ndarray,
     dropped: np.ndarray,
@@ -54,23 +79,7 @@ def shares_of_level(
     Returns:
       share: float64 [n-gram], 0 where dropped; gamma: float64 [context], 1 for contexts without n-grams.
     """
-    values = counts.astype(np.float64)
-    kept_mass: np.ndarray
-    left: np.ndarray
-    total: np.ndarray
-    if discounts is None:
-        types = np.bincount(contexts[counts > 0], minlength=num_contexts).astype(np.float64)
-        total = np.bincount(contexts, values, num_contexts) + types
-        left, kept_mass = types, values
-    else:
-        discount = np.array([0.0, *discounts])[np.minimum(counts, 3)]
-        total = np.bincount(contexts, values, num_contexts)
-        left = np.bincount(contexts, np.where(dropped, 0.0, discount), num_contexts)
-        kept_mass = values - discount
-    if dropped.any():
-        left = left + np.bincount(contexts[dropped], values[dropped], num_contexts)
-        kept_mass = np.where(dropped, 0.0, kept_mass)
-    empty = total == 0
-    total[empty] = 1.0
-    left[empty] = 1.0
-    return kept_mass / total[contexts], left / total
+    share, total, left = np.zeros(len(counts)), np.zeros(num_contexts), np.zeros(num_contexts)
+    table = np.array([0.0, *(discounts or (0.0, 0.0, 0.0))])
+    _split(counts, dropped, contexts, table, discounts is None, share, total, left)
+    return share, left

@@ -147,11 +147,12 @@ def read_word_list(path: str | os.PathLike) -> list[str]:
     with open_bytes(path) as stream:
         data = _read(stream, -1, path)
     _check_utf8(path, data, len(data), 1)
-    lines = [line.split() for line in data.decode("utf-8").lstrip("\ufeff").splitlines()]
-    is_table = bool(lines) and all(len(line) == 2 for line in lines) and lines[0] == ["<eps>", "0"]
-    found = [line[0] for line in lines] if is_table else [word for line in lines for word in line]
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    found = data.split()
+    if found[:2] == [b"<eps>", b"0"]:
+        found = [line.split()[0] for line in data.splitlines() if line.strip()]
     special = {"<eps>", "<s>", "</s>", "<unk>", "<UNK>"}
-    words = [w for w in found if w not in special and not (w.startswith("#") and w[1:].isdigit())]
+    words = [w for w in map(bytes.decode, found) if w not in special and not (w[0] == "#" and w[1:].isdigit())]
     if not words:
         raise InputError.at(path, "holds no word", "Give the words separated by white space.")
     return words

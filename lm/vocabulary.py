@@ -220,7 +220,8 @@ class Vocabulary:
         special = [w.decode() for w in self.words[:3]]
         if len(special) < 3 or special[0] not in UNKNOWN_WORDS or special[1:] != [SENTENCE_START, SENTENCE_END]:
             raise ValueError("a vocabulary begins with <unk> (or <UNK>), <s>, </s>")
-        if any(a >= b for a, b in zip(self.words[3:], self.words[4:])):
+        rest = list(self.words[3:])
+        if rest != sorted(set(rest)):
             raise ValueError("the words of a vocabulary stand in byte order, each once")
 
     @classmethod
@@ -273,7 +274,10 @@ def check_words(words: Iterable[str], place: object) -> list[str]:
       InputError: names the first bad word.
     """
     checked = list(words)
+    encoded = [word.encode() for word in checked]
+    if b" ".join(encoded).split() == encoded and not {"<eps>", "#0"}.intersection(checked):
+        return checked
     for word in checked:
-        if not word or len(word.split()) != 1 or word in ("<eps>", "#0"):
+        if not word or any(c in word for c in " \t\r\n\0") or word in ("<eps>", "#0"):
             raise InputError.at(place, f"'{word}' cannot be a word of a language model", "Take it out of the list.")
     return checked
