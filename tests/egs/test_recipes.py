@@ -99,6 +99,7 @@ def kill_in_stage(root: Path, environment: dict[str, str], corpus: Path, out: Pa
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_in_every_stage(
     whole: Path, root: Path, environment: dict[str, str], corpus: Path, tmp_path: Path
 ) -> None:
