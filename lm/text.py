@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -18,24 +21,26 @@ BLOCK_BYTES = 1 << 20
 LONGEST_WORD = 1 << 16
 
 
-def open_bytes(path: str | os.PathLike):
-    """Opens a file for reading bytes, through gzip where its first bytes say so.
+@contextmanager
+def open_bytes(path: str | os.PathLike) -> Iterator[Any]:
+    """Yields a file (or pipe) opened for reading bytes, through gzip where its first bytes say so.
 
     Raises:
       InputError: missing, a folder, or not readable.
     """
-    try:
-        with open(path, "rb") as stream:
-            zipped = stream.read(2) == b"\x1f\x8b"
-        return gzip.open(path, "rb") if zipped else open(path, "rb", buffering=0)
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror or error})", "Give a text file.") from error
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(open(path, "rb"))
+        except OSError as error:
+            raise InputError.at(path, f"cannot be read ({error.strerror or error})", "Give a text file.") from error
+        zipped = stream.peek(2)[:2] == b"\x1f\x8b"
+        yield stack.enter_context(gzip.GzipFile(fileobj=stream)) if zipped else stream
 
 
 def _read(stream, size: int, path: str | os.PathLike) -> bytes:
     try:
         return stream.read(size)
-    except (OSError, EOFError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError.at(path, f"cannot be read to its end ({error})", "Copy or compress the file again.") from error
 
 

@@ -212,6 +212,38 @@ def test_rows_longer_than_the_buffer(tmp_path, monkeypatch):
     assert same(read_arpa(tmp_path / "a"), model)
 
 
+DAMAGE = ["", "\n", "\t", " ", "\\", "-", "1e999", "9" * 25, "a b", "ngram 3=2\n", "\\3-grams:\n", "\0"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, len(PLAIN) - 1),
+            st.integers(0, 12),
+            st.sampled_from(
+                ["", "\n", "\t", " ", "\\", "-", "1e999", "9" * 25, "a b", "ngram 3=2\n", "\\3-grams:\n", "\0"]
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_any_damage_is_read_or_refused(tmp_path_factory, edits):
+    text = PLAIN
+    for at, length, new in edits:
+        text = text[:at] + new + text[at + length :]
+    path = tmp_path_factory.mktemp("arpa") / "a"
+    path.write_text(text)
+    try:
+        model = read_arpa(path)
+    except InputError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+    else:
+        write_arpa(path, model)
+        assert same(read_arpa(path), model)
+
+
 @pytest.mark.peer
 @pytest.mark.parametrize("name", ["tg", "fg"])
 def test_peers_files(name, peers):

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -53,6 +55,15 @@ def test_gzip_ids_and_cuts(tmp_path):
     cut = {"id": "u", "supervisions": [{"id": "u", "text": "A B"}]}
     (tmp_path / "cuts.jsonl").write_text(json.dumps(cut) + "\n" + json.dumps(cut) + "\n")
     assert read(tmp_path / "cuts.jsonl", with_ids=True) == [["A", "B"], ["A", "B"]]
+
+
+def test_pipes(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for data in (b"a b\nc\n", gzip.compress(b"a b\nc\n")):
+        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+        writer.start()
+        assert read(tmp_path / "pipe") == [["a", "b"], ["c"]]
+        writer.join()
 
 
 def test_very_long_lines(tmp_path):
