@@ -94,6 +94,7 @@ def prepare_graph(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, pl
     if fst.start < 0:
         raise InputError.at(place, "the graph has no states", "Compile it again; look at the grammar.")
     columns, sequences = _without_epsilons(fst, place)
+    columns = _without_dead_ends(columns, fst.num_states)
     source, transition_ids, word_ids, target, costs = columns
     if not (transition_ids == 0).any():
         raise InputError.at(place, "the graph has no final state", "Compile it again; look at the grammar.")
@@ -157,6 +158,17 @@ def _without_epsilons(fst: FstArrays, place: object) -> tuple[list[np.ndarray], 
         if state < fst.num_states:
             pairs = [np.concatenate([a, np.empty(len(a) + 2 * int(counts[state]), a.dtype)]) for a in pairs]
     return columns, _sequences(pairs[0][:num_pairs], pairs[1][:num_pairs], first)
+
+
+def _without_dead_ends(columns: list[np.ndarray], num_states: int) -> list[np.ndarray]:
+    """Drops arcs into states that nothing leaves, until there are none; compiled graphs have none."""
+    while True:
+        lives = np.zeros(num_states, bool)
+        lives[columns[0]] = True
+        kept = (columns[1] == 0) | lives[columns[3]]
+        if kept.all():
+            return columns
+        columns = [column[kept] for column in columns]
 
 
 def _sequences(befores: np.ndarray, words: np.ndarray, first: int) -> tuple[tuple[int, ...], ...]:

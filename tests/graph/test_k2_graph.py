@@ -69,6 +69,12 @@ def test_every_string_keeps_its_weight(strings, same_strings, fst):
     assert (graph.labels[~ends] == PDFS[graph.transition_ids[~ends]] + 1).all()
 
 
+def test_arcs_into_dead_ends_are_dropped(strings, same_strings):
+    # 0 --3--> 1 --2--> 2, where nothing leaves 2; 0 is final.
+    fst = FstArrays(0, [0, 1, 2, 2], [3, 2], [0, 0], [1, 2], [0.0, 0.0], [0.75, np.inf, np.inf])
+    same_strings(strings(unprepared(prepare_graph(fst, PDFS, 5))), {((), ()): 0.75})
+
+
 def test_by_hand():
     # 0 --eps:7/1--> 1 --2:8/2--> 2 (final 0.5), and a loop 3:0/0.25 at 2.
     fst = FstArrays(0, [0, 1, 2, 3], [0, 2, 3], [7, 8, 0], [1, 2, 2], [1.0, 2.0, 0.25], [np.inf, np.inf, 0.5])
