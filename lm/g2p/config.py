@@ -14,7 +14,7 @@ class AlignConfig:
     A graphone has one letter and up to `max_phones` phones, or up to `max_letters` letters and one phone.
     """
 
-    max_letters: int = field(default=2, metadata={"help": "most letters that share a phone"})
+    max_letters: int = field(default=1, metadata={"help": "most letters that share a phone"})
     max_phones: int = field(default=2, metadata={"help": "most phones of one letter"})
     unequal: float = field(
         default=0.01,

@@ -130,7 +130,8 @@ def _search(columns: list[_Column], ends: np.ndarray, graphones: Sequence[Grapho
         if negative == np.inf:
             break
         if at == -1:
-            found.setdefault(phones, -negative)
+            if phones:
+                found.setdefault(phones, -negative)
             continue
         expansions += 1
         if at == final:
@@ -146,7 +147,7 @@ def _search(columns: list[_Column], ends: np.ndarray, graphones: Sequence[Grapho
             best = total + float(backward[target_at][target])
             if best > -np.inf:
                 heapq.heappush(queue, (-best, serial, total, target_at, target, phones + graphones[unit].phones))
-    return [Guess(phones, score) for phones, score in found.items() if phones]
+    return [Guess(phones, score) for phones, score in found.items()]
 
 
 def _outgoing(columns: list[_Column]):
