@@ -108,7 +108,7 @@ _SECTION_END, _END_OF_FILE, _BAD_PROBABILITY, _BAD_BACKOFF, _FEW_WORDS, _EXTRA, 
 
 @njit(cache=True)
 def _parse_float(text, begin, end, powers):
-    """Reads a decimal number, inf or -inf; NaN for anything else."""
+    """Reads a decimal number below 1e10, inf or -inf; NaN for anything else (no log10 of a model is larger)."""
     at = begin
     negative = False
     if at < end and (text[at] == 45 or text[at] == 43):
@@ -152,6 +152,8 @@ def _parse_float(text, begin, end, powers):
         value = value / powers[-scale] if scale >= -22 else value * 10.0**scale
     elif scale > 0:
         value = value * powers[scale] if scale <= 22 else value * 10.0**scale
+    if value >= 1e10:
+        return np.nan
     return -value if negative else value
 
 

@@ -151,6 +151,15 @@ def count_arcs(splits, ilabels, next_states, finals, way_splits, way_to, before,
 
 
 @njit(cache=True)
+def _most_sequences(state, counts, splits, way_splits, way_to):
+    """Returns how many sequences `join_arcs` can make at a state: one an arc gone over, one an arc written."""
+    most = counts[state] + splits[state + 1] - splits[state]
+    for way in range(way_splits[state], way_splits[state + 1]):
+        most += splits[way_to[way] + 1] - splits[way_to[way]]
+    return most
+
+
+@njit(cache=True)
 def join_arcs(
     state, used, num_pairs, counts, splits, ilabels, olabels, next_states, arc_costs, finals,
     first, befores, words, way_splits, way_to, way_words, way_costs, before, alive,
@@ -163,7 +172,7 @@ def join_arcs(
     """
     while state < len(counts):
         if counts[state] > 0:
-            if num_pairs + 2 * counts[state] > len(befores):
+            if num_pairs + _most_sequences(state, counts, splits, way_splits, way_to) > len(befores):
                 return state, used, num_pairs
             for way in range(way_splits[state] - 1, way_splits[state + 1]):
                 here, said, cost = state, np.int32(0), 0.0

@@ -38,6 +38,9 @@ class NotDeterminizableError(HybridError):
 def _determinize(graph: kaldifst.StdVectorFst, what: str, limit: int) -> None:
     """Removes epsilons and determinises in the log semiring, in place.
 
+    Where an epsilon leads from one state of a subset to another, Kaldi's closure counts the ways on from there once too
+    often (a test pins it). The lexicon has epsilons at its start only, so weights of a decoding graph are not touched.
+
     Raises:
       NotDeterminizableError: one input has two outputs, or the result passed `limit` states.
     """

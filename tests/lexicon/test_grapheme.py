@@ -13,7 +13,7 @@ from hybrid.base.errors import InputError
 from lexicon.dict_dir import read_dict_dir, write_dict_dir
 from lexicon.grapheme import GraphemeConfig, grapheme_dictionary, graphemes
 
-LAW = settings(deadline=None, derandomize=True, max_examples=60)
+LAW = settings(deadline=None, max_examples=60)
 
 
 @pytest.mark.parametrize(

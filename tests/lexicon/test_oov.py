@@ -14,7 +14,7 @@ from hybrid.base.errors import InputError
 from lexicon.oov import count_oov
 from lexicon.transcripts import read_utterances, vocabulary_of
 
-LAW = settings(deadline=None, derandomize=True, max_examples=60)
+LAW = settings(deadline=None, max_examples=60)
 
 
 def test_counts_by_hand() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hybrid.base.errors import InputError
 from lexicon.symbols import SymbolTable, check_symbols, is_disambig
 
-LAW = settings(deadline=None, derandomize=True, max_examples=25)
+LAW = settings(deadline=None, max_examples=25)
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C")), min_size=1, max_size=8)
 
 
