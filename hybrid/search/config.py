@@ -20,6 +20,7 @@ class SearchConfig:
     max_active: int = field(default=7000, metadata={"help": "Tokens that go on from a frame, at most."})
     min_active: int = field(default=200, metadata={"help": "Tokens that go on from a frame, whatever the beam."})
     acoustic_scale: float = field(default=0.1, metadata={"help": "Factor of the acoustic scores in the search."})
+    check_limit: bool = field(default=False, metadata={"help": "k2: search twice to learn whether max-active cut."})
 
     def __post_init__(self) -> None:
         if not (self.beam > 0 and self.lattice_beam > 0):

@@ -153,9 +153,10 @@ def test_max_active_of_k2_is_found_by_a_second_search(build, tools) -> None:
     fst, scores = tools.fst(4, 12, 40), tools.scores(4, 30)
     searcher = build("k2", fst, SearchConfig(30.0, 5.0, 2, 0, SCALE))
     assert searcher.search([scores])[0].limited_by_max_active is None
-    searcher.check_limit = True
-    assert searcher.search([scores])[0].limited_by_max_active is True
-    assert searcher.with_config(SearchConfig(30.0, 5.0, 1000, 0, SCALE)).search([scores])[0].limited_frames == 0
+    checked = searcher.with_config(SearchConfig(30.0, 5.0, 2, 0, SCALE, check_limit=True))
+    assert checked.search([scores])[0].limited_by_max_active is True
+    free = searcher.with_config(SearchConfig(30.0, 5.0, 1000, 0, SCALE, check_limit=True))
+    assert free.search([scores])[0].limited_frames == 0
 
 
 @every_engine
