@@ -5,7 +5,8 @@ What k2 1.23.4 does not do, and what is done about it:
 * It returns nothing where no final state was reached. Such an utterance is searched once more with a copy of the
   graph in which every state is final at no cost (made when it is first wanted); that result is flagged partial.
 * It does not say whether max-active cut anything (it narrows its beam from frame to frame). `limited_frames` is
-  None, unless `SearchConfig.check_limit` asks for a second search with twice the limit: the flag is set where that one differs.
+  None, unless `SearchConfig.check_limit` asks for a second search with twice the limit: the flag is set where that
+  one differs.
 * Its OnlineDenseIntersecter drops, at the end of each chunk, every state that cannot end the utterance there, which
   loses the best path (measured with 1.23.4). So a stream here gathers its chunks and searches them at the end; use
   the native engine where frames must be searched as they come.
@@ -92,7 +93,9 @@ class K2Searcher:
         failed = [i for i, lattice in enumerate(lattices) if lattice.is_empty and len(utterances[i])]
         for i, lattice in zip(failed, self._lattices([utterances[i] for i in failed], self.config, ends_anywhere=True)):
             lattices[i] = lattice
-        limited = self._limited(utterances, lattices, set(failed)) if self.config.check_limit else [None] * len(lattices)
+        limited: list[int | None] = [None] * len(lattices)
+        if self.config.check_limit:
+            limited = self._limited(utterances, lattices, set(failed))
         results = []
         for i, (lattice, limit) in enumerate(zip(lattices, limited)):
             status: Any = "empty" if lattice.is_empty else "partial" if i in failed else "complete"
