@@ -27,6 +27,7 @@ __all__ = [
     "add_disambig_loops",
     "lexicon_fst",
     "lexicon_fst_with_silence_probs",
+    "silence_probability",
     "word_pronunciations",
 ]
 
@@ -205,6 +206,29 @@ def add_disambig_loops(fst: FstArrays, phone_ids: Sequence[int], word_ids: Seque
     for phone, word in zip(phone_ids, word_ids):
         arcs.add(states, states, phone, word, 0.0)
     return arcs.fst(fst.final_costs)
+
+
+def silence_probability(fst: FstArrays, silence_phone: int) -> float:
+    """Returns the probability of silence between words, read off an L, whoever made it.
+
+    With word-specific silence probabilities that is their mean over pronunciations; without, the one that
+    holds everywhere; 0 where L has no optional silence. Six digits, since weights are float32.
+    """
+    own = slice(int(fst.row_splits[fst.start]), int(fst.row_splits[fst.start + 1]))
+    is_silence = (fst.ilabels == silence_phone) & (fst.olabels == 0)
+    after_begin = fst.next_states[own][is_silence[own]]
+    if len(after_begin) and np.isfinite(fst.final_costs[after_begin[0]]):  # where words begin after silence
+        is_silence &= fst.next_states == after_begin[0]
+        is_silence[own] = False
+        return float(f"{np.exp(-fst.costs[is_silence].astype(np.float64)).mean():.6g}")
+    for arc in range(fst.row_splits[fst.start], fst.row_splits[fst.start + 1]):
+        state = fst.next_states[arc]
+        after = fst.ilabels[fst.row_splits[state] : fst.row_splits[state + 1]]
+        if fst.ilabels[arc] == silence_phone or (
+            not fst.ilabels[arc] and len(after) and (after == silence_phone).all()
+        ):
+            return float(f"{math.exp(-float(fst.costs[arc])):.6g}")
+    return 0.0
 
 
 def word_pronunciations(

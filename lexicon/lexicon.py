@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
-from lexicon.silence import SilenceProbs
+from lexicon.silence import SilenceProbs, number_text
 from lexicon.text import Problem, check_lines, raise_first
 
 __all__ = [
@@ -144,8 +144,8 @@ class Lexicon:
         with atomic_path(path) as temporary:
             with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
                 for word, phones, probability, silence in self.entries:
-                    numbers = (probability, *(silence or ()))[: FORMS[form]]
-                    stream.write(" ".join((word, *map(repr, numbers), *phones)) + "\n")
+                    numbers = [number_text(probability, ".6g"), *(number_text(x, ".2f") for x in silence or ())]
+                    stream.write(" ".join((word, *numbers[: FORMS[form]], *phones)) + "\n")
 
 
 def check_lexicon(

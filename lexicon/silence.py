@@ -14,7 +14,7 @@ from pathlib import Path
 from hybrid.base.artifact import atomic_path
 from lexicon.text import Problem, check_lines
 
-__all__ = ["SilenceProbs", "check_silence_probs"]
+__all__ = ["SilenceProbs", "check_silence_probs", "number_text"]
 
 _SILPROB_NAMES = ("<s>", "</s>_s", "</s>_n", "overall")
 
@@ -42,9 +42,21 @@ class SilenceProbs:
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes `silprob.txt`."""
-        values = zip(_SILPROB_NAMES, (self.begin, self.end_after_silence, self.end_after_word, self.overall))
+        numbers = (
+            number_text(self.begin, ".2f"),
+            number_text(self.end_after_silence, ".15g"),
+            number_text(self.end_after_word, ".15g"),
+            number_text(self.overall, ".2f"),
+        )
         with atomic_path(path) as temporary:
-            temporary.write_text("".join(f"{name} {value!r}\n" for name, value in values), encoding="utf-8")
+            lines = "".join(f"{name} {number}\n" for name, number in zip(_SILPROB_NAMES, numbers))
+            temporary.write_text(lines, encoding="utf-8")
+
+
+def number_text(value: float, form: str) -> str:
+    """Returns a number in the form that Kaldi's files have, or in full where that form would lose digits."""
+    text = format(value, form)
+    return text if float(text) == value else repr(value)
 
 
 def check_silence_probs(path: str | os.PathLike) -> tuple[SilenceProbs | None, list[Problem]]:

@@ -13,6 +13,7 @@ from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
 from lexicon.lang_config import LangConfig
 from lexicon.pieces import PieceConfig
+from lexicon.pronunciation_probs import PronunciationConfig
 
 if TYPE_CHECKING:
     from lexicon.lexicon import Lexicon
@@ -176,6 +177,38 @@ def sentencepiece(
         train_pieces(lines, model, config)
     made = piece_dictionary(_vocabulary(vocabularies, with_ids), load_pieces(model), config)
     _write(out_dir, made, config, [model, *vocabularies], "has a letter that the pieces lack")
+
+
+@command.command("add-probs")
+@click.option("--dict-dir", type=FILE, required=True, help="Dictionary folder that the lang folder was made from.")
+@click.option("--lang", type=FILE, required=True, help="Lang folder that the alignments were made with.")
+@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder that aligned.")
+@click.option("--ali", type=FILE, required=True, help="Alignments (hybrid gmm align, align-fmllr), or a model folder.")
+@click.option("--feats", type=FILE, required=True, help="Folder of features that were aligned; for its transcripts.")
+@click.option("--out-dict", type=FILE, required=True, help="The dictionary folder to make.")
+@click.option("--out-lang", type=FILE, required=True, help="The lang folder to make; models stay as they are.")
+@config_options(PronunciationConfig)
+def add_probs(
+    dict_dir: Path, lang: Path, model_dir: Path, ali: Path, feats: Path, out_dict: Path, out_lang: Path, **options: Any
+) -> None:
+    """Estimate pronunciation and silence probabilities from alignments (Chen et al. 2015).
+
+    Words, phones, topology and tree roots stay, so that models, G and language models work with the new lang folder;
+    decoding graphs are compiled again.
+
+    Example: hybrid lang add-probs --dict-dir data/dict --lang data/lang --model exp/tri3b --ali exp/tri3b_ali
+    --feats exp/feats/train --out-dict data/dict_sp --out-lang data/lang_sp
+    """
+    from hybrid.align.pronunciations import add_probabilities
+    from hybrid.feats.store import FeatureStore
+    from hybrid.model_dir import load_model
+    from hybrid.train.ladder import load_alignments
+    from lexicon.lang_dir import LangDir
+
+    config = make_config(PronunciationConfig, options)
+    model = load_model(model_dir)
+    alignments, store = load_alignments(ali, model), FeatureStore.open(feats)
+    add_probabilities(dict_dir, LangDir.load(lang), model, alignments, store, out_dict, out_lang, config)
 
 
 @command.command()
