@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,13 @@ def _common(function: Callable) -> Callable:
         click.option("--seed", type=int, default=0, help="Of the bootstrap's draws."),
         click.option("--replications", type=int, default=10000, help="Resampled test sets of the bootstrap."),
         click.option("--top", type=click.IntRange(0), default=10, help="How many confusions of a kind to print."),
-        click.option("--cost", type=FILE, help="JSON with cpu_s and max_gb of the recognition, for the table."),
+        click.option(
+            "--cost",
+            "costs",
+            type=FILE,
+            multiple=True,
+            help="JSON with cpu_s and max_gb of the recognition, for the table; of several the sum.",
+        ),
         click.option("--lm", help="Name of the language model, for the table."),
         click.option("--set", "set_name", help="Name of the set, for the table."),
         click.option("--system", help="Name of the system, for the table: mono, tri1, …"),
@@ -66,7 +72,8 @@ def wer(hyp: Path, **options: Any) -> None:
 
 @command.command()
 @_common
-@click.option("--lattices", type=FILE, required=True, help="Folder that `hybrid decode` wrote, or one archive.")
+@click.option("--lattices", type=FILE, required=True, multiple=True,
+              help="Folder that `hybrid decode` wrote, or one archive; repeat it to pool parts.")  # fmt: skip
 @click.option("--words", type=FILE, required=True, help="words.txt of the graph that made the lattices.")
 @click.option("--lm-weights", default="7:17", help="FIRST:LAST[:STEP] or A,B,C; acoustic scale is 1 / weight.")
 @click.option("--penalties", default="0,0.5,1", help="Word insertion penalties, likewise.")
@@ -74,12 +81,13 @@ def wer(hyp: Path, **options: Any) -> None:
 @click.option("--tune-lattices", type=FILE, help="Lattices of --tune-ref.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
 def sweep(
-    lattices: Path, words: Path, lm_weights: str, penalties: str, tune_ref: Path | None,
+    lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, tune_ref: Path | None,
     tune_lattices: Path | None, jobs: int, **options: Any,
 ) -> None:  # fmt: skip
     """Sweep LM weight and word insertion penalty over lattices, then score at the best pair.
 
-    With --tune-ref and --tune-lattices the pair is chosen there and only applied to --lattices.
+    With --tune-ref and --tune-lattices the pair is chosen there and only applied to --lattices. Several --lattices,
+    such as the folds of a cross-validation, count as one set.
 
     Example: hybrid score sweep --ref data/dev-clean --lattices exp/mono/decode_dev-clean --words
     exp/mono/graph/words.txt --lm-weights 7:17 --penalties 0,0.5,1
@@ -107,7 +115,7 @@ def sweep(
             hypothesis = best_paths(lattices, table, [best], executor)[0]
     where = f" (chosen on {tune_lattices})" if tune_lattices else ""
     click.echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
-    facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or lattices)}
+    facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or ", ".join(map(str, lattices)))}
     _finish(reference, hypothesis, options, facts, {"sweep.tsv": format_sweep(found)})
 
 
@@ -224,7 +232,7 @@ def _finish(
         texts["hyp.txt"] = "".join(" ".join([u, *hyp]) + "\n" for u, (_, hyp) in pairs.items())
         _write_folder(options["out_dir"], values, texts, options)
     if options["results"]:
-        _add_row(options["results"], row, result, options["cost"])
+        _add_row(options["results"], row, result, options["costs"])
 
 
 def _write_folder(folder: Path, values: dict[str, Any], texts: dict[str, str], options: dict[str, Any]) -> None:
@@ -239,21 +247,27 @@ def _write_folder(folder: Path, values: dict[str, Any], texts: dict[str, str], o
         write_meta(temporary, "score", {k: str(v) for k, v in options.items() if v is not None})
 
 
-def _add_row(path: Path, names: list[str], result: Score, cost: Path | None) -> None:
+def _spent(costs: Sequence[Path]) -> tuple[float, float]:
+    """Returns the CPU seconds of all and the peak memory of the largest."""
     import json
 
     from hybrid.base.errors import InputError
-    from hybrid.score.results import Result, add_result
 
-    spent = {"cpu_s": 0.0, "max_gb": 0.0}
-    if cost:
+    seconds, gigabytes = 0.0, 0.0
+    for cost in costs:
         try:
             found = json.loads(cost.read_text(encoding="utf-8"))
-            spent = {name: float(found[name]) for name in spent}
+            seconds, gigabytes = seconds + float(found["cpu_s"]), max(gigabytes, float(found["max_gb"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError.at(
                 cost, f"does not tell cpu_s and max_gb ({error})", "Give the record of a step."
             ) from error
+    return seconds, gigabytes
+
+
+def _add_row(path: Path, names: list[str], result: Score, costs: Sequence[Path]) -> None:
+    from hybrid.score.results import Result, add_result
+
     total = result.words.total()
     system, set_name, lm = names
     try:
@@ -261,7 +275,7 @@ def _add_row(path: Path, names: list[str], result: Score, cost: Path | None) -> 
             system, set_name, lm,
             total.rate, result.interval.low, result.interval.high,
             total.insertions, total.deletions, total.substitutions, total.words,
-            spent["cpu_s"], spent["max_gb"],
+            *_spent(costs),
         )  # fmt: skip
     except ValueError as error:
         raise click.UsageError(str(error)) from error

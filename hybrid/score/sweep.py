@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hybrid.base.errors import InputError
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
 from hybrid.lattice.archive import lattice_files, read_lattices
@@ -28,6 +29,7 @@ __all__ = ["Sweep", "SweepConfig", "SweepPoint", "best_paths", "choose", "parse_
 _log = get_logger(__name__)
 
 Weights = tuple[float, float]  # (LM weight, penalty)
+Lattices = str | os.PathLike | Sequence[str | os.PathLike]
 
 
 @dataclass(frozen=True)
@@ -107,12 +109,12 @@ def _file_paths(file: Path, grid: Sequence[Weights]) -> list[tuple[str, list[np.
 
 
 def best_paths(
-    lattices: str | os.PathLike, words: SymbolTable, grid: Sequence[Weights], executor: Executor | None = None
+    lattices: Lattices, words: SymbolTable, grid: Sequence[Weights], executor: Executor | None = None
 ) -> list[Transcripts]:
     """Finds the words of every utterance at each (LM weight, penalty).
 
     Args:
-      lattices: a decoding folder (lat.1.gz, …) or one archive.
+      lattices: a decoding folder (lat.1.gz, …) or one archive; or several of them, which are pooled.
       words: names of the word ids.
       executor: shares out the archives.
 
@@ -120,15 +122,18 @@ def best_paths(
       One set of hypotheses for each place of the grid, in its order.
 
     Raises:
-      InputError: no lattices, or a damaged archive.
+      InputError: no lattices, a damaged archive, or an utterance that has two lattices.
     """
+    places = [lattices] if isinstance(lattices, (str, os.PathLike)) else list(lattices)
     names: list[dict[str, list[str]]] = [{} for _ in grid]
-    files = lattice_files(lattices)
-    for found in map_in_order(functools.partial(_file_paths, grid=tuple(grid)), files, executor):
+    files = [file for place in places for file in lattice_files(place)]
+    for file, found in zip(files, map_in_order(functools.partial(_file_paths, grid=tuple(grid)), files, executor)):
         for utterance, paths in found:
+            if utterance in names[0]:
+                raise InputError.at(file, f"utterance '{utterance}' has another lattice", "Give each set once.")
             for place, ids in enumerate(paths):
                 names[place][utterance] = [words.symbol(int(i)) for i in ids]
-    return [Transcripts(str(lattices), hypotheses) for hypotheses in names]
+    return [Transcripts(", ".join(map(str, places)), hypotheses) for hypotheses in names]
 
 
 def choose(points: Sequence[SweepPoint]) -> SweepPoint:
@@ -138,7 +143,7 @@ def choose(points: Sequence[SweepPoint]) -> SweepPoint:
 
 def sweep(
     reference: Transcripts,
-    lattices: str | os.PathLike,
+    lattices: Lattices,
     words: SymbolTable,
     config: SweepConfig,
     executor: Executor | None = None,

@@ -75,6 +75,22 @@ def test_sweep_tuned_on_another_set(files: Path, words: SymbolTable, two_paths: 
     assert (files / "s" / "sweep.tsv").read_text().splitlines()[2] == "8\t0\t0.00\t0\t0\t0\t2"
 
 
+def test_folds_count_as_one_set(files: Path, words: SymbolTable, two_paths: Lattice) -> None:
+    words.write(files / "words.txt")
+    for name in ("u1", "u2"):
+        write_lattices(files / name / "lat.1.gz", [(name, two_paths)])
+    (files / "more.json").write_text('{"cpu_s": 1.0, "max_gb": 0.7}')
+    row = ["--results", files / "r.tsv", "--system", "m", "--set", "loso", "--lm", "g"]
+    costs = ["--cost", files / "cost.json", "--cost", files / "more.json"]
+    weights = ["--words", files / "words.txt", "--lm-weights", "8", "--penalties", "0"]
+    done = call(
+        "--ref", files / "ref", "--lattices", files / "u1", "--lattices", files / "u2", *weights, *row, *costs
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (found,) = read_results(files / "r.tsv")
+    assert (found.words, found.cpu_s, found.max_gb) == (3, 13.3, 0.7)
+
+
 def test_compare_and_table(files: Path) -> None:
     done = call("compare", "--ref", files / "ref", "--hyp", files / "hyp", "--against", files / "other")
     assert "difference -66.67 points" in done.output

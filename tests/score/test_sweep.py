@@ -31,6 +31,14 @@ def test_weight_and_penalty_choose_the_path(folder: Path, words: SymbolTable) ->
     assert best_paths(folder, words, [(8.0, 0.0)])[0].words["u2"] == []
 
 
+def test_parts_of_a_set_are_pooled(folder: Path, words: SymbolTable, tmp_path: Path, two_paths: Lattice) -> None:
+    write_lattices(tmp_path / "more.gz", [("u3", two_paths)])
+    found = best_paths([folder, tmp_path / "more.gz"], words, [(8.0, 0.0)])[0]
+    assert found.words == {"u1": ["A", "B"], "u2": [], "u3": ["A", "B"]}
+    with pytest.raises(InputError, match="more.gz: utterance 'u3' has another lattice. Give each set once."):
+        best_paths([tmp_path / "more.gz"] * 2, words, [(8.0, 0.0)])
+
+
 def test_sweep_picks_the_fewest_errors(folder: Path, words: SymbolTable) -> None:
     reference = Transcripts("ref", {"u1": ["A", "B"], "u2": ["A"]})
     found = sweep(reference, folder, words, SweepConfig((6.0, 8.0, 9.0), (0.0, 1.0)))
