@@ -1,7 +1,7 @@
 """The decoding graph HCLG as a folder: compiled, loaded, held against a model.
 
 HCLG.fst words.txt phones.txt phones/   as Kaldi's graph folder
-report.tsv                             states, arcs, seconds, memory and stochasticity of every operation
+report.tsv                             states, arcs and stochasticity of every operation; seconds and memory: meta.json
 meta.json                              hashes of tree, topo, words, L and G; figures. Written last.
 """
 
@@ -121,7 +121,7 @@ def _write_companions(
             shutil.copyfile(lang.path / name, folder / name)
     (folder / "disambig_tid.int").write_text("".join(f"{i}\n" for i in disambig))
     (folder / "num_pdfs").write_text(f"{model.num_pdfs}\n")
-    rows = report.as_rows()
+    rows = report.without_costs()
     table = ["\t".join(rows[0])] + ["\t".join(str(v) for v in row.values()) for row in rows]
     (folder / "report.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
 

@@ -85,6 +85,12 @@ class GraphReport:
         """Plain values for meta.json."""
         return [asdict(o) for o in self.operations]
 
+    def without_costs(self) -> list[dict[str, Any]]:
+        """Plain values that are the same in every run: no seconds, no memory."""
+        return [
+            {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds", "peak_gb")} for row in self.as_rows()
+        ]
+
 
 def _figures(fst: kaldifst.StdVectorFst | FstArrays) -> tuple[int, int, float, float]:
     """Returns states, arcs and the smallest and largest cost that a state sums to."""

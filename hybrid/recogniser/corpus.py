@@ -5,7 +5,7 @@ OUT/transcript.txt   utterance, words
 OUT/words.ctm        recording channel start duration word
 OUT/utterances.tsv   flags and scores of each utterance
 OUT/failed.txt       utterance, reason
-OUT/decode.json      totals; meta.json: what it was made from, written last
+OUT/decode.json      totals; meta.json: what it cost and what it was made from, written last
 """
 
 from __future__ import annotations
@@ -270,13 +270,14 @@ def _finish(out: Path, spec: SystemSpec, source: ScoreSource, options: DecodeOpt
     """Writes the totals, logs them, and raises where nothing or too much failed."""
     facts: dict[str, Any] = config_to_dict(totals)
     seconds = totals.audio_seconds or 1.0
-    facts["search_rtf"] = round(totals.search_seconds / seconds, 5)
-    facts["rtf"] = round((totals.search_seconds + totals.score_seconds) / seconds, 5)
-    facts["cpu_seconds"], facts["peak_memory_gb"] = round(cpu_seconds(), 2), round(peak_memory_gb(), 3)
+    costs = {name: round(facts.pop(name), 3) for name in ("search_seconds", "score_seconds")}
+    costs["search_rtf"] = round(totals.search_seconds / seconds, 5)
+    costs["rtf"] = round((totals.search_seconds + totals.score_seconds) / seconds, 5)
+    costs["cpu_seconds"], costs["peak_memory_gb"] = round(cpu_seconds(), 2), round(peak_memory_gb(), 3)
     log_totals(logger, totals.done, totals.failed, totals.audio_seconds)
     logger.info(
         "search: real-time factor %.4f; %d partial, %d empty, %d limited by max-active, %d searched again",
-        facts["search_rtf"], totals.partial, totals.empty, totals.limited, totals.retried,
+        costs["search_rtf"], totals.partial, totals.empty, totals.limited, totals.retried,
     )  # fmt: skip
     if totals.done == 0 or totals.failed > totals.done:
         raise HybridError(
@@ -290,5 +291,5 @@ def _finish(out: Path, spec: SystemSpec, source: ScoreSource, options: DecodeOpt
         if (Path(folder) / "meta.json").exists():
             inputs[name] = content_hash(Path(folder) / "meta.json")
     inputs["words"] = content_hash(Path(spec.graph_dir) / "words.txt")
-    write_meta(out, "lattices", settings, inputs, facts)
+    write_meta(out, "lattices", settings, inputs, facts | costs)
     shutil.rmtree(out / PARTS, ignore_errors=True)

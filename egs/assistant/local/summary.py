@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError
 from hybrid.data.manifest import read_cuts
 from hybrid.score.transcripts import read_table
@@ -33,7 +34,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args()
     score = json.loads((options.score / "score.json").read_text(encoding="utf-8"))
-    decoding = json.loads((options.decode / "decode.json").read_text(encoding="utf-8"))
+    decoding = read_meta(options.decode)["facts"]
     cuts = read_cuts(options.data)
     wer, interval = score["wer"], score["interval"]
     voices = len({cut.speaker for cut in cuts})
