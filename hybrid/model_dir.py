@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_met
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import ContextTree
 
-__all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model"]
+__all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model", "warn_of_twin"]
+
+logger = get_logger(__name__)
 
 MODEL_FILES = ("final.safetensors", "tree", "topo", "transitions", "config.yaml", "phones.txt")
 REMAKE = "Train the model again, or copy the whole folder."
@@ -90,6 +93,16 @@ class Model:
         from lexicon.symbols import SymbolTable
 
         return SymbolTable.read(self.phones_path)
+
+    @cached_property
+    def unadapted(self) -> Model:
+        """The model for features that no speaker transform was applied to (Kaldi's final.alimdl).
+
+        Its speaker-independent twin where it was trained on adapted features, else itself.
+        """
+        if self.speaker_independent is None:
+            return self
+        return replace(self, acoustic_model=self.speaker_independent, speaker_independent=None)
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Scores one utterance: float32 [T'][num_pdfs] for the pipeline's features float32 [T][D]."""
@@ -218,3 +231,17 @@ def check_phones(model: Model, phones_path: str | os.PathLike) -> None:
             f"{phones_path}: phone '{symbol}' is number {number}, but {found} {model.phones_path}. Use the lang folder "
             "that the model was trained with, or one made with `hybrid lang prepare --phones`."
         )
+
+
+def warn_of_twin(model: Model, better: str) -> None:
+    """Warns that a model trained on adapted features gets features without speaker transforms.
+
+    Args:
+      better: the command that estimates transforms.
+    """
+    if model.speaker_independent is not None:
+        logger.warning(
+            "%s was trained on features adapted to each speaker, and no transforms are at hand: its "
+            "speaker-independent model is used. `%s` estimates transforms and is more accurate.",
+            model.path or "the model", better,
+        )  # fmt: skip

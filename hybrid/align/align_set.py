@@ -22,7 +22,7 @@ from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import GmmAcousticModel
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
-from hybrid.model_dir import Model, check_phones
+from hybrid.model_dir import Model, check_phones, warn_of_twin
 from lexicon.lang_dir import LangDir
 
 __all__ = ["AlignSetConfig", "align_set", "scorer_of", "usable_texts", "write_failed"]
@@ -57,6 +57,8 @@ def align_set(
 ) -> CorpusAlignments:
     """Aligns every utterance of a set and writes ali.gz (transition-ids), failed.txt and, on request, CTMs.
 
+    A model that was trained on adapted features aligns with its speaker-independent twin, and says so.
+
     Raises:
       MismatchError: model and lang folder have other phones.
       HybridError: more than `max_failed` of the utterances failed.
@@ -66,12 +68,13 @@ def align_set(
     log_settings(logger, "alignment", settings)
     check_phones(model, lang.path / "phones.txt")
     model.pipeline.require_match(store)
+    warn_of_twin(model, "hybrid gmm align-fmllr")
     texts, failures = usable_texts(store, lang, store.ids)
     compiler = TrainingGraphCompiler(lang, model.tree, model.transition_model)
     graphs, more = compile_training_graphs(compiler, texts, executor)
     utterances = [u for u, _ in texts if u in graphs]
     aligner = Aligner(
-        scorer_of(model, [lang.optional_silence], config.boost_silence),
+        scorer_of(model.unadapted, [lang.optional_silence], config.boost_silence),
         model.transition_model,
         model.pipeline,
         config.align,

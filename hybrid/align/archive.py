@@ -20,7 +20,7 @@ __all__ = ["write_scores"]
 
 
 def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text: bool = False) -> tuple[int, int]:
-    """Writes unscaled scores float32 [T'][num_pdfs] of every utterance.
+    """Writes unscaled scores float32 [T'][num_pdfs] of every utterance, by `model.unadapted`.
 
     Args:
       out: a Kaldi archive if it ends in `.ark` or `.gz`, else a folder of `.npy` files; those that failed are listed
@@ -42,6 +42,7 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
             except HybridError as error:
                 failures[utterance] = str(error)
 
+    model = model.unadapted
     model.pipeline.require_match(store)
     if out.suffix in (".ark", ".gz"):
         done = write_matrices(out, items(), text)

@@ -57,6 +57,7 @@ def command(
     """
     from hybrid.base.jobs import pool
     from hybrid.base.log import get_logger, log_settings
+    from hybrid.model_dir import load_model, warn_of_twin
     from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
     from hybrid.recogniser.system import SystemSpec
 
@@ -66,6 +67,8 @@ def command(
     lang = None if lang_dir is None else str(lang_dir)
     spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, acoustic_scale is None, engine, device)
     source = _source(options)
+    if options["scores"] is None:
+        warn_of_twin(load_model(model_dir), "hybrid gmm decode-fmllr")
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
     )

@@ -24,7 +24,7 @@ def explain(lang: LangDir, grammar: FstArrays) -> str:
     that read the same words.
     """
     used = {lang.words.symbol(int(i)) for i in np.unique(grammar.ilabels) if lang.words.symbol(int(i))}
-    clashes = [c for c in lang.find_clashes() if c.first in used and c.second in used]
+    clashes = lang.find_clashes(words=used)
     if clashes:
         more = f" and {len(clashes) - SHOWN} more" if len(clashes) > SHOWN else ""
         named = "; ".join(map(str, clashes[:SHOWN]))

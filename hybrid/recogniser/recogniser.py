@@ -70,7 +70,7 @@ class Recogniser:
         name = "samples" if isinstance(audio, np.ndarray) else Path(audio).stem
         recordings = segments_of(audio, rate, channel, self.vad)
         found: list[Recognition] = []
-        for segment, scores in segment_scores(self.system.model, audio, rate, channel, recordings):
+        for segment, scores in segment_scores(self.system.model.unadapted, audio, rate, channel, recordings):
             number = f"-{len(found) + 1:04d}" if len(recordings) > 1 else ""
             speech = Speech(f"{name}{number}", name, segment.start, segment.duration)
             found += self.system.recognise([speech], [scores])

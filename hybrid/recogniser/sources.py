@@ -30,7 +30,10 @@ class ScoreSource(Protocol):
         """Lists the utterances, sorted by id, and what cannot be used: (id, reason)."""
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
-        """Yields the scores of each item, float32 [frame][pdf_id], or why there are none."""
+        """Yields the scores of each item, float32 [frame][pdf_id], or why there are none.
+
+        Features that no speaker transform is applied to are scored by `model.unadapted`.
+        """
 
 
 def _or_reason(make: object) -> np.ndarray | str:
@@ -54,7 +57,7 @@ class StoreSource:
         return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
-        store = _store(self.path)
+        store, model = _store(self.path), model.unadapted
         for item in items:
             yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.utterance)))
 
@@ -82,7 +85,7 @@ class CutSource:
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
         from hybrid.data.manifest import load_samples
 
-        cuts = _cuts(self.path)
+        cuts, model = _cuts(self.path), model.unadapted
         for item in items:
             yield _or_reason(
                 lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.utterance])))
@@ -135,7 +138,7 @@ class AudioSource:
         return sorted(items, key=lambda item: item.utterance), failed
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
-        files = self.names()
+        files, model = self.names(), model.unadapted
         for item in items:
             file = files[item.recording]
             yield _or_reason(lambda item=item, file=file: self._scores(model, file, item))
