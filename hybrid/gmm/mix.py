@@ -6,13 +6,10 @@ import heapq
 
 import numpy as np
 
-from hybrid.base.log import get_logger
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.gmm.config import MixConfig
 
 __all__ = ["merge_gaussians", "mix_down", "mix_up", "split_gaussians", "split_targets"]
-
-logger = get_logger(__name__)
 
 
 def split_targets(occupancy: np.ndarray, target: int, config: MixConfig | None = None) -> np.ndarray:
@@ -39,8 +36,6 @@ def split_targets(occupancy: np.ndarray, target: int, config: MixConfig | None =
         counts[pdf] += 1
         given += 1
         heapq.heappush(queue, (-share[pdf] / counts[pdf], pdf))
-    if given < target:
-        logger.warning("only %d of %d Gaussians could be given out: too little data (min_count)", given, target)
     return counts
 
 

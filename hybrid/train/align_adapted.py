@@ -26,6 +26,7 @@ from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model_dir import Model, check_phones
 from hybrid.train.fmllr_of_corpus import FmllrWork, speaker_transforms
 from hybrid.train.ladder import silence_weights
+from hybrid.train.prepare import unadapted_speakers
 from lexicon.lang_dir import LangDir
 
 __all__ = ["AlignAdaptedConfig", "align_adapted"]
@@ -112,7 +113,7 @@ def _write(
     settings: dict[str, Any],
 ) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_failed(out_dir / "failed.txt", failures)
+    write_failed(out_dir / "failed.txt", {**unadapted_speakers(transforms), **failures})
     write_int_vectors(out_dir / "ali.gz", alignments.items())
     save_transforms(out_dir / "transforms.safetensors", transforms, model.tree.content_hash())
     facts = {

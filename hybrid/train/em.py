@@ -108,6 +108,7 @@ def run_em(
         change pipeline, transforms and model (MLLT, fMLLR).
       save: called after each pass.
     """
+    short = False
     while state.next_pass < config.num_passes:
         if state.next_pass in config.realign_passes:
             state = _realign(state, corpus, config, align, executor)
@@ -116,11 +117,22 @@ def run_em(
             state = hook(state)
         same = state.pipeline is before.pipeline and state.speaker_transforms is before.speaker_transforms
         state = run_pass(state, corpus, update_config, mix, executor, same_features=same)
+        if not short and state.gmm.num_gaussians < state.gaussians:
+            short = True
+            _warn_of_few(state, config, mix)
         if state.next_pass - 1 <= config.last_mix_up_pass:
             state = replace(state, gaussians=state.gaussians + state.step)
         if save is not None:
             save(state)
     return state
+
+
+def _warn_of_few(state: EmState, config: EmConfig, mix: MixConfig) -> None:
+    logger.warning(
+        "pass %d: only %d of %d Gaussians could be given out (of %d in the end): a pdf needs more than %g frames for "
+        "each (min_count). More data, fewer leaves or a smaller total_gaussians would fit.",
+        state.next_pass - 1, state.gmm.num_gaussians, state.gaussians, config.total_gaussians, mix.min_count,
+    )  # fmt: skip
 
 
 def _realign(

@@ -82,8 +82,13 @@ def speaker_transforms(
         if estimate.reason:
             kept[speaker] = estimate.reason
     logger.info("fMLLR: %d speakers, gain %.4f per frame over %.0f frames%s", len(transforms), gain / max(frames, 1),
-                frames, f", {len(kept)} kept as they were" if kept else "")  # fmt: skip
+                frames, f", {len(kept)} kept as they were ({_shown(kept)})" if kept else "")  # fmt: skip
     return transforms, kept
+
+
+def _shown(kept: Mapping[str, str], count: int = 3) -> str:
+    some = [f"{speaker}: {reason}" for speaker, reason in list(kept.items())[:count]]
+    return "; ".join(some) + (" …" if len(kept) > count else "")
 
 
 def _pieces(store: FeatureStore, alignments: CorpusAlignments, limit: int | None = None) -> Iterator[Piece]:

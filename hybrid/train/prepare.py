@@ -9,6 +9,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hybrid.align.align_set import write_failed
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path, content_hash, read_meta
@@ -16,6 +18,7 @@ from hybrid.base.errors import HybridError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger
 from hybrid.gmm import GmmAcousticModel
+from hybrid.gmm.fmllr import identity_transform
 from hybrid.graph.training import TrainingGraphCompiler, TrainingGraphs, compile_training_graphs
 from hybrid.hmm import TransitionModel
 from hybrid.model_dir import Model, is_model_dir, save_model
@@ -28,10 +31,13 @@ __all__ = [
     "is_finished",
     "lang_hashes",
     "training_graphs",
+    "unadapted_speakers",
     "work_dir",
 ]
 
 logger = get_logger(__name__)
+
+SHOWN = 10  # phones named in a warning
 
 
 def work_dir(out_dir: Path) -> Path:
@@ -90,6 +96,31 @@ def write_passes(path: Path, history: Sequence[PassRecord]) -> None:
         temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+def unadapted_speakers(transforms: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Returns speaker → remark for `failed.txt`, for those whose transform changes nothing."""
+    return {
+        speaker: "speaker kept unadapted: too little speech for a transform, or features that do not vary"
+        for speaker, matrix in transforms.items()
+        if np.array_equal(matrix, identity_transform(len(matrix)))
+    }
+
+
+def _warn_of_starved(state: EmState, lang: LangDir) -> None:
+    """Names the phones whose states no frame was aligned to in the last pass: they were never learnt."""
+    starved = np.flatnonzero(state.occupancy == 0)
+    if not len(starved):
+        return
+    model = state.transition_model
+    phones = np.unique(model.phones[1:][np.isin(model.pdf_ids[1:], starved)])
+    names = [lang.phones.symbol(int(p)) for p in phones]
+    shown = " ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    logger.warning(
+        "%d of %d pdfs got no frame in the last pass and were not learnt from data (phones %s). Words with these "
+        "phones will not be recognised well; add speech that has them, or take them out of the lexicon.",
+        len(starved), model.num_pdfs, shown,
+    )  # fmt: skip
+
+
 def finish_training(
     out_dir: Path,
     state: EmState,
@@ -103,12 +134,15 @@ def finish_training(
     """Writes alignments, reports and, last, the model; then drops the state of the training.
 
     Args:
-      failures: utterances that never took part; those of the last alignment are added.
+      failures: utterances that never took part; those of the last alignment are added, and, after them, speakers
+        whom adaptation left as they were.
     """
     alignments: CorpusAlignments = state.alignments
     write_int_vectors(out_dir / "ali.gz", alignments.items())
-    write_failed(out_dir / "failed.txt", {**failures, **alignments.failures})
+    remarks = unadapted_speakers(state.speaker_transforms)
+    write_failed(out_dir / "failed.txt", {**remarks, **failures, **alignments.failures})
     write_passes(out_dir / "passes.tsv", state.history)
+    _warn_of_starved(state, lang)
     model = Model(
         transition_model=state.transition_model,
         acoustic_model=GmmAcousticModel(state.gmm),
