@@ -93,6 +93,7 @@ def sweep(
     exp/mono/graph/words.txt --lm-weights 7:17 --penalties 0,0.5,1
     """
     from hybrid.base.jobs import pool
+    from hybrid.lattice.archive import check_words
     from hybrid.score.report import format_sweep
     from hybrid.score.sweep import SweepConfig, best_paths, parse_range
     from hybrid.score.sweep import sweep as run_sweep
@@ -106,6 +107,8 @@ def sweep(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     reference, table = read_transcripts(options["ref"], options["utt2spk"]), SymbolTable.read(words)
+    for folder in (*lattices, *([tune_lattices] if tune_lattices else [])):
+        check_words(folder, words)
     with pool(jobs) as executor:
         tuned = read_transcripts(tune_ref) if tune_ref else reference
         found = run_sweep(tuned, tune_lattices or lattices, table, config, executor)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from hybrid.base.artifact import write_meta
 from hybrid.cli.score import command
 from hybrid.lattice.archive import write_lattices
 from hybrid.lattice.lattice import Lattice
@@ -89,6 +90,19 @@ def test_folds_count_as_one_set(files: Path, words: SymbolTable, two_paths: Latt
     assert done.exit_code == 0, done.output
     (found,) = read_results(files / "r.tsv")
     assert (found.words, found.cpu_s, found.max_gb) == (3, 13.3, 0.7)
+
+
+@pytest.mark.parametrize("option", ["--lattices", "--tune-lattices"])
+def test_words_of_another_graph(files: Path, words: SymbolTable, two_paths: Lattice, option: str) -> None:
+    words.write(files / "words.txt")
+    for name in ("--lattices", "--tune-lattices"):
+        write_lattices(files / name / "lat.1.gz", [("u1", two_paths)])
+    write_meta(files / option, "lattices", inputs={"words": "1" * 64})
+    given = [x for name in ("--lattices", "--tune-lattices") for x in (name, files / name)]
+    done = call("sweep", "--ref", files / "ref", "--tune-ref", files / "ref", "--words", files / "words.txt", *given)
+    assert f"{files / option} and {files / 'words.txt'} were made from different versions of words.txt" in str(
+        done.exception
+    )
 
 
 def test_compare_and_table(files: Path) -> None:
