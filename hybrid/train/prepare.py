@@ -106,19 +106,23 @@ def unadapted_speakers(transforms: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def _warn_of_starved(state: EmState, lang: LangDir) -> None:
-    """Names the phones whose states no frame was aligned to in the last pass: they were never learnt."""
-    starved = np.flatnonzero(state.occupancy == 0)
-    if not len(starved):
-        return
+    """Names the phones to which no frame was aligned in the last pass, and counts other states without frames."""
+    hungry = state.occupancy == 0
     model = state.transition_model
-    phones = np.unique(model.phones[1:][np.isin(model.pdf_ids[1:], starved)])
-    names = [lang.phones.symbol(int(p)) for p in phones]
-    shown = " ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
-    logger.warning(
-        "%d of %d pdfs got no frame in the last pass and were not learnt from data (phones %s). Words with these "
-        "phones will not be recognised well; add speech that has them, or take them out of the lexicon.",
-        len(starved), model.num_pdfs, shown,
-    )  # fmt: skip
+    phones, pdfs = model.phones[1:], model.pdf_ids[1:]
+    fed = np.unique(phones[~hungry[pdfs]])
+    lost = np.setdiff1d(np.unique(phones), fed)
+    if len(lost):
+        names = [lang.phones.symbol(int(p)) for p in lost]
+        shown = " ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+        logger.warning(
+            "%d phones were not heard in training and keep the Gaussians that they began with: %s. Words with these "
+            "phones will not be recognised well; add speech that has them, or take them out of the lexicon.",
+            len(names), shown,
+        )  # fmt: skip
+    single = np.intersect1d(np.flatnonzero(hungry), pdfs[np.isin(phones, fed)])
+    if len(single):
+        logger.info("%d of %d pdfs, of phones that were heard, got no frame in the last pass", len(single), len(hungry))
 
 
 def finish_training(

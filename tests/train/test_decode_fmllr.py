@@ -9,16 +9,20 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import FstArrays
+from hybrid.cli.decode import command as decode_command
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.speaker_transforms import load_basis, load_transforms
 from hybrid.graph.decoding import compile_decoding_graph
 from hybrid.model_dir import load_model
 from hybrid.recogniser import adapted
-from hybrid.recogniser.adapted import decode_adapted
-from hybrid.recogniser.system import SystemSpec
+from hybrid.recogniser.adapted import AdaptedSource, decode_adapted
+from hybrid.recogniser.corpus import decode_corpus
+from hybrid.recogniser.sources import StoreSource
+from hybrid.recogniser.system import Speech, SystemSpec
 from hybrid.train.config import EmConfig
 from hybrid.train.ladder import Start, load_alignments
 from hybrid.train.ladder_config import SatEmConfig
@@ -89,6 +93,30 @@ def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatc
     decode_adapted(system, str(moved.path), out, lang.silence_phones, fmllr=FMLLR)
     assert called == [out]  # the passes before were not done again
     assert (out / "transcript.txt").read_bytes() == finished
+
+
+def test_plain_decoding_takes_the_speaker_independent_twin_and_says_so(system, moved, lang, tmp_path, caplog):
+    model = load_model(system.model_dir)
+    decode_corpus(system, StoreSource(str(moved.path)), tmp_path / "plain")
+    decode_corpus(system, AdaptedSource(str(moved.path), speaker_independent=True), tmp_path / "si")
+    for name in ("transcript.txt", "utterances.tsv", "words.ctm"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "si" / name).read_bytes()
+    (scores,) = StoreSource(str(moved.path)).scores(model, [Speech("new-00", "new-00")])
+    np.testing.assert_array_equal(scores, model.unadapted.scores(model.pipeline.features(moved, "new-00")))
+    given = [
+        "--model",
+        system.model_dir,
+        "--graph",
+        system.graph_dir,
+        "--feats",
+        moved.path,
+        "--out-dir",
+        tmp_path / "c",
+    ]
+    result = CliRunner().invoke(decode_command, [str(g) for g in given], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert (tmp_path / "c" / "transcript.txt").read_bytes() == (tmp_path / "plain" / "transcript.txt").read_bytes()
+    assert caplog.text.count("its speaker-independent model is used. `hybrid gmm decode-fmllr` estimates") == 1
 
 
 def test_an_utterance_may_have_its_own_transform(system, moved, lang, tmp_path):

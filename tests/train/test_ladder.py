@@ -106,9 +106,11 @@ def test_adaptive_training_leaves_a_twin_and_transforms(exp, store):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, train, config", [("tri1", train_tri, TRI), ("tri3", train_sat, SAT)])
+@pytest.mark.parametrize(
+    "name, train, config", [("tri1", train_tri, TRI), ("tri2", train_lda_mllt, LDA), ("tri3", train_sat, SAT)]
+)
 def test_jobs_change_no_byte(exp, store, lang, tmp_path, name, train, config):
-    below = {"tri1": "mono", "tri3": "tri2"}[name]
+    below = {"tri1": "mono", "tri2": "tri1", "tri3": "tri2"}[name]
     with pool(2) as executor:
         train(start_from(exp / below, store, lang), tmp_path / name, config, executor)
     assert content(tmp_path / name) == content(exp / name)

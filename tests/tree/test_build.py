@@ -74,6 +74,33 @@ def test_the_first_split_is_the_best_of_all_by_brute_force(seed):
     np.testing.assert_allclose(report.smallest_split, best, rtol=1e-9)
 
 
+def leaves_of(stats, tree):
+    """Entries of each leaf."""
+    pdfs = tree.pdf_ids(stats.contexts, stats.pdf_classes)
+    return [np.flatnonzero(pdfs == pdf) for pdf in range(tree.num_pdfs)]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10000))
+def test_every_split_is_the_best_of_all_leaves_by_brute_force(seed):
+    stats = corpus(seed, 6)
+    smaller, before = build(stats, max_leaves=1)
+    for leaves in range(6, 10):
+        best = max(
+            gain_of(stats, entries, key, values)
+            for entries in leaves_of(stats, smaller)
+            if len(entries) and stats.central_phones[entries[0]] != 1  # phone 1 has leaves for its states, not split
+            for key, sets in questions().by_key.items()
+            for values in sets
+        )
+        tree, report = build(stats, max_leaves=leaves)
+        if best <= 5.0:  # the threshold
+            assert report.num_splits == before.num_splits
+            break
+        np.testing.assert_allclose(report.gain - before.gain, best, rtol=1e-8)
+        smaller, before = tree, report
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10000))
 def test_reported_gain_is_the_gain_of_the_tree(seed):
