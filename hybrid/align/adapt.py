@@ -7,7 +7,7 @@ by its speaker-independent twin, gives an fMLLR transform; with less the twin al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,26 +17,37 @@ from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.adapt_config import FmllrConfig
 from hybrid.gmm.fmllr import FmllrStats, estimate_fmllr
 
-__all__ = ["speaker_transform"]
+__all__ = ["Adaptation", "speaker_transform"]
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """How one speaker is aligned.
+
+    Attributes:
+      aligner: of the adapted model, or of its speaker-independent twin.
+      transform: fMLLR, float32 [D][D + 1]; None where the model needs none or there is too little speech.
+      note: one line where a model that wants a transform does without.
+    """
+
+    aligner: TextAligner
+    transform: np.ndarray | None = None
+    note: str = ""
 
 
 def speaker_transform(
     aligner: TextAligner, texts: Sequence[tuple[str, Sequence[str]]], features: Mapping[str, np.ndarray]
-) -> tuple[TextAligner, np.ndarray | None]:
+) -> Adaptation:
     """Estimates the transform of one speaker.
 
     Args:
       texts: (utterance, words). features: of each utterance, without transform, float32 [T][D].
-
-    Returns:
-      The aligner to use and the speaker's transform float32 [D][D + 1], or None: the model needs none, or there is
-      too little speech (then the aligner is that of the speaker-independent twin).
     """
     model = aligner.model
     twin, adapted = model.speaker_independent, model.acoustic_model
     if not isinstance(twin, GmmAcousticModel) or not isinstance(adapted, GmmAcousticModel):
-        return aligner, None
-    plain = aligner.with_model(replace(model, acoustic_model=twin, speaker_independent=None))
+        return Adaptation(aligner)
+    plain = aligner.with_model(model.unadapted)
     transitions = model.transition_model
     silence = np.isin(transitions.phones, aligner.lexicon.lang.silence_phones)
     stats = FmllrStats.zeros(adapted.gmm.dim)
@@ -49,9 +60,11 @@ def speaker_transform(
             continue
         weights = np.where(silence[ids], 0.0, 1.0)
         stats.accumulate(adapted.gmm, rows, transitions.pdf_ids[ids], weights, posterior_model=twin.gmm)
-    if stats.beta < aligner.config.adapt_frames:
-        return plain, None
-    estimate = estimate_fmllr(stats, FmllrConfig(min_speaker_frames=aligner.config.adapt_frames))
+    shift, wanted = model.frame_shift, aligner.config.adapt_frames
+    if stats.beta < wanted:
+        heard = f"{stats.beta * shift:.2f} s of speech, from {wanted * shift:.2f} s on a speaker is adapted to"
+        return Adaptation(plain, None, f"aligned without adaptation ({heard})")
+    estimate = estimate_fmllr(stats, FmllrConfig(min_speaker_frames=wanted))
     if estimate.reason:
-        return plain, None
-    return aligner, estimate.matrix.astype(np.float32)
+        return Adaptation(plain, None, f"aligned without adaptation ({estimate.reason})")
+    return Adaptation(aligner, estimate.matrix.astype(np.float32))

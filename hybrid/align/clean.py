@@ -20,7 +20,7 @@ from hybrid.align.product import require_output
 from hybrid.align.recording import Recording
 from hybrid.align.speech_config import BiasedConfig, CleanConfig
 from hybrid.align.speech_set import SpeechItem, frequent_words
-from hybrid.align.vocabulary import OOV, Guesser, TextLexicon
+from hybrid.align.vocabulary import OOV, Pronouncer, TextLexicon
 from hybrid.base.artifact import atomic_path
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
@@ -147,7 +147,7 @@ def clean_corpus(
     out_dir: Path,
     config: CleanConfig | None = None,
     biased: BiasedConfig | None = None,
-    guesser: Guesser | None = None,
+    pronouncer: Pronouncer | None = None,
     executor: Executor | None = None,
 ) -> tuple[int, int]:
     """Writes a cleaned set: cuts.jsonl.gz, bad.tsv (what was cut out), failed.txt.
@@ -161,8 +161,8 @@ def clean_corpus(
     config, biased = config or CleanConfig(), biased or BiasedConfig()
     out_dir = require_output(out_dir)
     check_phones(model, lang.path / "phones.txt")
-    lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, guesser)
-    work = CleanWork(model, lexicon, frequent_words(items, biased.other_words), biased, config)
+    lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, pronouncer)
+    work = CleanWork(model.unadapted, lexicon, frequent_words(items, biased.other_words), biased, config)
     cuts: list[Item] = []
     rows: list[tuple[str, Bad]] = []
     reasons = dict(failures)

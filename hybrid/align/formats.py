@@ -17,6 +17,7 @@ from hybrid.align.subtitles import SubtitleConfig, captions, format_srt, format_
 from hybrid.align.textgrid import textgrid_of, write_textgrid
 from hybrid.align.timed import TimedText
 from hybrid.base.artifact import atomic_path, write_gzip
+from hybrid.base.errors import HybridError
 
 __all__ = ["FORMATS", "joined", "json_record", "supervision_record", "write_formats"]
 
@@ -29,16 +30,19 @@ def write_formats(
     formats: Sequence[str],
     lengths: Mapping[str, float] | None = None,
     subtitles: SubtitleConfig | None = None,
-) -> None:
-    """Writes aligned texts in each format asked for.
+) -> dict[str, str]:
+    """Writes aligned texts in each format asked for; a recording whose files cannot be written stops no other.
 
     Args:
       texts: any order; those of one recording go into one file where a format has a file per recording.
       formats: of FORMATS.
       lengths: recording → seconds, for TextGrids that cover the whole recording.
 
+    Returns:
+      Recording → why its files could not be written.
+
     Raises:
-      HybridError: the folder is not writable.
+      HybridError: the files of all recordings, or those of none in particular, cannot be written.
       ValueError: an unknown format.
     """
     unknown = sorted(set(formats) - set(FORMATS))
@@ -55,9 +59,16 @@ def write_formats(
     by_recording: dict[str, list[TimedText]] = {}
     for text in ordered:
         by_recording.setdefault(text.recording, []).append(text)
+    failures: dict[str, str] = {}
     for recording, parts in by_recording.items():
         whole = joined(parts, (lengths or {}).get(recording))
-        _write_one(folder, recording, whole, parts, formats, subtitles)
+        try:
+            _write_one(folder, recording, whole, parts, formats, subtitles)
+        except HybridError as error:
+            failures[recording] = str(error)
+            if len(failures) == len(by_recording):
+                raise
+    return failures
 
 
 def _write_one(
@@ -81,7 +92,9 @@ def _write_one(
     if "srt" in formats:
         _write(folder / f"{name}.srt", format_srt(captions(whole.words, subtitles)))
     if "vtt" in formats:
-        _write(folder / f"{name}.vtt", format_vtt(captions(whole.words, subtitles)))
+        guessed = sorted({w.label for w in whole.spoken if w.guessed})
+        notes = [f"pronunciation guessed: {' '.join(guessed)}"] if guessed else []
+        _write(folder / f"{name}.vtt", format_vtt(captions(whole.words, subtitles), notes))
 
 
 def _write(path: Path, text: str) -> None:

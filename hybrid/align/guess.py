@@ -1,26 +1,29 @@
-"""Pronunciations of words that the lang folder lacks: from a list, and from a G2P model for the rest."""
+"""Pronunciations of words that the lang folder lacks: from the user's list, and from a G2P model for the rest."""
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 
 from hybrid.align.speech_source import read_pronunciations
-from hybrid.align.vocabulary import Guesser
-from hybrid.base.errors import InputError
+from hybrid.align.vocabulary import Guesser, Pronouncer
+from hybrid.data.own import normalise_text
 
-__all__ = ["make_guesser"]
+__all__ = ["LEAST_SHARE", "VARIANTS", "g2p_guesser", "make_pronouncer"]
+
+VARIANTS = 3  # guesses of a word that alignment may choose from
+LEAST_SHARE = 0.3  # of the best guess's probability, which the others need
 
 
-def make_guesser(
+def make_pronouncer(
     pronunciations: str | os.PathLike | None = None, g2p: str | os.PathLike | None = None
-) -> Guesser | None:
+) -> Pronouncer | None:
     """Returns what supplies pronunciations; None where neither is given.
 
     Args:
-      pronunciations: file of `word phone …` lines; it comes first.
-      g2p: G2P model.
+      pronunciations: file of `word phone …` lines; it comes first. Its words count in their own spelling and in the
+        one that texts are brought to.
+      g2p: model of `hybrid lm g2p-train`.
 
     Raises:
       InputError: a file that cannot be used.
@@ -28,21 +31,27 @@ def make_guesser(
     if pronunciations is None and g2p is None:
         return None
     table = {} if pronunciations is None else read_pronunciations(pronunciations)
-    model = None if g2p is None else _load(g2p)
+    for word in list(table):
+        table.setdefault(normalise_text(word), table[word])
+    return Pronouncer(table, None if g2p is None else g2p_guesser(g2p))
+
+
+def g2p_guesser(path: str | os.PathLike) -> Guesser:
+    """Loads a G2P model as a guesser of up to VARIANTS pronunciations a word.
+
+    Raises:
+      InputError: the file is no such model.
+    """
+    from lm.g2p.lexicons import guess_lexicon
+    from lm.g2p.model import G2pModel
+
+    model = G2pModel.load(path)
 
     def guess(words: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:
-        found: dict[str, Sequence[Sequence[str]]] = {w: table[w] for w in words if w in table}
-        rest = [w for w in words if w not in found]
-        if model is not None and rest:
-            found.update(model(rest))
+        found: dict[str, list[Sequence[str]]] = {}
+        rows, _ = guess_lexicon(model, words, VARIANTS, LEAST_SHARE)
+        for word, pronunciation, _ in rows:
+            found.setdefault(word, []).append(pronunciation.phones)
         return found
 
     return guess
-
-
-def _load(path: str | os.PathLike) -> Guesser:
-    try:
-        load = importlib.import_module("lm.g2p").load_guesser
-    except (ImportError, AttributeError) as error:
-        raise InputError.at(path, "this version has no G2P", "Give --pronunciations FILE.") from error
-    return load(path)

@@ -16,7 +16,7 @@ from hybrid.align.speech_config import BiasedConfig, SpeechAlignConfig
 from hybrid.align.speech_set import Outcome, SpeechItem, SpeechWork, align_items, frequent_words
 from hybrid.align.subtitles import SubtitleConfig
 from hybrid.align.timed import TimedText
-from hybrid.align.vocabulary import Guesser, TextLexicon
+from hybrid.align.vocabulary import Pronouncer, TextLexicon
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
@@ -60,10 +60,10 @@ def align_speech(
     failures: Mapping[str, str],
     out_dir: Path,
     config: ProductConfig,
-    guesser: Guesser | None = None,
+    pronouncer: Pronouncer | None = None,
     executor: Executor | None = None,
 ) -> AlignTotals:
-    """Aligns items and writes the formats, failed.txt, notes.txt and gaps.tsv.
+    """Aligns items and writes the formats, failed.txt, notes.txt, gaps.tsv and guessed.txt.
 
     Args:
       failures: utterance → reason of what failed before.
@@ -75,7 +75,7 @@ def align_speech(
     settings = config_to_dict(config)
     log_settings(logger, "align", {"model": model.path, "lang": lang.path, "items": len(items)})
     check_phones(model, lang.path / "phones.txt")
-    lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, guesser)
+    lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, pronouncer)
     aligner = TextAligner(model, lexicon, config.speech)
     work = SpeechWork(aligner, config.biased, frequent_words(items, config.biased.other_words))
     texts: list[TimedText] = []
@@ -91,13 +91,18 @@ def align_speech(
     write_failed(out_dir / "failed.txt", failed)
     write_failed(out_dir / "notes.txt", notes)
     _write_gaps(out_dir / "gaps.tsv", gaps)
+    _write_lines(out_dir / "guessed.txt", lexicon.guessed_lines())
     if not texts or len(failed) > config.max_failed * (len(texts) + len(failed)):
         name, reason = next(iter(sorted(failed.items())), ("", "there is nothing to align"))
         raise HybridError(
             f"{len(failed)} of {len(texts) + len(failed)} could not be aligned (see {out_dir / 'failed.txt'}); "
             f"the first, {name}: {reason}"
         )
-    write_formats(texts, out_dir, config.formats, lengths, config.subtitles)
+    unwritten = write_formats(texts, out_dir, config.formats, lengths, config.subtitles)
+    if unwritten:
+        failed |= {t.utterance: unwritten[t.recording] for t in texts if t.recording in unwritten}
+        texts = [text for text in texts if text.recording not in unwritten]
+        write_failed(out_dir / "failed.txt", failed)
     facts = {"aligned": len(texts), "failed": len(failed), "gaps": sum(len(found) for found in gaps.values())}
     inputs = {"L.fst": lang.path / "L.fst", **({"model": model.path} if model.path is not None else {})}
     write_meta(out_dir, "aligned-speech", settings, inputs, facts)
@@ -145,5 +150,9 @@ def _write_gaps(path: Path, gaps: Mapping[str, Sequence[Gap]]) -> None:
     lines = ["utterance\tstart\tend\twords\treason"]
     for utterance, found in sorted(gaps.items()):
         lines += [f"{utterance}\t{g.start:.2f}\t{g.end:.2f}\t{' '.join(g.words)}\t{g.reason}" for g in found]
+    _write_lines(path, lines)
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

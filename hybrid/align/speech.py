@@ -21,7 +21,7 @@ from hybrid.base.openfst import FstArrays
 from hybrid.graph.training import TrainingGraphCompiler
 from hybrid.model_dir import Model
 
-__all__ = ["AlignedWords", "TextAligner"]
+__all__ = ["AlignedWords", "TextAligner", "boundary_lag"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,17 @@ class AlignedWords:
         """
         known = [w.confidence for w in self.words if w.label and w.confidence is not None]
         return word_confidence(known) if known else 1.0
+
+
+def boundary_lag(model: Model) -> float:
+    """Returns the seconds from a frame's number × shift to the boundary in front of it.
+
+    That is where its window and the window before it have their middle: windows are longer than their shift, so that
+    times without it (Kaldi's) are early by (length − shift) / 2, 7.5 ms with the usual settings.
+    """
+    static = model.pipeline.static
+    centre = static.frame_length / 2000.0 if static.snip_edges else model.pipeline.frame_shift / 2.0
+    return centre - model.frame_shift / 2.0
 
 
 class TextAligner:
@@ -113,11 +124,13 @@ class TextAligner:
         offset: float,
         end: float,
     ) -> list[TimedWord]:
-        shift, place, phone_number = self.model.frame_shift, 0, 0
+        shift, lag, place, phone_number = self.model.frame_shift, boundary_lag(self.model), 0, 0
         total = max((s.end for s in segments), default=0)
 
         def time(frame: int) -> float:
-            return end if frame == total else offset + frame * shift
+            if frame in (0, total):
+                return end if frame else offset
+            return min(max(offset, offset + frame * shift + lag), end)
 
         out = []
         for segment in segments:

@@ -10,16 +10,15 @@ from functools import partial
 
 import numpy as np
 
-from hybrid.align.adapt import speaker_transform
-from hybrid.align.biased import BiasedDecoder
+from hybrid.align.adapt import Adaptation, speaker_transform
 from hybrid.align.config import AlignmentError
-from hybrid.align.explain import Cause, Finding, better_speeds, examine, shown
+from hybrid.align.diagnose import diagnose
+from hybrid.align.explain import Cause, shown
 from hybrid.align.long_audio import Gap, align_long
 from hybrid.align.recording import Recording
 from hybrid.align.speech import AlignedWords, TextAligner
 from hybrid.align.speech_config import BiasedConfig
 from hybrid.align.timed import TimedText, TimedWord
-from hybrid.align.vocabulary import OOV
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import progress
@@ -122,10 +121,10 @@ class SpeechWork:
 
     def _recording(self, item: SpeechItem) -> Recording:
         vad = VadConfig(max_length=self.aligner.config.long.chunk)
-        return Recording(self.aligner.model, item.path, item.channel, item.start, item.duration, vad)
+        return Recording(self.aligner.model.unadapted, item.path, item.channel, item.start, item.duration, vad)
 
     def _long(self, item: SpeechItem, recording: Recording) -> Outcome:
-        found = align_long(self.aligner, recording, item.words, self.biased)
+        found = align_long(self.aligner.with_model(recording.model), recording, item.words, self.biased)
         words = [replace_times(word, item.start) for word in found.words]
         text = TimedText(item.utterance, item.recording, item.start, recording.duration, tuple(words), item.speaker)
         return Outcome(item.utterance, text, recording.duration, notes=self._notes(item), gaps=found.gaps)
@@ -150,19 +149,22 @@ class SpeechWork:
                 stats = own if stats is None else stats + own
         features = {item.utterance: pipeline.apply(statics[item.utterance], stats) for item, _ in usable}
         texts = [(item.utterance, item.words) for item, _ in usable]
-        aligner, transform = speaker_transform(self.aligner, texts, features)
+        adaptation = speaker_transform(self.aligner, texts, features)
         for item, recording in usable:
             values = features[item.utterance]
-            if transform is not None:
-                values = pipeline.apply(statics[item.utterance], stats, transform)
+            if adaptation.transform is not None:
+                values = pipeline.apply(statics[item.utterance], stats, adaptation.transform)
             try:
-                yield self._utterance(aligner, item, recording, values)
+                yield self._utterance(adaptation, item, recording, values)
             except (HybridError, ValueError) as error:
                 yield _failed(item, error, recording.duration)
 
-    def _utterance(self, aligner: TextAligner, item: SpeechItem, recording: Recording, features: np.ndarray) -> Outcome:
+    def _utterance(
+        self, adaptation: Adaptation, item: SpeechItem, recording: Recording, features: np.ndarray
+    ) -> Outcome:
+        aligner = adaptation.aligner
         scores = aligner.model.scores(features)
-        notes = list(self._notes(item))
+        notes = [*self._notes(item), *([adaptation.note] if adaptation.note else [])]
         aligned: AlignedWords | None = None
         problem: AlignmentError | None = None
         try:
@@ -172,7 +174,7 @@ class SpeechWork:
             problem = error
         config = aligner.config
         if config.explain and (aligned is None or aligned.confidence < config.min_confidence):
-            finding = self._examine(aligner, item, recording, scores)
+            finding = diagnose(aligner, item.words, recording, scores, self.others, self.biased)
             if finding.cause is not Cause.BEAM:
                 short = f" ({problem})" if "too short" in str(problem) else ""
                 raise AlignmentError(finding.message + short)
@@ -187,47 +189,6 @@ class SpeechWork:
             raise problem
         text = TimedText(item.utterance, item.recording, item.start, recording.duration, aligned.words, item.speaker)
         return Outcome(item.utterance, text, recording.duration, notes=tuple(notes))
-
-    def _examine(self, aligner: TextAligner, item: SpeechItem, recording: Recording, scores: np.ndarray) -> Finding:
-        """Finds out by biased decoding, and at other speeds, what is wrong with an utterance."""
-        scale, lexicon = aligner.config.align.acoustic_scale, aligner.lexicon
-        decoder = BiasedDecoder(aligner.model.transition_model, lexicon, [item.words], self.others, scale, self.biased)
-
-        def known(word: str) -> str:
-            return word if word in lexicon.words else OOV
-
-        def verdict(rows: np.ndarray) -> Finding:
-            heard = decoder.decode(rows)
-            return examine(item.words, heard, aligner.model.frame_shift, known, aligner.config.max_error)
-
-        finding = verdict(scores)
-        if finding.cause is not Cause.TEXT or finding.error < 0.7:
-            return finding
-        samples = recording.samples(0.0, recording.duration)
-        rate, pipeline = recording.rate, aligner.model.pipeline
-        for speed in better_speeds(partial(self._fit_at_speed, aligner, item, samples, rate))[:3]:
-            again = verdict(aligner.model.scores(pipeline.from_samples(samples, round(rate * speed))))
-            if again.error <= aligner.config.max_error:
-                break
-        else:
-            return finding
-        told = (
-            f"{Cause.RATE.value}: the text fits when the audio is played {speed:.3g} times as fast "
-            f"(the file says {rate} Hz, {round(rate * speed)} Hz would fit)"
-        )
-        return Finding(Cause.RATE, told, finding.error)
-
-    def _fit_at_speed(
-        self, aligner: TextAligner, item: SpeechItem, samples: np.ndarray, rate: int, speed: float
-    ) -> float:
-        """Returns how far the text's path lies below the best pdf of each frame, nats per frame; at most 0."""
-        try:
-            features = aligner.model.pipeline.from_samples(samples, round(rate * speed))
-            scores = aligner.model.scores(features)
-            aligned = aligner.align(item.words, scores, config=aligner.widened(100.0))
-        except HybridError:
-            return float("-inf")
-        return float((aligned.alignment.frame_scores - scores.max(axis=1)).mean())
 
     def _notes(self, item: SpeechItem) -> tuple[str, ...]:
         lexicon = self.aligner.lexicon

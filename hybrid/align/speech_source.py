@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hybrid.align.speech_set import SpeechItem
@@ -11,8 +12,9 @@ from hybrid.base.errors import InputError
 from hybrid.data.corpus import read_lines
 from hybrid.data.manifest import read_cuts
 from hybrid.data.own import find_audio, normalise_text, read_transcripts
+from lexicon.lang_dir import LangDir
 
-__all__ = ["items_of_cuts", "items_of_files", "read_pronunciations"]
+__all__ = ["in_spelling_of", "items_of_cuts", "items_of_files", "read_pronunciations"]
 
 TEXT_SUFFIXES = (".txt", ".lab")
 
@@ -98,6 +100,16 @@ def _speaker(name: str, path: Path, kind: str) -> str:
         "file": name,
         "one": "speaker",
     }[kind]
+
+
+def in_spelling_of(lang: LangDir, items: Sequence[SpeechItem]) -> list[SpeechItem]:
+    """Puts normalised words into lower case where the lang folder has them so, and only so."""
+
+    def spelt(word: str) -> str:
+        return word.lower() if word not in lang.words and word.lower() in lang.words else word
+
+    table = {word: spelt(word) for word in {word for item in items for word in item.words}}
+    return [replace(item, words=tuple(table[word] for word in item.words)) for item in items]
 
 
 def items_of_cuts(path: str | os.PathLike) -> tuple[list[SpeechItem], dict[str, str]]:

@@ -77,10 +77,14 @@ def format_srt(items: Sequence[Caption]) -> str:
     return "\n\n".join(blocks) + ("\n" if blocks else "")
 
 
-def format_vtt(items: Sequence[Caption]) -> str:
-    """Returns the text of a WebVTT file; `&`, `<` and `>` are escaped."""
-    blocks = ["WEBVTT"]
+def format_vtt(items: Sequence[Caption], notes: Sequence[str] = ()) -> str:
+    """Returns the text of a WebVTT file, notes (which no player shows) first; `&`, `<` and `>` are escaped."""
+    blocks = ["WEBVTT", *(f"NOTE {_escaped(note)}" for note in notes)]
     for item in items:
-        lines = [line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in item.lines]
+        lines = [_escaped(line) for line in item.lines]
         blocks.append("\n".join([f"{_clock(item.start, '.')} --> {_clock(item.end, '.')}", *lines]))
     return "\n\n".join(blocks) + "\n"
+
+
+def _escaped(line: str) -> str:
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid.align.ctm import TimedLabel
-from hybrid.align.timed import TimedText
+from hybrid.align.timed import TimedText, tile
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 
@@ -56,13 +56,18 @@ class TextGrid:
 def textgrid_of(text: TimedText, end: float | None = None) -> TextGrid:
     """Makes the tiers `words` and `phones` of an aligned text; where nothing is said the labels are empty.
 
+    A third tier `guessed` is there if pronunciations were guessed: their words, and nothing else.
+
     Args:
       end: of the recording; by default that of the text.
     """
     last = max(text.end, end or 0.0)
     words, phones = text.tiers()
+    rows = [("words", words), ("phones", phones)]
+    if guessed := [TimedLabel(w.label, w.start, w.duration) for w in text.spoken if w.guessed]:
+        rows.append(("guessed", list(tile(guessed, text.start, text.end))))
     tiers = []
-    for name, labels in (("words", words), ("phones", phones)):
+    for name, labels in rows:
         before = [TimedLabel("", 0.0, text.start)] if text.start > 1e-6 else []
         after = [TimedLabel("", text.end, last - text.end)] if last > text.end + 1e-6 else []
         intervals = (*before, *labels, *after) or (TimedLabel("", 0.0, last),)

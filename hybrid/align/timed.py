@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hybrid.align.ctm import TimedLabel
 
-__all__ = ["TimedText", "TimedWord"]
+__all__ = ["TimedText", "TimedWord", "tile"]
 
 SAME = 1e-6  # seconds; neighbours this close share their boundary
 

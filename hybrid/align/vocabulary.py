@@ -1,14 +1,13 @@
 """The words of the texts to be aligned with their pronunciations: a small lexicon cut out of a lang folder.
 
-Words that the lang folder lacks get pronunciations from a guesser (a G2P); without one they are spoken as its
-out-of-vocabulary word. Every word keeps its own spelling in the output.
+Words that the lang folder lacks get pronunciations from the user's list or a guesser (a G2P); without them they are
+spoken as its out-of-vocabulary word. Every word keeps its own spelling in the output.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,16 +16,34 @@ from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from hybrid.base.openfst import FstArrays
 from lexicon.disambig import assign_disambig
-from lexicon.fst import PronunciationArrays, add_disambig_loops, lexicon_fst
+from lexicon.fst import PronunciationArrays, add_disambig_loops, lexicon_fst, silence_probability
 from lexicon.lang_dir import LangDir
 from lexicon.symbols import EPSILON, SymbolTable
 
-__all__ = ["OOV", "Guesser", "TextLexicon", "silence_probability"]
+__all__ = ["OOV", "Guesser", "Pronouncer", "TextLexicon"]
 
 logger = get_logger(__name__)
 OOV = "<oov>"
 Guesser = Callable[[Sequence[str]], Mapping[str, Sequence[Sequence[str]]]]
 """Words → pronunciations of each as phone names without position marks, best first; words may be absent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pronouncer:
+    """How words are spoken that the lang folder lacks.
+
+    Attributes:
+      given: word → pronunciations of the user's own list, which are no guesses.
+      guess: for all other words; None leaves them without.
+    """
+
+    given: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    guess: Guesser | None = None
+
+    def __call__(self, words: Sequence[str]) -> dict[str, Sequence[Sequence[str]]]:
+        found = {word: self.given[word] for word in words if word in self.given}
+        rest = [word for word in words if word not in found]
+        return {**found, **(self.guess(rest) if self.guess is not None and rest else {})}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +66,16 @@ class TextLexicon:
     lang: LangDir
 
     @classmethod
-    def make(cls, lang: LangDir, vocabulary: Iterable[str], guesser: Guesser | None = None) -> TextLexicon:
-        """Cuts the words out of a lang folder and has the others guessed.
+    def make(cls, lang: LangDir, vocabulary: Iterable[str], pronouncer: Pronouncer | None = None) -> TextLexicon:
+        """Cuts the words out of a lang folder and asks for the pronunciations of the others.
 
         Raises:
           InputError: the lang folder has no word of one phone to model a guessed word's place on.
         """
         wanted = sorted(set(vocabulary) - {EPSILON, OOV, "#0"})
         known = [w for w in wanted if lang.text_to_ids([w]) != [lang.oov_id]]
-        guesses = _guesses(lang, [w for w in wanted if w not in set(known)], guesser)
+        inside = set(known)
+        guesses = _guesses(lang, [w for w in wanted if w not in inside], pronouncer)
         words = SymbolTable((EPSILON, *known, *sorted(guesses), OOV, "#0"))
         number = {lang.words[w]: words[w] for w in known} | {lang.oov_id: words[OOV]}
         spoken: dict[int, list[tuple[int, ...]]] = {}
@@ -72,7 +90,8 @@ class TextLexicon:
             arcs = _add_words(arcs, {words[w]: rows for w, rows in guesses.items()}, spoken, lang)
         table = {word: tuple(rows) for word, rows in spoken.items()}
         lang.__dict__.pop("align_lexicon", None)  # large, and workers get a copy of all this
-        return cls(words, table, frozenset(guesses), arcs, silence, lang)
+        given = pronouncer.given if pronouncer is not None else {}
+        return cls(words, table, frozenset(w for w in guesses if w not in given), arcs, silence, lang)
 
     @property
     def oov_id(self) -> int:
@@ -82,6 +101,12 @@ class TextLexicon:
     def ids(self, text: Iterable[str]) -> list[int]:
         """Returns the ids of words; those without pronunciation become `oov_id`."""
         return [self.words.get(word, self.oov_id) or self.oov_id for word in text]
+
+    def guessed_lines(self) -> list[str]:
+        """Returns `WORD PHONE …` of each guessed pronunciation, without marks: a list to correct and give back."""
+        rows = [(word, phones) for word in sorted(self.guessed) for phones in self.pronunciations[self.words[word]]]
+        names, marked = self.lang.phones, self.lang.word_boundary is not None
+        return [" ".join([word, *(_plain(names.symbol(p), marked) for p in phones)]) for word, phones in rows]
 
     def speller(self) -> Speller:
         """Returns what tells words from phones."""
@@ -108,21 +133,13 @@ class TextLexicon:
         return add_disambig_loops(fst, [first], [self.words["#0"]]), symbols
 
 
-def silence_probability(fst: FstArrays, silence: int) -> float:
-    """Returns the probability of silence at the start of a sentence, read off L; `silence` is the phone."""
-    for arc in range(fst.row_splits[fst.start], fst.row_splits[fst.start + 1]):
-        state = fst.next_states[arc]
-        after = fst.ilabels[fst.row_splits[state] : fst.row_splits[state + 1]]
-        if fst.ilabels[arc] == silence or (not fst.ilabels[arc] and len(after) and (after == silence).all()):
-            return math.exp(-float(fst.costs[arc]))
-    return 0.0
-
-
-def _guesses(lang: LangDir, words: Sequence[str], guesser: Guesser | None) -> dict[str, tuple[tuple[int, ...], ...]]:
-    """Returns word → phone ids of the guessed pronunciations that use the model's phones only."""
+def _guesses(
+    lang: LangDir, words: Sequence[str], pronouncer: Pronouncer | None
+) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Returns word → phone ids of the pronunciations, given or guessed, that use the model's phones only."""
     if not words:
         return {}
-    found = dict(guesser(words)) if guesser is not None else {}
+    found = pronouncer(words) if pronouncer is not None else {}
     out: dict[str, tuple[tuple[int, ...], ...]] = {}
     for word in words:
         rows = [_marked(lang, phones) for phones in found.get(word, ()) if phones]
@@ -130,8 +147,9 @@ def _guesses(lang: LangDir, words: Sequence[str], guesser: Guesser | None) -> di
         if usable:
             out[word] = usable
     shown = ", ".join(words[:5]) + (" …" if len(words) > 5 else "")
-    logger.info("%d words are outside the lexicon (%s): %d pronunciations guessed, the rest spoken as %s",
-                len(words), shown, len(out), lang.oov_word)  # fmt: skip
+    given = sum(word in pronouncer.given for word in out) if pronouncer is not None else 0
+    logger.info("%d words are outside the lexicon (%s): %d pronunciations given, %d guessed, the rest spoken as %s",
+                len(words), shown, given, len(out) - given, lang.oov_word)  # fmt: skip
     return out
 
 
@@ -149,6 +167,10 @@ def _marked(lang: LangDir, phones: Sequence[str]) -> tuple[int, ...] | None:
             return None
         ids.append(number)
     return tuple(ids)
+
+
+def _plain(phone: str, marked: bool) -> str:
+    return phone[:-2] if marked and phone[-2:] in ("_B", "_I", "_E", "_S") else phone
 
 
 def _cut(lexicon: FstArrays, number: Mapping[int, int]) -> FstArrays:

@@ -50,6 +50,8 @@ def _disk_error(error: OSError, path: Path) -> HybridError | None:
         return HybridError(
             f"{path}: not writable ({error.strerror}). Choose another output folder or mend its permissions."
         )
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+        return HybridError(f"{path}: cannot be written ({error.strerror}). Choose another name or output folder.")
     return None
 
 

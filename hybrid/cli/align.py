@@ -19,7 +19,7 @@ lang_option = click.option("--lang", "lang_dir", type=FILE, required=True, help=
 jobs_option = click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
 scale_option = click.option("--acoustic-scale", type=float, help="Factor of the scores; by default the model's own.")
 dict_option = click.option("--pronunciations", type=FILE, help="Lines 'WORD PHONE …' for words the lang folder lacks.")
-g2p_option = click.option("--g2p", type=FILE, help="G2P model that guesses what is missing still (hybrid lm g2p).")
+g2p_option = click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
 
 
 @click.group(context_settings={"show_default": True})
@@ -30,7 +30,7 @@ def command() -> None:
 @command.command()
 @model_option
 @lang_option
-@click.option("--out-dir", type=FILE, required=True, help="Gets the formats, failed.txt, notes.txt and gaps.tsv.")
+@click.option("--out-dir", type=FILE, required=True, help="Gets the formats, failed, notes and guessed.txt, gaps.tsv.")
 @click.option("--text", type=FILE, help="Lines 'NAME TEXT', or one file's text; else NAME.txt or .lab beside each.")
 @click.option("--cuts", type=FILE, help="Align the utterances of this manifest instead of files.")
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("ctm", "textgrid"),
@@ -60,8 +60,9 @@ def audio(
     hybrid align audio --model exp/mono --lang data/lang --out-dir out my_corpus/
     hybrid align audio --model exp/mono --lang data/lang --out-dir out --text book.txt --format srt chapter1.flac
     """
+    from hybrid.align.guess import make_pronouncer
     from hybrid.align.product import ProductConfig, align_speech
-    from hybrid.align.speech_source import items_of_cuts, items_of_files
+    from hybrid.align.speech_source import in_spelling_of, items_of_cuts, items_of_files
     from hybrid.base.jobs import pool
     from hybrid.model_dir import load_model
     from lexicon.lang_dir import LangDir
@@ -74,12 +75,15 @@ def audio(
     else:
         items, failures = items_of_files(paths, text, speakers, channel, normalise)
     model, lang = load_model(model_dir), LangDir.load(lang_dir)
+    if normalise and cuts is None:
+        items = in_spelling_of(lang, items)
     align = replace(align, acoustic_scale=acoustic_scale or model.acoustic_model.acoustic_scale)
     speech = replace(make_config(SpeechAlignConfig, options), align=align, long=long)
     biased = make_config(BiasedConfig, options)
     config = ProductConfig(speech=speech, biased=biased, formats=formats, max_failed=max_failed)
+    pronouncer = make_pronouncer(pronunciations, g2p)
     with pool(min(jobs, max(1, len(items)))) as executor:
-        totals = align_speech(model, lang, items, failures, out_dir, config, _guesser(pronunciations, g2p), executor)
+        totals = align_speech(model, lang, items, failures, out_dir, config, pronouncer, executor)
     click.echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
 
 
@@ -102,6 +106,7 @@ def clean(
     Example: hybrid align clean --model exp/mono --lang data/lang --cuts data/train/cuts.jsonl.gz --out-dir data/clean
     """
     from hybrid.align.clean import clean_corpus
+    from hybrid.align.guess import make_pronouncer
     from hybrid.align.speech_source import items_of_cuts
     from hybrid.base.jobs import pool
     from hybrid.model_dir import load_model
@@ -109,13 +114,7 @@ def clean(
 
     config, biased = make_config(CleanConfig, options), make_config(BiasedConfig, options)
     items, failures = items_of_cuts(cuts)
-    model, lang, guesser = load_model(model_dir), LangDir.load(lang_dir), _guesser(pronunciations, g2p)
+    model, lang, pronouncer = load_model(model_dir), LangDir.load(lang_dir), make_pronouncer(pronunciations, g2p)
     with pool(jobs) as executor:
-        kept, bad = clean_corpus(model, lang, items, failures, out_dir, config, biased, guesser, executor)
+        kept, bad = clean_corpus(model, lang, items, failures, out_dir, config, biased, pronouncer, executor)
     click.echo(f"{out_dir}: {kept} cuts, {bad} stretches cut out (bad.tsv)")
-
-
-def _guesser(pronunciations: Path | None, g2p: Path | None) -> Any:
-    from hybrid.align.guess import make_guesser
-
-    return make_guesser(pronunciations, g2p)

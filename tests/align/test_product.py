@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,18 @@ from hybrid.align.speech import TextAligner
 from hybrid.align.textgrid import read_textgrid
 
 WORDS = "ALFA BRAVO CHARLIE DELTA ECHO BRAVO ALFA"
+
+
+ALL_FORMATS = [x for name in ("ctm", "textgrid", "json", "srt", "vtt", "lhotse") for x in ("--format", name)]
+
+
+def run_hybrid(*arguments: object) -> None:
+    from click.testing import CliRunner
+
+    from hybrid.cli.main import command
+
+    result = CliRunner().invoke(command, [str(a) for a in arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
 
 
 def ctm(path):
@@ -26,8 +39,7 @@ def failed(out) -> dict[str, str]:
 
 def test_words_are_found_where_they_are_said(toy, tmp_path):
     starts = toy.save(tmp_path / "in" / "a.wav", WORDS, 7)
-    formats = [x for name in ("ctm", "textgrid", "json", "srt", "vtt", "lhotse") for x in ("--format", name)]
-    result = toy.align(tmp_path / "out", *formats, tmp_path / "in")
+    result = toy.align(tmp_path / "out", *ALL_FORMATS, tmp_path / "in")
     assert result.exit_code == 0, (result.output, result.exception)
     rows = ctm(tmp_path / "out" / "words.ctm")
     assert [row[4] for row in rows] == WORDS.split()
@@ -110,17 +122,25 @@ def test_a_wrong_rate_is_told(toy, tmp_path):
 
 def test_words_without_pronunciation_keep_their_spelling(toy, tmp_path):
     toy.save(tmp_path / "in" / "a.wav", WORDS, 53, WORDS.replace("CHARLIE", "CARLOS"))
-    extra = tmp_path / "extra.txt"
+    extra, model = tmp_path / "extra.txt", tmp_path / "g2p.arpa"
     extra.write_text("CARLOS C\n")
-    assert toy.align(tmp_path / "plain", "--format", "json", tmp_path / "in").exit_code == 0
-    result = toy.align(tmp_path / "guessed", "--format", "json", "--pronunciations", extra, tmp_path / "in")
-    assert result.exit_code == 0, (result.output, result.exception)
-    for name, guessed in (("plain", False), ("guessed", True)):
+    (tmp_path / "names.txt").write_text("CARLOS C\nCARLA C\nALCOR C\n")
+    run_hybrid("lm", "g2p-train", tmp_path / "names.txt", "--order", 3, "--out", model)
+    for name, more in (("plain", ()), ("given", ("--pronunciations", extra)), ("guessed", ("--g2p", model))):
+        result = toy.align(tmp_path / name, *ALL_FORMATS, *more, tmp_path / "in")
+        assert result.exit_code == 0, (result.output, result.exception)
         words = json.loads((tmp_path / name / "a.json").read_text())["utterances"][0]["words"]
         assert [w["word"] for w in words][2] == "CARLOS"
-        assert words[2].get("guessed", False) is guessed
-        assert ("confidence" in words[2]) is guessed
-    assert "pronunciation guessed: CARLOS" in (tmp_path / "guessed" / "notes.txt").read_text()
+        assert words[2].get("guessed", False) is (name == "guessed")
+        assert ("confidence" in words[2]) is (name != "plain")
+    out = tmp_path / "guessed"
+    assert "pronunciation guessed: CARLOS" in (out / "notes.txt").read_text()
+    assert (out / "guessed.txt").read_text() == "CARLOS C\n" and not (tmp_path / "given" / "guessed.txt").read_text()
+    assert "NOTE pronunciation guessed: CARLOS\n" in (out / "a.vtt").read_text()
+    tiers = {tier.name: tier for tier in read_textgrid(out / "a.TextGrid").tiers}
+    assert [i.label for i in tiers["guessed"].intervals if i.label] == ["CARLOS"]
+    with gzip.open(out / "supervisions.jsonl.gz", "rt") as stream:
+        assert json.loads(stream.readline())["custom"] == {"guessed": ["CARLOS"]}
     assert "no pronunciation, spoken as <UNK>: CARLOS" in (tmp_path / "plain" / "notes.txt").read_text()
 
 
@@ -157,3 +177,93 @@ def test_one_file_with_its_text(toy, tmp_path):
     result = toy.align(tmp_path / "out", "--text", text, tmp_path / "in" / "a.wav")
     assert result.exit_code == 0, (result.output, result.exception)
     assert len(ctm(tmp_path / "out" / "words.ctm")) == len(starts)
+
+
+def test_a_textgrid_that_cannot_be_written_stops_no_other(toy, tmp_path):
+    for i, name in enumerate("ab"):
+        toy.save(tmp_path / "in" / f"{name}.wav", WORDS, 57 + i)
+    out = tmp_path / "out"
+    (out / "b.TextGrid").mkdir(parents=True)
+    result = toy.align(out, tmp_path / "in")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "1 aligned, 1 failed" in result.output
+    assert (
+        failed(out)["b"]
+        == f"{out}/b.TextGrid: cannot be written (Is a directory). Choose another name or output folder."
+    )
+    assert read_textgrid(out / "a.TextGrid").tiers and len(ctm(out / "words.ctm")) == 2 * len(WORDS.split())
+    (out / "a.TextGrid").unlink()
+    (out / "a.TextGrid").mkdir()
+    result = toy.align(out, tmp_path / "in")
+    assert result.exit_code != 0 and ".TextGrid: cannot be written" in str(result.exception)
+
+
+def test_lower_case_lang_folders_are_understood(toy, lower, tmp_path):
+    toy.save(tmp_path / "in" / "a.wav", WORDS, 59, WORDS.capitalize() + ".")
+    result = toy.run("audio", "--model", toy.model, "--lang", lower, "--out-dir", tmp_path / "out", tmp_path / "in")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert [row[4] for row in ctm(tmp_path / "out" / "words.ctm")] == WORDS.lower().split()
+
+
+@pytest.fixture(scope="module")
+def lower(toy, tmp_path_factory):
+    """The toy's lang folder with words in lower case."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("lower")
+    shutil.copytree(toy.root / "dict", folder / "dict")
+    lines = (folder / "dict" / "lexicon.txt").read_text().splitlines()
+    text = "".join(
+        f"{line if line[0] in '!<' else line.split()[0].lower() + ' ' + line.split()[1]}\n" for line in lines
+    )
+    (folder / "dict" / "lexicon.txt").write_text(text)
+    for name in ("lexiconp.txt", "lexiconp_silprob.txt"):
+        (folder / "dict" / name).unlink(missing_ok=True)
+    run_hybrid("lang", "prepare", "--dict-dir", folder / "dict", "--oov", "<UNK>", "--out-dir", folder / "lang")
+    return folder / "lang"
+
+
+@pytest.fixture(scope="module")
+def adapted(toy, tmp_path_factory):
+    """The toy's model as one that was trained on adapted features."""
+    from hybrid.model_dir import load_model, save_model
+
+    path, model = tmp_path_factory.mktemp("sat") / "sat", load_model(toy.model)
+    save_model(path, replace(model, speaker_independent=model.acoustic_model))
+    return path
+
+
+def test_a_speaker_with_one_second_of_speech_is_aligned_without_adaptation(toy, adapted, tmp_path):
+    toy.save(tmp_path / "in" / "ann" / "a.wav", "ALFA BRAVO CHARLIE", 60)
+    for i in range(3):
+        toy.save(tmp_path / "in" / "bob" / f"b{i}.wav", f"{WORDS} {WORDS}", 61 + i)
+    options = ("--model", adapted, "--lang", toy.lang, "--adapt-frames", 400)
+    result = toy.run("audio", *options, "--out-dir", tmp_path / "out", tmp_path / "in")
+    assert result.exit_code == 0, (result.output, result.exception)
+    notes = (tmp_path / "out" / "notes.txt").read_text().splitlines()
+    assert len(notes) == 1 and notes[0].startswith("ann-a aligned without adaptation (")
+    assert notes[0].endswith(" s of speech, from 4.00 s on a speaker is adapted to)")
+    rows = ctm(tmp_path / "out" / "words.ctm")
+    assert [row[4] for row in rows if row[0] == "ann-a"] == ["ALFA", "BRAVO", "CHARLIE"]
+    assert len(rows) == 3 + 6 * len(WORDS.split())
+
+
+def test_long_recordings_use_the_speaker_independent_twin(toy, tmp_path):
+    """An adapted model that hears nothing without its transforms."""
+    from hybrid.model_dir import load_model, save_model
+
+    model = load_model(toy.model)
+    gmm = model.acoustic_model.gmm
+    deaf = replace(model.acoustic_model, gmm=type(gmm).from_arrays({**gmm.arrays(), **_shuffled(gmm.arrays())}))
+    save_model(tmp_path / "sat", replace(model, acoustic_model=deaf, speaker_independent=model.acoustic_model))
+    words = " ".join([WORDS] * 4)
+    starts = toy.save(tmp_path / "in" / "a.wav", words, 65)
+    options = ("--lang", toy.lang, "--long-from", 8, "--chunk", 8, "--max-segment", 6)
+    result = toy.run("audio", "--model", tmp_path / "sat", *options, "--out-dir", tmp_path / "out", tmp_path / "in")
+    assert result.exit_code == 0, (result.output, result.exception)
+    found = np.array([float(row[2]) for row in ctm(tmp_path / "out" / "words.ctm")])
+    assert len(found) == len(starts) and np.abs(found - starts).max() < 0.1
+
+
+def _shuffled(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array[::-1].copy() for name, array in arrays.items() if "mean" in name}

@@ -10,10 +10,10 @@ import pytest
 
 from hybrid.align.adapt import speaker_transform
 from hybrid.align.biased import BiasedDecoder
-from hybrid.align.guess import make_guesser
+from hybrid.align.guess import make_pronouncer
 from hybrid.align.speech import TextAligner
 from hybrid.align.speech_config import SpeechAlignConfig
-from hybrid.align.vocabulary import OOV, TextLexicon
+from hybrid.align.vocabulary import OOV, Pronouncer, TextLexicon
 from hybrid.base.errors import InputError
 from hybrid.data.manifest import read_cuts
 from hybrid.graph.training import TrainingGraphCompiler
@@ -41,22 +41,53 @@ def test_graphs_are_those_of_the_whole_lexicon(lang, model):
 
 
 def test_guessed_words_are_said_like_others(lang, model):
-    lexicon = TextLexicon.make(lang, ["ALFA", "NEW", "ODD"], lambda words: {"NEW": [["A", "B"]], "ODD": [["?"]]})
+    pronouncer = Pronouncer(guess=lambda words: {"NEW": [["A", "B"]], "ODD": [["?"]]})
+    lexicon = TextLexicon.make(lang, ["ALFA", "NEW", "ODD"], pronouncer)
     assert lexicon.guessed == {"NEW"} and lexicon.ids(["ODD", "NEW"]) == [lexicon.oov_id, lexicon.words["NEW"]]
     names = [lang.phones.symbol(p) for p in lexicon.pronunciations[lexicon.words["NEW"]][0]]
     assert names == ["A_B", "B_E"]
     compiler = TrainingGraphCompiler(lexicon.arcs, model.tree, model.transition_model)
     graph = compiler(lexicon.ids(["NEW", "ALFA"]))
     assert lexicon.words["NEW"] in graph.olabels
+    assert lexicon.guessed_lines() == ["NEW A B"]
 
 
 def test_pronunciations_come_from_a_file(tmp_path):
     (tmp_path / "extra.txt").write_text("NEW A B\nNEW A\nOTHER B\n")
-    assert make_guesser(tmp_path / "extra.txt")(["NEW", "ELSE"]) == {"NEW": [["A", "B"], ["A"]]}
-    assert make_guesser() is None
+    assert make_pronouncer(tmp_path / "extra.txt")(["NEW", "ELSE"]) == {"NEW": [["A", "B"], ["A"]]}
+    assert make_pronouncer() is None
+    (tmp_path / "small.txt").write_text("new A B\n")
+    assert make_pronouncer(tmp_path / "small.txt")(["NEW"]) == {"NEW": [["A", "B"]]}
     (tmp_path / "bad.txt").write_text("A B\nNEW\n")
     with pytest.raises(InputError, match=r"bad.txt:2: word 'NEW' has no phones. Wanted 'WORD PHONE PHONE …'."):
-        make_guesser(tmp_path / "bad.txt")
+        make_pronouncer(tmp_path / "bad.txt")
+
+
+def test_what_the_user_gives_is_no_guess(lang):
+    pronouncer = Pronouncer({"NEW": [["A", "B"]]}, lambda words: {word: [["C"]] for word in words})
+    lexicon = TextLexicon.make(lang, ["ALFA", "NEW", "ELSE"], pronouncer)
+    assert lexicon.guessed == {"ELSE"} and lexicon.guessed_lines() == ["ELSE C"]
+    assert [lang.phones.symbol(p) for p in lexicon.pronunciations[lexicon.words["NEW"]][0]] == ["A_B", "B_E"]
+
+
+def test_pronunciations_come_from_a_g2p_model(tmp_path, lang):
+    from click.testing import CliRunner
+
+    from hybrid.cli.main import command
+
+    letters = {"K": "A", "O": "B", "L": "C"}
+    words = ["KO", "LO", "KOL", "OK", "OL", "LOK", "KOKO", "LOLO", "KOLO", "OLOK"]
+    (tmp_path / "lexicon.txt").write_text("".join(f"{w} {' '.join(letters[x] for x in w)}\n" for w in words))
+    made = CliRunner().invoke(
+        command, ["lm", "g2p-train", str(tmp_path / "lexicon.txt"), "--order", "2", "--out", str(tmp_path / "g2p.arpa")]
+    )
+    assert made.exit_code == 0, (made.output, made.exception)
+    pronouncer = make_pronouncer(None, tmp_path / "g2p.arpa")
+    assert pronouncer(["LOKO", "XYZ"])["LOKO"][0] == ("C", "B", "A", "B") and "XYZ" not in pronouncer(["XYZ"])
+    assert TextLexicon.make(lang, ["LOKO", "XYZ"], pronouncer).guessed == {"LOKO"}
+    (tmp_path / "none.arpa").write_text("no model\n")
+    with pytest.raises(InputError, match="none.arpa"):
+        make_pronouncer(None, tmp_path / "none.arpa")
 
 
 def test_biased_decoding_hears_what_is_said(toy, lang, model):
@@ -76,14 +107,16 @@ def test_adaptation_waits_for_enough_speech(toy, lang, model):
     samples, _ = toy.speech("ALFA BRAVO ALFA BRAVO", 78)
     features = {"u": model.pipeline.from_samples(samples, 8000)}
     texts = [("u", ["ALFA", "BRAVO", "ALFA", "BRAVO"])]
-    plain, none = speaker_transform(TextAligner(model, lexicon), texts, features)
-    assert plain.model is model and none is None
-    little, none = speaker_transform(TextAligner(sat, lexicon), texts, features)
-    assert little.model.speaker_independent is None and none is None
+    plain = speaker_transform(TextAligner(model, lexicon), texts, features)
+    assert plain.aligner.model is model and plain.transform is None and not plain.note
+    little = speaker_transform(TextAligner(sat, lexicon), texts, features)
+    assert little.aligner.model.speaker_independent is None and little.transform is None
+    assert little.note.endswith(" s of speech, from 5.00 s on a speaker is adapted to)")
     config = SpeechAlignConfig(adapt_frames=50.0)
-    adapted, transform = speaker_transform(TextAligner(sat, lexicon, config), texts, features)
+    adapted = speaker_transform(TextAligner(sat, lexicon, config), texts, features)
     dim = model.pipeline.dim
-    assert adapted.model is sat and transform.shape == (dim, dim + 1) and np.isfinite(transform).all()
+    assert adapted.aligner.model is sat and not adapted.note
+    assert adapted.transform.shape == (dim, dim + 1) and np.isfinite(adapted.transform).all()
 
 
 def test_cleaning_cuts_out_what_is_not_said(toy, tmp_path):
