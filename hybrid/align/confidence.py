@@ -64,7 +64,7 @@ class PhoneConfidence:
         self.config = config or AlignConfig()
         self._model, self._rivals = model, {p: np.array(q, np.int32) for p, q in rivals.items()}
         self._expander = HmmExpander(model.tree, model)
-        self._known: dict[tuple[int, ...], np.ndarray] = {}
+        self._known: dict[tuple[int, ...], np.ndarray] = {}  # context → int32 [rivals][HMM states]
         self._first = np.append(model.first_ids, model.num_transition_ids + 1).astype(np.int64)
         scores = scaled_transition_scores(model, self.config.transition_scale, self.config.self_loop_scale)
         self._arrays = (model.targets.astype(np.int32), model.pdf_ids.astype(np.int32), scores)
@@ -80,7 +80,9 @@ class PhoneConfidence:
 
         if not segments:
             return np.zeros(0)
-        states = [self._states(window) for window in self._model.tree.pad([s.label for s in segments])]
+        keys = [tuple(window.tolist()) for window in self._model.tree.pad([s.label for s in segments])]
+        self._learn(keys)
+        states = [self._known[key] for key in keys]
         splits = np.concatenate([[0], np.cumsum([len(rows) for rows in states])]).astype(np.int64)
         starts = np.array([s.start for s in segments], np.int64)
         ends = np.array([s.end for s in segments], np.int64)
@@ -89,13 +91,15 @@ class PhoneConfidence:
         first = self._first
         return segment_posteriors(rows, self.config.acoustic_scale, starts, ends, splits, joined, first, *self._arrays)
 
-    def _states(self, window: np.ndarray) -> np.ndarray:
-        """int32 [rivals][HMM states]: transition-states of the phone's rivals between its neighbours."""
-        key = tuple(window.tolist())
-        if key not in self._known:
-            center = self._model.tree.central_position
-            rivals = self._rivals.get(key[center], np.array([key[center]], np.int32))
-            windows = np.repeat(window[None].astype(np.int32), len(rivals), axis=0)
-            windows[:, center] = rivals
-            self._known[key] = self._expander.transition_states(windows)
-        return self._known[key]
+    def _learn(self, keys: Sequence[tuple[int, ...]]) -> None:
+        """Finds, for all contexts not met before at once, the transition-states of the rivals in them."""
+        new = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if not new:
+            return
+        center = self._model.tree.central_position
+        rivals = [self._rivals.get(key[center], np.array([key[center]], np.int32)) for key in new]
+        sizes = [len(some) for some in rivals]
+        windows = np.repeat(np.array(new, np.int32), sizes, axis=0)
+        windows[:, center] = np.concatenate(rivals)
+        states = self._expander.transition_states(windows)
+        self._known.update(zip(new, np.split(states, np.cumsum(sizes)[:-1])))

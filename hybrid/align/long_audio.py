@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 
 from hybrid.align.anchors import Piece, TimedHeard, find_anchors, pieces_between
 from hybrid.align.biased import BiasedDecoder
+from hybrid.align.confidence import word_confidence
 from hybrid.align.config import AlignmentError
 from hybrid.align.recording import Recording
 from hybrid.align.speech import TextAligner
-from hybrid.align.speech_config import BiasedConfig
+from hybrid.align.speech_config import BiasedConfig, SpeechAlignConfig
 from hybrid.align.timed import TimedWord
 from hybrid.align.vocabulary import OOV
 from hybrid.base.errors import InputError
@@ -59,7 +60,7 @@ def align_long(
 
     Raises:
       InputError: no text, or no speech.
-      AlignmentError: nothing of the text was heard.
+      AlignmentError: nothing of the text was heard, or nothing of what was heard fits.
     """
     if not text:
         raise InputError.at(recording.path, "has no text", "Write what is said; long audio is aligned, not recognised.")
@@ -67,7 +68,16 @@ def align_long(
     words, gaps = work.run(0.0, recording.duration, 0, len(text), 0)
     if not any(word.label for word in words):
         raise AlignmentError(gaps[0].reason if gaps else "nothing of the text was heard")
+    _refuse_unlikely(words, aligner.config)
     return LongAlignment(tuple(words), tuple(gaps))
+
+
+def _refuse_unlikely(words: Sequence[TimedWord], config: SpeechAlignConfig) -> None:
+    """Raises AlignmentError where all words together are as unlikely as words that nobody said."""
+    known = [word.confidence for word in words if word.label and word.confidence is not None]
+    value = word_confidence(known) if len(known) >= config.long.gap_words else 1.0
+    if value < config.gap_confidence:
+        raise AlignmentError(f"text is not what is said: its {len(known)} words have a confidence of {value:.3f}")
 
 
 def hear(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,3 +104,33 @@ def test_empty_text_for_long_audio(toy, tmp_path, minute):
     (tmp_path / "text.txt").write_text("\n")
     result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
     assert result.exit_code != 0 and "has an empty text" in str(result.exception)
+
+
+def other_words(count: int, seed: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return [str(w) for w in rng.choice(["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"], size=count)]
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_audio_that_lacks_one_end_of_the_text(toy, tmp_path, minute, end):
+    path, words, starts = minute
+    extra = other_words(40, 5)
+    text = [*words.split(), *extra] if end else [*extra, *words.split()]
+    (tmp_path / "text.txt").write_text(" ".join(text))
+    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    assert result.exit_code == 0, (result.output, result.exception)
+    rows = [line.split() for line in (tmp_path / "out" / "words.ctm").read_text().splitlines()]
+    found = np.array([float(row[2]) for row in rows])
+    right = sum(np.abs(found - s).min() < 0.15 for s in starts)
+    assert right >= 130 and len(rows) <= 150
+    gaps = [line.split("\t") for line in (tmp_path / "out" / "gaps.tsv").read_text().splitlines()[1:]]
+    lost = [w for row in gaps for w in row[3].split()]
+    assert len(lost) >= 30 and all(row[4] for row in gaps)
+
+
+def test_a_text_that_is_altogether_another(toy, tmp_path, minute):
+    path, _, _ = minute
+    (tmp_path / "text.txt").write_text(" ".join(["BRAVO"] * 300))
+    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    assert result.exit_code != 0
+    assert re.search(r"text is not what is said: its \d+ words have a confidence of 0.0", str(result.exception))
