@@ -100,7 +100,7 @@ def align_set(
     }
     inputs: dict[str, Any] = {"L.fst": lang.path / "L.fst"}
     if model.path is not None:
-        inputs["model"] = model.path
+        inputs["model"] = model.path / "final.safetensors"  # the folder may hold graphs and lattices
     write_meta(out_dir, "alignments", settings, inputs, facts)
     log_totals(logger, len(alignments), len(failures), sum(store.duration(u) for u in alignments.ids))
     return alignments

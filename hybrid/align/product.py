@@ -104,7 +104,10 @@ def align_speech(
         texts = [text for text in texts if text.recording not in unwritten]
         write_failed(out_dir / "failed.txt", failed)
     facts = {"aligned": len(texts), "failed": len(failed), "gaps": sum(len(found) for found in gaps.values())}
-    inputs = {"L.fst": lang.path / "L.fst", **({"model": model.path} if model.path is not None else {})}
+    inputs = {
+        "L.fst": lang.path / "L.fst",
+        **({"model": model.path / "final.safetensors"} if model.path is not None else {}),
+    }
     write_meta(out_dir, "aligned-speech", settings, inputs, facts)
     log_totals(logger, len(texts), len(failed), sum(text.duration for text in texts))
     return AlignTotals(len(texts), len(failed))

@@ -129,7 +129,7 @@ def add_probabilities(
     if boundaries.exists():
         files["word_boundary.txt"] = boundaries.read_text(encoding="utf-8")
     inputs = {"dict": str(dict_dir), "L.fst": lang.path / "L.fst"}
-    inputs |= {} if model.path is None else {"model": model.path}
+    inputs |= {} if model.path is None else {"model": model.path / "final.safetensors"}
     write_dict_dir(out_dict, phone_set, weighted, config_to_dict(config), inputs, files)
     remake_lang(out_dict, lang, out_lang)
     for line in _report(weighted, counts):

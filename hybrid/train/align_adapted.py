@@ -124,5 +124,5 @@ def _write(
         "tree": model.hashes.get("tree", ""),
         "topo": model.hashes.get("topo", ""),
     }
-    inputs: dict[str, Any] = {} if model.path is None else {"model": model.path}
+    inputs: dict[str, Any] = {} if model.path is None else {"model": model.path / "final.safetensors"}
     write_meta(out_dir, "alignments", settings, inputs, facts)

@@ -167,7 +167,8 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
     out_dir, lang = Path(out_dir), start.lang
     log_settings(logger, f"{rung.name} training", rung.settings())
     inputs: dict[str, Any] = {"features": start.store.digest or fingerprint(start.store.ids), **lang_hashes(lang)}
-    inputs["start"] = start.model.path or "model"
+    if start.model.path is not None:
+        inputs["start"] = start.model.path / "final.safetensors"  # the folder may hold graphs and lattices
     aligned = fingerprint(start.alignments.ids, start.alignments.transition_ids.tobytes().hex()[:4096],
                           int(start.alignments.transition_ids.sum(dtype=np.int64)))  # fmt: skip
     identity = fingerprint(rung.name, rung.settings(), {k: v for k, v in inputs.items() if k != "start"},
