@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["best_path_in_band"]
+__all__ = ["best_path_in_band", "best_path_scored_on_demand"]
+
+FRAMES_AT_ONCE = 32  # scored together: many make a good matrix product, few let the band stay narrow
 
 
 @njit(cache=True)
@@ -112,42 +114,112 @@ def _trace(state, in_splits, arcs, sources, came_from, offsets, lows):
 
 
 @njit(cache=True)
+def _wanted(low, high, frames, in_splits, columns, lowest, highest, num_columns):
+    """Returns the columns on arcs into the places that a band can reach within some frames, in order."""
+    begin, end = len(lowest), 0
+    for _ in range(frames):
+        next_low, next_high = len(lowest), 0
+        for state in range(low, high):
+            next_low = min(next_low, lowest[state])
+            next_high = max(next_high, highest[state] + 1)
+        begin, end = min(begin, next_low), max(end, next_high)
+        if begin <= low and end >= high and next_low >= low and next_high <= high:
+            break
+        low, high = next_low, next_high
+    found = np.zeros(num_columns, np.bool_)
+    if begin < end:
+        for i in range(in_splits[begin], in_splits[end]):
+            found[columns[i]] = True
+    return np.flatnonzero(found)
+
+
+@njit(cache=True)
+def _advance(
+    low, high, costs, next_costs, scores, wanted, scale, beam, min_active,
+    in_splits, sources, columns, arc_costs, lowest, highest, came_from, used, lows, offsets,
+):  # fmt: skip
+    """Passes the tokens of the band [low, high) over some frames.
+
+    Args:
+      scores: float32 [frame][len(wanted)], unscaled.
+      came_from, used: where tokens came from, and how much of it is filled.
+      lows, offsets: int64 [frame], written: first state and place in `came_from` of each frame's band.
+
+    Returns:
+      The new band, tokens (two arrays, the first one filled), came_from (grown if need be) and used.
+    """
+    scaled = np.full(1 + wanted.max() if len(wanted) else 0, -np.inf)
+    for frame in range(len(scores)):
+        for i in range(len(wanted)):
+            scaled[wanted[i]] = scale * scores[frame, i]
+        next_low, next_high = _prune(costs, low, high, beam, min_active, lowest, highest)
+        end = used + max(0, next_high - next_low)
+        if end > len(came_from):
+            larger = np.empty(max(2 * len(came_from), end), np.int32)
+            larger[:used] = came_from[:used]
+            came_from = larger
+        ways = came_from[used:end]
+        _sweep(next_low, next_high, in_splits, sources, columns, arc_costs, scaled, costs, next_costs, ways)
+        costs[low:high] = np.inf
+        costs, next_costs = next_costs, costs
+        lows[frame], offsets[frame] = next_low, used
+        used, low, high = end, next_low, max(next_low, next_high)
+    return low, high, costs, next_costs, came_from, used
+
+
 def best_path_in_band(start, splits, columns, arc_costs, next_states, final_costs, scores, scale, beam, min_active):
     """Finds the cheapest path of exactly len(scores) arcs; arguments and results as `kernels.best_path`.
 
     Every arc has a column.
     """
+
+    def score(begin: int, end: int, wanted: np.ndarray) -> np.ndarray:
+        return scores[begin:end, wanted]
+
+    graph = start, splits, columns, arc_costs, next_states, final_costs
+    path, cost, state, _ = best_path_scored_on_demand(
+        *graph, score, len(scores), scores.shape[1], scale, beam, min_active, len(scores)
+    )
+    return path, cost, state
+
+
+def best_path_scored_on_demand(
+    start, splits, columns, arc_costs, next_states, final_costs,
+    score, frames, num_columns, scale, beam, min_active, at_once=FRAMES_AT_ONCE,
+):  # fmt: skip
+    """As `best_path_in_band`, with scores asked for as the band moves on: of pdfs that it can reach, no others.
+
+    Args:
+      score: (begin, end, columns int64 [n]) → float32 [end - begin][n], unscaled scores of these frames.
+      frames, num_columns: size of all scores together.
+      at_once: frames between two questions.
+
+    Returns:
+      Path, cost and state as `kernels.best_path`; and float32 [frame], the scores along the path.
+    """
     order, place = _reached(start, splits, next_states)
     in_splits, arcs, sources, lowest, highest = _incoming(order, place, splits, next_states)
     in_columns, in_costs = columns[arcs], arc_costs[arcs]
-    frames, size = len(scores), len(order)
-    costs, next_costs = np.full(size, np.inf), np.full(size, np.inf)
-    scaled = np.empty(scores.shape[1], np.float64)
-    lows, offsets = np.empty(frames, np.int64), np.zeros(frames + 1, np.int64)
-    came_from = np.empty(1 << 16, np.int32)
+    costs, next_costs = np.full(len(order), np.inf), np.full(len(order), np.inf)
+    lows, offsets = np.empty(frames, np.int64), np.empty(frames, np.int64)
+    came_from, used = np.empty(1 << 16, np.int32), 0
     costs[0] = 0.0
     low, high = 0, 1
-    for frame in range(frames):
-        for column in range(len(scaled)):
-            scaled[column] = scale * scores[frame, column]
-        next_low, next_high = _prune(costs, low, high, beam, min_active, lowest, highest)
-        begin, end = offsets[frame], offsets[frame] + max(0, next_high - next_low)
-        if end > len(came_from):
-            larger = np.empty(max(2 * len(came_from), end), np.int32)
-            larger[:begin] = came_from[:begin]
-            came_from = larger
-        ways = came_from[begin:end]
-        _sweep(next_low, next_high, in_splits, sources, in_columns, in_costs, scaled, costs, next_costs, ways)
-        costs[low:high] = np.inf
-        costs, next_costs = next_costs, costs
-        lows[frame], offsets[frame + 1] = next_low, end
-        low, high = next_low, max(next_low, next_high)
-
-    best, state = np.inf, -1
-    for candidate in range(low, high):
-        total = costs[candidate] + final_costs[order[candidate]]
-        if total < best:
-            best, state = total, candidate
-    if state < 0:
-        return np.empty(0, np.int64), np.inf, 0
-    return _trace(state, in_splits, arcs, sources, came_from, offsets, lows), best, 1
+    parts = []
+    for begin in range(0, frames, at_once):
+        end = min(begin + at_once, frames)
+        wanted = _wanted(low, high, end - begin, in_splits, in_columns, lowest, highest, num_columns)
+        part = np.ascontiguousarray(score(begin, end, wanted), dtype=np.float32)
+        parts.append((begin, end, wanted, part))
+        low, high, costs, next_costs, came_from, used = _advance(
+            low, high, costs, next_costs, part, wanted, scale, beam, min_active,
+            in_splits, sources, in_columns, in_costs, lowest, highest, came_from, used,
+            lows[begin:end], offsets[begin:end],
+        )  # fmt: skip
+    totals = costs[low:high] + final_costs[order[low:high]]
+    if not len(totals) or not np.isfinite(totals.min()):
+        return np.empty(0, np.int64), np.inf, 0, np.empty(0, np.float32)
+    best = int(totals.argmin())
+    path = _trace(low + best, in_splits, arcs, sources, came_from, offsets, lows)
+    along = [part[np.arange(e - b), np.searchsorted(wanted, columns[path[b:e]])] for b, e, wanted, part in parts]
+    return path, float(totals[best]), 1, np.concatenate(along)

@@ -14,7 +14,7 @@ import numpy as np
 from hybrid.align.alignment import Alignment
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
-from hybrid.align.viterbi import viterbi_align
+from hybrid.align.viterbi import viterbi_align, viterbi_align_on_demand
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import progress
@@ -37,7 +37,11 @@ class GraphSource(Protocol):
 
 
 class PdfScorer(Protocol):
-    """What alignment needs of an acoustic model: scores of some pdfs."""
+    """What alignment needs of an acoustic model: scores of some pdfs.
+
+    One that scores each frame by itself may say so with `frames_apart = True`: then only what the search can reach
+    is scored.
+    """
 
     def pdf_scores(self, features: np.ndarray, pdf_ids: np.ndarray) -> np.ndarray:
         """Returns float32 [T'][len(pdf_ids)] for features float32 [T][D]."""
@@ -88,7 +92,13 @@ class Aligner:
         if not len(features):
             raise AlignmentError("has no frames")
         graph = AlignmentGraph.make(fst, self.transition_model, transition_scores)
-        return viterbi_align(graph, self.scorer.pdf_scores(features, graph.pdf_ids), self.config)
+        if not getattr(self.scorer, "frames_apart", False):
+            return viterbi_align(graph, self.scorer.pdf_scores(features, graph.pdf_ids), self.config)
+
+        def score(begin: int, end: int, columns: np.ndarray) -> np.ndarray:
+            return self.scorer.pdf_scores(features[begin:end], graph.pdf_ids[columns])
+
+        return viterbi_align_on_demand(graph, len(features), score, self.config)
 
     def transition_scores(self) -> np.ndarray:
         """Returns what each transition-id adds to a path."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from hybrid.align.alignment import Alignment
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, least_frames
 
-__all__ = ["best_path_reference", "viterbi_align", "viterbi_align_batch"]
+__all__ = ["ScoreFrames", "best_path_reference", "viterbi_align", "viterbi_align_batch", "viterbi_align_on_demand"]
+
+ScoreFrames = Callable[[int, int, np.ndarray], np.ndarray]
 
 
 def viterbi_align(graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig | None = None) -> Alignment:
@@ -31,35 +33,66 @@ def viterbi_align(graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
     Raises:
       AlignmentError: no final state was alive at the last frame, or the scores cannot be used.
     """
-    from hybrid.align.band import best_path_in_band
-    from hybrid.align.kernels import FINISHED, LOOP, best_path
+    scores = np.ascontiguousarray(scores, dtype=np.float32)
+    if scores.ndim != 2 or scores.shape[1] != len(graph.pdf_ids):
+        raise ValueError(f"scores of shape {scores.shape} for a graph of {len(graph.pdf_ids)} pdfs")
+    return viterbi_align_on_demand(graph, len(scores), lambda begin, end, columns: scores[begin:end, columns], config)
+
+
+def viterbi_align_on_demand(
+    graph: AlignmentGraph, num_frames: int, score: ScoreFrames, config: AlignConfig | None = None
+) -> Alignment:
+    """As `viterbi_align`, asking for the scores of those pdfs only that the search can reach.
+
+    Args:
+      graph, config: see there.
+      num_frames: of the utterance.
+      score: (begin, end, columns) → float32 [end - begin][len(columns)], unscaled scores of these frames.
+
+    Raises:
+      AlignmentError: see `viterbi_align`.
+    """
+    if num_frames == 0:
+        raise AlignmentError("has no frames")
+
+    def checked(begin: int, end: int, columns: np.ndarray) -> np.ndarray:
+        part = score(begin, end, columns)
+        bad = ~np.isfinite(part.sum(axis=1))
+        if bad.any():
+            frame = begin + int(bad.argmax())
+            raise AlignmentError(f"scores hold NaN or infinity at frame {frame}; check the features")
+        return part
 
     config = config or AlignConfig()
-    scores = np.ascontiguousarray(scores, dtype=np.float32)
-    _check_scores(graph, scores)
     searched = graph.careful() if config.careful else graph
-    fst = searched.fst
-    search = best_path if (searched.columns < 0).any() else best_path_in_band
     for beam in (config.beam, config.retry_beam):
-        if not beam:
-            continue
-        path, cost, state = search(
-            fst.start,
-            fst.row_splits,
-            searched.columns,
-            searched.costs,
-            fst.next_states,
-            fst.final_costs,
-            scores,
-            config.acoustic_scale,
-            float(beam),
-            config.min_active,
-        )
-        if state == LOOP:
-            raise AlignmentError("the training graph has a loop of arcs without input that lowers the cost")
-        if state == FINISHED:
-            return _alignment(searched, scores, path, cost, retried=beam != config.beam)
-    raise AlignmentError(_why_not(graph, len(scores), config))
+        if beam:
+            path, cost, along = _search(searched, num_frames, checked, config, float(beam))
+            if math.isfinite(cost):
+                return _alignment(searched, along, path, cost, retried=beam != config.beam)
+    raise AlignmentError(_why_not(graph, num_frames, config))
+
+
+def _search(
+    graph: AlignmentGraph, num_frames: int, score: ScoreFrames, config: AlignConfig, beam: float
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Returns the arcs of the best path, its cost (infinite: no final state was alive) and its score at each frame."""
+    from hybrid.align.band import best_path_scored_on_demand
+    from hybrid.align.kernels import LOOP, best_path
+
+    fst, size = graph.fst, (num_frames, len(graph.pdf_ids))
+    arrays = fst.start, fst.row_splits, graph.columns, graph.costs, fst.next_states, fst.final_costs
+    widths = config.acoustic_scale, beam, config.min_active
+    if not (graph.columns < 0).any():
+        path, cost, _, along = best_path_scored_on_demand(*arrays, score, *size, *widths)
+        return path, cost, along
+    scores = np.ascontiguousarray(score(0, num_frames, np.arange(size[1])), dtype=np.float32)
+    path, cost, state = best_path(*arrays, scores, *widths)
+    if state == LOOP:
+        raise AlignmentError("the training graph has a loop of arcs without input that lowers the cost")
+    columns = graph.columns[path]
+    along = scores[np.arange(num_frames), columns[columns >= 0]] if math.isfinite(cost) else np.empty(0, np.float32)
+    return path, cost, along
 
 
 def viterbi_align_batch(
@@ -73,29 +106,17 @@ def viterbi_align_batch(
             yield error
 
 
-def _check_scores(graph: AlignmentGraph, scores: np.ndarray) -> None:
-    if scores.ndim != 2 or scores.shape[1] != len(graph.pdf_ids):
-        raise ValueError(f"scores of shape {scores.shape} for a graph of {len(graph.pdf_ids)} pdfs")
-    if len(scores) == 0:
-        raise AlignmentError("has no frames")
-    bad = ~np.isfinite(scores.sum(axis=1))
-    if bad.any():
-        raise AlignmentError(f"scores hold NaN or infinity at frame {int(bad.argmax())}; check the features")
-
-
-def _alignment(graph: AlignmentGraph, scores: np.ndarray, path: np.ndarray, cost: float, retried: bool) -> Alignment:
-    columns = graph.columns[path]
-    with_input = columns >= 0
-    frame_scores = scores[np.arange(len(scores)), columns[with_input]]
+def _alignment(graph: AlignmentGraph, along: np.ndarray, path: np.ndarray, cost: float, retried: bool) -> Alignment:
+    with_input = graph.columns[path] >= 0
     # frame on which each arc is passed: arcs without input belong to the frame that follows them
     frames = np.cumsum(with_input) - with_input
     words = graph.fst.olabels[path]
     return Alignment(
         transition_ids=graph.fst.ilabels[path][with_input],
         word_ids=words[words > 0],
-        word_frames=np.minimum(frames[words > 0], len(scores) - 1).astype(np.int32),
+        word_frames=np.minimum(frames[words > 0], len(along) - 1).astype(np.int32),
         score=-float(cost),
-        frame_scores=frame_scores,
+        frame_scores=along,
         retried=retried,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class GmmAcousticModel:
     gmm: AmDiagGmm
     acoustic_scale: float = 1 / 12
     subsampling_factor: int = 1
+    frames_apart: ClassVar[bool] = True
 
     @property
     def num_pdfs(self) -> int:

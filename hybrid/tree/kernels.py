@@ -1,4 +1,4 @@
-"""The inner loop of tree growing, compiled by numba: which question splits some entries best."""
+"""The inner loops of trees, compiled by numba: which question splits some entries best; where events end up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["best_question", "best_question_reference"]
+__all__ = ["best_question", "best_question_reference", "walk_tree"]
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -123,3 +123,29 @@ def best_question_reference(values, entries, moments, members, floor, min_count)
             if gain > best:
                 best, best_row = float(gain), row
     return best, best_row
+
+
+@njit(cache=True)
+def walk_tree(kinds, keys, first, second, sets, members, children, events, answers):
+    """Writes the pdf_id of every event; see `hybrid.tree.lookup.FlatTree`.
+
+    Args:
+      events: int64 [N][width + 1], phones of the window and the pdf-class.
+      answers: int32 [N], written; -1 where the tree has no answer.
+    """
+    last = members.shape[1] - 1
+    for row in range(len(events)):
+        node, answer = 0, -1
+        while kinds[node] != 3:
+            if kinds[node] == 0:
+                answer = first[node]
+                break
+            value = events[row, keys[node]]
+            if kinds[node] == 1:
+                capped = last if value < 0 or value > last else value
+                node = first[node] if members[sets[node], capped] else second[node]
+            elif 0 <= value < second[node]:
+                node = children[first[node] + value]
+            else:
+                break
+        answers[row] = answer

@@ -10,7 +10,7 @@ from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Node, Split, iterate_nodes
 
 __all__ = ["FlatTree", "flatten"]
 
-_LEAF, _SPLIT, _TABLE, _NONE = 0, 1, 2, 3
+_LEAF, _SPLIT, _TABLE, _NONE = 0, 1, 2, 3  # as in kernels.walk_tree
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,13 @@ class FlatTree:
 
     def lookup(self, contexts: np.ndarray, pdf_classes: np.ndarray) -> np.ndarray:
         """Returns int32 [N] pdf_ids for int [N][width] contexts and int [N] pdf-classes; -1 without answer."""
+        from hybrid.tree.kernels import walk_tree
+
         events = np.concatenate([contexts, pdf_classes.reshape(-1, 1)], axis=1, dtype=np.int64)
-        answers = np.full(len(events), -1, np.int32)
-        rows = np.arange(len(events))
-        nodes = np.zeros(len(events), np.int64)
-        none = len(self.kinds) - 1
-        while len(rows):
-            kinds = self.kinds[nodes]
-            leaf = kinds == _LEAF
-            answers[rows[leaf]] = self.first[nodes[leaf]]
-            alive = (kinds == _SPLIT) | (kinds == _TABLE)
-            rows, nodes, kinds = rows[alive], nodes[alive], kinds[alive]
-            values = events[rows, self.keys[nodes]]
-            last = self.members.shape[1] - 1
-            capped = np.where((values < 0) | (values > last), last, values)
-            yes = self.members[self.sets[nodes], capped]
-            following = np.where(yes, self.first[nodes], self.second[nodes])
-            table = kinds == _TABLE
-            if table.any():
-                inside = (values[table] >= 0) & (values[table] < self.second[nodes[table]])
-                where = np.where(inside, self.first[nodes[table]] + values[table], len(self.children) - 1)
-                following[table] = np.where(inside, self.children[where], none)
-            nodes = following
+        answers = np.empty(len(events), np.int32)
+        walk_tree(
+            self.kinds, self.keys, self.first, self.second, self.sets, self.members, self.children, events, answers
+        )
         return answers
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.align.band import best_path_in_band
+from hybrid.align.band import best_path_in_band, best_path_scored_on_demand
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.kernels import FINISHED, LOOP, NOT_FINAL, best_path
@@ -93,6 +93,29 @@ def test_kernels_equal_the_readable_twin_within_a_beam(case, beam, min_active):
                 assert graph.fst.row_splits[at] <= arc < graph.fst.row_splits[at + 1]
                 at = int(graph.fst.next_states[arc])
             assert np.isfinite(graph.fst.final_costs[at])
+
+
+@settings(max_examples=80, deadline=None)
+@given(graphs(epsilons=False), st.floats(0.1, 3.0), st.integers(1, 4))
+def test_scores_on_demand_are_those_that_matter(case, beam, at_once):
+    graph, scores = case
+    config = AlignConfig(beam=beam, retry_beam=0, min_active=1, acoustic_scale=0.7)
+    path, cost, state = run(best_path_in_band, graph, scores, config)
+    asked = []
+
+    def score(begin, end, columns):
+        asked.append((begin, end))
+        assert columns.tolist() == sorted(set(columns.tolist()))
+        return scores[begin:end, columns]
+
+    def on_demand(*arguments):
+        *arrays, rows, scale, beam, min_active = arguments
+        return best_path_scored_on_demand(*arrays, score, len(rows), rows.shape[1], scale, beam, min_active, at_once)
+
+    again, other_cost, other_state, along = run(on_demand, graph, scores, config)
+    assert (again.tolist(), other_cost, other_state) == (path.tolist(), cost, state)
+    assert along.tolist() == scores[np.arange(len(path)), graph.columns[path]].tolist()
+    assert asked == [(b, min(b + at_once, len(scores))) for b in range(0, len(scores), at_once)]
 
 
 def make(transition_model, fst) -> AlignmentGraph:
