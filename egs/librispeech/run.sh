@@ -11,7 +11,8 @@ option lm_text "$(first_of "$corpora/text" download/text)" \
 option train_set train-clean-100 "part to train on"
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
-option rungs mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
+option rungs mono,tri1,tri2b,tri3b,sp \
+  "models to train and decode, with commas; each needs those before it; sp is tri3b with a lexicon re-estimated"
 option num_gaussians 1000 "of the monophone model"
 option boost_silence 1.25 "so that pauses inside utterances are found early (mono, tri1)"
 option lm_weights 7:17 "swept; acoustic scale is 1 / weight"
@@ -19,6 +20,7 @@ option penalties 0,0.5,1 "word insertion penalties, swept"
 option compare_dir "$(first_of "$root/../shared/peers/hyps" "")" \
   "other systems' words (mono.dev-clean.txt) for paired tests; none if empty"
 start "$@"
+. "$root/scripts/ladder.sh"
 IFS=, read -ra sets <<< "$test_sets"
 IFS=, read -ra models <<< "$rungs"
 wanted() { [[ ,$rungs, == *,$1,* ]]; }
@@ -60,65 +62,58 @@ if stage 4 "Train the trigram, singletons pruned, and make G."; then
     hybrid lm fst data/tg.arpa.gz --lang data/lang --out data/G_tg.fst
 fi
 
-if stage 5 "Train the monophone model on the shortest utterances."; then
-  step mono --in "exp/feats/$train_set" --in data/lang --out exp/mono -- \
-    hybrid gmm train-mono --feats "exp/feats/$train_set" --lang data/lang --subset-shortest "$mono_utterances" \
-    --boost-silence "$boost_silence" --total-gaussians "$num_gaussians" --out-dir exp/mono --jobs "$jobs"
+ladder "exp/feats/$train_set"
+if wanted mono && stage 5 "Train the monophone model on the shortest utterances."; then
+  flat_start --subset-shortest "$mono_utterances" --boost-silence "$boost_silence" --total-gaussians "$num_gaussians"
 fi
 
-train=(--feats "exp/feats/$train_set" --lang data/lang --jobs "$jobs")
-trained=(--in "exp/feats/$train_set" --in data/lang)
-align() { # MODEL COMMAND [OPTION …]: the whole training set
-  step "ali_$1" "${trained[@]}" --in "exp/$1" --out "exp/$1_ali" -- \
-    hybrid gmm "$2" --model "exp/$1" "${train[@]}" --out-dir "exp/$1_ali" "${@:3}"
-}
-climb() { # COMMAND FROM TO LEAVES GAUSSIANS [OPTION …]
-  step "$3" "${trained[@]}" --in "exp/$2" --in "exp/$2_ali" --out "exp/$3" -- \
-    hybrid gmm "$1" --model "exp/$2" --ali "exp/$2_ali" "${train[@]}" --max-leaves "$4" --total-gaussians "$5" \
-    --out-dir "exp/$3" "${@:6}"
-}
-
 if wanted tri1 && stage 6 "Triphones on deltas."; then
-  align mono align --boost-silence "$boost_silence"
-  climb train-deltas mono tri1 1500 8000 --boost-silence "$boost_silence"
+  align mono --boost-silence "$boost_silence"
+  climb tri1 train-deltas mono 1500 8000 --boost-silence "$boost_silence"
 fi
 
 if wanted tri2b && stage 7 "Triphones on LDA and MLLT over seven frames."; then
-  align tri1 align
-  climb train-lda-mllt tri1 tri2b 2000 12000 --splice-left 3 --splice-right 3
+  align tri1
+  climb tri2b train-lda-mllt tri1 2000 12000 --splice-left 3 --splice-right 3
 fi
 
 if wanted tri3b && stage 8 "Speaker-adaptive training with fMLLR."; then
-  align tri2b align
-  climb train-sat tri2b tri3b 2000 12000
-  align tri3b align-fmllr
+  align tri2b
+  climb tri3b train-sat tri2b 2000 12000
+  align tri3b
 fi
 
-if stage 9 "Compile the decoding graphs."; then
-  for model in "${models[@]}"; do
-    step "graph_$model" --in "exp/$model" --in data/lang --in data/G_tg.fst --out "exp/$model/graph_tg" -- \
-      hybrid graph compile --model "exp/$model" --lang data/lang --grammar data/G_tg.fst --out-dir "exp/$model/graph_tg"
+if wanted sp && stage 9 "Count in tri3b's alignments how words are pronounced and where pauses are."; then
+  step lang_sp --in data/dict --in data/lang --in exp/tri3b_ali --out data/lang_sp -- \
+    hybrid lang add-probs --dict-dir data/dict --lang data/lang --model exp/tri3b --ali exp/tri3b_ali \
+    --feats "exp/feats/$train_set" --out-dict data/dict_sp --out-lang data/lang_sp
+fi
+
+# What is decoded: model and graph.
+targets=()
+for rung in "${models[@]}"; do
+  if [ "$rung" = sp ]; then targets+=("tri3b tg_sp"); else targets+=("$rung tg"); fi
+done
+
+if stage 10 "Compile the decoding graphs."; then
+  for rung in "${models[@]}"; do
+    if [ "$rung" = sp ]; then graph tri3b tg data/lang_sp; else graph "$rung" tg; fi
   done
 fi
 
-if stage 10 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
-  for model in "${models[@]}"; do for set in "${sets[@]}"; do
-    command=(decode); [ "$model" != tri3b ] || command=(gmm decode-fmllr --lang data/lang)
-    step "decode_${model}_$set" --in "exp/$model" --in "exp/$model/graph_tg" --in "exp/feats/$set" \
-      --out "exp/$model/decode_tg_$set" -- hybrid "${command[@]}" --model "exp/$model" --graph "exp/$model/graph_tg" \
-      --feats "exp/feats/$set" --max-active 7000 --beam 13 --lattice-beam 6 --out-dir "exp/$model/decode_tg_$set" --jobs "$jobs"
+if stage 11 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
+  for target in "${targets[@]}"; do for set in "${sets[@]}"; do
+    decode $target "$set" "exp/feats/$set" --max-active 7000 --beam 13 --lattice-beam 6
   done; done
 fi
 
-if stage 11 "Score; sweep LM weight and insertion penalty on the first set and apply them to the others."; then
-  for model in "${models[@]}"; do for set in "${sets[@]}"; do
-    extra=() peer="$compare_dir/$model.$set.txt" decoded="exp/$model/decode_tg_$set" scored="exp/$model/score_tg_$set"
-    [ "$set" = "${sets[0]}" ] || extra+=(--tune-ref "data/${sets[0]}" --tune-lattices "exp/$model/decode_tg_${sets[0]}")
+if stage 12 "Score; sweep LM weight and insertion penalty on the first set and apply them to the others."; then
+  for target in "${targets[@]}"; do for set in "${sets[@]}"; do
+    extra=() model=${target% *} peer="$compare_dir/${target% *}.$set.txt"
+    [ "$set" = "${sets[0]}" ] ||
+      extra+=(--tune-ref "data/${sets[0]}" --tune-lattices "exp/$model/decode_${target#* }_${sets[0]}")
     [ ! -f "$peer" ] || extra+=(--compare "$peer")
-    step "score_${model}_$set" --in "data/$set" --in "$decoded" --out "$scored" -- \
-      hybrid score sweep --ref "data/$set" --lattices "$decoded" --words "exp/$model/graph_tg/words.txt" \
-      --lm-weights "$lm_weights" --penalties "$penalties" "${extra[@]}" --out-dir "$scored" --jobs "$jobs" \
-      --results exp/results.tsv --system "$model" --set "$set" --lm tg --cost "exp/steps/decode_${model}_$set.json"
+    score $target "$set" "data/$set" --lm-weights "$lm_weights" --penalties "$penalties" "${extra[@]}"
   done; done
   hybrid score table exp/results.tsv
 fi

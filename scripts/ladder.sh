@@ -1,0 +1,57 @@
+# The ladder of GMMs as recipes climb it: train, align, compile, decode, score. Sourced by run.sh after `start`:
+#
+#   . "$root/scripts/ladder.sh"
+#   ladder exp/feats/train                # features to train on; models go to exp/, or to a second word
+#   flat_start --total-gaussians 1000
+#   align mono
+#   climb tri1 train-deltas mono 200 1500
+#   graph tri1 loop                       # with data/G_loop.fst
+#   decode tri1 loop test exp/feats/test
+#   score tri1 loop test data/test --lm-weights 7:17 --penalties 0,0.5,1
+#
+# Words after the named ones go to the command as they are.
+
+ladder() { # FEATURES [FOLDER]: what the next rungs are trained on, and where they lie; steps carry the folder's name
+  feats=$1 dir=${2:-exp} tag=
+  [ "$dir" = exp ] || tag=_${dir##*/}
+  train=(--feats "$feats" --lang data/lang --jobs "$jobs")
+}
+
+flat_start() { # [OPTION …]
+  step "mono$tag" --in "$feats" --in data/lang --out "$dir/mono" -- \
+    hybrid gmm train-mono "${train[@]}" --out-dir "$dir/mono" "$@"
+}
+
+align() { # MODEL [OPTION …]; tri3b in two passes of fMLLR
+  local command=align
+  [ "$1" != tri3b ] || command=align-fmllr
+  step "ali_$1$tag" --in "$feats" --in data/lang --in "$dir/$1" --out "$dir/$1_ali" -- \
+    hybrid gmm "$command" --model "$dir/$1" "${train[@]}" --out-dir "$dir/$1_ali" "${@:2}"
+}
+
+climb() { # MODEL COMMAND FROM LEAVES GAUSSIANS [OPTION …]: from FROM and its alignments
+  step "$1$tag" --in "$feats" --in data/lang --in "$dir/$3" --in "$dir/$3_ali" --out "$dir/$1" -- \
+    hybrid gmm "$2" --model "$dir/$3" --ali "$dir/$3_ali" "${train[@]}" --max-leaves "$4" --total-gaussians "$5" \
+    --out-dir "$dir/$1" "${@:6}"
+}
+
+graph() { # MODEL GRAMMAR [LANG]: another lang folder than data/lang goes into the graph's name
+  local lang=${3:-data/lang} name=$2
+  [ "$lang" = data/lang ] || name=$2_${lang##*_}
+  step "graph_$1_$name$tag" --in "$dir/$1" --in "$lang" --in "data/G_$2.fst" --out "$dir/$1/graph_$name" -- \
+    hybrid graph compile --model "$dir/$1" --lang "$lang" --grammar "data/G_$2.fst" --out-dir "$dir/$1/graph_$name"
+}
+
+decode() { # MODEL GRAMMAR SET FEATURES [OPTION …]; tri3b in two passes of fMLLR
+  local command=(decode) out=$dir/$1/decode_$2_$3
+  [ "$1" != tri3b ] || command=(gmm decode-fmllr --lang data/lang)
+  step "decode_$1_$2_$3$tag" --in "$dir/$1" --in "$dir/$1/graph_$2" --in "$4" --out "$out" -- \
+    hybrid "${command[@]}" --model "$dir/$1" --graph "$dir/$1/graph_$2" --feats "$4" --out-dir "$out" --jobs "$jobs" "${@:5}"
+}
+
+score() { # MODEL GRAMMAR SET REFERENCE [OPTION …]: a row of exp/results.tsv
+  local decoded=$dir/$1/decode_$2_$3 out=$dir/$1/score_$2_$3
+  step "score_$1_$2_$3$tag" --in "$4" --in "$decoded" --out "$out" -- \
+    hybrid score sweep --ref "$4" --lattices "$decoded" --words "$dir/$1/graph_$2/words.txt" --out-dir "$out" --jobs "$jobs" \
+    --results exp/results.tsv --system "$1" --set "$3" --lm "$2" --cost "exp/steps/decode_$1_$2_$3$tag.json" "${@:5}"
+}
