@@ -14,6 +14,9 @@ from click.testing import CliRunner
 
 from hybrid.align.align_set import align_set
 from hybrid.align.pronunciations import add_probabilities
+from hybrid.align.speech import TextAligner
+from hybrid.align.speech_config import SpeechAlignConfig
+from hybrid.align.vocabulary import Pronouncer, TextLexicon
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.openfst import FstArrays, read_fst, write_fst
@@ -126,13 +129,16 @@ def test_training_and_alignment_take_the_new_lang(made, model, spoken, lang, tmp
     assert (tmp_path / "mono" / "failed.txt").read_text() == ""
 
 
+def loop_of(lang: LangDir, *words: str) -> FstArrays:
+    """Any of some words, again and again, all equally likely."""
+    labels, count = np.array(sorted(lang.words[w] for w in words), np.int32), len(words)
+    costs = np.full(count, np.log(count), np.float32)
+    return FstArrays(0, np.array([0, count]), labels, labels, np.zeros(count, np.int32), costs, np.zeros(1, np.float32))
+
+
 def test_decoding_graphs_take_the_new_lang(made, model, spoken, tmp_path) -> None:
     weighted = LangDir.load(made / "lang")
-    labels = np.array([weighted.words[w] for w in ("A", "AB", "B")], np.int32)
-    loop = FstArrays(
-        0, np.array([0, 3]), labels, labels, np.zeros(3, np.int32), np.full(3, np.log(3), np.float32),
-        np.zeros(1, np.float32),
-    )  # fmt: skip
+    loop = loop_of(weighted, "A", "AB", "B")
     compile_decoding_graph(weighted, loop, model.transition_model, tmp_path / "graph")
     spec = SystemSpec(str(model.path), str(tmp_path / "graph"), engine="native")
     totals = decode_corpus(spec, StoreSource(str(spoken.path)), tmp_path / "decode")
@@ -145,7 +151,7 @@ def test_decoding_graphs_take_the_new_lang(made, model, spoken, tmp_path) -> Non
     assert {row[4] for row in words} <= {"A", "AB", "B"}
 
 
-def test_clashes_are_found_in_a_lang_with_silence_probabilities(made, tmp_path) -> None:
+def test_clashes_are_found_in_a_lang_with_silence_probabilities(made, model, tmp_path) -> None:
     shutil.copytree(made / "lang", tmp_path / "lang")
     lang = LangDir.load(tmp_path / "lang")
     assert not lang.find_clashes()
@@ -156,6 +162,24 @@ def test_clashes_are_found_in_a_lang_with_silence_probabilities(made, tmp_path) 
     write_fst(tmp_path / "lang" / "L_disambig.fst", sounding_alike)
     clashes = LangDir.load(tmp_path / "lang").find_clashes(words={"A", "AB"})
     assert [(c.kind, c.first, c.second) for c in clashes] == [("same", "A", "AB")]
+    broken = LangDir.load(tmp_path / "lang")
+    with pytest.raises(HybridError, match="'A' and 'AB' are both pronounced 'a_S"):
+        compile_decoding_graph(broken, loop_of(broken, "A", "AB"), model.transition_model, tmp_path / "graph")
+
+
+def test_words_of_texts_take_the_new_lang(made, model, spoken) -> None:
+    weighted = LangDir.load(made / "lang")
+    lexicon = TextLexicon.make(
+        weighted, {"A", "AB", "NEW"}, Pronouncer(guess=lambda words: {w: [("a", "b")] for w in words})
+    )
+    after_words = [e.silence[0] for e in read_dict_dir(made / "dict")[1].entries]
+    assert lexicon.silence == pytest.approx(np.mean(after_words), rel=1e-4)
+    aligner = TextAligner(model, lexicon, SpeechAlignConfig(confidence=False))
+    scores = model.scores(model.pipeline.features(spoken, "u00"))
+    aligned = aligner.align(["A", "AB", "A", "A"], scores)
+    assert [w.label for w in aligned.words if w.label] == ["A", "AB", "A", "A"]
+    aligned = aligner.align(["A", "NEW", "A", "A"], scores)
+    assert [(w.label, w.guessed) for w in aligned.words if w.label][1] == ("NEW", True)
 
 
 def test_a_text_that_was_not_aligned_is_listed(model, dictionary, variants, made, make_store, spoken, tmp_path) -> None:
