@@ -13,7 +13,7 @@ from numba import njit
 
 __all__ = ["best_path_in_band", "best_path_scored_on_demand"]
 
-FRAMES_AT_ONCE = 32  # scored together: many make a good matrix product, few let the band stay narrow
+FRAMES_AT_ONCE = 128  # scored together: many make a good matrix product, few let the band stay narrow
 
 
 @njit(cache=True)
