@@ -59,7 +59,11 @@ class Bad:
 
 
 def good_stretches(
-    text: Sequence[str], heard: Sequence[TimedHeard], duration: float, config: CleanConfig
+    text: Sequence[str],
+    heard: Sequence[TimedHeard],
+    duration: float,
+    config: CleanConfig,
+    spelt: Sequence[str] | None = None,
 ) -> tuple[list[Kept], list[Bad]]:
     """Divides an utterance.
 
@@ -67,16 +71,17 @@ def good_stretches(
       text: words by the names that the decoder gives them.
       heard: in the order of time, seconds in the utterance.
       duration: of the utterance.
+      spelt: the same words as the text spells them, for what is cut out; by default `text`.
 
     Returns:
       What is kept (the whole utterance unchanged where nothing differs by more than tolerated), and what is cut out.
     """
-    words = [h.word for h in heard]
+    words, spelt = [h.word for h in heard], tuple(text if spelt is None else spelt)
     steps = compare(text, words)
     runs = differing_runs(text, words, steps)
     right = sum(1 for a, b in steps.tolist() if a >= 0 and b >= 0 and text[a] == words[b])
     if len(text) - right > config.max_error * len(text):
-        return [], [Bad(0.0, duration, tuple(text), tuple(words))]
+        return [], [Bad(0.0, duration, spelt, tuple(words))]
     wrong = [r for r in runs if max(r.end - r.start, r.heard_end - r.heard_start) > config.tolerate]
     if not wrong:
         return [Kept(0, len(text), 0.0, duration)], []
@@ -88,11 +93,11 @@ def good_stretches(
         if last - first >= config.min_words and end - start >= config.min_duration:
             kept.append(Kept(first, last, start, end))
         elif last > first:
-            bad.append(Bad(start, end, tuple(text[first:last]), ()))
+            bad.append(Bad(start, end, spelt[first:last], ()))
         if run is not None:
             after = _border(heard, run.heard_end, duration, before=False)
             spoken = tuple(words[run.heard_start : run.heard_end])
-            bad.append(Bad(end, max(end, after), tuple(text[run.start : run.end]), spoken))
+            bad.append(Bad(end, max(end, after), spelt[run.start : run.end], spoken))
             first, start = run.end, after
     return kept, bad
 
@@ -133,7 +138,7 @@ class CleanWork:
             )
             heard = hear(decoder, recording, 0.0, recording.duration)
             names = [word if word in self.lexicon.words else OOV for word in item.words]
-            kept, bad = good_stretches(names, heard, recording.duration, self.config)
+            kept, bad = good_stretches(names, heard, recording.duration, self.config, item.words)
             return kept, bad, ""
         except (HybridError, OSError, ValueError) as error:
             return [], [], " ".join(str(error).split())

@@ -95,3 +95,5 @@ def test_cleaning_by_hand():
     assert [(k.start, k.end) for k in kept] == [(0.0, 9.0)] and not bad
     kept, bad = good_stretches(list("ABPQRSTUV"), heard, 9.0, config)
     assert not kept and bad[0].text == tuple("ABPQRSTUV")
+    spelt = tuple("abcdefghi")
+    assert good_stretches(list("ABCDEFGHI"), heard, 9.0, config, spelt)[1][0].text == ("d", "e", "f")
