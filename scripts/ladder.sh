@@ -5,6 +5,7 @@
 #   flat_start --total-gaussians 1000
 #   align mono
 #   climb tri1 train-deltas mono 200 1500
+#   ali= climb tri2b train-lda-mllt tri1 200 1500  # from the last alignments that tri1 was trained on: saves `align`
 #   graph tri1 loop                       # with data/G_loop.fst
 #   decode tri1 loop test exp/feats/test
 #   score tri1 loop test data/test --lm-weights 7:17 --penalties 0,0.5,1
@@ -12,7 +13,7 @@
 # Words after the named ones go to the command as they are.
 
 ladder() { # FEATURES [FOLDER]: what the next rungs are trained on, and where they lie; steps carry the folder's name
-  feats=$1 dir=${2:-exp} tag=
+  feats=$1 dir=${2:-exp} tag= ali=_ali
   [ "$dir" = exp ] || tag=_${dir##*/}
   train=(--feats "$feats" --lang data/lang --jobs "$jobs")
 }
@@ -30,8 +31,8 @@ align() { # MODEL [OPTION …]; tri3b in two passes of fMLLR
 }
 
 climb() { # MODEL COMMAND FROM LEAVES GAUSSIANS [OPTION …]: from FROM and its alignments
-  step "$1$tag" --in "$feats" --in data/lang --in "$dir/$3" --in "$dir/$3_ali" --out "$dir/$1" -- \
-    hybrid gmm "$2" --model "$dir/$3" --ali "$dir/$3_ali" "${train[@]}" --max-leaves "$4" --total-gaussians "$5" \
+  step "$1$tag" --in "$feats" --in data/lang --in "$dir/$3" --in "$dir/$3$ali" --out "$dir/$1" -- \
+    hybrid gmm "$2" --model "$dir/$3" --ali "$dir/$3$ali" "${train[@]}" --max-leaves "$4" --total-gaussians "$5" \
     --out-dir "$dir/$1" "${@:6}"
 }
 
