@@ -5,6 +5,7 @@
 3. Between anchors, pieces of some seconds are aligned with their words. Pieces without anchors are decoded again with
    a model of their own words only (the recursion of Moreno et al. 1998).
 4. Pieces whose words do not fit their audio are left out and listed.
+5. A model trained on adapted features is adapted to the speech around each piece.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hybrid.align.anchors import Piece, TimedHeard, find_anchors, pieces_between
 from hybrid.align.biased import BiasedDecoder
 from hybrid.align.confidence import word_confidence
 from hybrid.align.config import AlignmentError
+from hybrid.align.long_adapt import Fitted, adapt_pieces
 from hybrid.align.recording import Recording
 from hybrid.align.speech import TextAligner
 from hybrid.align.speech_config import BiasedConfig, SpeechAlignConfig
@@ -58,14 +60,21 @@ def align_long(
 ) -> LongAlignment:
     """Aligns a recording of any length.
 
+    Args:
+      aligner: of any model; all but the last alignment is done by its speaker-independent twin, if it has one.
+      recording: scored by that twin (`aligner.model.unadapted`).
+
     Raises:
       InputError: no text, or no speech.
       AlignmentError: nothing of the text was heard, or nothing of what was heard fits.
     """
     if not text:
         raise InputError.at(recording.path, "has no text", "Write what is said; long audio is aligned, not recognised.")
-    work = _LongWork(aligner, recording, text, biased or BiasedConfig())
-    words, gaps = work.run(0.0, recording.duration, 0, len(text), 0)
+    twin = aligner.with_model(recording.model)
+    found, gaps = _LongWork(twin, recording, text, biased or BiasedConfig()).run(
+        0.0, recording.duration, 0, len(text), 0
+    )
+    words = [word for piece in adapt_pieces(aligner, recording, found) for word in piece.aligned.words]
     if not any(word.label for word in words):
         raise AlignmentError(gaps[0].reason if gaps else "nothing of the text was heard")
     _refuse_unlikely(words, aligner.config)
@@ -101,7 +110,7 @@ class _LongWork:
     text: Sequence[str]
     biased: BiasedConfig
 
-    def run(self, start: float, end: float, first: int, last: int, depth: int) -> tuple[list[TimedWord], list[Gap]]:
+    def run(self, start: float, end: float, first: int, last: int, depth: int) -> tuple[list[Fitted], list[Gap]]:
         """Aligns words first … last - 1 with the audio from start to end."""
         aligner, config = self.aligner, self.aligner.config.long
         words = self.text[first:last]
@@ -118,7 +127,7 @@ class _LongWork:
             logger.info(
                 "%s: %d words heard, %d anchors, %d pieces", self.recording.path, len(heard), len(anchors), len(pieces)
             )
-        found: list[TimedWord] = []
+        found: list[Fitted] = []
         gaps: list[Gap] = []
         for piece in track(pieces, "aligning") if depth == 0 else pieces:
             moved = Piece(
@@ -129,7 +138,7 @@ class _LongWork:
             gaps += lost
         return found, gaps
 
-    def _piece(self, piece: Piece, depth: int, whole: bool) -> tuple[list[TimedWord], list[Gap]]:
+    def _piece(self, piece: Piece, depth: int, whole: bool) -> tuple[list[Fitted], list[Gap]]:
         words, length = tuple(self.text[piece.first : piece.last]), piece.end - piece.start
         if not words:
             return [], []
@@ -143,7 +152,7 @@ class _LongWork:
             return [], [Gap(piece.start, piece.end, words, reason)]
         return self._fit(piece, words, place)
 
-    def _fit(self, piece: Piece, words: tuple[str, ...], place: str) -> tuple[list[TimedWord], list[Gap]]:
+    def _fit(self, piece: Piece, words: tuple[str, ...], place: str) -> tuple[list[Fitted], list[Gap]]:
         config = self.aligner.config
         scores = self.recording.scores(piece.start, piece.end)
         try:
@@ -161,4 +170,4 @@ class _LongWork:
         if piece.differs and known >= config.long.gap_words and aligned.confidence < config.gap_confidence:
             reason = f"{place}: the text does not fit (confidence {aligned.confidence:.2f})"
             return [], [Gap(piece.start, piece.end, words, reason)]
-        return list(aligned.words), []
+        return [Fitted(piece.start, piece.end, words, aligned)], []

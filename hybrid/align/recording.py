@@ -78,12 +78,18 @@ class Recording:
             samples = resample(samples, self.rate, settings.sampling_rate)
         return FeatureExtractor(settings)(samples, settings.sampling_rate)
 
-    def scores(self, start: float, end: float, transform: np.ndarray | None = None) -> np.ndarray:
-        """Returns unscaled scores of a stretch, float32 [T'][num_pdfs]; none where it is shorter than a frame."""
+    def features(self, start: float, end: float, transform: np.ndarray | None = None) -> np.ndarray:
+        """Returns the model's features of a stretch, float32 [T][D]; none where it is shorter than a frame."""
         static = self.static(start, end)
         if not len(static):
+            return np.zeros((0, self.model.pipeline.dim), np.float32)
+        return self.model.pipeline.apply(static, self._normaliser(start, end), transform)
+
+    def scores(self, start: float, end: float) -> np.ndarray:
+        """Returns unscaled scores of a stretch, float32 [T'][num_pdfs]; none where it is shorter than a frame."""
+        features = self.features(start, end)
+        if not len(features):
             return np.zeros((0, self.model.acoustic_model.num_pdfs), np.float32)
-        features = self.model.pipeline.apply(static, self._normaliser(start, end), transform)
         return self.model.scores(features)
 
     def _normaliser(self, start: float, end: float) -> CmvnStats | None:

@@ -124,7 +124,7 @@ class SpeechWork:
         return Recording(self.aligner.model.unadapted, item.path, item.channel, item.start, item.duration, vad)
 
     def _long(self, item: SpeechItem, recording: Recording) -> Outcome:
-        found = align_long(self.aligner.with_model(recording.model), recording, item.words, self.biased)
+        found = align_long(self.aligner, recording, item.words, self.biased)
         words = [replace_times(word, item.start) for word in found.words]
         text = TimedText(item.utterance, item.recording, item.start, recording.duration, tuple(words), item.speaker)
         return Outcome(item.utterance, text, recording.duration, notes=self._notes(item), gaps=found.gaps)
