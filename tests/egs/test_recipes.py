@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,19 +15,21 @@ import pytest
 from hybrid.base.artifact import content_hash
 from hybrid.score.results import read_results
 
-STAGES = 7
-TIMED = {"decode.json", "results.tsv", "passes.tsv", "report.tsv"}  # hold seconds or memory
-OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "--jobs", "1")
+STAGES = 10
+RUNGS = ["mono", "tri1", "tri2b", "tri3b"]
+OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "--jobs", "1", "--loso", "",
+           "--grammars", "single")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def corpus(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One speaker: of each digit seven takes to train and one to test."""
+    """Of each digit: seven takes of one speaker to train and one to test, and one take of another to train."""
     folder = tmp_path_factory.mktemp("fsdd")
     (folder / "recordings").mkdir()
+    takes = [("jackson", take) for take in (3, *range(5, 12))] + [("theo", 5)]
     for digit in range(10):
-        for take in (3, *range(5, 12)):
-            name = f"{digit}_jackson_{take}.wav"
+        for speaker, take in takes:
+            name = f"{digit}_{speaker}_{take}.wav"
             (folder / "recordings" / name).symlink_to(corpora / "fsdd" / "recordings" / name)
     return folder
 
@@ -46,11 +49,10 @@ def finish(process: subprocess.Popen) -> str:
 
 
 def contents(out: Path) -> dict[str, str]:
-    """Hashes of all files that hold no times."""
-    files = [p for p in out.rglob("*") if p.is_file() and not p.name.endswith("meta.json") and p.name not in TIMED]
-    kept = [p for p in files if not {"steps", "log"} & set(p.relative_to(out).parts)]
-    # Paths of the work folder stand in manifests; they differ between the runs that are compared.
-    return {str(p.relative_to(out)): content_hash(p) for p in kept if p.name != "cuts.jsonl.gz"}
+    """Hashes of all files but those that tell what the run cost: meta.json, the steps and the table of results."""
+    files = [p for p in out.rglob("*") if p.is_file() and not p.name.endswith("meta.json")]
+    kept = [p for p in files if not {"steps", "log", "results.tsv"} & set(p.relative_to(out).parts)]
+    return {str(p.relative_to(out)): content_hash(p) for p in kept}
 
 
 @pytest.fixture(scope="module")
@@ -66,17 +68,31 @@ def whole(root: Path, environment: dict[str, str], corpus: Path, tmp_path_factor
 @pytest.mark.real
 @pytest.mark.slow
 def test_end_to_end(whole: Path, root: Path, environment: dict[str, str], corpus: Path) -> None:
-    rows = {row.lm: row for row in read_results(whole / "exp/results.tsv")}
-    assert set(rows) == {"loop", "single"}
-    assert rows["single"].ins == rows["single"].dele == 0
-    assert rows["single"].wer <= 10 and rows["loop"].wer <= 20
-    assert rows["loop"].words == 10 and rows["loop"].cpu_s > 0 and rows["loop"].max_gb > 0
-    cost = json.loads((whole / "exp/steps/decode_loop.json").read_text())
-    assert rows["loop"].cpu_s == pytest.approx(cost["cpu_s"], abs=0.06)
+    rows = read_results(whole / "exp/results.tsv")
+    assert [row.system for row in rows] == RUNGS and {row.lm for row in rows} == {"single"}
+    for row in rows:
+        assert row.ins == row.dele == 0 and row.wer <= 20
+        cost = json.loads((whole / f"exp/steps/decode_{row.system}_single_test.json").read_text())
+        assert row.words == 10 and row.max_gb > 0 and row.cpu_s == pytest.approx(cost["cpu_s"], abs=0.06)
     before = contents(whole)
     output = finish(start(root, environment, corpus, whole))
     assert output.count("done before") == len(list((whole / "exp/steps").glob("*.json")))
     assert contents(whole) == before
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_leave_one_speaker_out(
+    whole: Path, root: Path, environment: dict[str, str], corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "loso"
+    shutil.copytree(whole, out)
+    finish(start(root, environment, corpus, out, "--stage", "11", "--rungs", "mono", "--loso", "theo"))
+    row = read_results(out / "exp/results.tsv")[-1]
+    assert row.key == ("mono", "loso", "single") and row.words == 10 and row.cpu_s > 0
+    trained = json.loads((out / "exp/loso/theo/mono/meta.json").read_text())["facts"]
+    assert trained["utterances"] == 80 and trained["failed"] == 0
+    assert (out / "exp/loso/score_mono/sweep.tsv").read_text().splitlines()[1].startswith("10\t0\t")
 
 
 def kill_in_stage(root: Path, environment: dict[str, str], corpus: Path, out: Path, stage: int) -> None:
