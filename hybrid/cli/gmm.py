@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
+from hybrid.cli.gmm_adapt import COMMANDS as ADAPT
 from hybrid.cli.gmm_ladder import COMMANDS as LADDER
 from hybrid.cli.options import config_options, make_config
 from hybrid.gmm.config import MixConfig, UpdateConfig
@@ -39,7 +40,7 @@ def _gmm_of(model: Model) -> GmmAcousticModel:
     return model.acoustic_model
 
 
-for _rung in LADDER:
+for _rung in (*LADDER, *ADAPT):
     command.add_command(_rung)
 
 
