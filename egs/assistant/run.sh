@@ -6,7 +6,8 @@
 option grammar_file "$recipe/conf/grammar.yaml" "what can be said; words need a pronunciation in local/dict/lexicon.txt"
 option train_sentences 1500 "spoken to train on; more take longer and help a little"
 option lm_sentences 20000 "drawn from the grammar for the language model"
-option rungs mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
+option rungs mono,tri1,tri2b \
+  "models to train and decode, with commas; each needs those before it; tri3b, adapted to its speakers, takes minutes more"
 option mono_utterances 500 "the shortest, which are easiest to align from a flat start"
 start "$@"
 . "$root/scripts/ladder.sh"
