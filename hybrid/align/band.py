@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["best_path_in_band", "best_path_scored_on_demand"]
+__all__ = ["best_path_scored_on_demand"]
 
 FRAMES_AT_ONCE = 128  # scored together: many make a good matrix product, few let the band stay narrow
 
@@ -167,27 +167,13 @@ def _advance(
     return low, high, costs, next_costs, came_from, used
 
 
-def best_path_in_band(start, splits, columns, arc_costs, next_states, final_costs, scores, scale, beam, min_active):
-    """Finds the cheapest path of exactly len(scores) arcs; arguments and results as `kernels.best_path`.
-
-    Every arc has a column.
-    """
-
-    def score(begin: int, end: int, wanted: np.ndarray) -> np.ndarray:
-        return scores[begin:end, wanted]
-
-    graph = start, splits, columns, arc_costs, next_states, final_costs
-    path, cost, state, _ = best_path_scored_on_demand(
-        *graph, score, len(scores), scores.shape[1], scale, beam, min_active, len(scores)
-    )
-    return path, cost, state
-
-
 def best_path_scored_on_demand(
     start, splits, columns, arc_costs, next_states, final_costs,
     score, frames, num_columns, scale, beam, min_active, at_once=FRAMES_AT_ONCE,
 ):  # fmt: skip
-    """As `best_path_in_band`, with scores asked for as the band moves on: of pdfs that it can reach, no others.
+    """Finds the cheapest path of exactly `frames` arcs, each of which has a column (see `kernels.best_path`).
+
+    Scores are asked for as the band moves on: of pdfs that it can reach, no others.
 
     Args:
       score: (begin, end, columns int64 [n]) → float32 [end - begin][n], unscaled scores of these frames.

@@ -52,6 +52,7 @@ class Source:
         return data
 
     def peek(self, count: int) -> bytes:
+        """Up to `count` bytes, which stay unread."""
         if len(self._ahead) < count:
             try:
                 self._ahead += self.stream.read(count - len(self._ahead))
@@ -60,6 +61,7 @@ class Source:
         return self._ahead[:count]
 
     def exactly(self, count: int) -> bytes:
+        """`count` bytes; an InputError where the stream ends before."""
         parts = []
         left = count
         while left:
@@ -71,6 +73,7 @@ class Source:
         return b"".join(parts)
 
     def line(self) -> bytes:
+        """Bytes up to the next newline, it included; empty at the end."""
         data = self._ahead
         if b"\n" in data:
             cut = data.index(b"\n") + 1
