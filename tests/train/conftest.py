@@ -15,6 +15,9 @@ from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
 from hybrid.hmm import HmmTopology
+from hybrid.model_dir import load_model
+from hybrid.train.config import EmConfig
+from hybrid.train.mono import MonoConfig, train_mono
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang
 
@@ -103,3 +106,12 @@ def store(tmp_path_factory, texts, speak) -> FeatureStore:
 def make_store(tmp_path_factory) -> Callable[..., FeatureStore]:
     """Writes utterance → (speaker, text, features) somewhere new."""
     return lambda utterances: write_store(tmp_path_factory.mktemp("feats") / "store", utterances)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, store, lang):
+    """A small monophone model of the store."""
+    em = EmConfig(num_passes=6, last_mix_up_pass=4, total_gaussians=30, realign_passes=(1, 2, 3, 5))
+    out = tmp_path_factory.mktemp("exp") / "mono"
+    train_mono(store, lang, out, MonoConfig(em=em))
+    return load_model(out)

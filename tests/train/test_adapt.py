@@ -12,16 +12,6 @@ from hybrid.cli.gmm import command
 from hybrid.gmm.adapt_config import MapConfig, MllrConfig
 from hybrid.model_dir import load_model
 from hybrid.train.adapt import adapt_map, adapt_mllr
-from hybrid.train.config import EmConfig
-from hybrid.train.mono import MonoConfig, train_mono
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, store, lang):
-    em = EmConfig(num_passes=6, last_mix_up_pass=4, total_gaussians=30, realign_passes=(1, 2, 3, 5))
-    out = tmp_path_factory.mktemp("exp") / "mono"
-    train_mono(store, lang, out, MonoConfig(em=em))
-    return load_model(out)
 
 
 @pytest.fixture(scope="module")
