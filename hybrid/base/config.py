@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
+from hybrid.base.reading import parse_yaml, read_text
 
 __all__ = ["config_from_dict", "config_to_dict", "read_config", "read_yaml", "write_config", "write_yaml"]
 
@@ -60,12 +60,7 @@ def read_yaml(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
       InputError: missing, not YAML, or not a mapping.
     """
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError.at(path, f"cannot be read as YAML ({' '.join(str(error).split())})") from error
+    values = parse_yaml(read_text(path), path)
     if values is None:
         return {}
     if not isinstance(values, dict):

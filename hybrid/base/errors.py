@@ -6,11 +6,43 @@ A programming error stays an ordinary exception.
 
 from __future__ import annotations
 
-__all__ = ["HybridError", "InputError", "MismatchError", "MissingDependencyError"]
+import unicodedata
+
+__all__ = ["HybridError", "InputError", "MismatchError", "MissingDependencyError", "one_line", "quote"]
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+
+
+# Format characters that words of some scripts are written with; others turn text around or hide in it.
+_JOINERS = "\u200c\u200d"
+
+
+def _visible(text: str) -> str:
+    # Cc: terminal escapes; Cs: bytes of a name that is not UTF-8.
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(_escape(c) if unicodedata.category(c) in hidden and c not in _JOINERS else c for c in text)
+
+
+def one_line(text: object) -> str:
+    """Returns text as one line that can be shown anywhere: line ends become spaces, control characters are escaped."""
+    line = str(text)
+    return line if line.isascii() and line.isprintable() else _visible(" ".join(line.split("\n")))
+
+
+def quote(text: object, limit: int = 80) -> str:
+    """Returns what a file or a user said, for a message: at most `limit` characters, control characters escaped."""
+    line = _visible(str(text)[: limit + 1])
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 class HybridError(Exception):
-    """A mistake in what the user handed over, told in one line."""
+    """A mistake in what the user handed over, told in one line, whatever the files it quotes hold."""
+
+    def __init__(self, message: object = "", *rest: object) -> None:
+        super().__init__(one_line(message), *rest)
 
 
 class InputError(HybridError):

@@ -38,8 +38,8 @@ def test_missing_settings_keep_their_defaults():
         ("nmae: y", r"c\.yaml: unknown setting 'nmae'\. Settings are: name, widths, inner"),
         ("inner: {beam: -1}", r"beam is -1\.0, wanted more than 0"),
         ("- 1", "holds a list"),
-        ("a: [", "cannot be read as YAML"),
-        ("!!python/object/apply:os.system ['true']", "cannot be read as YAML"),
+        ("a: [", "is not YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not YAML"),
     ],
 )
 def test_bad_settings_are_one_line(tmp_path, text, message):

@@ -1,0 +1,262 @@
+"""Reading of files that anybody may have made: missing, forbidden, damaged, packed to burst, nested to overflow.
+
+Every stream opened here ends in data or in an InputError with the place; nothing else comes out of it, so readers need
+not know the exceptions of gzip, zlib and the operating system.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hybrid.base.errors import InputError, quote
+
+__all__ = ["MAX_DEPTH", "MAX_RATIO", "open_bytes", "open_text", "parse_json", "parse_yaml", "read_bytes", "read_json",
+           "read_text", "text_lines"]  # fmt: skip
+
+PathLike = str | os.PathLike
+
+MAX_RATIO = 100  # gzip data may unpack to this many times their size; text packs 3 to 10 times
+FREE_BYTES = 64 << 20  # unpacked bytes that are never refused
+MAX_DEPTH = 100  # of JSON and YAML
+MAX_YAML = 1 << 20  # bytes; settings are small, and the parser takes seconds for a megabyte
+REMAKE = "Make or copy it again."
+
+
+def why(error: OSError) -> str:
+    """Returns what the operating system said, as a user would say it."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "permissions do not allow it"
+    return (error.strerror or str(error)).lower() if error.errno else str(error)
+
+
+def _unreadable(path: object, error: Exception) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError.at(path, "the file does not exist", "Make it or correct the path.")
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
+        return InputError.at(path, f"cannot be read ({why(error)})", "Mend its permissions.")
+    if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
+        return InputError.at(path, f"is damaged or cut short ({error})", REMAKE)
+    if isinstance(error, OSError) and error.errno:
+        return InputError.at(path, f"cannot be read ({why(error)})", "Correct the path.")
+    return InputError.at(path, f"cannot be read ({error})", "Correct the path.")
+
+
+class _Guarded(io.RawIOBase):
+    """A stream whose failures are InputErrors and whose unpacked size is bounded by its packed one."""
+
+    def __init__(self, stream: Any, path: object, limit: int | None) -> None:
+        self._stream, self._path, self._limit, self._count = stream, path, limit, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._stream.seekable()
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            count = self._stream.readinto(buffer)
+        except (OSError, EOFError, zlib.error) as error:
+            raise _unreadable(self._path, error) from error
+        self._count += count
+        if self._limit is not None and self._count > self._limit:
+            raise InputError.at(
+                self._path,
+                f"unpacks to more than {self._limit >> 20} MiB, more than {MAX_RATIO} times its size",
+                "Unpack it yourself if you trust it.",
+            )
+        return count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            position = self._stream.seek(offset, whence)
+        except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
+            raise _unreadable(self._path, error) from error
+        self._count = position
+        return position
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def fileno(self) -> int:
+        if self._limit is not None:
+            raise io.UnsupportedOperation("the file's bytes are packed")
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+        super().close()
+
+
+def open_bytes(path: PathLike) -> BinaryIO:
+    """Opens a file for reading, through gzip where its first bytes say so.
+
+    Raises:
+      InputError: missing, a folder, forbidden; while reading: damaged, cut short, or unpacked to more than
+        `MAX_RATIO` times its size (beyond 64 MiB).
+    """
+    try:
+        raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the stream it is given to
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise _unreadable(quote(path, 300), error) from error
+    limit = None
+    try:
+        stream: Any = raw
+        if raw.seekable():
+            zipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if zipped:
+                limit = max(FREE_BYTES, MAX_RATIO * os.fstat(raw.fileno()).st_size)
+                stream = _owning_gzip(raw)
+    except OSError as error:
+        raw.close()
+        raise _unreadable(path, error) from error
+    return io.BufferedReader(_Guarded(stream, path, limit), 1 << 16)
+
+
+def _owning_gzip(raw: io.FileIO) -> gzip.GzipFile:
+    stream = gzip.GzipFile(fileobj=raw, mode="rb")
+    stream.myfileobj = raw  # type: ignore[assignment]  # closed with the stream
+    return stream
+
+
+def open_text(path: PathLike) -> io.TextIOWrapper:
+    """Opens UTF-8 text, through gzip where it is gzip; see `open_bytes`. Line ends stay as they are.
+
+    What is no UTF-8 raises UnicodeDecodeError while it is read; `text_lines` and `read_text` name the line instead.
+    """
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8", newline="\n")  # type: ignore[type-var]
+
+
+def read_bytes(path: PathLike) -> bytes:
+    """Returns a whole file, unpacked where it is gzip."""
+    with open_bytes(path) as stream:
+        return stream.read()
+
+
+def read_text(path: PathLike) -> str:
+    """Returns a whole UTF-8 file, unpacked where it is gzip.
+
+    Raises:
+      InputError: it cannot be read, or a line is not UTF-8.
+    """
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, data.count(b"\n", 0, error.start) + 1, data[error.start]) from error
+
+
+def _not_utf8(path: object, line: int, byte: int) -> InputError:
+    cure = f"Convert it, e.g. `iconv -f latin1 -t utf-8 {quote(Path(str(path)).name)}`."
+    return InputError.at(path, f"byte 0x{byte:02x} is not UTF-8 text", cure, line)
+
+
+def text_lines(path: PathLike) -> Iterator[tuple[int, str]]:
+    """Yields (number, line without its line feed) of a UTF-8 file; numbers from 1.
+
+    Raises:
+      InputError: it cannot be read, or a line is not UTF-8.
+    """
+    with open_bytes(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                yield number, line.decode("utf-8").rstrip("\n")
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, number, line[error.start]) from error
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def parse_json(data: bytes | str, place: object, line: int | None = None, cure: str = REMAKE) -> Any:
+    """Parses JSON of a bounded depth.
+
+    Args:
+      place, line, cure: for the error.
+
+    Raises:
+      InputError: no UTF-8, no JSON, nested deeper than `MAX_DEPTH`, or text that UTF-8 cannot hold (half a surrogate).
+    """
+    try:
+        text = data.decode("utf-8") if isinstance(data, bytes) else data
+        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+            raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line)
+        value = json.loads(text)
+    except UnicodeDecodeError as error:
+        raise InputError.at(place, "is not UTF-8 text", cure, line) from error
+    except RecursionError as error:
+        raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line) from error
+    except ValueError as error:
+        raise InputError.at(place, f"is not JSON ({error})", cure, line) from error
+    if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise InputError.at(place, "holds half of a surrogate pair, which is no text", cure, line)
+    return value
+
+
+def read_json(path: PathLike, cure: str = REMAKE) -> Any:
+    """Reads a JSON file; see `parse_json`."""
+    return parse_json(read_bytes(path), path, cure=cure)
+
+
+def parse_yaml(text: str, place: object, cure: str = "Mend it.") -> Any:
+    """Parses YAML of bounded size and depth; only plain values, never objects.
+
+    Raises:
+      InputError: no YAML, larger than 1 MiB, or nested deeper than `MAX_DEPTH`.
+    """
+    import yaml
+
+    if len(text) > MAX_YAML:
+        raise InputError.at(place, f"is larger than {MAX_YAML >> 10} KiB, wanted settings", cure)
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, (yaml.SequenceStartEvent, yaml.MappingStartEvent)):
+                depth += 1
+            elif isinstance(event, (yaml.SequenceEndEvent, yaml.MappingEndEvent)):
+                depth -= 1
+            elif isinstance(event, yaml.AliasEvent):
+                raise InputError.at(place, "has an alias (*name), which settings do not need", cure)
+            if depth > MAX_DEPTH:
+                raise InputError.at(place, f"is YAML nested deeper than {MAX_DEPTH} levels", cure)
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise InputError.at(place, f"is YAML nested deeper than {MAX_DEPTH} levels", cure) from error
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, AttributeError, KeyError, IndexError) as error:
+        raise InputError.at(place, f"is not YAML ({' '.join(str(error).split())})", cure) from error
+
+
+@contextmanager
+def reading(path: object, what: str, cure: str = REMAKE) -> Iterator[None]:
+    """Turns what a parser of foreign data may raise into one InputError: for parsers of libraries, as the last resort.
+
+    Args:
+      what: what the file should have been, e.g. "a GMM".
+    """
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, RuntimeError,
+            MemoryError, zlib.error) as error:  # fmt: skip
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError.at(path, f"holds no usable {what} ({quote(reason, 200)})", cure) from error
