@@ -21,8 +21,9 @@ _JOINERS = "\u200c\u200d"
 
 
 def _visible(text: str) -> str:
-    # Cc: terminal escapes; Cs: bytes of a name that is not UTF-8.
+    # Cc: terminal escapes; Cs: bytes of a name that is not UTF-8. A tab is a space to the eye.
     hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    text = text.replace("\t", " ")
     return "".join(_escape(c) if unicodedata.category(c) in hidden and c not in _JOINERS else c for c in text)
 
 

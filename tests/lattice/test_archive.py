@@ -99,7 +99,7 @@ HEAD = struct.pack("<ii6s", 2125659606, 6, b"vector")
         (b"utt-1 " + HEAD + struct.pack("<i", 1 << 30), "has a name of 1073741824 characters in its header"),
         (b"\x80\x81\x82", "is no archive of lattices (an utterance id was wanted)"),
         (b"utt-1 0\t1\t2\n", "a lattice in text form starts on the line after the utterance id"),
-        (b"utt-1 \n0\t1\tx\t1\n\n", "line 2: '0\t1\tx\t1' is no arc or final state of a lattice"),
+        (b"utt-1 \n0\t1\tx\t1\n\n", "line 2: '0 1 x 1' is no arc or final state of a lattice"),
         (b"utt-1 \n0\t1\t1\t1\tnan,0\n\n", "(a cost is NaN)"),
         (b"utt-1 \n0\t999999999\t1\t1\n\n", "names state 999999999 but has only 1 arcs"),
         (b"utt-1 \n0\t1\t1\t1\t0,0\n1\t2\t3\t0,0,4\n\n", "arcs of a lattice and of a compact lattice are mixed"),
