@@ -20,17 +20,19 @@ def _objective(moments, floor):
         return 0.0
     dim = (len(moments) - 1) // 2
     inverse = 1.0 / count
-    total = 0.0
+    inverse_floor = 1.0 / floor
+    total = dim * LOG_2PI
     product = 1.0
     for d in range(dim):
         mean = moments[1 + d] * inverse
         variance = moments[1 + dim + d] * inverse - mean * mean
         product *= max(variance, floor)
+        total += min(variance * inverse_floor, 1.0)
         if d % 4 == 3:
             total += math.log(product)
             product = 1.0
     total += math.log(product)
-    return -0.5 * count * (total + dim * LOG_2PI)
+    return -0.5 * count * total
 
 
 @njit(cache=True)

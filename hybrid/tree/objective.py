@@ -10,10 +10,11 @@ VARIANCE_FLOOR = 0.01  # for features whose variance is near 1; Kaldi's default
 
 
 def gaussian_objective(moments: np.ndarray, variance_floor: float = VARIANCE_FLOOR) -> np.ndarray:
-    """Returns the log-likelihood of data under the Gaussian fitted to it by maximum likelihood.
+    """Returns the log-likelihood of data under the likeliest Gaussian with variances of at least the floor.
 
-    −½ n (Σ_d log σ²_d + D log 2π), the term −½ n D left out as it is the same for every way to split the
-    same data. Variances are floored; no data scores 0.
+    −½ n Σ_d (log 2π v_d + σ²_d / v_d), where σ² is the variance of the data and v = max(σ², floor). Above the floor
+    the last term is 1; below, less: it tells data narrower than the floor from data as wide as it, so that splitting
+    and merging count what is won in such dimensions too. No data scores 0.
 
     Args:
       moments: float64 [..., 1 + 2D]: count, sums, sums of squares.
@@ -26,6 +27,7 @@ def gaussian_objective(moments: np.ndarray, variance_floor: float = VARIANCE_FLO
     counts = moments[..., 0]
     safe = np.where(counts > 0, counts, 1.0)[..., None]
     means = moments[..., 1 : 1 + dim] / safe
-    variances = np.maximum(moments[..., 1 + dim :] / safe - means * means, variance_floor)
-    scores = -0.5 * counts * (np.log(variances).sum(axis=-1) + dim * np.log(2 * np.pi))
+    variances = moments[..., 1 + dim :] / safe - means * means
+    floored = np.maximum(variances, variance_floor)
+    scores = -0.5 * counts * (np.log(2 * np.pi * floored) + variances / floored).sum(axis=-1)
     return np.where(counts > 0, scores, 0.0)

@@ -115,14 +115,14 @@ def test_reported_gain_is_the_gain_of_the_tree(seed):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10000), st.floats(0, 20))
-def test_fast_search_equals_the_readable_one(seed, min_count):
+@given(st.integers(0, 10000), st.floats(0, 20), st.sampled_from([0.01, 1.0, 3.0]))
+def test_fast_search_equals_the_readable_one(seed, min_count, floor):
     stats = corpus(seed, 5)
     members = np.random.default_rng(seed).random((12, 8)) < 0.4
     values = np.ascontiguousarray(stats.contexts[:, 1])
     entries = np.flatnonzero(np.arange(len(values)) % 3 > 0)
-    gain, row = best_question(values, entries, stats.moments, members, 0.01, min_count)
-    wanted, wanted_row = best_question_reference(values, entries, stats.moments, members, 0.01, min_count)
+    gain, row = best_question(values, entries, stats.moments, members, floor, min_count)
+    wanted, wanted_row = best_question_reference(values, entries, stats.moments, members, floor, min_count)
     np.testing.assert_allclose(gain, wanted, rtol=1e-9, atol=1e-9)
     if row >= 0:
         same = members[row][values[entries]]

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.tree.cluster import cluster_bottom_up, cluster_top_down, split_in_two
+from hybrid.tree.kernels import _objective
 from hybrid.tree.objective import gaussian_objective
 
 
@@ -21,13 +22,31 @@ def test_objective_is_the_likelihood_of_the_fitted_gaussian():
     x = np.random.default_rng(0).normal(size=(50, 3)) * [1, 2, 3]
     moments = np.concatenate([[50], x.sum(0), (x * x).sum(0)])
     densities = -0.5 * ((x - x.mean(0)) ** 2 / x.var(0) + np.log(2 * np.pi * x.var(0)))
-    np.testing.assert_allclose(gaussian_objective(moments), densities.sum() + 0.5 * 50 * 3, rtol=1e-10)
+    np.testing.assert_allclose(gaussian_objective(moments), densities.sum(), rtol=1e-10)
     assert gaussian_objective(np.zeros(7)) == 0
 
 
-def test_variance_floor():
-    moments = np.array([10.0, 0, 0])
-    np.testing.assert_allclose(gaussian_objective(moments, 0.25), -5 * np.log(2 * np.pi * 0.25))
+def test_objective_below_the_floor_is_the_likelihood_of_the_floored_gaussian():
+    x = np.random.default_rng(1).normal(size=(40, 4)) * [0.02, 0.07, 0.3, 2] + [1, -2, 0, 3]
+    floored = np.maximum(x.var(0), 0.01)
+    assert (x.var(0) < 0.01).tolist() == [True, True, False, False] and x.var(0).min() > 1e-4
+    moments = np.concatenate([[40], x.sum(0), (x * x).sum(0)])
+    densities = -0.5 * ((x - x.mean(0)) ** 2 / floored + np.log(2 * np.pi * floored))
+    np.testing.assert_allclose(gaussian_objective(moments), densities.sum(), rtol=1e-10)
+    np.testing.assert_allclose(_objective(moments, 0.01), densities.sum(), rtol=1e-10)
+
+
+def test_a_worked_example_of_the_floor():
+    """Frames −0.1 and 0.1 (variance 0.01) under a floor of 0.04: a variance term of ¼ instead of 1."""
+    moments = np.array([2.0, 0, 0.02])
+    np.testing.assert_allclose(gaussian_objective(moments, 0.04), -(np.log(2 * np.pi * 0.04) + 0.25))
+    apart = np.array([[1.0, -0.1, 0.01], [1.0, 0.1, 0.01]])  # each frame a Gaussian of its own wins the quarter
+    np.testing.assert_allclose(gaussian_objective(apart, 0.04).sum() - gaussian_objective(moments, 0.04), 0.25)
+    assert cluster_bottom_up(apart, np.zeros(2, int), threshold=0.24, variance_floor=0.04)[1] == 0
+    np.testing.assert_allclose(cluster_bottom_up(apart, np.zeros(2, int), 0.26, variance_floor=0.04)[1], -0.25)
+    side, gain = split_in_two(apart, variance_floor=0.04)
+    np.testing.assert_allclose(gain, 0.25)
+    assert side.sum() == 1
 
 
 def test_bottom_up_merges_what_is_alike_within_groups():
