@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,14 +114,7 @@ class AudioSource:
 
     def names(self) -> dict[str, str]:
         """Recording id → file; files of one name in several folders carry the folder's name too."""
-        stems = [Path(f).stem.replace(" ", "_") for f in self.files]
-        found: dict[str, str] = {}
-        for stem, file in zip(stems, self.files):
-            name = stem if stems.count(stem) == 1 else f"{Path(file).resolve().parent.name}-{stem}".replace(" ", "_")
-            while name in found:
-                name += "-2"
-            found[name] = file
-        return found
+        return _names(self.files)
 
     def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
         items, failed = [], []
@@ -148,6 +142,21 @@ class AudioSource:
         stats = _stats(model, file, self.channel, self.vad)
         segment = Segment(item.offset, item.offset + item.duration)
         return model.scores(segment_features(model, file, None, self.channel, segment, stats))
+
+
+@lru_cache(maxsize=1)
+def _names(files: tuple[str, ...]) -> dict[str, str]:
+    stems = [Path(f).stem.replace(" ", "_") for f in files]
+    times, taken = Counter(stems), Counter[str]()
+    found: dict[str, str] = {}
+    for stem, file in zip(stems, files):
+        first = stem if times[stem] == 1 else f"{Path(file).resolve().parent.name}-{stem}".replace(" ", "_")
+        name = first
+        while name in found:  # counted, so that a thousand files of one name do not try a thousand names each
+            taken[first] += 1
+            name = f"{first}-{taken[first] + 1}"
+        found[name] = file
+    return found
 
 
 @lru_cache(maxsize=4)

@@ -28,7 +28,7 @@ from hybrid.model_dir import Model, check_phones, load_model
 from hybrid.train.em import EmCorpus, EmState, Hook, run_em
 from hybrid.train.ladder_config import ContextConfig, TriEmConfig
 from hybrid.train.prepare import finish_training, is_finished, lang_hashes, training_graphs, work_dir
-from hybrid.train.state import fingerprint, load_state, save_state
+from hybrid.train.state import fingerprint, hash_arrays, load_state, save_state
 from hybrid.train.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
 from hybrid.tree import ContextTree, TreeConfig
 from lexicon.lang_dir import LangDir
@@ -101,6 +101,15 @@ class Start:
             raise InputError.at(self.model.path, "holds no GMM", "Name the folder of a GMM.")
         return self.model.acoustic_model.gmm
 
+    def fingerprint(self) -> str:
+        """Returns a sha256 of all that a training takes from the model below and its alignments."""
+        alignments, pipeline = self.alignments, self.model.pipeline
+        aligned = {"row_splits": alignments.row_splits, "transition_ids": alignments.transition_ids}
+        return fingerprint(
+            self.gmm.content_hash(), self.model.tree.content_hash(), pipeline.to_dict(), hash_arrays(pipeline.arrays()),
+            alignments.ids, hash_arrays(aligned),
+        )  # fmt: skip
+
     def usable(self) -> CorpusAlignments:
         """Returns the alignments of utterances of the set whose frames agree with the features."""
         known = set(self.store.ids)
@@ -169,10 +178,8 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
     inputs: dict[str, Any] = {"features": start.store.digest or fingerprint(start.store.ids), **lang_hashes(lang)}
     if start.model.path is not None:
         inputs["start"] = start.model.path / "final.safetensors"  # the folder may hold graphs and lattices
-    aligned = fingerprint(start.alignments.ids, start.alignments.transition_ids.tobytes().hex()[:4096],
-                          int(start.alignments.transition_ids.sum(dtype=np.int64)))  # fmt: skip
     identity = fingerprint(rung.name, rung.settings(), {k: v for k, v in inputs.items() if k != "start"},
-                           start.store.ids, start.gmm.content_hash(), aligned)  # fmt: skip
+                           start.store.ids, start.fingerprint())  # fmt: skip
     if is_finished(out_dir, identity):
         logger.info("%s holds this model already; nothing to do", out_dir)
         return load_model(out_dir)

@@ -6,6 +6,7 @@ import dataclasses
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from hybrid.train.em import EmCorpus, EmState, Hook
 from hybrid.train.fmllr_of_corpus import FmllrWork, basis_of_corpus, speaker_transforms
 from hybrid.train.ladder import Rung, Start, climb, silence_weights
 from hybrid.train.ladder_config import ContextConfig, SatConfig, SatEmConfig, SatMixConfig
+from hybrid.train.state import hash_arrays
 from hybrid.tree import TreeConfig
 
 __all__ = ["SatTrainingConfig", "train_sat"]
@@ -59,6 +61,9 @@ def train_sat(
     """
     config = config or SatTrainingConfig()
     steps = _Steps(config, start.lang.silence_phones, transforms)
+    extra: dict[str, Any] = {"sat": dataclasses.asdict(config.sat), "fmllr": dataclasses.asdict(config.fmllr)}
+    if transforms is not None:
+        extra["transforms"] = hash_arrays(transforms)
     rung = Rung(
         name="speaker-adaptive",
         em=config.em,
@@ -68,7 +73,7 @@ def train_sat(
         tree=config.tree,
         context=config.context,
         begin=steps.begin,
-        extra={"sat": dataclasses.asdict(config.sat), "fmllr": dataclasses.asdict(config.fmllr)},
+        extra=extra,
         make_hook=steps.make_hook,
         finish=steps.finish,
     )

@@ -21,7 +21,7 @@ from hybrid.gmm import AmDiagGmm
 from hybrid.hmm import TransitionModel
 from hybrid.train.em import EmState, PassRecord
 
-__all__ = ["fingerprint", "load_state", "save_state"]
+__all__ = ["fingerprint", "hash_arrays", "load_state", "save_state"]
 
 logger = get_logger(__name__)
 
@@ -31,6 +31,15 @@ GMM, PIPELINE, SPEAKER = "gmm.", "pipeline.", "speaker."
 def fingerprint(*parts: Any) -> str:
     """Returns a sha256 of settings and input hashes: a state is only continued by a training of the same."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """Returns a sha256 of every byte of named arrays, with their types and shapes."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name}\0{array.dtype.str}{array.shape}\0".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def save_state(path: str | os.PathLike, state: EmState, identity: str) -> None:

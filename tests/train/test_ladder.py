@@ -16,7 +16,7 @@ from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.gmm.speaker_transforms import load_transforms, save_transforms
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.model_dir import load_model
-from hybrid.train import ladder
+from hybrid.train import ladder, sat
 from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
 from hybrid.train.config import EmConfig
 from hybrid.train.ladder import Start, load_alignments
@@ -138,6 +138,30 @@ def test_a_killed_training_goes_on_to_the_same_bytes(exp, store, lang, tmp_path,
 def test_a_finished_training_is_not_done_again(exp, store, lang, monkeypatch):
     monkeypatch.setattr(ladder, "run_em", lambda *a, **k: pytest.fail("trained again"))
     train_tri(start_from(exp / "mono", store, lang), exp / "tri1", TRI)
+
+
+def test_any_frame_of_the_alignments_makes_another_training(exp, store, lang):
+    """Two labels swapped far behind the first 512 frames, and a boundary moved: the sums are the same."""
+    start = start_from(exp / "mono", store, lang)
+    ids, splits = start.alignments.transition_ids.copy(), start.alignments.row_splits.copy()
+    assert len(ids) > 1000
+    place = next(i for i in range(900, len(ids)) if ids[i] != ids[i + 1])
+    ids[[place, place + 1]] = ids[[place + 1, place]]
+    splits[5] += 1
+    swapped = dataclasses.replace(start.alignments, transition_ids=ids)
+    moved = dataclasses.replace(start.alignments, row_splits=splits)
+    prints = {dataclasses.replace(start, alignments=a).fingerprint() for a in (start.alignments, swapped, moved)}
+    assert len(prints) == 3
+
+
+def test_the_transforms_at_hand_are_part_of_what_an_adaptive_training_is(exp, store, lang, monkeypatch):
+    monkeypatch.setattr(sat, "climb", lambda rung, *rest: rung)
+    matrix = np.eye(4, 5, dtype=np.float32)
+    rungs = [
+        sat.train_sat(start_from(exp / "tri2", store, lang), Path("x"), None, None, t)
+        for t in (None, {"s": matrix}, {"s": matrix + 1})
+    ]
+    assert len({str(rung.settings()) for rung in rungs}) == 3
 
 
 def test_converted_alignments_keep_phones_states_and_arcs(exp, store):
