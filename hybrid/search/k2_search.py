@@ -27,7 +27,7 @@ from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.prune import prune
 from hybrid.search.config import SearchConfig
-from hybrid.search.searcher import PartialResult, SearchResult, check_scores, split_batch
+from hybrid.search.searcher import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
 
 if TYPE_CHECKING:
     from hybrid.hmm import TransitionModel
@@ -82,9 +82,13 @@ class K2Searcher:
         other._fsas = self._fsas
         return other
 
-    def start(self) -> "K2Stream":
-        """See `Searcher.start`; the chunks are searched together at the end."""
+    def open(self) -> "K2Stream":
+        """See `Searcher.open`; the chunks are searched together at the end."""
         return K2Stream(self)
+
+    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
+        """See `Searcher.advance`."""
+        advance_each(streams, chunks, self.num_pdfs)
 
     def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
         """See `Searcher.search`."""
@@ -267,6 +271,12 @@ class K2Stream:
         path = best_path(lattice, self._searcher.config.acoustic_scale)
         none = np.zeros(0, np.int32)
         return PartialResult(path.word_ids if path else none, path.transition_ids if path else none, len(scores))
+
+    def commit(self, frames: int) -> SearchResult | None:
+        """See `Stream.commit`; this engine searches whole utterances and commits nothing."""
+        if frames:
+            raise ValueError(f"{frames} frames to be committed, 0 are settled")
+        return None
 
     def finish(self) -> SearchResult:
         """See `Stream.finish`."""

@@ -50,8 +50,9 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
     """Moves tokens over their emitting arcs.
 
     Returns:
-      states int32 [N], scores float64 [N] of the tokens reached within `width` of the best of them; the links to
-      them: sources, targets, arcs int32 [L], acoustic float32 [L]; and the floor, best - width.
+      states int32 [N], scores float64 [N] of the tokens reached within `width` of the best of them, and the best
+      link into each: int32 [N][2], source and arc; the links to them: sources, targets, arcs int32 [L], acoustic
+      float32 [L]; and the floor, best - width.
     """
     room = 0
     top = 0
@@ -63,6 +64,7 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
     sources, targets, links = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     totals = np.empty(room, np.float64)
     new_states, new_scores = np.empty(room, np.int32), np.empty(room, np.float64)
+    entries = np.empty((room, 2), np.int32)
     best = NEG_INF
     if len(states):
         for a in range(bounds[states[top], 0], bounds[states[top], 1]):
@@ -87,12 +89,14 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
                 slot[d] = j
                 new_states[j] = d
                 new_scores[j] = total
+                entries[j, 0], entries[j, 1] = i, a
                 count += 1
             elif total > new_scores[j]:
                 new_scores[j] = total
+                entries[j, 0], entries[j, 1] = i, a
             sources[used], targets[used], links[used], totals[used] = i, j, a, total
             used += 1
-    place, kept = _keep_tokens(slot, new_states[:count], new_scores[:count], floor)
+    place, kept = _keep_tokens(slot, new_states[:count], new_scores[:count], entries[:count], floor)
     out = 0
     for k in range(used):
         if totals[k] >= floor:
@@ -101,12 +105,12 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
     acoustic = np.empty(out, np.float32)
     for k in range(out):
         acoustic[k] = frame[arcs[links[k], 1]]
-    return (new_states[:kept].copy(), new_scores[:kept].copy(), sources[:out].copy(), targets[:out].copy(),
-            links[:out].copy(), acoustic, floor)  # fmt: skip
+    return (new_states[:kept].copy(), new_scores[:kept].copy(), entries[:kept].copy(), sources[:out].copy(),
+            targets[:out].copy(), links[:out].copy(), acoustic, floor)  # fmt: skip
 
 
 @njit(cache=True)
-def _keep_tokens(slot, states, scores, floor):
+def _keep_tokens(slot, states, scores, entries, floor):
     """Moves the tokens of at least `floor` to the front; returns each token's new place, or -1, and their number."""
     place = np.full(len(states), -1, np.int32)
     kept = 0
@@ -115,6 +119,7 @@ def _keep_tokens(slot, states, scores, floor):
         if scores[j] >= floor:
             place[j] = kept
             states[kept], scores[kept] = states[j], scores[j]
+            entries[kept, 0], entries[kept, 1] = entries[j, 0], entries[j, 1]
             kept += 1
     return place, kept
 
@@ -124,7 +129,8 @@ def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
     """Adds the tokens that epsilon arcs reach at no less than `floor`.
 
     Returns:
-      states, scores with the new tokens after the old; links: sources, targets, arcs int32 [E].
+      states, scores with the new tokens after the old; for each token that its best path enters by an epsilon arc the
+      first such link: int32 [N][2], source and arc, else -1; links: sources, targets, arcs int32 [E].
     """
     count = len(states)
     capacity = 2 * count + 16
@@ -172,7 +178,13 @@ def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
     sources, targets, links = _epsilon_links(bounds, arcs, arc_scores, slot, all_states, all_scores, floor)
     for i in range(count):
         slot[all_states[i]] = -1
-    return all_states, all_scores, sources, targets, links
+    entries = np.full((count, 2), -1, np.int32)
+    for k in range(len(links)):
+        i, j = sources[k], targets[k]
+        better = j >= len(scores) or all_scores[j] > scores[j]
+        if better and entries[j, 0] < 0 and all_scores[i] + np.float64(arc_scores[links[k], 2]) == all_scores[j]:
+            entries[j, 0], entries[j, 1] = i, links[k]
+    return all_states, all_scores, entries, sources, targets, links
 
 
 @njit(cache=True)

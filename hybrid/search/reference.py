@@ -6,15 +6,16 @@ measure of the other engines, not meant for speed; it keeps every link of an utt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
-from hybrid.search.assemble import Level, assemble, trace_best
+from hybrid.search.assemble import Level, assemble, cut, partial_result, place_of_frame
 from hybrid.search.config import SearchConfig
 from hybrid.search.graph import SearchGraph
-from hybrid.search.searcher import PartialResult, SearchResult, check_scores, split_batch
+from hybrid.search.searcher import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
 
 __all__ = ["BEAM_DELTA", "ReferenceSearcher"]
 
@@ -42,14 +43,18 @@ class ReferenceSearcher:
         """See `Searcher.search`."""
         results = []
         for utterance in split_batch(scores, lengths, self.num_pdfs):
-            stream = self.start()
+            stream = self.open()
             stream.advance(utterance)
             results.append(stream.finish())
         return results
 
-    def start(self) -> "ReferenceStream":
-        """See `Searcher.start`."""
+    def open(self) -> "ReferenceStream":
+        """See `Searcher.open`."""
         return ReferenceStream(self.graph, self.config)
+
+    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
+        """See `Searcher.advance`."""
+        advance_each(streams, chunks, self.num_pdfs)
 
 
 class ReferenceStream:
@@ -58,7 +63,7 @@ class ReferenceStream:
     def __init__(self, graph: SearchGraph, config: SearchConfig) -> None:
         self._graph, self._config = graph, config
         self._graph_scores = graph.graph_scores
-        self._limited = 0
+        self._limited = self._first = 0
         tokens = {graph.start: 0.0}
         eps = self._follow_epsilons(tokens, -np.inf)
         self._tokens = tokens
@@ -140,11 +145,60 @@ class ReferenceStream:
 
     def partial(self) -> PartialResult:
         """See `Stream.partial`."""
-        return trace_best(self._graph, self._config, self._levels)
+        trunk = self._trunk()
+        last = self._levels[-1].scores
+        best = self._path(int(np.argmax(last))) if len(last) else trunk
+        return partial_result(
+            self._graph, np.array(trunk, np.int32), np.array(best[len(trunk) :], np.int32), len(self._levels) - 1,
+            self._first,
+        )  # fmt: skip
+
+    def _trunk(self) -> list[int]:
+        """The arcs that the best paths of all living tokens begin with."""
+        paths = [self._path(token) for token in range(len(self._levels[-1].states))]
+        return [arcs[0] for arcs in takewhile(lambda arcs: len(set(arcs)) == 1, zip(*paths))]
+
+    def _path(self, token: int) -> list[int]:
+        """The arcs of the best path to a token of the last level."""
+        arcs: list[int] = []
+        frame = len(self._levels) - 1
+        while (frame, token) != (0, 0):
+            arc, token, crossed = self._best_link(frame, token)
+            arcs.append(arc)
+            frame -= crossed
+        return arcs[::-1]
+
+    def _best_link(self, frame: int, token: int) -> tuple[int, int, int]:
+        """(graph arc, source token, frames crossed) of the first link that gives a token its score."""
+        level, wanted = self._levels[frame], self._levels[frame].scores[token]
+        for k in np.flatnonzero(level.targets == token):
+            source = level.sources[k]
+            total = self._levels[frame - 1].scores[source] + float(self._graph_scores[level.arcs[k]])
+            if total + self._config.acoustic_scale * float(level.acoustic[k]) == wanted:
+                return int(level.arcs[k]), int(source), 1
+        for k in np.flatnonzero(level.eps_targets == token):
+            source = level.eps_sources[k]
+            if level.scores[source] + float(self._graph_scores[level.eps_arcs[k]]) == wanted:
+                return int(level.eps_arcs[k]), int(source), 0
+        raise AssertionError(f"no link gives token {token} of frame {frame} its score")
+
+    def commit(self, frames: int) -> SearchResult | None:
+        """See `Stream.commit`."""
+        trunk = np.array(self._trunk(), np.int32)
+        settled = int(np.count_nonzero(self._graph.transition_ids[trunk]))
+        if not 0 <= frames <= settled:
+            raise ValueError(f"{frames} frames to be committed, {settled} are settled")
+        if not frames or not len(self._levels[-1].states):
+            return None
+        place = place_of_frame(self._graph, trunk, frames)
+        done, self._levels = cut(self._levels, frames, int(self._graph.arcs[trunk[place - 1], 0]))
+        result = assemble(self._graph, self._config, done, self._limited, self._first, committed=True)
+        self._limited, self._first = 0, self._first + frames
+        return result
 
     def finish(self) -> SearchResult:
         """See `Stream.finish`."""
-        return assemble(self._graph, self._config, self._levels, self._limited)
+        return assemble(self._graph, self._config, self._levels, self._limited, self._first)
 
 
 def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:

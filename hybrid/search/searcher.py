@@ -12,9 +12,9 @@ from hybrid.base.errors import InputError
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 
-__all__ = ["PartialResult", "SearchResult", "Searcher", "Stream", "check_scores", "split_batch"]
+__all__ = ["PartialResult", "SearchResult", "Searcher", "Stream", "advance_each", "check_scores", "split_batch"]
 
-Status = Literal["complete", "partial", "empty"]
+Status = Literal["complete", "partial", "empty", "committed"]
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,12 @@ class SearchResult:
     Attributes:
       lattice: the paths within the lattice beam; unscaled acoustic scores.
       status: "complete": a final state was reached; "partial": none was, the lattice ends in whatever states were
-        alive at the last frame; "empty": nothing survived, or there was no frame.
+        alive at the last frame; "empty": nothing survived, or there was no frame; "committed": a stretch of a stream
+        that goes on; all its paths end in the one state that the best path goes on from.
       limited_frames: frames at which max-active, not the beam, decided; None where the engine cannot tell.
       num_frames: frames searched.
       attempts: the settings tried; the last one gave this result.
+      first_frame: frames of the stream that were committed before this stretch.
     """
 
     lattice: Lattice
@@ -35,6 +37,7 @@ class SearchResult:
     limited_frames: int | None
     num_frames: int
     attempts: tuple[SearchConfig, ...]
+    first_frame: int = 0
 
     @property
     def complete(self) -> bool:
@@ -57,19 +60,25 @@ class SearchResult:
         return None if self.limited_frames is None else self.limited_frames > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PartialResult:
-    """The best path so far in a stream.
+    """The best path so far in a stream, without what was committed.
 
     Attributes:
       word_ids: int32, the words on it.
       transition_ids: int32, one per frame.
-      num_frames: frames taken in.
+      num_frames: frames taken in, without those committed.
+      settled_frames: of these, the first ones that no later frame can change.
+      settled_words: the words put out on them.
+      first_frame: frames committed before.
     """
 
     word_ids: np.ndarray
     transition_ids: np.ndarray
     num_frames: int
+    settled_frames: int = 0
+    settled_words: int = 0
+    first_frame: int = 0
 
 
 class Stream(Protocol):
@@ -83,10 +92,26 @@ class Stream(Protocol):
         """
 
     def partial(self) -> PartialResult:
-        """The best path so far, ended or not."""
+        """The best path so far, ended or not; costs what is new or may still change, not the whole utterance."""
+
+    def commit(self, frames: int) -> SearchResult | None:
+        """Makes the first frames final and frees their memory, so that a stream may go on without end.
+
+        The best path stays what it was; of the other paths through the later frames those go that do not share its
+        state where it was cut.
+
+        Args:
+          frames: at most `partial().settled_frames`.
+
+        Returns:
+          The lattice of these frames, status "committed"; None where the engine cannot commit, or nothing is settled.
+
+        Raises:
+          ValueError: more frames than are settled.
+        """
 
     def finish(self) -> SearchResult:
-        """Ends the utterance; the stream is of no use afterwards."""
+        """Ends the utterance, and gives what is not committed; the stream is of no use afterwards."""
 
 
 class Searcher(Protocol):
@@ -118,8 +143,14 @@ class Searcher(Protocol):
           InputError: NaN or +inf among the scores, or a wrong number of pdfs.
         """
 
-    def start(self) -> Stream:
-        """Starts an utterance whose scores come in chunks."""
+    def open(self) -> Stream:
+        """Opens a stream: an utterance whose scores come in chunks."""
+
+    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
+        """Takes in a chunk of each of many streams of this searcher at once; see `Stream.advance`.
+
+        A chunk may be empty. Raises before any stream has moved.
+        """
 
     def with_config(self, config: SearchConfig) -> "Searcher":
         """Returns a searcher of the same graph with other settings, sharing its memory."""
@@ -169,3 +200,16 @@ def split_batch(scores: Any, lengths: Any, num_pdfs: int) -> list[np.ndarray]:
             raise InputError.at(f"utterance {index} of the batch", f"length {length} of {len(item)} frames")
         utterances.append(check_scores(item[:length], num_pdfs, f"utterance {index} of the batch"))
     return utterances
+
+
+def advance_each(streams: Sequence[Stream], chunks: Sequence[Any], num_pdfs: int) -> None:
+    """Advances streams one by one: `Searcher.advance` of an engine that has nothing better.
+
+    Raises:
+      InputError: not a chunk for each stream, or bad scores; no stream has moved then.
+    """
+    if len(streams) != len(chunks):
+        raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
+    checked = [check_scores(chunk, num_pdfs, f"chunk {i} of the batch") for i, chunk in enumerate(chunks)]
+    for stream, chunk in zip(streams, checked):
+        stream.advance(chunk)

@@ -87,7 +87,7 @@ def test_streams_equal_whole_utterances(fsdd: Path) -> None:
     model = native.model
     for utterance in store.ids[:10]:
         scores = model.scores(model.pipeline.features(store, utterance))
-        stream = native.searcher.start()
+        stream = native.searcher.open()
         for begin in range(0, len(scores), 17):
             stream.advance(scores[begin : begin + 17])
         result, (whole,) = stream.finish(), native.searcher.search([scores])

@@ -107,7 +107,7 @@ def test_batches_equal_single_utterances(build, tools, engine, seed, lengths) ->
 def test_chunks_equal_the_whole(build, tools, engine, seed, frames, cuts) -> None:
     searcher = build(engine, tools.fst(seed), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     scores = tools.scores(seed, frames)
-    stream = searcher.start()
+    stream = searcher.open()
     bounds = [0, *sorted(min(c, frames) for c in cuts), frames]
     for begin, end in zip(bounds, bounds[1:]):
         stream.advance(scores[begin:end])
@@ -120,7 +120,7 @@ def test_chunks_equal_the_whole(build, tools, engine, seed, frames, cuts) -> Non
 @own_engines
 def test_partial_is_the_best_path_so_far(build, engine: str) -> None:
     scores = np.zeros((3, 5), np.float32)
-    stream = build(engine, linear(), WIDE).start()
+    stream = build(engine, linear(), WIDE).open()
     assert stream.partial().transition_ids.size == 0
     stream.advance(scores[:1])
     assert stream.partial().transition_ids.tolist() == [1] and stream.partial().word_ids.tolist() == [3]
@@ -173,7 +173,7 @@ def test_bad_scores_are_named(build, engine: str) -> None:
     with pytest.raises(InputError, match="1 utterances but 2 lengths"):
         searcher.search([np.zeros((3, 5))], [1, 1])
     with pytest.raises(InputError, match="score inf at frame 0, pdf 0"):
-        searcher.start().advance(np.full((1, 5), np.inf))
+        searcher.open().advance(np.full((1, 5), np.inf))
 
 
 def test_tensors_are_taken_too(build, tools) -> None:

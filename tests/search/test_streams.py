@@ -1,0 +1,168 @@
+"""Streams: partial results, what is settled, committing; against the readable engine and whole utterances."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.base.errors import InputError
+from hybrid.lattice.paths import best_path
+from hybrid.search.config import SearchConfig
+from hybrid.search.native import PRUNE_INTERVAL, NativeSearcher
+from hybrid.search.trace import Trace
+
+SCALE = 0.5
+CONFIG = SearchConfig(20.0, 5.0, 1000, 0, SCALE)
+seeds = st.integers(0, 10**6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, frames=st.integers(0, 90), step=st.sampled_from([1, 7, 30]))
+def test_partial_results_are_the_reference_s(build, tools, seed, frames, step) -> None:
+    scores = tools.scores(seed, frames)
+    slow, fast = (build(e, tools.fst(seed, 12, 40), CONFIG).open() for e in ("reference", "native"))
+    for begin in range(0, frames, step):
+        slow.advance(scores[begin : begin + step])
+        fast.advance(scores[begin : begin + step])
+        one, two = slow.partial(), fast.partial()
+        assert one.transition_ids.tolist() == two.transition_ids.tolist()
+        assert one.word_ids.tolist() == two.word_ids.tolist()
+        assert two.settled_frames <= one.settled_frames  # the fast one looks every PRUNE_INTERVAL frames
+        if (one.num_frames + 1) % PRUNE_INTERVAL == 0 and len(one.transition_ids):
+            assert two.settled_frames == one.settled_frames
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=seeds,
+    frames=st.integers(1, 120),
+    step=st.sampled_from([7, 30]),
+    engine=st.sampled_from(["reference", "native"]),
+)
+def test_settled_words_never_change(build, tools, seed, frames, step, engine) -> None:
+    scores = tools.scores(seed, frames)
+    stream = build(engine, tools.fst(seed, 12, 40), CONFIG).open()
+    settled: list[int] = []
+    for begin in range(0, frames, step):
+        stream.advance(scores[begin : begin + step])
+        now = stream.partial()
+        if not len(now.transition_ids):
+            return
+        assert now.transition_ids[: len(settled)].tolist() == settled
+        assert np.count_nonzero(now.word_ids[: now.settled_words]) == now.settled_words <= len(now.word_ids)
+        settled = now.transition_ids[: now.settled_frames].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=seeds, frames=st.integers(30, 120), step=st.sampled_from([5, 30]), share=st.sampled_from([0.4, 1.0]))
+@pytest.mark.parametrize("engine", ["reference", "native"])
+def test_committing_keeps_the_best_path(build, tools, engine, seed, frames, step, share) -> None:
+    fst, scores = tools.fst(seed, 12, 40), tools.scores(seed, frames)
+    searcher = build(engine, fst, CONFIG)
+    (whole,) = searcher.search([scores])
+    stream, parts, first = searcher.open(), [], 0
+    for begin in range(0, frames, step):
+        stream.advance(scores[begin : begin + step])
+        now = stream.partial()
+        assert now.first_frame == first and now.first_frame + now.num_frames == min(begin + step, frames)
+        part = stream.commit(int(share * now.settled_frames))
+        if part is not None:
+            assert part.status == "committed" and part.first_frame == first
+            parts.append(part)
+            first += part.num_frames
+    parts.append(stream.finish())
+    assert sum(part.num_frames for part in parts) == frames
+    if whole.empty or parts[-1].num_frames == 0:
+        return
+    assert parts[-1].status == whole.status
+    paths = [best_path(part.lattice, SCALE) for part in parts]
+    wanted = best_path(whole.lattice, SCALE)
+    assert wanted is not None and all(path is not None for path in paths)
+    total = sum(path.graph_score + SCALE * path.acoustic_score for path in paths)
+    assert total == pytest.approx(wanted.graph_score + SCALE * wanted.acoustic_score, rel=1e-5, abs=1e-3)
+    ours = [i for path in paths for i in path.transition_ids.tolist()]
+    again = sum(SCALE * scores[t, i - 1] for t, i in enumerate(ours))
+    assert len(ours) == frames and sum(SCALE * p.acoustic_score for p in paths) == pytest.approx(again, abs=1e-3)
+
+
+def test_more_than_is_settled_cannot_be_committed(build, tools) -> None:
+    for engine in ("reference", "native", "k2"):
+        if engine == "k2":
+            pytest.importorskip("k2")
+        stream = build(engine, tools.fst(1), CONFIG).open()
+        stream.advance(tools.scores(1, 3))
+        with pytest.raises(ValueError, match="99 frames to be committed, [0-3] are settled"):
+            stream.commit(99)
+        assert stream.commit(0) is None
+
+
+def test_memory_of_a_stream_that_commits_is_bounded(build, tools) -> None:
+    scores = tools.scores(3, 400)
+    stream = build("native", tools.fst(3, 12, 40), CONFIG).open()
+    sizes = []
+    for _ in range(20):
+        for begin in range(0, 400, 40):
+            stream.advance(scores[begin : begin + 40])
+            stream.commit(stream.partial().settled_frames)
+        sizes.append((len(stream._levels), len(stream._trace._nodes), len(stream._trace.trunk)))
+    assert max(sizes[10:]) <= max(sizes[:10]) and sizes[-1][0] < 200
+
+
+def test_streams_share_the_memory_of_a_graph(build, tools) -> None:
+    searcher = build("native", tools.fst(5, 2000, 6000), CONFIG)
+    streams = [searcher.open() for _ in range(50)]
+    searcher.advance(streams, [tools.scores(i, 3) for i in range(50)])
+    assert len(searcher.slots._free) == 1  # one thread at work: one array of the graph's size
+    assert all((slot == -1).all() for slot in searcher.slots._free)
+
+
+def test_a_batch_of_chunks_is_refused_as_a_whole(build, tools) -> None:
+    searcher = build("native", tools.fst(1), CONFIG)
+    streams = [searcher.open(), searcher.open()]
+    bad = tools.scores(1, 2)
+    bad[1, 3] = np.nan
+    with pytest.raises(InputError, match="chunk 1 of the batch: score nan at frame 1, pdf 3"):
+        searcher.advance(streams, [tools.scores(0, 2), bad])
+    assert [s.partial().num_frames for s in streams] == [0, 0]
+    with pytest.raises(InputError, match="2 streams but 1 chunks"):
+        searcher.advance(streams, [tools.scores(0, 2)])
+
+
+def test_streams_in_threads_do_not_disturb_each_other(build, tools) -> None:
+    searcher: NativeSearcher = build("native", tools.fst(7, 12, 40), CONFIG)
+    wanted = [tools.arcs_of(searcher.search([tools.scores(i, 60)])[0].lattice) for i in range(8)]
+    found: dict[int, list] = {}
+
+    def work(number: int) -> None:
+        stream = searcher.open()
+        for begin in range(0, 60, 5):
+            stream.advance(tools.scores(number, 60)[begin : begin + 5])
+            stream.partial()
+        found[number] = tools.arcs_of(stream.finish().lattice)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[i] for i in range(8)] == wanted
+
+
+def test_trace_by_hand() -> None:
+    """Start 0; two tokens from it; both survivors of frame 2 come from the first of them."""
+    trace = Trace()
+    trace.start(np.full((1, 2), -1, np.int32))
+    trace.extend(np.array([[0, 10], [0, 11]], np.int32), np.full((2, 2), -1, np.int32))
+    trace.extend(np.array([[0, 20], [0, 21]], np.int32), np.array([[-1, -1], [-1, -1], [1, 30]], np.int32))
+    assert trace.branch(2).tolist() == [10, 21, 30] and trace.trunk.tolist() == []
+    trace.settle()
+    assert trace.trunk.tolist() == [10] and trace.branch(0).tolist() == [20] and trace.branch(2).tolist() == [21, 30]
+    trace.extend(np.array([[2, 40]], np.int32), np.array([[-1, -1]], np.int32))
+    trace.settle()
+    assert trace.trunk.tolist() == [10, 21, 30, 40] and trace.branch(0).tolist() == []
+    trace.cut(3)
+    assert trace.trunk.tolist() == [40]
