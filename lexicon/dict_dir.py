@@ -49,7 +49,7 @@ def write_dict_dir(
       settings, inputs: how and from what it was made, for meta.json.
       extra_files: name → text of files to put beside (lists of what was left out).
     """
-    with atomic_folder(path) as folder:
+    with atomic_folder(path, "dict") as folder:
         phones.write(folder)
         lexicon.write(folder / NAMES["plain"], "plain")
         if lexicon.form != "plain":

@@ -101,11 +101,11 @@ class _Lang:
         self.phones = _phone_table(names, self.disambig, phones, marked, set(phone_set.nonsilence_phones))
         self.words = SymbolTable((EPSILON, *lexicon.words, "#0", "<s>", "</s>", *config.extra_word_disambig))
 
-    def write(self, out_dir: str | os.PathLike, dict_dir: object, oov: str, make_topo: MakeTopo) -> None:
+    def write(self, out_dir: str | os.PathLike, dict_dir: str | os.PathLike, oov: str, make_topo: MakeTopo) -> None:
         ids = self.phones.encode
         topo = make_topo(ids(self.inventory.nonsilence), ids(self.inventory.silence))
         plain, with_disambig = self.fst(False), self.fst(True)
-        with atomic_folder(out_dir) as folder:
+        with atomic_folder(out_dir, "lang", [dict_dir]) as folder:
             (folder / "phones").mkdir()
             self.words.write(folder / "words.txt")
             self.phones.write(folder / "phones.txt")

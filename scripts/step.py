@@ -25,11 +25,13 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from hybrid.base.output import host_tag, temporary_name
+
 SHOW_EVERY = 20.0  # seconds between lines of a step's log that are shown though they are no warnings
 SHOW_AT_END = 15  # lines of the log shown when a step fails
 GRACE = 10.0  # seconds that processes may live on after the command that started them
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)\.")
+TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)-([0-9a-f]{6})-[0-9a-f]{6}\.")  # hybrid.base.output.temporary_name
 
 
 def prctl(option: int, value: int) -> None:
@@ -85,14 +87,14 @@ def is_alive(pid: int) -> bool:
 
 
 def remove_leftovers(outputs: list[Path]) -> None:
-    """Removes temporary files and folders (`.tmpPID.name`, `.oldPID.name`) that killed commands left at the outputs."""
+    """Removes temporary files and folders that commands killed on this host left at the outputs."""
     import shutil
 
     for output in outputs:
         near = list(output.parent.glob(".*")) + (list(output.rglob(".*")) if output.is_dir() else [])
         for path in near:
             match = TEMPORARY.match(path.name)
-            if match and not is_alive(int(match.group(1))):
+            if match and match[2] == host_tag() and not is_alive(int(match[1])):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
@@ -188,7 +190,7 @@ def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Writes the mark that the step is finished."""
-    temporary = path.with_name(f".tmp{os.getpid()}.{path.name}")
+    temporary = path.with_name(temporary_name(path.name))
     temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     os.replace(temporary, path)
 

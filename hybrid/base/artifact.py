@@ -13,16 +13,17 @@ import gzip
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.base.errors import HybridError, InputError, MismatchError, quote
+from hybrid.base.output import MARK, real_path, replaced_folder, temporary_name
+from hybrid.base.reading import read_json
 
 __all__ = [
     "atomic_folder",
@@ -50,29 +51,38 @@ def _disk_error(error: OSError, path: Path) -> HybridError | None:
         return HybridError(
             f"{path}: not writable ({error.strerror}). Choose another output folder or mend its permissions."
         )
-    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG):
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EBUSY, errno.EXDEV):
         return HybridError(f"{path}: cannot be written ({error.strerror}). Choose another name or output folder.")
     return None
 
 
 @contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; renames it onto `path` if the body succeeds.
+    """Yields an empty temporary file beside `path`; renames it onto `path` if the body succeeds.
 
     The temporary name keeps the suffixes of `path` (so that writers that look at them still work)
-    and is removed if the body fails.
+    and is removed if the body fails. A link stays a link; what it points to is replaced. Permissions are
+    those of any new file (umask), whatever the writer thinks of them.
 
     Raises:
-      HybridError: the disk is full or the folder is not writable.
+      HybridError: the disk is full, the folder is not writable, or `path` is no name for a plain file.
     """
+    place = real_path(path, "name")
     path = Path(path)
-    temporary = path.with_name(f".tmp{os.getpid()}.{path.name}")
+    if place.exists() and not place.is_file():
+        found = "a folder" if place.is_dir() else "a device or pipe"
+        raise InputError.at(quote(path, 100), f"is {found}, wanted a file", "Choose another name.")
+    temporary = place.with_name(temporary_name(place.name))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as stream:
+            mode = os.fstat(stream.fileno()).st_mode & 0o777
         yield temporary
         with open(temporary, "rb") as stream:
+            if os.fstat(stream.fileno()).st_mode & 0o777 != mode:
+                os.chmod(temporary, mode)
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, place)
     except OSError as error:
         raise _disk_error(error, path) or error from error
     finally:
@@ -80,33 +90,20 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: PathLike) -> Iterator[Path]:
+def atomic_folder(path: PathLike, kind: str, inputs: Iterable[PathLike | None] = ()) -> Iterator[Path]:
     """Yields a temporary folder beside `path`; puts it in the place of `path` if the body succeeds.
 
-    An older folder at `path` is replaced only if it is an artifact (has a `meta.json`) or is empty, so that a
-    user's own data is never deleted.
+    Replaced is only an empty folder or an earlier output of the same kind; see `output.check_folder`.
+
+    Args:
+      kind: what the body makes and says in its meta.json.
+      inputs: what it is made from, none of which may be in the way.
     """
-    path = Path(path)
-    temporary = path.with_name(f".tmp{os.getpid()}.{path.name}")
-    if path.is_dir() and any(path.iterdir()) and not (path / "meta.json").exists():
-        raise InputError.at(
-            path, "is a folder that this toolkit did not make (no meta.json)", "Choose another output folder."
-        )
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            old = path.with_name(f".old{os.getpid()}.{path.name}")
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(temporary, path)
+        with replaced_folder(path, kind, inputs) as temporary:
+            yield temporary
     except OSError as error:
-        raise _disk_error(error, path) or error from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise _disk_error(error, Path(path)) or error from error
 
 
 def open_text(path: PathLike) -> Any:
@@ -148,7 +145,7 @@ def content_hash(path: PathLike) -> str:
 
 
 def _is_meta(path: Path) -> bool:
-    return path.name == "meta.json" or path.name.endswith(".meta.json")
+    return path.name in ("meta.json", MARK) or path.name.endswith(".meta.json")
 
 
 def meta_path(path: PathLike) -> Path:
@@ -208,10 +205,7 @@ def read_meta(path: PathLike) -> dict[str, Any]:
     file = meta_path(path)
     if not file.exists():
         return {}
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError.at(file, f"is not JSON ({error})", "Make the artifact again.") from error
+    record = read_json(file, "Make the artifact again.")
     if not isinstance(record, dict):
         raise InputError.at(file, "does not hold a JSON object", "Make the artifact again.")
     return record

@@ -243,7 +243,7 @@ def _write_folder(folder: Path, values: dict[str, Any], texts: dict[str, str], o
 
     from hybrid.base.artifact import atomic_folder, write_meta
 
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, "score") as temporary:
         for name, text in texts.items():
             (temporary / name).write_text(text, encoding="utf-8")
         (temporary / "score.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -21,6 +21,7 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger
 from hybrid.base.openfst import FstArrays, read_fst, write_fst
+from hybrid.base.output import check_folder
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.explain import explain
 from hybrid.graph.report import GraphReport, memory_limit
@@ -58,9 +59,12 @@ def compile_decoding_graph(
       What each operation cost and made.
 
     Raises:
+      InputError: `out_dir` holds something else than an earlier graph.
       HybridError: G has other words, L∘G cannot be determinised (the words are named), or memory is short.
     """
     place = "G" if isinstance(grammar, FstArrays) else grammar
+    made_from = [lang.path, None if isinstance(grammar, FstArrays) else grammar]
+    check_folder(out_dir, "graph", made_from, whole=True)  # before the work
     grammar = grammar if isinstance(grammar, FstArrays) else read_fst(grammar)
     _check_grammar(lang, grammar, place)
     report = GraphReport()
@@ -77,7 +81,7 @@ def compile_decoding_graph(
         hclg, disambig = make_hclg(clg, context_ids, model.tree, model, scales, report)
         del clg
     LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
-    with atomic_folder(out_dir) as folder:
+    with atomic_folder(out_dir, "graph", made_from) as folder:
         write_fst(folder / "HCLG.fst", hclg, "const")
         _write_companions(folder, lang, model, disambig, report)
         inputs = {

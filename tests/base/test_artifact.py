@@ -23,7 +23,7 @@ def test_a_full_disk_is_one_line(tmp_path):
     with pytest.raises(HybridError, match=r"a\.txt: the disk is full; nothing was changed\. Free some space"):
         with artifact.atomic_path(tmp_path / "a.txt"):
             raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(HybridError, match="the disk is full"), artifact.atomic_folder(tmp_path / "d"):
+    with pytest.raises(HybridError, match="the disk is full"), artifact.atomic_folder(tmp_path / "d", "test"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 
@@ -37,17 +37,20 @@ def test_a_really_full_device_is_one_line(tmp_path):
 
 def test_a_folder_is_replaced_only_if_we_made_it(tmp_path):
     folder = tmp_path / "out"
-    with artifact.atomic_folder(folder) as temporary:
+    with artifact.atomic_folder(folder, "test") as temporary:
         (temporary / "x").write_text("1")
         artifact.write_meta(temporary, "test")
-    with artifact.atomic_folder(folder) as temporary:
+    with artifact.atomic_folder(folder, "test") as temporary:
         (temporary / "y").write_text("2")
         artifact.write_meta(temporary, "test")
     assert sorted(p.name for p in folder.iterdir()) == ["meta.json", "y"]
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.tex").write_text("years of work")
-    with pytest.raises(InputError, match="is a folder that this toolkit did not make"), artifact.atomic_folder(mine):
+    with (
+        pytest.raises(InputError, match="is a folder that this toolkit did not make"),
+        artifact.atomic_folder(mine, "test"),
+    ):
         pass
     assert (mine / "thesis.tex").exists()
 

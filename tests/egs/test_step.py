@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from hybrid.base.output import host_tag, temporary_name
 
 Run = Callable[..., subprocess.CompletedProcess]
 
@@ -116,7 +117,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 
 def test_killed_in_the_middle(step: Run, tmp_path: Path) -> None:
-    process = step("echo half > .tmp$$.out; echo $$ > pid; sleep 60", start=True)
+    process = step(f"echo half > .tmp$$-{host_tag()}-012345.out; echo $$ > pid; sleep 60", start=True)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != "")
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -137,10 +138,12 @@ def test_what_outlives_the_command_is_ended(step: Run, tmp_path: Path) -> None:
 
 
 def test_temporary_files_of_living_processes_stay(step: Run, tmp_path: Path) -> None:
-    mine = tmp_path / f".tmp{os.getpid()}.out"
-    mine.write_text("in use")
+    mine = tmp_path / temporary_name("out")
+    another_hosts = tmp_path / ".tmp999999999-ffffff-012345.out"
+    for file in (mine, another_hosts):
+        file.write_text("in use")
     step(COMMAND)
-    assert mine.exists()
+    assert mine.exists() and another_hosts.exists()
 
 
 def test_two_runs_at_once(step: Run, tmp_path: Path) -> None:

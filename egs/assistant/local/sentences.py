@@ -125,7 +125,7 @@ def main() -> None:
                 options.grammar, f"'{word}' is not in {options.lexicon}", "Add its pronunciation there."
             )
     source = distinct(grammar, np.random.default_rng(options.seed))
-    with atomic_folder(options.out_dir) as folder:
+    with atomic_folder(options.out_dir, "text") as folder:
         sizes = {"test": options.test, "dev": options.dev, "train": options.train}
         for name, size in sizes.items():
             chosen = [sentence.upper() for sentence in grammar.few()] if name == "train" else []

@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--out-dir", type=Path, required=True)
     options = parser.parse_args()
     counts: Counter[str] = Counter()
-    with atomic_folder(options.out_dir) as folder:
+    with atomic_folder(options.out_dir, "lm-text") as folder:
         with open(folder / "text.txt", "w", encoding="utf-8") as out:
             for words in sentences_of(options.source):
                 out.write(" ".join(words) + "\n")

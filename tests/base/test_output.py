@@ -1,0 +1,260 @@
+import fcntl
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hybrid.base import output
+from hybrid.base.artifact import atomic_folder, atomic_path, content_hash, write_meta
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.output import check_folder, check_place, output_folder
+
+
+def make(folder, kind, **files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    write_meta(folder, kind)
+    return folder
+
+
+def test_new_empty_and_same_kind_may_be_used(tmp_path):
+    assert check_folder(tmp_path / "new" / "er", "graph") == tmp_path / "new" / "er"
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "empty").mkdir()
+    check_folder(tmp_path / "empty", "graph")
+    check_folder(make(tmp_path / "graph", "graph", x="1"), "graph")
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_another_kind_is_refused_by_name(tmp_path, whole):
+    model = make(tmp_path / "mono", "gmm", tree="1")
+    with pytest.raises(
+        InputError,
+        match=r"mono: holds another artifact \('gmm'\); wanted a new folder, an empty one, or one that holds an "
+        r"earlier 'alignments'\. Choose another --out-dir\.",
+    ):
+        check_folder(model, "alignments", whole=whole)
+    assert (model / "tree").read_text() == "1"
+
+
+def test_a_users_folder_is_refused_even_with_a_meta_json_of_its_own(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("years of work")
+    (mine / "meta.json").write_text(json.dumps({"kind": "graph"}))
+    with pytest.raises(
+        InputError, match=r"mine: is a folder that this toolkit did not make \('meta.json' and 1 more in it"
+    ):
+        check_folder(mine, "graph")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "f").write_text("mine")
+    for check in (lambda p: check_folder(p, "graph"), check_place):
+        with pytest.raises(InputError, match=r"f: is a file, wanted a folder\. Choose another --out-dir\."):
+            check(tmp_path / "f")
+        with pytest.raises(InputError, match=r"f/x/y: cannot be made, since .*/f is a file"):
+            check(tmp_path / "f" / "x" / "y")
+    with pytest.raises(InputError, match="is a file, wanted a folder"), atomic_folder(tmp_path / "f", "graph"):
+        pass
+    assert (tmp_path / "f").read_text() == "mine"
+
+
+def test_an_output_is_no_input(tmp_path):
+    data = make(tmp_path / "data", "data", x="1")
+    with pytest.raises(InputError, match="data: is also an input; it would be overwritten"):
+        check_folder(data, "data", [None, tmp_path / "absent", tmp_path / "data" / "."])
+    check_folder(data, "data", [data / "x"])
+    with pytest.raises(InputError, match="data: holds the input .*/data/x, which would be removed with it"):
+        check_folder(data, "data", [data / "x"], whole=True)
+
+
+def test_what_holds_other_artifacts_is_not_replaced_as_a_whole(tmp_path):
+    graph = make(tmp_path / "graph", "graph")
+    make(graph / "decode", "lattices")
+    with pytest.raises(InputError, match=r"graph: is an earlier 'graph', but holds 'decode' \('lattices'\) too"):
+        check_folder(graph, "graph", whole=True)
+    check_folder(graph, "graph")
+
+
+def test_odd_names_are_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"…: cannot be used \(file name too long\)\. Choose another --out-dir\."):
+        check_folder(tmp_path / ("n" * 300), "graph")
+    (tmp_path / "loop").symlink_to(tmp_path / "pool")
+    (tmp_path / "pool").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match=r"loop: cannot be used \(too many levels of symbolic links\)"):
+        check_folder(tmp_path / "loop", "graph")
+    with pytest.raises(InputError, match=r"a\\udcff: is a name that is not UTF-8 text"):
+        check_folder(os.fsdecode(b"a\xff"), "graph")
+    with pytest.raises(InputError, match="is a name that is not UTF-8 text"), atomic_path(os.fsdecode(b"a\xff")):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_place_is_found_at_the_door(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(InputError, match=r"locked/a/b: cannot be written \(.*locked: permissions do not allow it\)"):
+        check_folder(tmp_path / "locked" / "a" / "b", "graph")
+
+
+def test_links_stay_links(tmp_path):
+    real = make(tmp_path / "disk" / "graph", "graph", x="1")
+    link = tmp_path / "graph"
+    link.symlink_to(real)
+    with atomic_folder(link, "graph") as folder:
+        (folder / "y").write_text("2")
+        write_meta(folder, "graph")
+    assert link.is_symlink() and sorted(p.name for p in real.iterdir()) == ["meta.json", "y"]
+    (tmp_path / "file").symlink_to(tmp_path / "disk" / "new.txt")
+    with atomic_path(tmp_path / "file") as temporary:
+        temporary.write_text("text")
+    assert (tmp_path / "file").is_symlink() and (tmp_path / "disk" / "new.txt").read_text() == "text"
+
+
+def test_a_second_run_at_one_folder_is_told_whose_it_is(tmp_path):
+    with output_folder(tmp_path / "out", "lattices") as out:
+        (out / "part").write_text("1")
+        with pytest.raises(
+            HybridError, match=rf"out: another run is writing to it \(process {os.getpid()}, since 20.*: "
+        ):
+            check_folder(tmp_path / "out", "lattices")
+        with pytest.raises(HybridError, match="another run is writing to it"), output_folder(out, "lattices"):
+            pass
+    assert sorted(p.name for p in out.iterdir()) == ["part"]
+    with atomic_folder(tmp_path / "graph", "graph") as folder:
+        with pytest.raises(HybridError, match="graph: another run is writing to it"):
+            check_folder(tmp_path / "graph", "graph", whole=True)
+        write_meta(folder, "graph")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["graph", "out"]
+
+
+def test_a_lock_dies_with_its_process_and_its_kind_may_go_on(tmp_path):
+    code = (
+        "import os, signal; from hybrid.base.output import output_folder\n"
+        f"with output_folder({str(tmp_path / 'out')!r}, 'gmm') as out:\n"
+        "    (out / 'state').write_text('1')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    with pytest.raises(InputError, match="holds another artifact"):
+        check_folder(tmp_path / "out", "alignments")
+    with output_folder(tmp_path / "out", "gmm") as out:
+        assert (out / "state").read_text() == "1"
+        write_meta(out, "gmm")
+    assert sorted(p.name for p in out.iterdir()) == ["meta.json", "state"]
+
+
+def test_a_failed_run_may_be_tried_again_and_leaves_its_mark(tmp_path):
+    with pytest.raises(ValueError, match="odd"), output_folder(tmp_path / "out", "gmm") as out:
+        (out / "failed.txt").write_text("u1 odd")
+        raise ValueError("odd")
+    check_folder(out, "gmm")
+    with pytest.raises(InputError, match="holds another artifact"):
+        check_folder(out, "graph")
+    (out / "failed.txt").unlink()
+    check_folder(out, "graph")  # nothing is in it
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("x"), None])
+def test_a_folder_removed_meanwhile_is_one_line(tmp_path, error):
+    import shutil
+
+    with pytest.raises(HybridError, match=r"out: was removed or moved away while this command wrote to it\. Run the"):
+        with output_folder(tmp_path / "out", "lattices") as out:
+            shutil.rmtree(out)
+            if error:
+                raise error
+
+
+def test_the_mark_does_not_count_in_the_hash(tmp_path):
+    before = content_hash(make(tmp_path / "a", "graph", x="1"))
+    with output_folder(tmp_path / "a", "graph"):
+        assert content_hash(tmp_path / "a") == before
+
+
+def test_without_an_exchange_of_names_a_kill_between_two_renames_is_mended(tmp_path, monkeypatch):
+    graph = make(tmp_path / "graph", "graph", x="old")
+    monkeypatch.setattr(output, "_exchange", lambda first, second: False)
+    real, count = os.replace, []
+
+    def killed(first, second):
+        count.append(first)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        real(first, second)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(graph, "graph") as folder:
+        (folder / "x").write_text("new")
+    assert not graph.exists()
+    monkeypatch.setattr(os, "replace", real)
+    with pytest.raises(RuntimeError), atomic_folder(graph, "graph"):
+        assert (graph / "x").read_text() == "old"
+        raise RuntimeError
+    assert (graph / "x").read_text() == "old"
+    with pytest.raises(InputError, match="holds another artifact"), atomic_folder(graph, "lang"):
+        pass
+    with atomic_folder(graph, "graph") as folder:
+        (folder / "x").write_text("new")
+        write_meta(folder, "graph")
+    assert (graph / "x").read_text() == "new" and list(tmp_path.iterdir()) == [graph]
+
+
+def test_names_are_exchanged_in_one_step(tmp_path, monkeypatch):
+    graph = make(tmp_path / "graph", "graph", x="old")
+    seen = []
+    exchange = output._exchange
+    monkeypatch.setattr(output, "_exchange", lambda a, b: seen.append(exchange(a, b)) or seen[-1])
+    with atomic_folder(graph, "graph") as folder:
+        write_meta(folder, "graph")
+    assert not (graph / "x").exists()
+    if sys.platform == "linux":
+        assert seen == [True]
+
+
+def test_files_have_the_permissions_of_the_umask(tmp_path):
+    import numpy as np
+
+    from hybrid.base.checkpoint import save_arrays
+
+    before = os.umask(0o027)
+    try:
+        save_arrays(tmp_path / "a.safetensors", {"x": np.zeros(3)})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.safetensors").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_or_folder_is_never_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: is a device or pipe, wanted a file\."), atomic_path(tmp_path / "pipe"):
+        pass
+    (tmp_path / "d").mkdir()
+    with pytest.raises(InputError, match=r"d: is a folder, wanted a file\."), atomic_path(tmp_path / "d"):
+        pass
+
+
+def test_temporary_names_differ_in_one_process(tmp_path):
+    with atomic_path(tmp_path / "a.txt") as first, atomic_path(tmp_path / "a.txt") as second:
+        assert first != second and first.suffix == second.suffix == ".txt"
+    with atomic_path(tmp_path / ("ü" * 120 + ".txt")) as temporary:  # 244 bytes, nearly the longest name
+        temporary.write_text("1")
+
+
+def test_a_lock_on_a_removed_file_does_not_count(tmp_path):
+    lock = tmp_path / ".lock.a"
+    with output.take_lock("a", lock, "graph") as descriptor:
+        lock.unlink()
+        lock.write_text("another run's")
+    assert lock.read_text() == "another run's"
+    with open(lock) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with (
+            pytest.raises(HybridError, match="a: another run is writing to it. Wait"),
+            output.take_lock("a", lock, "x"),
+        ):
+            pass
+    assert descriptor
