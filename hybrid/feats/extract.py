@@ -51,6 +51,14 @@ class FeatureExtractor:
         Raises:
           InputError: wrong rate, more than one channel, or samples that are no finite numbers.
         """
+        scaled, config = self.scaled(samples, rate), self.config
+        if config.dither > 0:
+            noise = np.random.default_rng(zlib.crc32(scaled.tobytes()))
+            scaled = scaled + np.float32(config.dither) * noise.standard_normal(scaled.size, np.float32)
+        return self.frames(scaled, 0, config.num_frames(scaled.size))
+
+    def scaled(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        """Checks samples and returns them as 16-bit integers would be, float32 [N]; see `__call__`."""
         config = self.config
         samples = np.asarray(samples)
         if rate != config.sampling_rate:
@@ -63,29 +71,33 @@ class FeatureExtractor:
             raise InputError.at("samples", f"have shape {samples.shape}, wanted one channel [N]", "Choose a channel.")
         if samples.size and not np.isfinite(samples.sum(dtype=np.float64)):
             raise InputError.at("samples", "hold NaN or infinity", "Mend the audio.")
-        scaled = np.ascontiguousarray(samples, np.float32) * SCALE
-        if config.dither > 0:
-            noise = np.random.default_rng(zlib.crc32(scaled.tobytes()))
-            scaled = scaled + np.float32(config.dither) * noise.standard_normal(scaled.size, np.float32)
-        return self._extract(scaled)
+        return np.ascontiguousarray(samples, np.float32) * SCALE
 
-    def _extract(self, scaled: np.ndarray) -> np.ndarray:
+    def frames(self, scaled: np.ndarray, start: int, number: int, offset: int = 0) -> np.ndarray:
+        """Computes frames `start` to `start + number` of a recording.
+
+        Args:
+          scaled: float32 [N], its samples from `offset` on, as 16-bit integers; all that the frames look at.
+
+        Returns:
+          float32 [number][dim]; a frame's bits do not depend on the others.
+        """
         from scipy.fft import rfft
 
         from hybrid.feats.kernel import cosine_transform, cut_frames, log_mel
 
         config = self.config
-        total = config.num_frames(scaled.size)
-        out = np.empty((total, config.dim), np.float32)
-        rows = min(CHUNK, -(-total // LANES) * LANES)
+        out = np.empty((number, config.dim), np.float32)
+        rows = min(CHUNK, -(-number // LANES) * LANES)
         frames = np.zeros((rows, config.fft_length), np.float32)
         energy = np.empty(rows, np.float32)
         mel = np.empty((rows, config.num_mel_bins), np.float32)
-        for first in range(0, total, CHUNK):
-            count = min(CHUNK, total - first)
+        for first in range(0, number, CHUNK):
+            count = min(CHUNK, number - first)
             cut_frames(
                 scaled,
-                first,
+                offset,
+                start + first,
                 count,
                 config.window_length,
                 config.window_shift,

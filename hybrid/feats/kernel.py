@@ -15,15 +15,17 @@ FLOAT_EPSILON = np.float32(1.1920928955078125e-07)  # Kaldi's floor under energi
 
 
 @njit(cache=True)
-def cut_frames(samples, first, count, length, shift, snip, remove_dc, preemphasis, window, raw_energy, frames, energy):  # type: ignore[no-untyped-def]
+def cut_frames(
+    samples, offset, first, count, length, shift, snip, remove_dc, preemphasis, window, raw_energy, frames, energy
+):  # type: ignore[no-untyped-def]
     """Cuts frames `first .. first + count` out of the samples, removes DC, emphasises and windows them.
 
     Args:
-      samples: float32 [N], as 16-bit integers.
+      samples: float32 [N], as 16-bit integers, from `offset` of the recording on.
       frames: float32 [rows >= count][fft length], zero from column `length` on; filled.
       energy: float32 [rows]; filled with each frame's energy (sum of squares).
     """
-    total = samples.shape[0]
+    total = offset + samples.shape[0]
     for row in range(count):
         frame = frames[row]
         begin = (first + row) * shift
@@ -31,13 +33,13 @@ def cut_frames(samples, first, count, length, shift, snip, remove_dc, preemphasi
             begin += shift // 2 - length // 2
         if begin >= 0 and begin + length <= total:
             for i in range(length):
-                frame[i] = samples[begin + i]
+                frame[i] = samples[begin - offset + i]
         else:
             for i in range(length):
                 at = begin + i
                 while at < 0 or at >= total:
                     at = -at - 1 if at < 0 else 2 * total - 1 - at
-                frame[i] = samples[at]
+                frame[i] = samples[at - offset]
         if remove_dc:
             a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
             whole = length - length % 4

@@ -108,7 +108,10 @@ class FeaturePipeline:
                 "Extract them with the settings of this model.",
             )  # fmt: skip
         require_finite(static)
-        features = normalise(static, self.cmvn, stats)
+        return self.in_context(normalise(static, self.cmvn, stats), speaker_transform)
+
+    def in_context(self, features: np.ndarray, speaker_transform: np.ndarray | None = None) -> np.ndarray:
+        """Puts deltas and neighbours to normalised frames float32 [T][static.dim], and transforms; see `apply`."""
         if self.delta_order:
             features = add_deltas(features, self.delta_order, self.delta_window)
         if self.splice_left or self.splice_right:
