@@ -1,0 +1,604 @@
+"""The table of readers: which file of the world each reads, and what a command then does with the value."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from world import RATE, hybrid
+
+__all__ = ["READERS", "Reader"]
+
+Use = Callable[[Path, Path], Any]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A file of the world and what is done with it.
+
+    Attributes:
+      file: relative to the world's folder; it is damaged.
+      use: reads and uses it; called with the file and the world's folder. Output goes to `out` there.
+    """
+
+    file: str
+    use: Use
+
+
+# --- Kaldi's archives, scores, alignments ----------------------------------------------------------------------------
+
+
+def _matrices(path: Path, _: Path) -> None:
+    from hybrid.base.kaldi_io import read_matrices
+
+    for _, matrix in read_matrices(path):
+        np.isfinite(matrix).all()
+
+
+def _ints(path: Path, _: Path) -> None:
+    from hybrid.base.kaldi_io import read_int_vectors
+
+    for _, vector in read_int_vectors(path):
+        vector.sum()
+
+
+def _matrix(path: Path, _: Path) -> None:
+    from hybrid.base.kaldi_io import read_matrix
+
+    read_matrix(path).sum()
+
+
+def _scores(path: Path, root: Path) -> None:
+    """As `decode --scores`, up to the search."""
+    from hybrid.base.errors import HybridError
+    from hybrid.recogniser.sources import ScoreFolder
+    from hybrid.search.searcher import check_scores
+
+    source = ScoreFolder(str(path.parent if path.suffix == ".npy" else path))
+    speech, _ = source.speech()
+    for scores in source.scores(None, speech):  # type: ignore[arg-type]
+        if not isinstance(scores, str):
+            try:
+                check_scores(scores, _model(root).tree.num_pdfs)
+            except HybridError:
+                continue
+
+
+def _alignments(path: Path, root: Path) -> None:
+    from hybrid.align.alignment import phone_segments
+    from hybrid.train.ladder import load_alignments
+
+    for _, ids in load_alignments(path.parent, _model(root)).items():
+        phone_segments(ids, _model(root).transition_model)
+
+
+# --- lattices --------------------------------------------------------------------------------------------------------
+
+
+def _lattices(path: Path, root: Path) -> None:
+    from hybrid.lattice.archive import read_lattices, write_lattices
+    from hybrid.lattice.paths import best_path, nbest
+    from hybrid.lattice.posteriors import arc_posteriors
+    from hybrid.lattice.prune import prune
+
+    kept = []
+    for utterance, lattice in read_lattices(path):
+        lattice.depth, lattice.num_frames
+        best_path(lattice, 0.1)
+        list(nbest(lattice, 3, 0.1))
+        arc_posteriors(lattice, 0.1)
+        kept.append((utterance, prune(lattice, 5.0, 0.1)))
+    for compact, text in itertools.product((False, True), repeat=2):
+        write_lattices(root / "out" / "lat", kept, compact, text)
+
+
+def _decoded(path: Path, root: Path) -> None:
+    hybrid("lattice", "best-path", root / "decode", "--words", root / "graph/words.txt")
+
+
+def _sweep(path: Path, root: Path) -> None:
+    hybrid("score", "sweep", "--ref", root / "data", "--lattices", root / "decode", "--words", root / "graph/words.txt",
+           "--lm-weights", "10", "--penalties", "0", "--replications", 100, "--out-dir", root / "out")  # fmt: skip
+
+
+# --- FSTs and graphs -------------------------------------------------------------------------------------------------
+
+
+def _fst(path: Path, root: Path) -> None:
+    from hybrid.base.openfst import from_kaldifst, read_fst, to_kaldifst
+    from hybrid.graph.info import describe
+
+    fst = read_fst(path)
+    describe(fst)
+    from_kaldifst(to_kaldifst(fst))
+
+
+def _grammar(path: Path, root: Path) -> None:
+    hybrid("graph", "compile", "--model", root / "mono", "--lang", root / "lang", "--grammar", path, "--out-dir",
+           root / "out/graph", "--max-states", 10000)  # fmt: skip
+
+
+def _graph(path: Path, root: Path) -> None:
+    """As `decode`: load what belongs together, search, tell words and phones."""
+    from hybrid.recogniser.system import Speech, SystemSpec, load_system
+    from hybrid.search.config import SearchConfig
+
+    load_system.cache_clear()
+    spec = SystemSpec(str(root / "mono"), str(root / "graph"), search=SearchConfig(beam=6.0, max_active=200))
+    system = load_system(spec)
+    scores = np.random.RandomState(0).randn(6, system.model.tree.num_pdfs).astype(np.float32)
+    system.recognise([Speech("u", "r")], [scores])
+
+
+def _graph_info(path: Path, root: Path) -> None:
+    hybrid("graph", "info", root / "graph", "--model", root / "mono")
+
+
+def _training_graphs(path: Path, root: Path) -> None:
+    from hybrid.align.corpus import Aligner, align_corpus
+    from hybrid.graph.training import TrainingGraphs
+
+    model, store = _model(root), _store(root)
+    graphs = TrainingGraphs.load(path, model.tree)
+    aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline)  # type: ignore[arg-type]
+    align_corpus(aligner, store, graphs, [u for u in store.ids if u in graphs])
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def _model(root: Path) -> Any:
+    """The undamaged model, loaded once."""
+    return _once("model", root, lambda: _load_model(root / "mono"))
+
+
+def _store(root: Path) -> Any:
+    from hybrid.feats.store import FeatureStore
+
+    return _once("store", root, lambda: FeatureStore.open(root / "feats"))
+
+
+_CACHE: dict[tuple[str, Path], Any] = {}
+
+
+def _once(name: str, root: Path, make: Callable[[], Any]) -> Any:
+    if (name, root) not in _CACHE:
+        _CACHE[name, root] = make()
+    return _CACHE[name, root]
+
+
+def _load_model(folder: Path) -> Any:
+    from hybrid.model_dir import load_model
+
+    return load_model(folder)
+
+
+def _model_folder(path: Path, root: Path) -> None:
+    from hybrid.align.alignment import phone_segments
+    from hybrid.gmm.describe import describe_model, describe_pdfs
+
+    model, store = _load_model(root / "mono"), _store(root)
+    describe_model(model.transition_model, model.acoustic_model)
+    describe_pdfs(model.transition_model, model.acoustic_model, model.phones)
+    model.scores(model.pipeline.features(store, store.ids[0]))
+    phone_segments(np.ones(3, np.int32), model.transition_model)
+
+
+def _topology(path: Path, _: Path) -> None:
+    from hybrid.hmm import HmmTopology, TransitionModel
+    from hybrid.tree import ContextTree
+
+    topology = HmmTopology.read(path)
+    for phone in topology.phones:
+        topology.min_frames(phone)
+    topology.to_text()
+    tree = ContextTree.monophone([[phone] for phone in topology.phones], topology.pdf_class_counts())
+    TransitionModel(topology, tree).self_loops
+
+
+def _tree(path: Path, root: Path) -> None:
+    from hybrid.hmm import HmmTopology, TransitionModel
+    from hybrid.tree import ContextTree
+
+    tree = ContextTree.read(path)
+    tree.to_text(), tree.describe(), tree.to_svg(), tree.depth
+    windows = np.random.RandomState(1).randint(0, 6, (20, tree.context_width))
+    tree.pdf_ids(windows, np.zeros(20, np.int64))
+    TransitionModel(HmmTopology.read(root / "mono/topo"), tree).pdf_ids
+
+
+def _transitions(path: Path, root: Path) -> None:
+    from hybrid.hmm import TransitionModel
+
+    model = TransitionModel.read(path, _model(root).tree)
+    model.self_loops, model.log_probs_ignoring_self_loops, model.is_final
+
+
+def _kaldi_model(path: Path, root: Path) -> None:
+    from hybrid.gmm.kaldi_text import format_gmm, read_kaldi_model
+
+    _, gmm = read_kaldi_model(path, _model(root).tree)
+    gmm.log_likelihoods(np.zeros((3, gmm.dim), np.float32))
+    format_gmm(gmm)
+
+
+def _transforms(path: Path, root: Path) -> None:
+    from hybrid.gmm.speaker_transforms import load_transforms
+
+    model, store = _model(root), _store(root)
+    transforms = load_transforms(path, model.pipeline.dim, model.hashes["tree"])
+    stats = store.stats(store.speakers()[0])
+    for transform in transforms.values():
+        model.pipeline.apply(store.load(store.ids[0]), stats, transform)
+
+
+def _basis(path: Path, root: Path) -> None:
+    from hybrid.gmm.basis_fmllr import estimate_basis_fmllr
+    from hybrid.gmm.fmllr import FmllrStats
+    from hybrid.gmm.speaker_transforms import load_basis
+
+    model = _model(root)
+    dim = model.pipeline.dim
+    basis = load_basis(path, dim, model.hashes["tree"])
+    stats = FmllrStats.zeros(dim)
+    stats.beta = 1000.0
+    stats.packed += [row[np.triu_indices(dim + 1)] for row in [1000 * np.eye(dim + 1)] * dim]
+    estimate_basis_fmllr(stats, basis)
+
+
+def _state(path: Path, root: Path) -> None:
+    from hybrid.train.state import load_state
+
+    state = load_state(path, "me", _model(root).transition_model)
+    if state is not None:
+        for _, ids in state.alignments.items():
+            ids.sum()
+        state.transition_model.log_probs_not_self_loop
+
+
+def _questions(path: Path, _: Path) -> None:
+    from hybrid.tree.questions import Questions, read_questions
+
+    Questions.compile(read_questions(path), 3, 3)
+
+
+# --- features, audio, manifests --------------------------------------------------------------------------------------
+
+
+def _feats(path: Path, root: Path) -> None:
+    from hybrid.feats.store import FeatureStore
+
+    store, model = FeatureStore.open(root / "feats"), _model(root)
+    model.pipeline.require_match(store)
+    for utterance in store.ids:
+        store.text(utterance), store.duration(utterance), store.load(utterance)
+        model.pipeline.features(store, utterance)
+    store.global_stats()
+    store.shortest(2)
+
+
+def _extract(path: Path, root: Path) -> None:
+    hybrid("feats", "extract", "--cuts", root / "data", "--config", root / "mfcc.yaml", "--out-dir", root / "out/feats")
+
+
+def _extract_again(path: Path, root: Path) -> None:
+    """An unfinished extraction goes on."""
+    import shutil
+
+    shutil.copytree(root / "feats", root / "out/feats")
+    hybrid("feats", "extract", "--cuts", root / "data", "--config", root / "mfcc.yaml", "--out-dir", root / "out/feats")
+
+
+def _audio(path: Path, _: Path) -> None:
+    from hybrid.data.audio import audio_blocks, probe_audio, read_audio
+    from hybrid.feats.vad import segment_file
+
+    probe_audio(path)
+    read_audio(path, rate=RATE)
+    for _ in audio_blocks(path, 4096):
+        pass
+    segment_file(path)
+
+
+def _cuts(path: Path, root: Path) -> None:
+    from hybrid.align.speech_source import items_of_cuts
+    from hybrid.base.errors import HybridError
+    from hybrid.data.manifest import load_samples, read_cuts
+
+    for cut in read_cuts(path):
+        try:
+            load_samples(cut)
+        except HybridError:
+            continue
+    items_of_cuts(path)
+
+
+def _check_data(path: Path, root: Path) -> None:
+    hybrid("data", "check", "--cuts", path, "--out-dir", root / "out/checked", "--max-failed", 1)
+
+
+def _extract_cuts(path: Path, root: Path) -> None:
+    hybrid("feats", "extract", "--cuts", path, "--config", root / "mfcc.yaml", "--out-dir", root / "out/feats")
+
+
+def _subset(path: Path, root: Path) -> None:
+    hybrid("data", "subset", "--cuts", root / "data", "--ids", path, "--out-dir", root / "out/subset")
+
+
+def _named_texts(path: Path, _: Path) -> None:
+    from hybrid.data.own import read_transcripts
+
+    read_transcripts(path)
+
+
+def _librispeech(path: Path, root: Path) -> None:
+    hybrid("data", "librispeech", "--corpus-dir", root / "libri", "--out-dir", root / "out/data")
+
+
+def _textgrid(path: Path, _: Path) -> None:
+    from hybrid.align.textgrid import format_textgrid, read_textgrid
+
+    format_textgrid(read_textgrid(path))
+
+
+# --- lexicon, lang, language models ----------------------------------------------------------------------------------
+
+
+def _symbols(path: Path, _: Path) -> None:
+    from lexicon.symbols import SymbolTable
+
+    table = SymbolTable.read(path)
+    table.disambig_ids(), table.max_id, table.encode(list(table.symbols))
+
+
+def _lang(path: Path, root: Path) -> None:
+    from hybrid.align.alignment import Speller
+    from hybrid.graph.training import TrainingGraphCompiler
+    from lexicon.lang_dir import LangDir
+    from lexicon.validate import check_lang_dir
+
+    check_lang_dir(root / "lang")
+    lang = LangDir.load(root / "lang")
+    lang.pronunciations(), lang.find_clashes(5)
+    Speller.from_lang(lang)
+    model = _model(root)
+    TrainingGraphCompiler(lang, model.tree, model.transition_model)(lang.text_to_ids(["A", "AB", "zz"]))
+
+
+def _prepare(dict_dir: str, path: Path, root: Path) -> None:
+    from lexicon.dict_dir import check_dict_dir
+
+    if dict_dir == "dictp":
+        import shutil
+
+        for name in ("silence_phones.txt", "optional_silence.txt", "nonsilence_phones.txt", "extra_questions.txt"):
+            shutil.copyfile(root / "dict" / name, root / "dictp" / name)
+    check_dict_dir(root / dict_dir)
+    hybrid("lang", "prepare", "--dict-dir", root / dict_dir, "--oov", "<UNK>", "--out-dir", root / "out/lang")
+
+
+def _prepare_phones(path: Path, root: Path) -> None:
+    hybrid("lang", "prepare", "--dict-dir", root / "dict", "--oov", "<UNK>", "--phones", path, "--out-dir",
+           root / "out/lang")  # fmt: skip
+
+
+def _lexicon(path: Path, _: Path) -> None:
+    from lexicon.lexicon import Lexicon
+
+    len(Lexicon.read(path).words)
+
+
+def _cmudict(path: Path, root: Path) -> None:
+    hybrid("lang", "cmudict", "--cmudict", path, "--out-dir", root / "out/dict")
+
+
+def _grapheme(path: Path, root: Path) -> None:
+    hybrid("lang", "grapheme", "--vocabulary", path, "--out-dir", root / "out/dict")
+
+
+def _pieces(path: Path, root: Path) -> None:
+    hybrid(
+        "lang", "sentencepiece", "--vocabulary", root / "words.list", "--model", path, "--out-dir", root / "out/dict"
+    )
+
+
+def _oov(path: Path, root: Path) -> None:
+    hybrid("lang", "oov", path, "--lang", root / "lang", "--with-ids")
+
+
+def _pronunciations(path: Path, _: Path) -> None:
+    from hybrid.align.speech_source import read_pronunciations
+    from lm.g2p.lexicons import read_pronunciations as read_lexicon
+
+    read_lexicon(path)
+    read_pronunciations(path)
+
+
+def _vocabulary(path: Path, root: Path) -> None:
+    from hybrid.data.check_report import read_vocabulary
+    from lm.text import read_word_list
+
+    read_word_list(path)
+    read_vocabulary(path)
+
+
+def _arpa(path: Path, root: Path) -> None:
+    from lexicon.symbols import SymbolTable
+    from lm.arpa import read_arpa
+    from lm.fst import ngram_to_fst
+    from lm.perplexity import sentence_scores, text_ids
+    from lm.prune import prune_entropy
+
+    model = read_arpa(path)
+    for scores in sentence_scores(model, text_ids(model, root / "text.txt", False, False)):
+        scores.total()
+    ngram_to_fst(model, SymbolTable.read(root / "lang/words.txt"))
+    prune_entropy(model, 1e-3)
+
+
+def _lm_text(path: Path, root: Path) -> None:
+    hybrid("lm", "train", path, "--order", 2, "--out", root / "out/lm.arpa")
+
+
+def _g2p(path: Path, _: Path) -> None:
+    from lm.g2p.model import G2pModel
+
+    model = G2pModel.load(path)
+    for word in ("A", "AB", "ZZ", ""):
+        try:
+            model.guess(word, 3)
+        except ValueError:  # the command lists such words as failed
+            continue
+
+
+# --- settings and results --------------------------------------------------------------------------------------------
+
+
+def _synthesis(path: Path, _: Path) -> None:
+    from hybrid.base.config import read_config
+    from hybrid.synth.corpus import SynthesisConfig
+
+    read_config(SynthesisConfig, path)
+
+
+def _score(hyp: bool, path: Path, root: Path) -> None:
+    ref, other = (root / "table.txt", path) if hyp else (path, root / "hyp.txt")
+    hybrid("score", "wer", "--ref", ref, "--hyp", other, "--utt2spk", root / "utt2spk", "--replications", 100,
+           "--out-dir", root / "out/score")  # fmt: skip
+
+
+def _cost(path: Path, root: Path) -> None:
+    hybrid("score", "wer", "--ref", root / "table.txt", "--hyp", root / "hyp.txt", "--replications", 100,
+           "--cost", path, "--results", root / "out/results.tsv", "--system", "mono", "--set", "dev",
+           "--lm", "uni")  # fmt: skip
+
+
+def _results(path: Path, root: Path) -> None:
+    hybrid("score", "table", root / "results.tsv", "--into", root / "table.md")
+
+
+def _meta(path: Path, root: Path) -> None:
+    from hybrid.base.artifact import read_meta
+
+    meta = read_meta(path.parent)
+    meta.get("facts", {}).get("hashes", {}).get("tree")
+
+
+READERS: dict[str, Reader] = {
+    "ark.binary": Reader("m.ark", _matrices),
+    "ark.text": Reader("m.text.ark", _matrices),
+    "ark.gz": Reader("m.ark.gz", _matrices),
+    "ark.vectors": Reader("v.ark", _matrices),
+    "ark.compressed": Reader("c.ark", _matrices),
+    "ark.scp": Reader("m.scp", _matrices),
+    "ark.single": Reader("one.mat", _matrix),
+    "ark.ints": Reader("i.ark", _ints),
+    "ark.ints-text": Reader("i.text.ark", _ints),
+    "scores.npy": Reader("npy/u0.npy", _scores),
+    "scores.ark": Reader("m.ark", _scores),
+    "ali.gz": Reader("ali/ali.gz", _alignments),
+    "ali.meta": Reader("ali/meta.json", _alignments),
+    "lattice.binary": Reader("lat.ark", _lattices),
+    "lattice.compact": Reader("lat.c.ark", _lattices),
+    "lattice.text": Reader("lat.t.ark", _lattices),
+    "lattice.compact-text": Reader("lat.ct.ark", _lattices),
+    "lattice.gz": Reader("lat.gz", _lattices),
+    "lattice.folder": Reader("decode/lat.1.gz", _sweep),
+    "lattice.folder-meta": Reader("decode/meta.json", _decoded),
+    "lattice.decode-json": Reader("decode/decode.json", _decoded),
+    "fst.vector": Reader("G.fst", _fst),
+    "fst.const": Reader("L.const", _fst),
+    "fst.symbols": Reader("G.symbols", _fst),
+    "fst.grammar": Reader("G.fst", _grammar),
+    "graph.training": Reader("graphs.safetensors", _training_graphs),
+    "graph.training-meta": Reader(
+        "graphs.safetensors.meta.json", lambda _, r: _training_graphs(r / "graphs.safetensors", r)
+    ),
+    "graph.HCLG": Reader("graph/HCLG.fst", _graph),
+    "graph.words": Reader("graph/words.txt", _graph),
+    "graph.align-lexicon": Reader("graph/phones/align_lexicon.int", _graph),
+    "graph.word-boundary": Reader("graph/phones/word_boundary.int", _graph),
+    "graph.meta": Reader("graph/meta.json", _graph_info),
+    "model.weights": Reader("mono/final.safetensors", _model_folder),
+    "model.tree": Reader("mono/tree", _model_folder),
+    "model.topo": Reader("mono/topo", _model_folder),
+    "model.transitions": Reader("mono/transitions", _model_folder),
+    "model.config": Reader("mono/config.yaml", _model_folder),
+    "model.phones": Reader("mono/phones.txt", _model_folder),
+    "model.meta": Reader("mono/meta.json", _model_folder),
+    "model.kaldi": Reader("mono/final.mdl", _kaldi_model),
+    "model.state": Reader("state.safetensors", _state),
+    "topo": Reader("lang/topo", _topology),
+    "tree.text": Reader("tri.tree", _tree),
+    "tree.binary": Reader("tri.tree.bin", _tree),
+    "transitions": Reader("mono/transitions", _transitions),
+    "questions": Reader("questions.txt", _questions),
+    "transforms.speakers": Reader("transforms.safetensors", _transforms),
+    "transforms.basis": Reader("basis.safetensors", _basis),
+    "feats.index": Reader("feats/index.tsv", _feats),
+    "feats.block": Reader("feats/blocks/00000.f32", _feats),
+    "feats.block-meta": Reader("feats/blocks/00000.meta.json", _extract_again),
+    "feats.cmvn": Reader("feats/cmvn.safetensors", _feats),
+    "feats.config": Reader("feats/config.yaml", _feats),
+    "feats.meta": Reader("feats/meta.json", _feats),
+    "feats.settings": Reader("mfcc.yaml", _extract),
+    "audio.wav": Reader("audio/u3.wav", _audio),
+    "audio.flac": Reader("sound.flac", _audio),
+    "audio.ogg": Reader("sound.ogg", _audio),
+    "cuts.jsonl": Reader("cuts.jsonl", _cuts),
+    "cuts.gz": Reader("data/cuts.jsonl.gz", _cuts),
+    "cuts.check": Reader("cuts.jsonl", _check_data),
+    "cuts.extract": Reader("cuts.jsonl", _extract_cuts),
+    "cuts.oov": Reader("cuts.jsonl", _oov),
+    "cuts.ids": Reader("table.txt", _subset),
+    "text.named": Reader("named.txt", _named_texts),
+    "text.librispeech": Reader("libri/LibriSpeech/dev-clean/1/2/1-2.trans.txt", _librispeech),
+    "text.textgrid": Reader("long.TextGrid", _textgrid),
+    "text.textgrid-short": Reader("short.TextGrid", _textgrid),
+    "text.oov": Reader("table.txt", _oov),
+    "symbols.words": Reader("lang/words.txt", _symbols),
+    "symbols.phones": Reader("lang/phones.txt", _prepare_phones),
+    "lexicon": Reader("dict/lexicon.txt", _lexicon),
+    "lexicon.probs": Reader("dictp/lexiconp.txt", _lexicon),
+    "lexicon.cmudict": Reader("cmudict", _cmudict),
+    "lexicon.grapheme": Reader("words.list", _grapheme),
+    "lexicon.pieces": Reader("pieces.model", _pieces),
+    "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
+    "lm.arpa": Reader("lm.arpa", _arpa),
+    "lm.arpa-gz": Reader("lm.arpa.gz", _arpa),
+    "lm.text": Reader("text.txt", _lm_text),
+    "lm.vocabulary": Reader("vocab.txt", _vocabulary),
+    "lm.g2p": Reader("g2p.arpa", _g2p),
+    "settings.synth": Reader("voices.yaml", _synthesis),
+    "score.reference": Reader("table.txt", partial(_score, False)),
+    "score.hypothesis": Reader("hyp.txt", partial(_score, True)),
+    "score.utt2spk": Reader("utt2spk", lambda _, root: _score(True, root / "hyp.txt", root)),
+    "score.results": Reader("results.tsv", _results),
+    "score.document": Reader("table.md", _results),
+    "score.cost": Reader("cost.json", _cost),
+    "meta": Reader("lang/meta.json", _meta),
+}
+READERS |= {
+    f"dict.{name}": Reader(f"{folder}/{name}", partial(_prepare, folder))
+    for folder, names in {
+        "dict": ("lexicon.txt", "silence_phones.txt", "optional_silence.txt", "nonsilence_phones.txt",
+                 "extra_questions.txt"),
+        "dictp": ("lexiconp.txt", "lexiconp_silprob.txt", "silprob.txt"),
+    }.items()
+    for name in names
+}  # fmt: skip
+READERS |= {
+    f"lang.{name.replace('/', '.')}": Reader(f"lang/{name}", _lang)
+    for name in (
+        "words.txt", "phones.txt", "oov.txt", "oov.int", "topo", "L.fst", "L_disambig.fst", "phones/align_lexicon.int",
+        "phones/align_lexicon.txt", "phones/word_boundary.int", "phones/word_boundary.txt", "phones/sets.int",
+        "phones/roots.int", "phones/extra_questions.int", "phones/silence.int", "phones/nonsilence.txt",
+        "phones/silence.csl", "phones/context_indep.int", "phones/disambig.int", "phones/optional_silence.int",
+        "phones/wdisambig_words.int", "phones/wdisambig_phones.int",
+    )
+}  # fmt: skip
