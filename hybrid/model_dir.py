@@ -24,6 +24,7 @@ from hybrid.acoustic_model import AcousticModel
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
+from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
@@ -132,8 +133,7 @@ def save_model(
       settings, inputs, facts: for meta.json, see `artifact.write_meta`.
     """
     folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "meta.json").unlink(missing_ok=True)
+    remove_mark(make_folder(folder))
     kind, arrays, config = _describe(model.acoustic_model)
     if model.speaker_independent is not None:
         _, more, _ = _describe(model.speaker_independent)

@@ -101,15 +101,17 @@ def remove_leftovers(outputs: list[Path]) -> None:
 def follow(stream: IO[str], log: IO[str], always: bool) -> None:
     """Copies a stream into the log, and to the terminal what a user should see."""
     shown = time.monotonic()
-    for line in stream:
-        log.write(line)
-        log.flush()
+    for line in stream:  # to the end, whatever cannot be written: the command would wait for us
+        with contextlib.suppress(OSError):
+            log.write(line)
+            log.flush()
         now = time.monotonic()
-        if always:
-            print(line, end="", flush=True)
-        elif " WARNING " in line or " ERROR " in line or now - shown >= SHOW_EVERY:
-            print(f"    {line}", end="", file=sys.stderr, flush=True)
-            shown = now
+        with contextlib.suppress(OSError):
+            if always:
+                print(line, end="", flush=True)
+            elif " WARNING " in line or " ERROR " in line or now - shown >= SHOW_EVERY:
+                print(f"    {line}", end="", file=sys.stderr, flush=True)
+                shown = now
 
 
 def become_group() -> None:
@@ -191,8 +193,14 @@ def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """Writes the mark that the step is finished."""
     temporary = path.with_name(temporary_name(path.name))
-    temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(record, indent=1) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def main() -> int:
@@ -236,4 +244,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as error:
+        place = error.filename or "the folder of --state, or standard output"
+        sys.exit(f"step: {place}: {error.strerror}. Free some space or mend the permissions, and run the recipe again.")

@@ -16,6 +16,7 @@ from hybrid.align.corpus import Aligner, CorpusAlignments, PdfScorer, align_corp
 from hybrid.align.ctm import ctm_lines, timed_labels
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.disk import make_folder
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
@@ -82,7 +83,7 @@ def align_set(
     alignments = align_corpus(aligner, store, graphs, utterances, executor)
     failures |= {**more, **alignments.failures}
     _refuse_too_many(failures, len(store.ids), config.max_failed)
-    out_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(out_dir)
     write_failed(out_dir / "failed.txt", failures)
     if config.ctm:
         write_ctms(out_dir, model, store, lang, dict(texts), alignments)

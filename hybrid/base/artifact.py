@@ -8,7 +8,6 @@ artifacts that do not belong together is found by these hashes.
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
 import json
@@ -16,12 +15,13 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from hybrid.base.errors import HybridError, InputError, MismatchError, quote
+from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder
+from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.output import MARK, real_path, replaced_folder, temporary_name
 from hybrid.base.reading import read_json
 
@@ -39,21 +39,6 @@ __all__ = [
 ]
 
 PathLike = str | os.PathLike
-
-
-def _disk_error(error: OSError, path: Path) -> HybridError | None:
-    """One line for the failures of a file system that a user can mend."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HybridError(
-            f"{path}: the disk is full; nothing was changed. Free some space and run the same command again."
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return HybridError(
-            f"{path}: not writable ({error.strerror}). Choose another output folder or mend its permissions."
-        )
-    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EBUSY, errno.EXDEV):
-        return HybridError(f"{path}: cannot be written ({error.strerror}). Choose another name or output folder.")
-    return None
 
 
 @contextmanager
@@ -74,19 +59,20 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
         raise InputError.at(quote(path, 100), f"is {found}, wanted a file", "Choose another name.")
     temporary = place.with_name(temporary_name(place.name))
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         with open(temporary, "xb") as stream:
             mode = os.fstat(stream.fileno()).st_mode & 0o777
         yield temporary
-        with open(temporary, "rb") as stream:
-            if os.fstat(stream.fileno()).st_mode & 0o777 != mode:
-                os.chmod(temporary, mode)
-            os.fsync(stream.fileno())
+        if os.stat(temporary).st_mode & 0o777 != mode:
+            os.chmod(temporary, mode)
+        sync_file(temporary)
         os.replace(temporary, place)
+        sync_folder(place.parent)
     except OSError as error:
-        raise _disk_error(error, path) or error from error
+        raise disk_error(error, path) or error from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 @contextmanager
@@ -103,7 +89,7 @@ def atomic_folder(path: PathLike, kind: str, inputs: Iterable[PathLike | None] =
         with replaced_folder(path, kind, inputs) as temporary:
             yield temporary
     except OSError as error:
-        raise _disk_error(error, Path(path)) or error from error
+        raise disk_error(error, path) or error from error
 
 
 def open_text(path: PathLike) -> Any:

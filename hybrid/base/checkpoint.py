@@ -17,14 +17,11 @@ def save_arrays(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Saves named numpy arrays (any shape and numeric dtype) as one safetensors file, atomically."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
+    data = save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, dict(metadata or {}) or None)
     with atomic_path(path) as temporary:
-        save_file(
-            {k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())},
-            str(temporary),
-            dict(metadata or {}) or None,
-        )
+        temporary.write_bytes(data)  # the library's own writer hides the reason of a failure and uses mode 0600
 
 
 def load_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:

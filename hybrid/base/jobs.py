@@ -44,6 +44,18 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
+@contextmanager
+def _starting() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HybridError(
+            f"/dev/shm or {os.environ.get('TMPDIR') or '/tmp'}: worker processes cannot be started "
+            f"({error.strerror or error}). Make room in shared memory and in the temporary folder (TMPDIR), or use "
+            "--jobs 1."
+        ) from error
+
+
 class WorkerPool(Executor):
     """A pool of worker processes, one BLAS thread each, that can be started anew after a worker died."""
 
@@ -58,11 +70,13 @@ class WorkerPool(Executor):
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload(["torch"])  # imported once, not by every worker
-        return ProcessPoolExecutor(self._jobs, mp_context=context, initializer=_end_with_parent)
+        with _starting():
+            return ProcessPoolExecutor(self._jobs, mp_context=context, initializer=_end_with_parent)
 
     def submit(self, fn: Callable[..., B], /, *args: Any, **kwargs: Any) -> Future[B]:
         """Gives out one piece of work."""
-        return self._executor.submit(fn, *args, **kwargs)
+        with _starting():
+            return self._executor.submit(fn, *args, **kwargs)
 
     def restart(self) -> None:
         """Replaces all workers; work under way is lost and must be given out again."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybrid.base.disk import writing
+from hybrid.base.errors import HybridError
 from hybrid.base.fst_arrays import FstArrays
 from hybrid.base.openfst_files import read_fst, read_fst_stream, read_header, write_fst, write_stream
 
@@ -28,19 +30,28 @@ SMALL_STATES = 100_000  # FSTs up to here go to kaldifst through files in memory
 @contextmanager
 def _scratch_file(states: int) -> Iterator[str]:
     """Yields the name of a file for an FST on its way: in memory if it is small and the system has such files."""
-    if states <= SMALL_STATES and hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("fst")
+    with writing("a temporary file (TMPDIR)"):
+        if states <= SMALL_STATES and hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("fst")
+            try:
+                yield f"/proc/self/fd/{descriptor}"
+            finally:
+                os.close(descriptor)
+            return
+        descriptor, name = tempfile.mkstemp(prefix="hybrid-", suffix=".fst")
+        os.close(descriptor)
         try:
-            yield f"/proc/self/fd/{descriptor}"
+            yield name
         finally:
-            os.close(descriptor)
-        return
-    descriptor, name = tempfile.mkstemp(prefix="hybrid-", suffix=".fst")
-    os.close(descriptor)
-    try:
-        yield name
-    finally:
-        os.unlink(name)
+            os.unlink(name)
+
+
+def _write(fst: kaldifst.StdVectorFst, file: str) -> None:
+    if not fst.write(file):
+        raise HybridError(
+            f"{file}: an FST of {fst.num_states} states could not be written. Make room in the temporary folder, or "
+            "choose another with TMPDIR."
+        )
 
 
 def to_kaldifst(fst: FstArrays) -> kaldifst.StdVectorFst:
@@ -59,8 +70,7 @@ def to_kaldifst(fst: FstArrays) -> kaldifst.StdVectorFst:
 def from_kaldifst(fst: kaldifst.StdVectorFst) -> FstArrays:
     """Copies an FST out of kaldifst, through a temporary file."""
     with _scratch_file(fst.num_states) as file:
-        if not fst.write(file):
-            raise OSError(f"kaldifst could not write an FST of {fst.num_states} states; is the temporary folder full?")
+        _write(fst, file)
         return read_fst(file)
 
 
@@ -72,8 +82,7 @@ def vector_stats(fst: kaldifst.StdVectorFst) -> tuple[int, int, float, float]:
     from hybrid.base import openfst_kernels as kernels
 
     with _scratch_file(fst.num_states) as file:
-        if not fst.write(file):
-            raise OSError(f"kaldifst could not write an FST of {fst.num_states} states; is the temporary folder full?")
+        _write(fst, file)
         with open(file, "rb") as stream:
             header = read_header(stream, "FST")
             begin = stream.tell()

@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hybrid.base.disk import make_folder, sync_folder, sync_tree
 from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.reading import why
 
@@ -327,7 +328,7 @@ def replaced_folder(
       InputError, HybridError: see `check_folder`.
     """
     folder = check_folder(path, kind, inputs, option, whole=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with take_lock(path, folder.with_name(f".lock.{folder.name}"), kind, option):
         _restore(folder)
         temporary = folder.with_name(temporary_name(folder.name))
@@ -336,7 +337,9 @@ def replaced_folder(
             yield temporary
             if folder.is_dir():
                 _require_kind(path, folder, kind, option)
+            sync_tree(temporary)
             put_in_place(temporary, folder)
+            sync_folder(folder.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -361,7 +364,11 @@ def put_in_place(new: Path, folder: Path) -> None:
         return
     shutil.rmtree(_old(folder), ignore_errors=True)
     os.replace(folder, _old(folder))
-    os.replace(new, folder)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        _restore(folder)
+        raise
     shutil.rmtree(_old(folder), ignore_errors=True)
 
 

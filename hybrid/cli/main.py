@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
+import traceback
 
 import click
 
@@ -52,11 +55,13 @@ def command(verbose: bool) -> None:
 
 
 def main() -> None:
-    """Runs the command line; a user's mistake ends in one line and status 1."""
+    """Runs the command line; a user's mistake, or what the file system refuses, ends in one line and status 1."""
     from hybrid.base.errors import HybridError
 
     try:
         command.main(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what cannot be written is told here, not at exit
     except click.exceptions.Abort:
         sys.exit("hybrid: interrupted")
     except click.exceptions.Exit as error:
@@ -67,7 +72,33 @@ def main() -> None:
     except HybridError as error:
         sys.exit(f"hybrid: {error}")
     except BrokenPipeError:
+        _discard_stdout()
         sys.exit(1)
+    except OSError as error:
+        sys.exit(f"hybrid: {_refused(error)}")
+
+
+def _refused(error: OSError) -> str:
+    """Returns one line for an error of the file system that no command told better."""
+    from hybrid.base.disk import disk_error
+    from hybrid.base.errors import HybridError
+
+    place = "a file"
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if error.filename is None and frames and frames[-1] in (click.utils.__file__, __file__):
+        place = "standard output"
+        _discard_stdout()
+    if found := disk_error(error, place):
+        return str(found)
+    reason = f"{type(error).__name__}: {error}"
+    return str(HybridError(f"{place}: cannot be used ({reason}). Look at it, and run the same command again."))
+
+
+def _discard_stdout() -> None:
+    """Sends what is still to be written to nowhere, so that the interpreter does not stumble over it at exit."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):  # a stdout without a file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

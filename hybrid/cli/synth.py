@@ -48,9 +48,7 @@ def say(text: str, voice: str, rate: int, pitch: int, out: Path, phones: bool) -
 
     Example: hybrid synth say "set a timer for ten minutes" --voice en-gb-x-rp+f2 --out timer.wav
     """
-    import soundfile
-
-    from hybrid.base.artifact import atomic_path
+    from hybrid.data.audio import write_audio
     from hybrid.synth.espeak import Voice, speak
 
     base, _, variant = voice.partition("+")
@@ -59,8 +57,7 @@ def say(text: str, voice: str, rate: int, pitch: int, out: Path, phones: bool) -
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     speech = speak(text, speaker)
-    with atomic_path(out) as temporary:
-        soundfile.write(temporary, speech.samples, speech.rate, "PCM_16", format="WAV")
+    write_audio(out, speech.samples, speech.rate)
     for phone in speech.phones if phones else ():
         click.echo(f"{phone.start:.3f} {phone.end:.3f} {phone.symbol}")
 

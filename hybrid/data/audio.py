@@ -1,10 +1,11 @@
-"""Reading of audio: any format that libsndfile knows, one channel, one rate, whole or in blocks.
+"""Reading and writing of audio: any format that libsndfile knows, one channel, one rate, whole or in blocks.
 
 Whatever is wrong with a file is told in one line: missing, empty, no audio, cut short, an impossible rate.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 
-__all__ = ["AudioError", "AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample"]
+__all__ = ["AudioError", "AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample", "write_audio"]
 
 LOWEST_RATE = 1000  # Hz; below this a header is wrong rather than the recording slow
 HIGHEST_RATE = 768_000
@@ -239,3 +241,18 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     divisor = math.gcd(source, target)
     out = resample_poly(np.asarray(samples, np.float32), target // divisor, source // divisor)
     return np.ascontiguousarray(out, np.float32)
+
+
+def write_audio(path: str | os.PathLike, samples: np.ndarray, rate: int, kind: str = "WAV") -> None:
+    """Writes one channel as 16-bit samples.
+
+    Args:
+      samples: int16, or float from -1 to 1 [N].
+      kind: "WAV" or "FLAC".
+    """
+    import soundfile
+
+    data = io.BytesIO()  # libsndfile itself does not tell that a disk is full
+    soundfile.write(data, samples, rate, "PCM_16", format=kind)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data.getbuffer())

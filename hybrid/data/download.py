@@ -13,6 +13,7 @@ import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder, sync_tree, writing
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger, progress
 
@@ -134,7 +135,7 @@ def download_file(url: str, path: str | os.PathLike, checksum: str, tries: int =
         logger.info("%s is there already", path)
         return path
     part = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     trouble = ""
     for attempt in range(tries):
         if attempt:
@@ -159,7 +160,10 @@ def download_file(url: str, path: str | os.PathLike, checksum: str, tries: int =
             f"or put the file at {path} yourself."
         )
     _verify(part, url, checksum)
-    os.replace(part, path)
+    with writing(path):
+        sync_file(part)
+        os.replace(part, path)
+        sync_folder(path.parent)
     return path
 
 
@@ -179,23 +183,15 @@ def _receive(url: str, part: Path) -> bool:
         length = answer.headers.get("Content-Length")
         total = have + int(length) if length and length.isdigit() else None
         megabytes = total // CHUNK + 1 if total else None
-        with open(part, "ab" if resumed else "wb") as stream, progress(f"{part.stem} MiB", megabytes, logger) as bar:
+        mode = "ab" if resumed else "wb"
+        with writing(part), open(part, mode) as stream, progress(f"{part.stem} MiB", megabytes, logger) as bar:
             received = have
             bar.advance(received // CHUNK)
             while data := answer.read1(CHUNK):
-                _write(stream, data, part)
+                stream.write(data)
                 bar.advance((received + len(data)) // CHUNK - received // CHUNK)
                 received += len(data)
         return total is None or part.stat().st_size >= total
-
-
-def _write(stream, data: bytes, part: Path) -> None:  # type: ignore[no-untyped-def]
-    try:
-        stream.write(data)
-    except OSError as error:
-        raise HybridError(
-            f"{part}: {error.strerror}. Free some space and run the same command again; it goes on from here."
-        ) from error
 
 
 def _verify(path: Path, url: str, checksum: str) -> None:
@@ -247,9 +243,13 @@ def _unpack(archive: Path, source: Source, out: Path) -> None:
                 archive, f"its files are not those known (sha256 {content_digest(found)})", "Download it again."
             )
         target = out / source.target
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
+        sync_tree(found)
         os.replace(found, target)
+        sync_folder(target.parent)
     except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and (refused := disk_error(error, out)):
+            raise refused from error
         raise InputError.at(archive, f"cannot be unpacked ({error})", f"Remove {archive} and try again.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

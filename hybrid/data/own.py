@@ -16,11 +16,10 @@ from typing import Literal
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
-from hybrid.data.audio import probe_audio, read_audio
+from hybrid.data.audio import probe_audio, read_audio, write_audio
 from hybrid.data.corpus import Item, read_lines, write_set
 
 __all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_transcripts"]
@@ -198,8 +197,6 @@ def _items(
 
 def _convert(item: tuple[str, Path], folder: Path, config: OwnConfig) -> tuple[str, str]:
     """Returns a usable file for one audio file, and why there is none."""
-    import soundfile
-
     name, path = item
     try:
         info = probe_audio(path)
@@ -210,8 +207,7 @@ def _convert(item: tuple[str, Path], folder: Path, config: OwnConfig) -> tuple[s
             return str(target), ""
         channel = config.channel if info.channels > 1 else 0
         samples, rate = read_audio(path, config.rate, channel)
-        with atomic_path(target) as temporary:
-            soundfile.write(str(temporary), np.clip(samples, -1, 1 - 2**-15), rate, "PCM_16", format="FLAC")
+        write_audio(target, np.clip(samples, -1, 1 - 2**-15), rate, "FLAC")
         return str(target), ""
     except InputError as error:
         return "", str(error)

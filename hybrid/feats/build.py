@@ -20,6 +20,7 @@ import numpy as np
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
 from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import config_to_dict, write_config
+from hybrid.base.disk import make_folder, remove_mark, writing
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, log_totals, progress
@@ -93,7 +94,7 @@ def extract_features(
     if same and all(record is not None for record in records.values()):
         logger.info("%s is finished already", out)
         return FeatureStore.open(out)
-    (out / "meta.json").unlink(missing_ok=True)
+    remove_mark(out)
     finished = _run(plan, {k: v for k, v in records.items() if v is not None}, out, config, options, jobs)
     return _finish(out, finished, config, settings, manifest, source, options, len(utterances))
 
@@ -130,7 +131,7 @@ def _run(
     work = [block for block in plan if block[0] not in records]
     if records:
         logger.info("%s: %d of %d blocks were finished before", out, len(records), len(plan))
-    (out / "blocks").mkdir(parents=True, exist_ok=True)
+    make_folder(out / "blocks")
     total = sum(len(part) for _, part, _ in work)
     with progress("features", total, logger) as bar, pool(min(jobs, max(1, len(work)))) as executor:
         function = partial(_extract_block, out=out, config=config, options=options)
@@ -140,7 +141,8 @@ def _run(
     wanted = {f"{name}{suffix}" for name in records for suffix in (".f32", ".meta.json")}
     for file in (out / "blocks").iterdir():
         if file.name not in wanted:
-            file.unlink()
+            with writing(file):
+                file.unlink()
     return [records[name] for name, _, _ in plan]
 
 

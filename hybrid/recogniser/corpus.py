@@ -27,6 +27,7 @@ import numpy as np
 from hybrid.align.ctm import ctm_lines
 from hybrid.base.artifact import atomic_path, content_hash, write_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.disk import make_folder, remove_mark, writing
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
@@ -126,18 +127,19 @@ def _prepare(out: Path, fingerprint: str) -> None:
     """Keeps the blocks of an unfinished run of the same work; removes what an older run made."""
     parts = out / PARTS
     mark = parts / "fingerprint"
-    for stale in [*out.glob(".tmp*"), *parts.glob(".tmp*")]:  # of a run that was killed while it wrote
-        stale.unlink()
-    if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
-        return
-    if out.is_dir():
-        for name in ("meta.json", "decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt",
-                     "utterances.tsv", "failed.txt"):  # fmt: skip
+    with writing(out):
+        for stale in [*out.glob(".tmp*"), *parts.glob(".tmp*")]:  # of a run that was killed while it wrote
+            stale.unlink()
+        if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
+            return
+        remove_mark(out)
+        for name in ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv",
+                     "failed.txt"):  # fmt: skip
             (out / name).unlink(missing_ok=True)
         for file in out.glob("lat.*.gz"):
             file.unlink()
         shutil.rmtree(parts, ignore_errors=True)
-    parts.mkdir(parents=True)
+    make_folder(parts)
     with atomic_path(mark) as temporary:
         temporary.write_text(fingerprint, encoding="utf-8")
 

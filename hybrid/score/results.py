@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
+from hybrid.base.disk import make_folder, writing
 from hybrid.base.errors import InputError
 
 __all__ = ["Result", "add_result", "format_table", "insert_table", "read_results", "write_results"]
@@ -111,8 +112,8 @@ def add_result(path: str | os.PathLike, row: Result) -> None:
     Recipes that run side by side may add to one table: a lock file beside it is held meanwhile.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
+    make_folder(path.parent)
+    with writing(path), open(path.with_name(f".{path.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         rows = read_results(path)
         keys = [r.key for r in rows]

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path, write_gzip
+from hybrid.base.artifact import write_gzip
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
+from hybrid.data.audio import write_audio
 from hybrid.data.corpus import Item, write_set
 from hybrid.synth.espeak import TimedSymbol, Voice, speak, variants
 from hybrid.synth.noise import NOISES, add_noise, change_speed
@@ -168,8 +169,6 @@ def _write_block(
     takes: Sequence[Take], folder: str, rate: int, bed: np.ndarray
 ) -> list[tuple[str, list[TimedSymbol] | str]]:
     """Renders some takes into WAV files; an utterance that fails gives its reason instead of phonemes."""
-    import soundfile
-
     done: list[tuple[str, list[TimedSymbol] | str]] = []
     for take in takes:
         try:
@@ -177,8 +176,7 @@ def _write_block(
         except HybridError as error:
             done.append((take.id, str(error)))
             continue
-        with atomic_path(Path(folder) / f"{take.id}.wav") as temporary:
-            soundfile.write(temporary, samples, rate, "PCM_16", format="WAV")
+        write_audio(Path(folder) / f"{take.id}.wav", samples, rate)
         done.append((take.id, phones))
     return done
 

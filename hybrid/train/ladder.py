@@ -15,8 +15,9 @@ from hybrid.align.align_set import usable_texts
 from hybrid.align.config import AlignConfig
 from hybrid.align.convert import convert_alignments
 from hybrid.align.corpus import CorpusAlignments
-from hybrid.base.artifact import read_meta
+from hybrid.base.artifact import atomic_path, read_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.kaldi_io import read_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
@@ -184,8 +185,8 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
         logger.info("%s holds this model already; nothing to do", out_dir)
         return load_model(out_dir)
     folder = work_dir(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    (out_dir / "meta.json").unlink(missing_ok=True)
+    make_folder(folder)
+    remove_mark(out_dir)
     state, usable = _resume(folder, identity, start), start.usable()
     if state is None:
         state = _first_state(rung, start, usable, folder, executor)
@@ -199,9 +200,9 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
         save=lambda s: save_state(folder / "state.safetensors", s, identity),
     )  # fmt: skip
     twin = rung.finish(state, corpus, executor, out_dir) if rung.finish else None
-    (out_dir / "tree.txt").write_text(
-        state.transition_model.tree.describe(dict(zip(lang.phones.ids, lang.phones.symbols))), encoding="utf-8"
-    )
+    text = state.transition_model.tree.describe(dict(zip(lang.phones.ids, lang.phones.symbols)))
+    with atomic_path(out_dir / "tree.txt") as temporary:
+        temporary.write_text(text, encoding="utf-8")
     model = finish_training(out_dir, state, lang, failures, rung.settings(), inputs, identity, twin)
     seconds = sum(start.store.duration(u) for u in state.alignments.ids)
     log_totals(logger, len(state.alignments), len(failures) + len(state.alignments.failures), seconds)

@@ -20,6 +20,7 @@ from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.align.equal import equal_align, seed_of
 from hybrid.base.config import config_to_dict
+from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.cmvn import CmvnConfig
@@ -91,8 +92,8 @@ def train_mono(
         logger.info("%s holds this model already; nothing to do", out_dir)
         return load_model(out_dir)
     folder = work_dir(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    (out_dir / "meta.json").unlink(missing_ok=True)
+    make_folder(folder)
+    remove_mark(out_dir)
 
     topology = HmmTopology.read(lang.topo_path)
     tree = ContextTree.monophone(lang.sets, topology.pdf_class_counts())

@@ -14,6 +14,7 @@ import numpy as np
 from hybrid.align.align_set import write_failed
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path, content_hash, read_meta
+from hybrid.base.disk import make_folder
 from hybrid.base.errors import HybridError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger
@@ -80,7 +81,7 @@ def training_graphs(
     if not len(graphs):
         name, reason = next(iter(failures.items()))
         raise HybridError(f"no training graph could be compiled; the first failure, {name}: {reason}")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     graphs.save(path, tree, transition_model)
     return graphs, failures
 

@@ -223,7 +223,9 @@ def test_message_of_a_missing_oov_word(make_dict: Make, make_topo: Callable, tmp
 def test_a_folder_of_the_users_own_is_left_alone(make_dict: Make, make_topo: Callable, tmp_path: Path) -> None:
     (tmp_path / "lang").mkdir()
     (tmp_path / "lang" / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"did not make \(.thesis\.txt. in it\); wanted a new folder.* Choose another --out-dir"):
+    with pytest.raises(
+        InputError, match=r"did not make \(.thesis\.txt. in it\); wanted a new folder.* Choose another --out-dir"
+    ):
         prepare_lang(make_dict(), "<UNK>", tmp_path / "lang", make_topo)
     assert (tmp_path / "lang" / "thesis.txt").read_text() == "mine"
 
