@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hybrid.base.errors import InputError
+from hybrid.base.reading import parse_json
 from lexicon.text import read_user_lines
 
 __all__ = ["is_cuts", "read_utterances", "vocabulary_of"]
@@ -38,11 +38,11 @@ def read_utterances(path: str | os.PathLike, with_ids: bool = False) -> Iterator
 
 
 def _supervisions(path: object, number: int, line: str) -> Iterator[tuple[str, list[str]]]:
+    cut = parse_json(line, path, number, "Make the manifest again.")
     try:
-        cut = json.loads(line)
-        supervisions = cut.get("supervisions", [])
+        supervisions = cut.get("supervisions") or []
         pairs = [(str(s.get("id") or cut.get("id")), str(s.get("text") or "")) for s in supervisions]
-    except (ValueError, AttributeError, TypeError) as error:
+    except (AttributeError, TypeError) as error:
         message = f"is no cut ({type(error).__name__}); wanted a JSON object with supervisions"
         raise InputError.at(path, message, "Make the manifest again.", number) from error
     for name, text in pairs:

@@ -116,7 +116,9 @@ def items_of_cuts(path: str | os.PathLike) -> tuple[list[SpeechItem], dict[str, 
     """Takes the utterances of a manifest (hybrid data …); those without a plain audio file or text fail."""
     items, failures = [], {}
     for cut in read_cuts(path):
-        if not cut.path:
+        if cut.fault:
+            failures[cut.id] = str(cut.error())
+        elif not cut.path:
             failures[cut.id] = f"{path}: the audio is no plain file"
         elif not cut.words:
             failures[cut.id] = "empty text"

@@ -20,14 +20,15 @@ from typing import Any, BinaryIO
 
 from hybrid.base.errors import InputError, quote
 
-__all__ = ["MAX_DEPTH", "MAX_RATIO", "open_bytes", "open_text", "parse_json", "parse_yaml", "read_bytes", "read_json",
-           "read_text", "text_lines"]  # fmt: skip
+__all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_RATIO", "byte_lines", "open_bytes", "open_text", "parse_json", "parse_yaml",
+           "read_bytes", "read_json", "read_text", "reading", "text_lines"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
 MAX_RATIO = 100  # gzip data may unpack to this many times their size; text packs 3 to 10 times
 FREE_BYTES = 64 << 20  # unpacked bytes that are never refused
 MAX_DEPTH = 100  # of JSON and YAML
+MAX_LINE = 64 << 20  # bytes
 MAX_YAML = 1 << 20  # bytes; settings are small, and the parser takes seconds for a megabyte
 REMAKE = "Make or copy it again."
 
@@ -163,18 +164,30 @@ def _not_utf8(path: object, line: int, byte: int) -> InputError:
     return InputError.at(path, f"byte 0x{byte:02x} is not UTF-8 text", cure, line)
 
 
+def byte_lines(path: PathLike, longest: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
+    """Yields (number, line with its line feed) of a file; numbers from 1.
+
+    Raises:
+      InputError: it cannot be read, or a line has more than `longest` bytes.
+    """
+    with open_bytes(path) as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(longest + 1), b""), start=1):
+            if len(line) > longest:
+                raise InputError.at(path, f"has a line of more than {longest >> 20} MiB", "Is it text?", number)
+            yield number, line
+
+
 def text_lines(path: PathLike) -> Iterator[tuple[int, str]]:
     """Yields (number, line without its line feed) of a UTF-8 file; numbers from 1.
 
     Raises:
-      InputError: it cannot be read, or a line is not UTF-8.
+      InputError: it cannot be read, a line is not UTF-8 or longer than `MAX_LINE`.
     """
-    with open_bytes(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            try:
-                yield number, line.decode("utf-8").rstrip("\n")
-            except UnicodeDecodeError as error:
-                raise _not_utf8(path, number, line[error.start]) from error
+    for number, line in byte_lines(path):
+        try:
+            yield number, line.decode("utf-8").rstrip("\n")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(path, number, line[error.start]) from error
 
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -204,7 +217,8 @@ def parse_json(data: bytes | str, place: object, line: int | None = None, cure: 
             raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line)
         value = json.loads(text)
     except UnicodeDecodeError as error:
-        raise InputError.at(place, "is not UTF-8 text", cure, line) from error
+        found = f"byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
+        raise InputError.at(place, f"is not UTF-8 text ({found})", cure, line) from error
     except RecursionError as error:
         raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line) from error
     except ValueError as error:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from hybrid.cli.options import make_trust, trust_options
 
 FILE = click.Path(path_type=Path)
 
@@ -131,9 +134,10 @@ def _segmenter(longest: float):  # type: ignore[no-untyped-def]
 @click.option("--speaker", "speakers", multiple=True, help="Only this speaker; may be repeated.")
 @click.option("--not-speaker", "not_speakers", multiple=True, help="Without this speaker; may be repeated.")
 @click.option("--max-duration", type=float, default=0.0, help="Leave out longer ones, seconds; 0: keep.")
+@trust_options
 def subset(
     cuts: Path, out_dir: Path, count: int, order: str, seed: int, ids: Path | None, speakers: tuple[str, ...],
-    not_speakers: tuple[str, ...], max_duration: float,
+    not_speakers: tuple[str, ...], max_duration: float, **options: Any,
 ) -> None:  # fmt: skip
     """Take some utterances of a set.
 
@@ -144,20 +148,23 @@ def subset(
 
     wanted = {line.split()[0] for _, line in read_lines(ids)[0]} if ids else None
     config = SubsetConfig(count, order, seed, speakers, not_speakers, max_duration)
-    click.echo(f"{subset_set(cuts, out_dir, config, wanted)} utterances in {out_dir / 'cuts.jsonl.gz'}")
+    chosen = subset_set(cuts, out_dir, config, wanted, make_trust(options))
+    click.echo(f"{chosen} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
 @command.command()
 @click.argument("sets", type=FILE, nargs=-1, required=True)
 @click.option("--out-dir", type=FILE, required=True, help="Gets the one set of all.")
-def combine(sets: tuple[Path, ...], out_dir: Path) -> None:
+@trust_options
+def combine(sets: tuple[Path, ...], out_dir: Path, **options: Any) -> None:
     """Put sets together.
 
     Example: hybrid data combine data/train-clean-100 data/mine --out-dir data/train
     """
     from hybrid.data.subset import combine_sets
 
-    click.echo(f"{combine_sets(sets, out_dir)} utterances in {out_dir / 'cuts.jsonl.gz'}")
+    count = combine_sets(sets, out_dir, make_trust(options))
+    click.echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
 @command.command()
@@ -170,9 +177,10 @@ def combine(sets: tuple[Path, ...], out_dir: Path) -> None:
 @click.option("--max-overlap", type=float, default=0.5, help="Seconds that two segments of a channel may share.")
 @click.option("--max-failed", type=float, default=0.1, help="Fraction of utterances that may fail.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+@trust_options
 def check(
     cuts: Path, words: Path | None, out_dir: Path | None, rate: int, need_text: bool, read_audio: bool,
-    max_overlap: float, max_failed: float, jobs: int,
+    max_overlap: float, max_failed: float, jobs: int, **options: Any,
 ) -> None:  # fmt: skip
     """Check a set and its audio; repair what can be repaired, name what cannot.
 
@@ -186,7 +194,7 @@ def check(
         config = CheckConfig(rate, need_text, read_audio, max_overlap)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    report = check_cuts(cuts, config, read_vocabulary(words) if words else None, jobs)
+    report = check_cuts(cuts, config, read_vocabulary(words) if words else None, jobs, make_trust(options))
     for line in summary_lines(report):
         click.echo(line)
     if out_dir is not None:

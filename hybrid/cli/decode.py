@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import config_options, make_config, make_trust, trust_options
 from hybrid.search.config import RetryConfig, SearchConfig
 
 FILE = click.Path(path_type=Path)
@@ -19,6 +19,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--lang", "lang_dir", type=FILE, help="Lang folder, where the graph folder does not tell words' phones.")
 @click.option("--feats", type=FILE, help="Decode this feature store (hybrid feats extract).")
 @click.option("--cuts", type=FILE, help="Decode these cuts; each is normalised by itself.")
+@trust_options
 @click.option("--scores", type=FILE, help="Decode log-likelihoods: a Kaldi archive, an scp, or a folder of UTT.npy.")
 @click.option("--audio", is_flag=True, help="Decode the FILES; long ones are cut at pauses.")
 @click.option("--channel", type=int, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
@@ -86,7 +87,10 @@ def _source(options: dict[str, Any]) -> Any:
     given = [name for name in ("feats", "cuts", "scores", "audio") if options[name]]
     if len(given) != 1 or bool(files) != (given == ["audio"]):
         raise click.UsageError("give one of --feats STORE, --cuts FILE, --scores SCORES, or --audio FILES …")
+    trust = make_trust(options)
+    if given == ["cuts"]:
+        return CutSource(str(options["cuts"]), trust)
     if given == ["audio"]:
         return AudioSource(files, VadConfig(max_length=options["max_length"]), options["channel"])
-    kind = {"feats": StoreSource, "cuts": CutSource, "scores": ScoreFolder}[given[0]]
+    kind = {"feats": StoreSource, "scores": ScoreFolder}[given[0]]
     return kind(str(options[given[0]]))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from hybrid.cli.options import make_trust, trust_options
 
 FILE = click.Path(path_type=Path)
 
@@ -22,9 +25,10 @@ def command() -> None:
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
 @click.option("--resample/--no-resample", default=False, help="Resample audio of another rate (else it fails).")
 @click.option("--max-failed", type=float, default=0.1, help="Fraction of utterances that may fail.")
+@trust_options
 def extract(
     cuts: Path, config_file: Path | None, changes: tuple[str, ...], out_dir: Path, jobs: int, resample: bool,
-    max_failed: float,
+    max_failed: float, **options: Any,
 ) -> None:  # fmt: skip
     """Extract MFCC or filter-bank features of a set.
 
@@ -44,7 +48,7 @@ def extract(
         values[name.strip().replace("-", "_")] = _plain(value)
     config = config_from_dict(FeatureConfig, values, config_file or "--set")
     log_settings(get_logger("hybrid.feats"), "features", config_to_dict(config))
-    extract_features(cuts, out_dir, config, ExtractConfig(resample, max_failed), jobs)
+    extract_features(cuts, out_dir, config, ExtractConfig(resample, max_failed, make_trust(options)), jobs)
 
 
 def _plain(value: str) -> object:

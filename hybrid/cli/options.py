@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-__all__ = ["config_options", "make_config"]
+if TYPE_CHECKING:
+    from hybrid.data.trust import Trust
+
+__all__ = ["config_options", "make_config", "make_trust", "trust_options"]
 
 C = TypeVar("C")
 
@@ -49,6 +52,22 @@ def _option(field: dataclasses.Field, kind: Any) -> Callable:
             f"--{flag}", field.name, type=click.Choice([str(a) for a in arguments]), default=default, help=text
         )
     return click.option(f"--{flag}", field.name, type=arguments[0] if arguments else kind, default=default, help=text)
+
+
+def trust_options(function: Callable) -> Callable:
+    """Adds the options that let a manifest do more than name files; `make_trust` takes them."""
+    urls = click.option("--allow-urls", is_flag=True, help="Fetch audio from the URLs that the manifest names.")
+    commands = click.option(
+        "--allow-commands", is_flag=True, help="Run the shell commands that the manifest gives as audio."
+    )
+    return commands(urls(function))
+
+
+def make_trust(options: dict[str, Any]) -> Trust:
+    """Takes the options of `trust_options` out of a command's options."""
+    from hybrid.data.trust import Trust
+
+    return Trust(options.pop("allow_commands"), options.pop("allow_urls"))
 
 
 def make_config(cls: type[C], options: dict[str, Any]) -> C:

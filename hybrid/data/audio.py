@@ -58,12 +58,12 @@ def _open(path: str | os.PathLike) -> Any:
     import soundfile
 
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise _error("missing", path, "audio file is missing", "Mend the path, or restore the file.")
     if path.stat().st_size == 0:
         raise _error("empty", path, "audio file is empty (0 bytes)")
     try:
-        file = soundfile.SoundFile(str(path))
+        file = soundfile.SoundFile(str(path.absolute()))  # a file called - is not standard input
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         reason = str(error).split(":")[-1].strip().rstrip(".")
         raise _error(

@@ -4,7 +4,9 @@
 |---|---|---|
 | bad-line | a line that is no UTF-8, no JSON or no cut | fails |
 | duplicate-id | two cuts of one id | an exact copy is dropped, another cut fails |
-| bad-id, bad-speaker | white space in an id | replaced by `_` |
+| not-allowed | audio made by a shell command or fetched from a URL, unless the user allows it | fails; nothing is run |
+| bad-cut | a field of the wrong kind or size (no num_samples, start NaN) | fails |
+| bad-id, bad-speaker, bad-recording | an id with white space or control characters, a long one | replaced by `_`, cut |
 | no-speaker | no speaker id | the utterance is its own speaker |
 | empty-text | no words | fails (unless text is not needed) |
 | bad-text | control characters or odd spaces | cleaned |
@@ -20,7 +22,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import unicodedata
 from collections import Counter, defaultdict
@@ -31,11 +32,13 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, progress
+from hybrid.base.names import mended_name, name_fault
 from hybrid.data.audio import AudioError, probe_audio
-from hybrid.data.manifest import Utterance, is_plain, load_samples, parse_cut, raw_lines
+from hybrid.data.manifest import Utterance, is_plain, load_samples, manifest_path, parse_cut, parse_line, raw_lines
+from hybrid.data.trust import FILES_ONLY, NotAllowedError, Trust, resampled
 
 __all__ = ["CheckConfig", "CheckReport", "Finding", "check_cuts"]
 
@@ -105,19 +108,24 @@ class CheckReport:
 
 
 def check_cuts(
-    manifest: str | os.PathLike, config: CheckConfig, words: Collection[str] | None = None, jobs: int = 1
+    manifest: str | os.PathLike,
+    config: CheckConfig,
+    words: Collection[str] | None = None,
+    jobs: int = 1,
+    trust: Trust = FILES_ONLY,
 ) -> CheckReport:
     """Checks every line of a manifest and the audio behind it.
 
     Args:
       words: the vocabulary; transcripts' words outside it are counted.
       jobs: processes that read audio.
+      trust: what the audio may be besides files.
 
     Raises:
       InputError: the manifest itself cannot be read.
     """
-    report = CheckReport()
-    utterances = _parse(manifest, config, report)
+    report, manifest = CheckReport(), manifest_path(manifest)
+    utterances = _parse(manifest, config, report, trust)
     utterances = _without_overlaps(utterances, config, report)
     with progress("checking audio", len(utterances), logger) as bar, pool(jobs) as executor:
         function = partial(_check_block, config=config)
@@ -127,33 +135,31 @@ def check_cuts(
                 failed = any(not finding.repair for finding in findings)
                 if not failed:
                     report.records.append(record)
-                    report.seconds += record["duration"]
+                    report.seconds += parse_cut(record, manifest, trust=trust).duration
                 bar.advance(int(not failed), int(failed))
     for record in report.records:
-        found = parse_cut(record, manifest).words
+        found = parse_cut(record, manifest, audio=False).words
         report.num_words += len(found)
         if words is not None:
             report.oov.update(word for word in found if word not in words)
     return report
 
 
-def _parse(manifest: str | os.PathLike, config: CheckConfig, report: CheckReport) -> list[Utterance]:
+def _parse(manifest: str | os.PathLike, config: CheckConfig, report: CheckReport, trust: Trust) -> list[Utterance]:
     seen: dict[str, Any] = {}
     kept = []
     for number, raw in raw_lines(manifest):
         report.total += 1
+        name = f"line-{number}"
         try:
-            record = json.loads(raw.decode("utf-8"))
-            parse_cut(record, manifest, number)
-            findings = _repair_text(record)
-            utterance = parse_cut(record, manifest, number)
-        except UnicodeDecodeError as error:
-            detail = f"{manifest}:{number}: is not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1})"
-            report.findings.append(Finding(f"line-{number}", "bad-line", detail))
+            record = parse_line(raw, manifest, number)
+            findings = _repair_ids(record) + _repair_text(record)
+            utterance = parse_cut(record, manifest, number, trust)
+        except NotAllowedError as error:
+            report.findings.append(Finding(str(record["id"]), "not-allowed", str(error)))
             continue
-        except (ValueError, InputError) as error:
-            detail = str(error) if isinstance(error, InputError) else f"{manifest}:{number}: is not JSON ({error})"
-            report.findings.append(Finding(f"line-{number}", "bad-line", detail))
+        except InputError as error:
+            report.findings.append(Finding(name, "bad-line", str(error)))
             continue
         if utterance.id in seen:
             same = seen[utterance.id] == record
@@ -162,35 +168,60 @@ def _parse(manifest: str | os.PathLike, config: CheckConfig, report: CheckReport
             continue
         seen[utterance.id] = copy.deepcopy(record)
         report.findings += findings
-        if config.need_text and not utterance.words:
+        if utterance.fault:
+            report.findings.append(Finding(utterance.id, "bad-cut", f"{manifest}:{number}: {utterance.fault}"))
+        elif config.need_text and not utterance.words:
             report.findings.append(Finding(utterance.id, "empty-text", f"{manifest}:{number}: transcript has no words"))
-            continue
-        kept.append(utterance)
+        else:
+            kept.append(utterance)
     return sorted(kept, key=lambda utterance: utterance.id)
 
 
-def _repair_text(record: Any) -> list[Finding]:
-    """Mends ids, speakers and texts of one manifest line in place."""
+def _supervisions(record: Any) -> list[dict[str, Any]]:
+    found = record.get("supervisions") if isinstance(record, dict) else None
+    return [s for s in found if isinstance(s, dict)] if isinstance(found, list) else []
+
+
+def _repair_ids(record: Any) -> list[Finding]:
+    """Mends the ids of one manifest line in place."""
+    if not isinstance(record, dict) or not mended_name(record.get("id")):
+        return []
     findings = []
-    name = str(record["id"])
-    if name.split() != [name]:
-        record["id"] = "_".join(name.split()) or "_"
-        findings.append(Finding(record["id"], "bad-id", f"id '{name}' has white space", "replaced by _"))
-    for supervision in record.get("supervisions") or []:
+
+    def mend(holder: dict[str, Any], key: str, what: str, problem: str) -> None:
+        old, new = holder[key], mended_name(holder[key])
+        if name_fault(old) and new:
+            holder[key] = new
+            detail = f"{what} {quote(repr(old))} {name_fault(old)}"
+            findings.append(Finding(record["id"], problem, detail, "replaced by _"))
+
+    first = record["id"]
+    mend(record, "id", "id", "bad-id")
+    recording = record.get("recording")
+    if isinstance(recording, dict) and recording.get("id") == first:
+        recording["id"] = record["id"]
+    elif isinstance(recording, dict) and recording.get("id") is not None:
+        mend(recording, "id", "recording id", "bad-recording")
+    for supervision in _supervisions(record):
         speaker = supervision.get("speaker")
-        if speaker is None or not str(speaker).strip():
+        if speaker is None or (isinstance(speaker, str) and not speaker.strip()):
             supervision["speaker"] = record["id"]
             findings.append(Finding(record["id"], "no-speaker", "no speaker id", "utterance is its own speaker"))
-        elif str(speaker).split() != [str(speaker)]:
-            supervision["speaker"] = "_".join(str(speaker).split())
-            detail = f"speaker '{speaker}' has white space"
-            findings.append(Finding(record["id"], "bad-speaker", detail, "replaced by _"))
+        else:
+            mend(supervision, "speaker", "speaker", "bad-speaker")
+    return findings
+
+
+def _repair_text(record: Any) -> list[Finding]:
+    """Mends the texts of one manifest line in place."""
+    findings = []
+    for supervision in _supervisions(record):
         text = supervision.get("text")
         if isinstance(text, str):
             clean = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in text).split())
             if clean != text:
                 supervision["text"] = clean
-                findings.append(Finding(record["id"], "bad-text", f"text {text[:40]!r}", "spaces cleaned"))
+                findings.append(Finding(str(record.get("id")), "bad-text", f"text {text[:40]!r}", "spaces cleaned"))
     return findings
 
 
@@ -226,12 +257,14 @@ def _check_audio(utterance: Utterance, config: CheckConfig) -> tuple[dict[str, A
             raise _named("zero-length", utterance, f"segment lasts {utterance.duration:g} s")
         if is_plain(record):
             record = _check_header(utterance, findings)
-        if config.rate and record["recording"]["sampling_rate"] != config.rate:
-            detail = f"{record['recording']['sampling_rate']} Hz, wanted {config.rate}"
-            findings.append(Finding(utterance.id, "other-rate", detail, "resampled when read"))
-            record = _resampled(record, config.rate)
+        rate = parse_cut(record, utterance.id, trust=utterance.trust).rate
+        if config.rate and rate != config.rate:
+            findings.append(
+                Finding(utterance.id, "other-rate", f"{rate} Hz, wanted {config.rate}", "resampled when read")
+            )
+            record = resampled(record, config.rate, utterance.trust)
         if config.read_audio:
-            samples, _ = load_samples(parse_cut(record, utterance.id))
+            samples, _ = load_samples(parse_cut(record, utterance.id, trust=utterance.trust))
             if not np.isfinite(samples.sum(dtype=np.float64)):
                 raise _named("unreadable", utterance, "samples hold NaN or infinity")
             if samples.min() == samples.max():
@@ -271,13 +304,9 @@ def _check_header(utterance: Utterance, findings: list[Finding]) -> dict[str, An
     if utterance.start + utterance.duration > info.duration + 0.5 / info.rate:
         record["duration"] = info.duration - utterance.start
         for supervision in record.get("supervisions") or []:
-            supervision["duration"] = min(supervision["duration"], record["duration"])
+            length = supervision.get("duration")
+            if isinstance(length, (int, float)) and not length <= record["duration"]:
+                supervision["duration"] = record["duration"]
         over = utterance.start + utterance.duration - info.duration
         findings.append(Finding(utterance.id, "beyond-end", f"ends {over:.3f} s after the file", "cut at the end"))
     return record
-
-
-def _resampled(record: dict[str, Any], rate: int) -> dict[str, Any]:
-    from lhotse.serialization import deserialize_item
-
-    return deserialize_item(json.loads(json.dumps(record))).resample(rate).to_dict()

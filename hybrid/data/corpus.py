@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.base.artifact import atomic_path, write_meta
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, one_line, quote
 from hybrid.base.log import get_logger, progress
+from hybrid.base.names import MAX_NAME, name_fault
 from hybrid.data.audio import AudioInfo, probe_audio
 from hybrid.data.manifest import write_cuts
 
@@ -121,6 +122,13 @@ def write_set(
                 if item.id == last:
                     raise InputError.at(item.path, f"utterance id '{item.id}' stands for two files", "Rename one.")
                 last = item.id
+                for what, value in (
+                    ("utterance", item.id),
+                    ("speaker", item.speaker),
+                    ("recording", item.recording_id),
+                ):
+                    if (value or what != "recording") and name_fault(value):
+                        raise InputError.at(item.path, f"{what} id '{quote(value)}' {name_fault(value)}", "Rename it.")
                 if need_text and not (item.text or "").split():
                     raise InputError.at(item.path, "has an empty transcript", "Write it, or leave the file out.")
                 if item.path not in infos:
@@ -149,7 +157,8 @@ def write_set(
 def write_failed(path: str | os.PathLike, failed: Sequence[tuple[str, str]]) -> None:
     """Writes `utt-id reason` lines; the file is empty if nothing failed."""
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{name} {reason}\n" for name, reason in failed), encoding="utf-8")
+        lines = (f"{quote('_'.join(name.split()), MAX_NAME)} {one_line(reason)}\n" for name, reason in failed)
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def read_lines(path: str | os.PathLike) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:

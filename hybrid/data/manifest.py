@@ -1,15 +1,15 @@
-"""Manifests: `cuts.jsonl.gz`, one lhotse MonoCut a line, and what the rest of the package reads from them.
+"""Manifests: `cuts.jsonl.gz`, one lhotse cut a line, and what the rest of the package reads from them.
 
 A line is read without lhotse where it is plain (one file, no transforms), since that is fast; anything else that
-lhotse can express is loaded by lhotse itself.
+lhotse can express is loaded by lhotse itself, as far as `hybrid.data.trust` lets it through. A line without a usable
+id, or with audio that is no file, stops the reading; any other fault is the cut's own (`Utterance.fault`), which then
+fails by name wherever its audio is wanted.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +18,18 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.artifact import write_gzip
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
+from hybrid.base.names import name_fault
+from hybrid.base.reading import byte_lines, parse_json
+from hybrid.data.cut_faults import audio_fault, label_fault
+from hybrid.data.trust import FILES_ONLY, Trust, load_by_lhotse, not_allowed, refusal
 
-__all__ = ["Utterance", "is_plain", "load_samples", "parse_cut", "raw_lines", "read_cuts", "read_texts", "write_cuts"]
+__all__ = ["CHECK", "Utterance", "is_plain", "load_samples", "manifest_path", "parse_cut", "parse_line", "raw_lines",
+           "read_cuts", "read_texts", "usable_cuts", "write_cuts"]  # fmt: skip
+
+CHECK = "`hybrid data check --cuts SET --out-dir OUT` replaces or drops it."
+AGAIN = "Prepare the data again."
+LONGEST_LINE = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -28,11 +37,13 @@ class Utterance:
     """One cut: a stretch of one channel of a recording, its speaker and its words.
 
     Attributes:
-      id: unique, without white space.
+      id: unique; see `hybrid.base.names`.
       start, duration: seconds in the recording.
       rate: samples per second that the cut yields.
       text: words with single spaces between them; None where the cut has no transcript.
-      record: the line of the manifest as lhotse understands it.
+      record: the line of the manifest as lhotse understands it; empty where the audio was not asked for.
+      fault: why the cut cannot be used, as "has start inf, wanted seconds"; empty where it can.
+      trust: what its audio may be besides files.
     """
 
     id: str
@@ -44,6 +55,8 @@ class Utterance:
     channel: int
     recording_id: str
     record: dict[str, Any] = field(repr=False, compare=False)
+    fault: str = ""
+    trust: Trust = field(default=FILES_ONLY, repr=False, compare=False)
 
     @property
     def words(self) -> list[str]:
@@ -53,84 +66,127 @@ class Utterance:
     @property
     def path(self) -> str:
         """The audio file, or an empty string where the audio is no plain file."""
+        if self.fault or "tracks" in self.record:
+            return ""
         sources = self.record.get("recording", {}).get("sources", [])
-        return str(sources[0].get("source", "")) if len(sources) == 1 and sources[0].get("type") == "file" else ""
+        return str(sources[0]["source"]) if len(sources) == 1 and sources[0].get("type") == "file" else ""
+
+    def error(self) -> InputError:
+        """The cut's fault as the error that a library raises."""
+        return InputError.at(f"cut '{quote(self.id)}'", self.fault, CHECK)
 
 
-def parse_cut(record: Any, place: object, line: int | None = None) -> Utterance:
+def parse_cut(
+    record: Any, place: object, line: int | None = None, trust: Trust = FILES_ONLY, audio: bool = True
+) -> Utterance:
     """Builds an Utterance from one manifest line.
 
+    Args:
+      trust: what audio may be besides files.
+      audio: False where only id, text and speaker are wanted; then nothing else is looked at or kept.
+
     Raises:
-      InputError: a field is missing or of the wrong kind.
+      InputError: no cut, no usable id, or audio that `trust` does not allow.
     """
-    try:
-        supervisions = record.get("supervisions") or []
-        texts = [s["text"] for s in supervisions if s.get("text") is not None]
-        speakers = [str(s["speaker"]) for s in supervisions if s.get("speaker") is not None]
-        channel = record.get("channel", 0)
-        return Utterance(
-            id=str(record["id"]),
-            speaker=speakers[0] if speakers else str(record["id"]),
-            text=" ".join(" ".join(texts).split()) if texts else None,
-            start=float(record.get("start", 0.0)),
-            duration=float(record["duration"]) if "duration" in record else _length(record),
-            rate=int(record["recording"]["sampling_rate"]) if "recording" in record else 0,
-            channel=int(channel[0] if isinstance(channel, list) else channel),
-            recording_id=str(record.get("recording", {}).get("id", record["id"])),
-            record=record,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise InputError.at(
-            place, f"is no cut of a lhotse manifest ({type(error).__name__}: {error})", "Prepare the data again.", line
-        ) from error
+    if not isinstance(record, dict) or "id" not in record:
+        raise InputError.at(place, "is no cut of a lhotse manifest (no JSON object with an id)", AGAIN, line)
+    name = record["id"]
+    if name_fault(name):
+        shown = f"utterance id '{quote(name)}'" if isinstance(name, str) else "utterance id"
+        raise InputError.at(place, f"{shown} {name_fault(name)}", CHECK, line)
+    found = refusal(record, trust) if audio else None
+    if found is not None:
+        raise not_allowed(found, f"cut '{quote(name)}'", place, line)
+    fault = label_fault(record)
+    labels = {"speaker": name, "text": None} if fault else _labels(record)
+    if not audio:
+        return Utterance(**labels, **_times({}), id=name, recording_id=name, record={}, fault=fault)
+    fault = fault or audio_fault(record)
+    recording: dict[str, Any] = {} if fault else record.get("recording", {})
+    return Utterance(
+        **labels, **_times({} if fault else record), id=name, recording_id=str(recording.get("id") or name),
+        record=record, fault=fault, trust=trust,
+    )  # fmt: skip
+
+
+def _labels(record: dict[str, Any]) -> dict[str, Any]:
+    supervisions = record.get("supervisions") or []
+    texts = [s["text"] for s in supervisions if s.get("text") is not None]
+    speakers = [s["speaker"] for s in supervisions if s.get("speaker") is not None]
+    return {
+        "text": " ".join(" ".join(texts).split()) if texts else None,
+        "speaker": speakers[0] if speakers else record["id"],
+    }
+
+
+def _times(record: dict[str, Any]) -> dict[str, Any]:
+    channel = record.get("channel", 0)
+    return {
+        "start": float(record.get("start", 0.0)),
+        "duration": float(record["duration"]) if "duration" in record else _length(record),
+        "rate": _rate(record),
+        "channel": channel[0] if isinstance(channel, list) else channel,
+    }
 
 
 def _length(record: dict[str, Any]) -> float:
-    return max(float(t.get("offset", 0.0)) + float(t["cut"]["duration"]) for t in record["tracks"])
+    return max([float(t.get("offset", 0.0)) + float(t["cut"]["duration"]) for t in record.get("tracks", [])] or [0.0])
+
+
+def _rate(record: dict[str, Any]) -> int:
+    for track in record.get("tracks", []):
+        cut = track["cut"]
+        return int(cut["sampling_rate"]) if "sampling_rate" in cut else _rate(cut)
+    return int(record.get("recording", {}).get("sampling_rate", 0))
+
+
+def manifest_path(path: str | os.PathLike) -> Path:
+    """Returns the manifest itself of a set: `path`, or `cuts.jsonl.gz` in it where it is a folder."""
+    path = Path(path)
+    return path / "cuts.jsonl.gz" if path.is_dir() else path
 
 
 def raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
     """Yields (line number, bytes) of a manifest's lines that are not empty, through gzip where it is gzip.
 
     Raises:
-      InputError: the file is missing or cut short.
+      InputError: the file is missing, cut short, or has a line of more than 16 MiB.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "cuts.jsonl.gz"
-    try:
-        with open(path, "rb") as stream:
-            zipped = stream.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rb") if zipped else open(path, "rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, line
-    except FileNotFoundError as error:
-        raise InputError.at(path, "manifest is missing", "Make it with `hybrid data`.") from error
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError.at(path, f"cannot be read ({error})", "Prepare the data again.") from error
+    path = manifest_path(path)
+    if not os.path.exists(path):
+        raise InputError.at(path, "manifest is missing", "Make it with `hybrid data`.")
+    for number, line in byte_lines(path, LONGEST_LINE):
+        if line.strip():
+            yield number, line
 
 
-def read_cuts(path: str | os.PathLike) -> list[Utterance]:
-    """Reads a manifest (`.jsonl` or `.jsonl.gz`, or a folder that holds `cuts.jsonl.gz`).
+def parse_line(data: bytes, place: object, line: int) -> Any:
+    """Parses one line of a manifest, in which NaN and Infinity stand for no time.
 
     Raises:
-      InputError: not there, not a manifest, or two cuts of one id.
+      InputError: no UTF-8, no JSON, or nested too deep.
+    """
+    return parse_json(data, place, line, AGAIN)
+
+
+def read_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY, audio: bool = True) -> list[Utterance]:
+    """Reads a manifest (`.jsonl` or `.jsonl.gz`, or a folder that holds `cuts.jsonl.gz`).
+
+    Args:
+      trust, audio: see `parse_cut`.
+
+    Raises:
+      InputError: not there, not a manifest, two cuts of one id, or see `parse_cut`.
     """
     utterances: list[Utterance] = []
     seen: dict[str, int] = {}
+    path = manifest_path(path)
     for number, line in raw_lines(path):
-        try:
-            record = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise InputError.at(path, "is not UTF-8 text", "Prepare the data again.", number) from error
-        except ValueError as error:
-            raise InputError.at(path, f"is not JSON ({error})", "Prepare the data again.", number) from error
-        utterance = parse_cut(record, path, number)
+        utterance = parse_cut(parse_line(line, path, number), path, number, trust, audio)
         if utterance.id in seen:
             raise InputError.at(
                 path,
-                f"utterance id '{utterance.id}' stands already in line {seen[utterance.id]}",
+                f"utterance id '{quote(utterance.id)}' stands already in line {seen[utterance.id]}",
                 "Run `hybrid data check --out-dir` to drop or list duplicates.",
                 number,
             )
@@ -139,9 +195,19 @@ def read_cuts(path: str | os.PathLike) -> list[Utterance]:
     return utterances
 
 
+def usable_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY) -> tuple[list[Utterance], list[tuple[str, str]]]:
+    """Reads a manifest and sets aside the cuts that have a fault.
+
+    Returns:
+      The cuts that can be used, and (id, reason) of the others.
+    """
+    cuts = read_cuts(path, trust)
+    return [cut for cut in cuts if not cut.fault], [(cut.id, str(cut.error())) for cut in cuts if cut.fault]
+
+
 def read_texts(path: str | os.PathLike) -> dict[str, list[str]]:
     """Returns utterance id → words, in the order of the manifest."""
-    return {utterance.id: utterance.words for utterance in read_cuts(path)}
+    return {utterance.id: utterance.words for utterance in read_cuts(path, audio=False)}
 
 
 def write_cuts(path: str | os.PathLike, records: Iterable[dict[str, Any]]) -> int:
@@ -160,6 +226,7 @@ def is_plain(record: dict[str, Any]) -> bool:
     sources = recording.get("sources", [])
     return (
         record.get("type", "MonoCut") == "MonoCut"
+        and "tracks" not in record
         and len(sources) == 1
         and sources[0].get("type") == "file"
         and not recording.get("transforms")
@@ -178,8 +245,10 @@ def load_samples(utterance: Utterance) -> tuple[np.ndarray, int]:
     """
     from hybrid.data.audio import read_audio
 
+    if utterance.fault:
+        raise utterance.error()
     if not is_plain(utterance.record):
-        return _load_by_lhotse(utterance)
+        return load_by_lhotse(utterance.record, utterance.trust)
     recording = utterance.record["recording"]
     start = round(utterance.start * utterance.rate)
     count = min(round(utterance.duration * utterance.rate), int(recording["num_samples"]) - start)
@@ -202,19 +271,3 @@ def load_samples(utterance: Utterance) -> tuple[np.ndarray, int]:
             "Prepare the data again.",
         )
     return samples, rate
-
-
-def _load_by_lhotse(utterance: Utterance) -> tuple[np.ndarray, int]:
-    from lhotse.serialization import deserialize_item
-
-    try:
-        cut = deserialize_item(json.loads(json.dumps(utterance.record)))
-        samples = np.asarray(cut.load_audio(), np.float32)
-        if samples.ndim == 2:
-            samples = samples[0] if len(samples) == 1 else samples.mean(axis=0)
-    except InputError:
-        raise
-    except Exception as error:  # lhotse raises many kinds
-        reason = " ".join(str(error).split())[:300]
-        raise InputError.at(f"cut '{utterance.id}'", f"lhotse cannot load it ({reason})", "Mend the cut.") from error
-    return np.ascontiguousarray(samples), int(cut.sampling_rate)

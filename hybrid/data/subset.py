@@ -10,9 +10,14 @@ from pathlib import Path
 
 from hybrid.base.artifact import write_meta
 from hybrid.base.errors import InputError
-from hybrid.data.manifest import Utterance, read_cuts, write_cuts
+from hybrid.base.log import get_logger
+from hybrid.data.corpus import write_failed
+from hybrid.data.manifest import Utterance, manifest_path, usable_cuts, write_cuts
+from hybrid.data.trust import FILES_ONLY, Trust
 
 __all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set"]
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,43 +78,60 @@ def choose(
     return sorted(kept, key=lambda u: u.id)
 
 
-def _write(out_dir: str | os.PathLike, utterances: Sequence[Utterance], settings: dict, inputs: dict) -> int:
+def _write(
+    out_dir: str | os.PathLike,
+    utterances: Sequence[Utterance],
+    failed: Sequence[tuple[str, str]],
+    settings: dict,
+    inputs: dict,
+) -> int:
     out = Path(out_dir)
     write_cuts(out / "cuts.jsonl.gz", [utterance.record for utterance in utterances])
+    if failed:
+        write_failed(out / "failed.txt", failed)
+        logger.warning("%d cuts cannot be used and are left out (%s)", len(failed), out / "failed.txt")
     seconds = round(sum(utterance.duration for utterance in utterances), 3)
     write_meta(out, "data", settings, inputs, {"utterances": len(utterances), "seconds": seconds})
     return len(utterances)
 
 
 def subset_set(
-    cuts: str | os.PathLike, out_dir: str | os.PathLike, config: SubsetConfig, ids: Collection[str] | None = None
+    cuts: str | os.PathLike,
+    out_dir: str | os.PathLike,
+    config: SubsetConfig,
+    ids: Collection[str] | None = None,
+    trust: Trust = FILES_ONLY,
 ) -> int:
-    """Writes the chosen utterances of a set as another set; returns how many.
+    """Writes the chosen utterances of a set as another set, without cuts that have a fault; returns how many.
 
     Raises:
       InputError: nothing is left, or see `choose`.
     """
-    kept = choose(read_cuts(cuts), config, ids)
+    usable, failed = usable_cuts(cuts, trust)
+    kept = choose(usable, config, None if ids is None else set(ids) - {name for name, _ in failed})
     if not kept:
         raise InputError.at(cuts, "no utterance is left after choosing", "Loosen the choice.")
-    path = Path(cuts) / "cuts.jsonl.gz" if Path(cuts).is_dir() else Path(cuts)
-    return _write(out_dir, kept, {"choice": str(config)}, {"cuts": path})
+    return _write(out_dir, kept, failed, {"choice": str(config)}, {"cuts": manifest_path(cuts)})
 
 
-def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike) -> int:
-    """Writes all utterances of several sets as one set; returns how many.
+def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike, trust: Trust = FILES_ONLY) -> int:
+    """Writes all utterances of several sets as one set, without cuts that have a fault; returns how many.
 
     Raises:
       InputError: an id stands in two sets.
     """
     origin: dict[str, object] = {}
-    utterances = []
+    utterances: list[Utterance] = []
+    failures: list[tuple[str, str]] = []
     for path in sets:
-        for utterance in read_cuts(path):
+        usable, failed = usable_cuts(path, trust)
+        failures += failed
+        for utterance in usable:
             if utterance.id in origin:
                 raise InputError.at(
                     path, f"utterance id '{utterance.id}' stands in {origin[utterance.id]} too", "Leave one out."
                 )
             origin[utterance.id] = path
             utterances.append(utterance)
-    return _write(out_dir, sorted(utterances, key=lambda u: u.id), {"sets": [str(path) for path in sets]}, {})
+    settings = {"sets": [str(path) for path in sets]}
+    return _write(out_dir, sorted(utterances, key=lambda u: u.id), failures, settings, {})

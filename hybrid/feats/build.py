@@ -24,7 +24,9 @@ from hybrid.base.disk import make_folder, remove_mark, writing
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, log_totals, progress
-from hybrid.data.manifest import Utterance, load_samples, read_cuts
+from hybrid.base.reading import read_json
+from hybrid.data.manifest import Utterance, load_samples, manifest_path, read_cuts
+from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
@@ -43,10 +45,12 @@ class ExtractConfig:
     Attributes:
       resample: audio of another rate is resampled; otherwise the utterance fails.
       max_failed: fraction of utterances that may fail.
+      trust: what audio may be besides files.
     """
 
     resample: bool = False
     max_failed: float = 0.1
+    trust: Trust = FILES_ONLY
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_failed <= 1:
@@ -76,8 +80,8 @@ def extract_features(
     """
     options = options or ExtractConfig()
     out = Path(out_dir)
-    manifest = Path(cuts) / "cuts.jsonl.gz" if Path(cuts).is_dir() else Path(cuts)
-    utterances = sorted(read_cuts(manifest), key=lambda utterance: utterance.id)
+    manifest = manifest_path(cuts)
+    utterances = sorted(read_cuts(manifest, options.trust), key=lambda utterance: utterance.id)
     if not utterances:
         raise InputError.at(manifest, "holds no cuts", "Prepare the data again.")
     settings = {**config_to_dict(config), "resample": options.resample}
@@ -115,12 +119,19 @@ def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractCo
 def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | None:
     """Returns a block's record if it is finished, whole and made from the same things."""
     try:
-        record = json.loads((out / "blocks" / f"{name}.meta.json").read_text(encoding="utf-8"))
-        frames = sum(row[4] for row in record["rows"])
-        whole = (out / "blocks" / f"{name}.f32").stat().st_size == 4 * dim * frames
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        record = read_json(out / "blocks" / f"{name}.meta.json")
+        if record["digest"] != digest or record["name"] != name:
+            return None
+        rows: list[list[Any]] = [
+            [str(u), str(s), name, int(o), int(n), float(d), str(t)] for u, s, _, o, n, d, t in record["rows"]
+        ]
+        failed = [[str(u), str(reason)] for u, reason in record["failed"]]
+        shapes = {np.array([a, b], np.float64).shape for count, a, b in record["stats"].values() if float(count) > 0}
+        whole = (out / "blocks" / f"{name}.f32").stat().st_size == 4 * dim * sum(row[4] for row in rows)
+    except (InputError, OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError):
         return None
-    return record if record["digest"] == digest and whole else None
+    whole = whole and rows == record["rows"] and failed == record["failed"] and isinstance(record["content"], str)
+    return record if whole and shapes <= {(2, dim)} else None
 
 
 def _run(

@@ -24,7 +24,8 @@ import numpy as np
 from hybrid.base.artifact import read_meta
 from hybrid.base.checkpoint import load_arrays
 from hybrid.base.config import read_config
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import text_lines
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 
@@ -84,9 +85,14 @@ class FeatureStore:
                 speaker: CmvnStats(float(arrays["counts"][i]), arrays["sums"][i], arrays["squares"][i])
                 for i, speaker in enumerate(speakers)
             }
-        except (KeyError, IndexError, UnicodeDecodeError) as error:
+            shapes = {values.shape for own in stats.values() for values in (own.sums, own.squares)} - {(config.dim,)}
+            if shapes:
+                raise ValueError(f"statistics of shape {shapes.pop()}, wanted {(config.dim,)}")
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InputError.at(path / "cmvn.safetensors", f"is damaged ({error})", CURE) from error
-        return cls(path, config, _read_index(path / "index.tsv"), stats, str(meta.get("facts", {}).get("digest", "")))
+        facts = meta.get("facts")
+        digest = str(facts.get("digest", "")) if isinstance(facts, dict) else ""
+        return cls(path, config, _read_index(path / "index.tsv"), stats, digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles the index of these utterances and the statistics of their speakers; features stay on disk."""
@@ -119,11 +125,11 @@ class FeatureStore:
         entry, dim = self._entry(utterance), self.config.dim
         file = self.path / "blocks" / f"{entry.block}.f32"
         try:
+            if 4 * (entry.offset + entry.frames) * dim > os.path.getsize(file):
+                raise InputError.at(file, f"is cut short: utterance '{quote(utterance)}' lies beyond its end", CURE)
             values = np.fromfile(file, "<f4", entry.frames * dim, offset=4 * entry.offset * dim)
         except OSError as error:
             raise InputError.at(file, f"cannot be read ({error.strerror or error})", CURE) from error
-        if values.size != entry.frames * dim:
-            raise InputError.at(file, f"is cut short: utterance '{utterance}' lies beyond its end", CURE)
         return values.reshape(entry.frames, dim)
 
     def speaker(self, utterance: str) -> str:
@@ -185,15 +191,15 @@ class FeatureStore:
 
 def _read_index(path: Path) -> dict[str, Any]:
     entries: dict[str, _Entry] = {}
-    number = 0
-    try:
-        with open(path, encoding="utf-8", newline="\n") as stream:
-            for line in stream:
-                number += 1
-                utterance, speaker, block, offset, frames, duration, text = line.rstrip("\n").split("\t")
-                entries[utterance] = _Entry(speaker, block, int(offset), int(frames), float(duration), text)
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})", CURE) from error
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError.at(path, f"is damaged ({error})", CURE, number) from error
+    for number, line in text_lines(path):
+        try:
+            utterance, speaker, block, offset, frames, duration, text = line.split("\t")
+            entry = _Entry(speaker, block, int(offset), int(frames), float(duration), text)
+        except ValueError as error:
+            raise InputError.at(path, f"is damaged ({error})", CURE, number) from error
+        if not (block.isdecimal() and entry.offset >= 0 and entry.frames > 0 and 0 <= entry.duration < float("inf")):
+            raise InputError.at(path, f"is damaged (block {quote(block)}, {offset}+{frames} frames)", CURE, number)
+        if utterance in entries:
+            raise InputError.at(path, f"is damaged (utterance '{quote(utterance)}' stands twice)", CURE, number)
+        entries[utterance] = entry
     return entries

@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from hybrid.base.errors import HybridError, InputError
+from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
+from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.feats.vad import Segment, VadConfig
 from hybrid.model_dir import Model
 from hybrid.recogniser.audio import recording_stats, segment_features, segments_of
@@ -75,18 +77,17 @@ class CutSource:
     """Cuts of a manifest, each normalised by itself; for speakers' statistics, extract features first."""
 
     path: str
+    trust: Trust = FILES_ONLY
 
     def fingerprint(self) -> str:
-        return f"cuts {Path(self.path).resolve()} {os.stat(self.path).st_mtime_ns}"
+        return f"cuts {Path(self.path).resolve()} {os.stat(manifest_path(self.path)).st_mtime_ns}"
 
     def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
-        cuts = sorted(_cuts(self.path).values(), key=lambda cut: cut.id)
-        return [Speech(c.id, c.recording_id, c.start, c.duration) for c in cuts], []
+        cuts, failed = _cuts(self.path, self.trust)
+        return [Speech(c.id, c.recording_id, c.start, c.duration) for c in cuts.values()], failed
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
-        from hybrid.data.manifest import load_samples
-
-        cuts, model = _cuts(self.path), model.unadapted
+        (cuts, _), model = _cuts(self.path, self.trust), model.unadapted
         for item in items:
             yield _or_reason(
                 lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.utterance])))
@@ -94,10 +95,9 @@ class CutSource:
 
 
 @lru_cache(maxsize=1)
-def _cuts(path: str) -> dict:
-    from hybrid.data.manifest import read_cuts
-
-    return {cut.id: cut for cut in read_cuts(path)}
+def _cuts(path: str, trust: Trust) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
+    cuts, failed = usable_cuts(path, trust)
+    return {cut.id: cut for cut in sorted(cuts, key=lambda cut: cut.id)}, failed
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,10 @@ def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
 
 
 def _read_manifest(path: str | os.PathLike) -> Transcripts:
-    cuts = read_cuts(path)
+    cuts = read_cuts(path, audio=False)
+    for cut in cuts:
+        if cut.fault:
+            raise InputError.at(path, f"utterance '{cut.id}' {cut.fault}", "Mend it.")
     return Transcripts(str(path), {c.id: c.words for c in cuts}, {c.id: c.speaker for c in cuts})
 
 

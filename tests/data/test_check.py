@@ -178,10 +178,10 @@ def test_transcripts(made: Set) -> None:
 def test_lines_that_are_no_cuts(made: Set) -> None:
     made.lines += [b'{"id": "caf\xe9"}', b"{", b'{"id": "x"}', b"[1]"]
     report = made.check()
-    assert [f.utterance for f in report.findings] == ["line-2", "line-3", "line-4", "line-5"]
+    assert [f.utterance for f in report.findings] == ["line-2", "line-3", "x", "line-5"]
     assert (
         "cuts" not in report.findings[0].problem
-        and "is not UTF-8 (byte 0xe9 at column 12)" in report.findings[0].detail
+        and "is not UTF-8 text (byte 0xe9 at column 12)" in report.findings[0].detail
     )
     assert len(report.records) == 1
 

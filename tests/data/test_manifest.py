@@ -79,7 +79,7 @@ def test_damaged_manifests(tmp_path: Path) -> None:
     path.write_bytes(b'{"id": "caf\xe9"}\n')
     with pytest.raises(InputError, match="cuts.jsonl:1: is not UTF-8 text"):
         read_cuts(path)
-    for line in ("[]", "{}", '{"id": "x", "duration": "long"}', "3"):
+    for line in ("[]", "{}", '{"duration": "long"}', "3"):
         path.write_text(f"\n{line}\n")
         with pytest.raises(InputError, match="cuts.jsonl:2: is no cut of a lhotse manifest"):
             read_cuts(path)
@@ -88,5 +88,5 @@ def test_damaged_manifests(tmp_path: Path) -> None:
         read_cuts(tmp_path / "two.jsonl.gz")
     whole = gzip.compress(json.dumps(record(tmp_path)).encode() * 200)
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cut.jsonl.gz: is damaged or cut short"):
         read_cuts(tmp_path / "cut.jsonl.gz")
