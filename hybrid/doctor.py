@@ -53,7 +53,7 @@ def examine() -> list[Finding]:
         findings.append(_package(name, distribution, purpose, "broken", SETUP))
     for name, (distribution, purpose, cure) in OPTIONAL.items():
         findings.append(_package(name, distribution, purpose, "missing", cure))
-    for check in (_k2_and_torch, _numpy_and_torch, _gpu):
+    for check in (_k2_and_torch, _numpy_and_torch, _gpu, _kernels):
         finding = check()
         if finding:
             findings.append(finding)
@@ -142,3 +142,20 @@ def _gpu() -> Finding | None:
         return Finding("ok", "GPU", f"{names}; k2 can use it")
     cure = f"a CUDA build of k2 for torch {torch.__version__} from k2's wheel page"
     return Finding("missing", "GPU", f"{names}; training can use it, the k2 search cannot (no CUDA build of k2)", cure)
+
+
+def _kernels() -> Finding | None:
+    """Compiled kernels: where they are kept, and whether all are whole; damaged ones are removed."""
+    try:
+        from hybrid.base.compiled import examine_kernels, kernels_folder
+    except (ImportError, OSError):
+        return None
+    folder = kernels_folder()
+    if folder.path is None:
+        text = f"not kept: {folder.reason}; every run compiles them again"
+        return Finding("missing", "compiled kernels", text, "set HYBRID_CACHE_DIR to a folder of your own")
+    whole, removed = examine_kernels()
+    text = f"{whole} in {folder.path}" + ("" if folder.writable else ", which may not be written")
+    if removed:
+        text += f"; {removed} damaged, removed, to be compiled again when they are needed"
+    return Finding("ok", "compiled kernels", text)

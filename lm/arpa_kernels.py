@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["ParseStatus", "format_rows", "parse_rows"]
 
 POWERS = 10.0 ** np.arange(23)
 
 
-@njit(cache=True)
+@kernel
 def _format_float(value, buffer, at, powers):
     """Writes the fewest of 7, 8 or 9 significant digits that read back as the same float32."""
     if value < 0:
@@ -57,7 +58,7 @@ def _format_float(value, buffer, at, powers):
     return end
 
 
-@njit(cache=True)
+@kernel
 def format_rows(columns, begin, end, log_probs, backoffs, blob, offsets, powers, buffer):
     """Writes rows begin … end-1 as ARPA lines: probability, tab, words, and tab, back-off where it is not 0.
 
@@ -106,7 +107,7 @@ class ParseStatus:
 _SECTION_END, _END_OF_FILE, _BAD_PROBABILITY, _BAD_BACKOFF, _FEW_WORDS, _EXTRA, _UNKNOWN, _FULL, _GROW = range(9)
 
 
-@njit(cache=True)
+@kernel
 def _parse_float(text, begin, end, powers):
     """Reads a decimal number below 1e10, inf or -inf; NaN for anything else (no log10 of a model is larger)."""
     at = begin
@@ -157,7 +158,7 @@ def _parse_float(text, begin, end, powers):
     return -value if negative else value
 
 
-@njit(cache=True)
+@kernel
 def _find_word(text, begin, end, slots, hashes, blob, offsets):
     """Returns (id or -1, hash, free slot)."""
     mask = np.uint64(len(slots) - 1)
@@ -180,7 +181,7 @@ def _find_word(text, begin, end, slots, hashes, blob, offsets):
     return -1, value, slot
 
 
-@njit(cache=True)
+@kernel
 def parse_rows(text, state, order, insert, slots, hashes, blob, offsets, powers, columns, log_probs, backoffs, starts):
     """Reads the rows of one section of an ARPA file until a line begins with a backslash.
 

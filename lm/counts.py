@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from lm.radix import (
     bits_for,
     count_equal,
@@ -32,7 +32,7 @@ RUN_TOKENS = 1 << 22
 _NO_INDEX = np.empty(0, np.int32)
 
 
-@njit(cache=True)
+@kernel
 def _window_keys(ids, history, order, bits, hi, lo):
     """The key of the n-gram that ends at each token, last word most significant; `history` is updated."""
     pair = len(hi) > 0
@@ -145,7 +145,7 @@ class NgramCounter:
         return self._runs.pop().with_bits(bits, self.order)
 
 
-@njit(cache=True)
+@kernel
 def _collapse(hi, lo, counts, order, length, bits, rank, key_bits, key_hi, key_lo, raw, adjusted, suffixes):
     """The n-grams of `length` words among the suffixes of sorted n-grams of `order` words.
 
@@ -201,7 +201,7 @@ def _collapse(hi, lo, counts, order, length, bits, rank, key_bits, key_hi, key_l
     return found
 
 
-@njit(cache=True)
+@kernel
 def join_contexts(key_hi, key_lo, bits, context_hi, context_lo, contexts):
     """Finds each n-gram's first n-1 words among the sorted keys of order n-1.
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from lm.vocabulary import BOS, EOS, Vocabulary
 
 __all__ = ["LN_10", "BackoffAutomaton", "NgramLevel", "NgramModel"]
@@ -108,7 +108,7 @@ class NgramModel:
         return float(self.automaton.score(ids)[0].sum() * LN_10)
 
 
-@njit(cache=True)
+@kernel
 def find_child(words, begin, end, word):
     """Position of `word` in the sorted words[begin:end], or -1."""
     while begin < end:
@@ -122,7 +122,7 @@ def find_child(words, begin, end, word):
     return -1
 
 
-@njit(cache=True)
+@kernel
 def score_word(state, word, children, words, log_probs, backoffs, links, highest):
     """Returns (log10 probability as float64, next state); see `BackoffAutomaton`."""
     score = 0.0
@@ -136,7 +136,7 @@ def score_word(state, word, children, words, log_probs, backoffs, links, highest
         state = links[state]
 
 
-@njit(cache=True)
+@kernel
 def _score_ids(ids, state, start, children, words, log_probs, backoffs, links, highest, scores):
     """Scores running text; after a sentence end the state is `start` again. Returns the state reached."""
     for i in range(len(ids)):
@@ -146,7 +146,7 @@ def _score_ids(ids, state, start, children, words, log_probs, backoffs, links, h
     return state
 
 
-@njit(cache=True)
+@kernel
 def _score_many(states, word_ids, children, words, log_probs, backoffs, links, highest, scores, following):
     for i in range(len(states)):
         scores[i], following[i] = score_word(
@@ -154,7 +154,7 @@ def _score_many(states, word_ids, children, words, log_probs, backoffs, links, h
         )
 
 
-@njit(cache=True)
+@kernel
 def _link_nodes(first, parents, words, children, links):
     """Longest proper suffix of each node that is a node itself, from node `first` on (shorter ones are done)."""
     for node in range(first, len(words)):

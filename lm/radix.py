@@ -8,8 +8,8 @@ sort, linear in the number of keys, the same on every machine.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 
 __all__ = [
@@ -47,7 +47,7 @@ def empty_like_keys(hi: np.ndarray, lo: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.empty_like(hi), np.empty_like(lo)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def shift_right(hi, lo, shift):
     """(hi, lo) >> shift, for 0 <= shift <= 128 bits."""
     if shift == 0:
@@ -59,13 +59,13 @@ def shift_right(hi, lo, shift):
     return np.uint64(0), np.uint64(0)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def push_word(hi, lo, word, bits):
     """((hi, lo) << bits) | word, for 0 < bits < 64."""
     return (hi << np.uint64(bits)) | (lo >> np.uint64(64 - bits)), (lo << np.uint64(bits)) | np.uint64(word)
 
 
-@njit(cache=True)
+@kernel
 def radix_sort(hi, lo, index, hi_buffer, lo_buffer, index_buffer, low_bit, high_bit):
     """Sorts keys by their bits low_bit … high_bit - 1, stably; carries `index` along.
 
@@ -116,7 +116,7 @@ def radix_sort(hi, lo, index, hi_buffer, lo_buffer, index_buffer, low_bit, high_
     return hi, lo, index
 
 
-@njit(cache=True)
+@kernel
 def count_equal(hi, lo, counts):
     """Leaves each key of a sorted array once, at the front, and its number of occurrences in `counts`.
 
@@ -137,7 +137,7 @@ def count_equal(hi, lo, counts):
     return unique
 
 
-@njit(cache=True)
+@kernel
 def merge_runs(hi_a, lo_a, counts_a, hi_b, lo_b, counts_b, hi, lo, counts):
     """Merges two sorted runs of different keys into (hi, lo, counts); counts of equal keys add up.
 
@@ -176,7 +176,7 @@ def merge_runs(hi_a, lo_a, counts_a, hi_b, lo_b, counts_b, hi, lo, counts):
     return n
 
 
-@njit(cache=True)
+@kernel
 def repack(hi, lo, order, old_bits, new_bits, new_hi, new_lo):
     """Rewrites keys for more bits a word; their order stays."""
     mask = (np.uint64(1) << np.uint64(old_bits)) - np.uint64(1)
@@ -191,7 +191,7 @@ def repack(hi, lo, order, old_bits, new_bits, new_hi, new_lo):
             new_hi[i] = key_hi
 
 
-@njit(cache=True)
+@kernel
 def _pack_columns(columns, ids, bits, hi, lo):
     for i in range(len(lo)):
         key_hi, key_lo = np.uint64(0), np.uint64(0)

@@ -9,7 +9,8 @@ n-gram gets `share(w | h)`, and what is left, `gamma(h)`, is spread as the order
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["FALLBACK_DISCOUNTS", "kneser_ney_discounts", "shares_of_level"]
 
@@ -36,7 +37,7 @@ def kneser_ney_discounts(counts: np.ndarray) -> tuple[float, float, float] | Non
     return discounts
 
 
-@njit(cache=True)
+@kernel
 def _split(counts, dropped, contexts, discounts, witten_bell, share, total, left):
     """Fills share [n-gram], total and left [context]; see `shares_of_level`."""
     for i in range(len(counts)):

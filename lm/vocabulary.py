@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 
 __all__ = ["BOS", "EOS", "SENTENCE_END", "SENTENCE_START", "UNK", "UNKNOWN_WORDS", "Vocabulary", "WordTable"]
@@ -27,7 +27,7 @@ DONE, GROW, NUL_BYTE, SPECIAL_WORD = 0, 1, 2, 3
 INSERT, SKIP_SPECIAL, SKIP_FIRST = 1, 2, 4
 
 
-@njit(cache=True)
+@kernel
 def scan_words(text, end, slots, hashes, blob, offsets, state, out, flags):
     """Cuts UTF-8 bytes into words and looks each up in (or adds it to) a hash table.
 
@@ -128,7 +128,7 @@ def scan_words(text, end, slots, hashes, blob, offsets, state, out, flags):
     return status
 
 
-@njit(cache=True)
+@kernel
 def fill_slots(slots, hashes, words):
     """Puts the ids 0 … words-1 into an empty table."""
     mask = np.uint64(len(slots) - 1)

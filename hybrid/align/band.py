@@ -9,14 +9,15 @@ with the graph.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["best_path_scored_on_demand"]
 
 FRAMES_AT_ONCE = 128  # scored together: many make a good matrix product, few let the band stay narrow
 
 
-@njit(cache=True)
+@kernel
 def _reached(start, splits, next_states):
     """Returns the states in the order of the frame that can first reach them, and each state's place (-1: never)."""
     num_states = len(splits) - 1
@@ -35,7 +36,7 @@ def _reached(start, splits, next_states):
     return order[:size], place
 
 
-@njit(cache=True)
+@kernel
 def _incoming(order, place, splits, next_states):
     """Sorts arcs by the place they lead to.
 
@@ -63,7 +64,7 @@ def _incoming(order, place, splits, next_states):
     return in_splits, arcs, sources, lowest, highest
 
 
-@njit(cache=True)
+@kernel
 def _prune(costs, low, high, beam, min_active, lowest, highest):
     """Drops the tokens outside the beam; returns the band that the others reach."""
     best, alive = np.inf, 0
@@ -87,7 +88,7 @@ def _prune(costs, low, high, beam, min_active, lowest, highest):
     return next_low, next_high
 
 
-@njit(cache=True)
+@kernel
 def _sweep(low, high, in_splits, sources, columns, arc_costs, scaled, costs, next_costs, came_from):
     """Finds the best way into every state of a band; `came_from` gets the rank of the arc among those into it."""
     for state in range(low, high):
@@ -102,7 +103,7 @@ def _sweep(low, high, in_splits, sources, columns, arc_costs, scaled, costs, nex
         came_from[state - low] = choice
 
 
-@njit(cache=True)
+@kernel
 def _trace(state, in_splits, arcs, sources, came_from, offsets, lows):
     """Returns the arcs that led to a state at the last frame."""
     path = np.empty(len(lows), np.int64)
@@ -113,7 +114,7 @@ def _trace(state, in_splits, arcs, sources, came_from, offsets, lows):
     return path
 
 
-@njit(cache=True)
+@kernel
 def _wanted(low, high, frames, in_splits, columns, lowest, highest, num_columns):
     """Returns the columns on arcs into the places that a band can reach within some frames, in order."""
     begin, end = len(lowest), 0
@@ -133,7 +134,7 @@ def _wanted(low, high, frames, in_splits, columns, lowest, highest, num_columns)
     return np.flatnonzero(found)
 
 
-@njit(cache=True)
+@kernel
 def _advance(
     low, high, costs, next_costs, scores, wanted, scale, beam, min_active,
     in_splits, sources, columns, arc_costs, lowest, highest, came_from, used, lows, offsets,

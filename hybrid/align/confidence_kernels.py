@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["hmm_log_likelihood", "segment_posteriors"]
 
 
-@njit(cache=True)
+@kernel
 def _log_add(a, b):
     if a < b:
         a, b = b, a
@@ -17,7 +18,7 @@ def _log_add(a, b):
     return a + np.log1p(np.exp(b - a))
 
 
-@njit(cache=True)
+@kernel
 def hmm_log_likelihood(scores, scale, start, end, states, first_ids, targets, pdf_ids, transition_scores):
     """Sums over all paths of one HMM through frames start … end - 1, from its first state out of its last.
 
@@ -63,7 +64,7 @@ def hmm_log_likelihood(scores, scale, start, end, states, first_ids, targets, pd
     return out
 
 
-@njit(cache=True)
+@kernel
 def segment_posteriors(
     scores, scale, starts, ends, splits, states, first_ids, targets, pdf_ids, transition_scores
 ):  # fmt: skip

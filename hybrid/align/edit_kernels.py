@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["edit_steps"]
 
@@ -11,7 +12,7 @@ _SMALL = 1 << 22  # cells of a table that is kept whole
 _EDIT = 1 << 20  # cost of a substitution, deletion or insertion; a pair of different words costs one unit more
 
 
-@njit(cache=True)
+@kernel
 def _last_row(a, b):
     """Returns the costs of aligning all of `a` with each beginning of `b`."""
     row = np.empty(len(b) + 1, np.int64)
@@ -26,7 +27,7 @@ def _last_row(a, b):
     return row
 
 
-@njit(cache=True)
+@kernel
 def _table(a, b, at_a, at_b, out, count):
     """Aligns by the whole table; writes the steps and returns their new count."""
     n, m = len(a), len(b)
@@ -54,7 +55,7 @@ def _table(a, b, at_a, at_b, out, count):
     return count
 
 
-@njit(cache=True)
+@kernel
 def edit_steps(a, b):
     """Returns int32 [step][2], see `differences.edit_path`."""
     out = np.empty((len(a) + len(b), 2), np.int32)

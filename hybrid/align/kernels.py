@@ -7,21 +7,22 @@ state has one token; `costs`, `tokens` (per state) and `active` (list of live st
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["FINISHED", "LOOP", "NOT_FINAL", "best_path"]
 
 FINISHED, NOT_FINAL, LOOP = 1, 0, -1
 
 
-@njit(cache=True)
+@kernel
 def _grown(array):
     larger = np.empty(2 * len(array), array.dtype)
     larger[: len(array)] = array
     return larger
 
 
-@njit(cache=True)
+@kernel
 def _cutoff(costs, active, beam, min_active):
     """Returns the cost above which tokens of a frame are dropped."""
     if len(active) <= min_active:
@@ -39,7 +40,7 @@ def _cutoff(costs, active, beam, min_active):
     return np.sort(costs[active])[min_active - 1]
 
 
-@njit(cache=True)
+@kernel
 def _spread(splits, columns, arc_costs, next_states, with_epsilon, costs, tokens, active, size, previous, taken, count):
     """Follows arcs without input within a frame; returns the new size (-1: an endless loop), arrays and count."""
     num_states = len(costs)
@@ -79,7 +80,7 @@ def _spread(splits, columns, arc_costs, next_states, with_epsilon, costs, tokens
     return size, previous, taken, count
 
 
-@njit(cache=True)
+@kernel
 def _advance(
     splits, columns, arc_costs, next_states, row, scale, cutoff,
     costs, tokens, active, size, next_costs, next_tokens, next_active, previous, taken, count,
@@ -110,7 +111,7 @@ def _advance(
     return next_size, previous, taken, count
 
 
-@njit(cache=True)
+@kernel
 def _trace(token, previous, taken):
     """Returns the arcs that led to a token, in order."""
     length, at = 0, token
@@ -125,7 +126,7 @@ def _trace(token, previous, taken):
     return path
 
 
-@njit(cache=True)
+@kernel
 def best_path(start, splits, columns, arc_costs, next_states, final_costs, scores, scale, beam, min_active):
     """Finds the cheapest path of exactly len(scores) arcs with input, from the start to a final state.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["measure_vector", "pack_vector", "unpack_vector", "vector_stats"]
 
 
-@njit(cache=True)
+@kernel
 def measure_vector(words, num_states):
     """Counts the states, arcs and int32 words of an FST in `words` ([final, arcs (int64), arcs × 4] per state).
 
@@ -36,7 +37,7 @@ def measure_vector(words, num_states):
     return state, arcs, position
 
 
-@njit(cache=True)
+@kernel
 def unpack_vector(words, floats, splits, final_costs, ilabels, olabels, next_states, costs):
     """Spreads the words of a vector file over the arrays of an FST (words and floats are one memory)."""
     position, arc = 0, 0
@@ -55,7 +56,7 @@ def unpack_vector(words, floats, splits, final_costs, ilabels, olabels, next_sta
     splits[len(final_costs)] = arc
 
 
-@njit(cache=True)
+@kernel
 def pack_vector(begin, end, splits, final_costs, ilabels, olabels, next_states, costs, words, floats):
     """Writes states begin to end in the layout of a vector file (words and floats are one memory)."""
     position = 0
@@ -73,7 +74,7 @@ def pack_vector(begin, end, splits, final_costs, ilabels, olabels, next_states, 
             position += 4
 
 
-@njit(cache=True)
+@kernel
 def vector_stats(words, floats, num_states):
     """Returns states, arcs, and the extremes of the cost that each state's arcs and final weight sum to."""
     position, arcs = np.int64(0), np.int64(0)

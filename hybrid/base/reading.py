@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import tokenize
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -271,6 +272,6 @@ def reading(path: object, what: str, cure: str = REMAKE) -> Iterator[None]:
     try:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, OSError, EOFError, RuntimeError,
-            MemoryError, zlib.error) as error:  # fmt: skip
+            MemoryError, SyntaxError, tokenize.TokenError, zlib.error) as error:  # fmt: skip
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError.at(path, f"holds no usable {what} ({quote(reason, 200)})", cure) from error

@@ -62,7 +62,9 @@ def main() -> None:
         command.main(standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()  # what cannot be written is told here, not at exit
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as error:
+        if isinstance(error.__cause__, EOFError):  # click calls any end of any file an interruption
+            raise error.__cause__ from None
         sys.exit("hybrid: interrupted")
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)

@@ -7,14 +7,15 @@ padding nor batching nor the number of jobs changes a bit.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["cosine_transform", "cut_frames", "log_mel"]
 
 FLOAT_EPSILON = np.float32(1.1920928955078125e-07)  # Kaldi's floor under energies before the logarithm
 
 
-@njit(cache=True)
+@kernel
 def cut_frames(
     samples, offset, first, count, length, shift, snip, remove_dc, preemphasis, window, raw_energy, frames, energy
 ):  # type: ignore[no-untyped-def]
@@ -68,7 +69,7 @@ def cut_frames(
             energy[row] = _energy(frame, length)
 
 
-@njit(cache=True)
+@kernel
 def _energy(frame, length):  # type: ignore[no-untyped-def]
     a, b, c, d = np.float32(0), np.float32(0), np.float32(0), np.float32(0)
     whole = length - length % 4
@@ -82,7 +83,7 @@ def _energy(frame, length):  # type: ignore[no-untyped-def]
     return (a + b) + (c + d)
 
 
-@njit(cache=True)
+@kernel
 def log_mel(spectra, count, starts, widths, weights, out):  # type: ignore[no-untyped-def]
     """Logarithms of the filters' energies; four frames at a time, so that their sums need not wait for each other.
 
@@ -116,7 +117,7 @@ def log_mel(spectra, count, starts, widths, weights, out):  # type: ignore[no-un
             out[row + 3, j] = np.log(max(d, FLOAT_EPSILON))
 
 
-@njit(cache=True)
+@kernel
 def cosine_transform(log_energies, count, matrix, out):  # type: ignore[no-untyped-def]
     """Cepstra: `out[row] = matrix @ log_energies[row]`, float32, one order of sums for every row.
 

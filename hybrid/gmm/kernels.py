@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["accumulate_frames", "component_posteriors_frames", "log_sum_components"]
 
@@ -19,7 +20,7 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 TILE = 128  # frames worked on at a time: the tile stays in the first-level cache
 
 
-@njit(cache=True, fastmath=FAST, inline="always")
+@kernel(fastmath=FAST, inline="always")
 def _exp(x):
     """exp(x) for x ≤ 0 in float32, to 2 units in the last place; written out so that loops over it use vectors."""
     x = x if x > np.float32(-87.0) else np.float32(-87.0)
@@ -37,7 +38,7 @@ def _exp(x):
     return p * np.int32(power).view(np.float32)
 
 
-@njit(cache=True, fastmath=FAST, inline="always")
+@kernel(fastmath=FAST, inline="always")
 def _log(x):
     """log(x) for x ≥ 1 in float32, to 2 units in the last place; written out for the same reason."""
     exponent = (np.float32(x).view(np.int32) - np.int32(0x3F3504F3)) >> np.int32(23)
@@ -56,7 +57,7 @@ def _log(x):
     return m + y + whole * np.float32(0.693359375)
 
 
-@njit(cache=True, fastmath=FAST)
+@kernel(fastmath=FAST)
 def log_sum_components(components, splits, out):
     """Sums the components of each pdf in the log domain.
 
@@ -90,7 +91,7 @@ def log_sum_components(components, splits, out):
                 out[begin + t, pdf] = best[t]
 
 
-@njit(cache=True, fastmath=FAST)
+@kernel(fastmath=FAST)
 def _component_scores(x, low, high, gconsts, means_invvars, inv_vars, scores):
     """Writes log(weight × density) of Gaussians low to high for one frame; returns the log of their sum (float64)."""
     best = np.float64(-math.inf)
@@ -108,7 +109,7 @@ def _component_scores(x, low, high, gconsts, means_invvars, inv_vars, scores):
     return best + math.log(total_prob)
 
 
-@njit(cache=True, fastmath=FAST)
+@kernel(fastmath=FAST)
 def accumulate_frames(
     features,
     pdf_ids,
@@ -154,7 +155,7 @@ def accumulate_frames(
     return log_likelihood
 
 
-@njit(cache=True, fastmath=FAST)
+@kernel(fastmath=FAST)
 def component_posteriors_frames(features, pdf_ids, splits, gconsts, means_invvars, inv_vars, offsets, posteriors):
     """Writes the posterior of each component of each frame's pdf; returns the sum of the log-likelihoods.
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["fmllr_sweep", "mllt_sweep"]
 
 
-@njit(cache=True)
+@kernel
 def _replace_row(matrix, inverse, d, row):
     """Puts a row into `matrix` [D][≥ D] and keeps `inverse` [D][D] that of its first D columns."""
     dim = len(inverse)
@@ -32,7 +33,7 @@ def _replace_row(matrix, inverse, d, row):
         matrix[d, k] = row[k]
 
 
-@njit(cache=True)
+@kernel
 def fmllr_sweep(matrix, inverses, linear, beta):
     """Maximises fMLLR's auxiliary function in each row in turn, the others fixed; changes `matrix`.
 
@@ -62,7 +63,7 @@ def fmllr_sweep(matrix, inverses, linear, beta):
         _replace_row(matrix, inverse, d, alpha * projected + inverses[d] @ linear[d])
 
 
-@njit(cache=True)
+@kernel
 def mllt_sweep(matrix, inverses, beta):
     """Maximises the semi-tied objective in each row in turn, the others fixed; changes `matrix`.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.openfst import FstArrays
 
 __all__ = ["random_path", "randomly_equivalent", "string_cost"]
@@ -48,7 +48,7 @@ def string_cost(fst: FstArrays, ilabels: np.ndarray, olabels: np.ndarray, log: b
 MAX_EPSILONS = 200  # arcs without input in a row; sums over loops of them have converged by then
 
 
-@njit(cache=True)
+@kernel
 def _plus(a, b, log):
     """The cheaper of two costs, or (log) both added as probabilities."""
     if not log or a == np.inf or b == np.inf:
@@ -56,7 +56,7 @@ def _plus(a, b, log):
     return min(a, b) - np.log1p(np.exp(-abs(a - b)))
 
 
-@njit(cache=True)
+@kernel
 def _step(tokens, label, splits, il, ol, to, costs, ys, log):
     """Moves tokens {(state, outputs written): cost} over the arcs with input `label` that fit the outputs."""
     moved = {(np.int64(-1), np.int64(0)): np.inf}
@@ -76,7 +76,7 @@ def _step(tokens, label, splits, il, ol, to, costs, ys, log):
     return moved
 
 
-@njit(cache=True)
+@kernel
 def _string_cost(start, splits, il, ol, to, costs, finals, xs, ys, log):
     """Token passing over the inputs; between two of them tokens spread over arcs without input."""
     tokens = {(np.int64(start), np.int64(0)): 0.0}

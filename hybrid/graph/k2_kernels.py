@@ -7,14 +7,15 @@ that leave B, whichever are fewer; ways into A come before ways out of B, so tha
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["ROOM", "choose_sides", "close_epsilons", "count_arcs", "count_ways", "join_arcs"]
 
 ROOM = 1 << 12  # ways over epsilons from one state; more are taken for a cycle
 
 
-@njit(cache=True)
+@kernel
 def count_ways(start, splits, ilabels, next_states, finals):
     """Returns how many arcs with input enter each state (the start: very many) and leave it (an end is one)."""
     entering, leaving = np.zeros(len(finals), np.int32), np.zeros(len(finals), np.int32)
@@ -29,7 +30,7 @@ def count_ways(start, splits, ilabels, next_states, finals):
     return entering, leaving
 
 
-@njit(cache=True)
+@kernel
 def _extend(before, word, first, befores, words, num_pairs):
     """Returns the number of the word sequence `before` + `word`, and how many sequences there are now."""
     if word == 0:
@@ -40,7 +41,7 @@ def _extend(before, word, first, befores, words, num_pairs):
     return np.int32(first + num_pairs), num_pairs + 1
 
 
-@njit(cache=True)
+@kernel
 def _close(
     state, splits, ilabels, olabels, next_states, arc_costs, first, befores, words, num_pairs, at, spoken, price
 ):  # fmt: skip
@@ -75,7 +76,7 @@ def _close(
     return size, num_pairs
 
 
-@njit(cache=True)
+@kernel
 def close_epsilons(
     state, used, num_pairs, entering, splits, ilabels, olabels, next_states, arc_costs, leaving,
     first, befores, words, at, spoken, price, way_splits, way_to, way_words, way_costs,
@@ -109,7 +110,7 @@ def close_epsilons(
     return state, used, num_pairs, False
 
 
-@njit(cache=True)
+@kernel
 def choose_sides(way_splits, way_to, entering, leaving):
     """Returns which ways are joined with the arcs before them, and which states are entered and left in the end."""
     before = np.zeros(len(way_to), np.bool_)
@@ -125,7 +126,7 @@ def choose_sides(way_splits, way_to, entering, leaving):
     return before, entered & alive
 
 
-@njit(cache=True)
+@kernel
 def count_arcs(splits, ilabels, next_states, finals, way_splits, way_to, before, alive):
     """Counts the arcs that leave each state once epsilons are gone, ends included."""
     own = np.zeros(len(finals), np.int64)
@@ -150,7 +151,7 @@ def count_arcs(splits, ilabels, next_states, finals, way_splits, way_to, before,
     return counts
 
 
-@njit(cache=True)
+@kernel
 def _most_sequences(state, counts, splits, way_splits, way_to):
     """Returns how many sequences `join_arcs` can make at a state: one an arc gone over, one an arc written."""
     most = counts[state] + splits[state + 1] - splits[state]
@@ -159,7 +160,7 @@ def _most_sequences(state, counts, splits, way_splits, way_to):
     return most
 
 
-@njit(cache=True)
+@kernel
 def join_arcs(
     state, used, num_pairs, counts, splits, ilabels, olabels, next_states, arc_costs, finals,
     first, befores, words, way_splits, way_to, way_words, way_costs, before, alive,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.typed import Dict
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["compose_text", "count_hmm_arcs", "expand_hmm"]
 
 
-@njit(cache=True)
+@kernel
 def _first_at_least(labels, begin, end, wanted):
     """Returns the first index in the sorted labels[begin:end] whose label is not below `wanted`."""
     while begin < end:
@@ -21,7 +23,7 @@ def _first_at_least(labels, begin, end, wanted):
     return begin
 
 
-@njit(cache=True)
+@kernel
 def _with_room(rows, used):
     """Returns the 2-D array, twice as long where row `used` would not fit."""
     if used < len(rows):
@@ -31,7 +33,7 @@ def _with_room(rows, used):
     return bigger
 
 
-@njit(cache=True)
+@kernel
 def compose_text(start, splits, olabels, next_states, words):
     """Composes L with the straight line of a text.
 
@@ -83,7 +85,7 @@ def compose_text(start, splits, olabels, next_states, words):
 #   between phones    one copy of the phone graph's node per transition-state that enters it.
 
 
-@njit(cache=True)
+@kernel
 def count_hmm_arcs(sources, entry_of, entry_splits, trans_from, trans_to, num_final, copies_of_node):
     """Counts arcs without self-loops of the expanded graph, per arc of the phone graph.
 
@@ -108,7 +110,7 @@ def count_hmm_arcs(sources, entry_of, entry_splits, trans_from, trans_to, num_fi
     return counts
 
 
-@njit(cache=True)
+@kernel
 def expand_hmm(
     arc_sources, arc_targets, arc_words, arc_costs, entry_of, entry_splits, trans_from, trans_to, trans_tid_offset,
     num_final, first_inner, tid_base, copy_splits, exit_copy, out,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["has_one_way", "log_add", "log_sums", "reweight", "spread_potentials", "useful_states"]
 
 
-@njit(cache=True)
+@kernel
 def log_add(a, b):
     """Adds two costs as probabilities: -log(exp(-a) + exp(-b)); inf is zero probability."""
     if a == np.inf:
@@ -20,7 +21,7 @@ def log_add(a, b):
     return b - np.log1p(np.exp(b - a))
 
 
-@njit(cache=True)
+@kernel
 def has_one_way(splits, ilabels, num_labels):
     """Whether the input labels of each state's arcs differ and none is 0."""
     last = np.full(num_labels, -1, np.int32)  # the state that had a label last
@@ -32,7 +33,7 @@ def has_one_way(splits, ilabels, num_labels):
     return True
 
 
-@njit(cache=True)
+@kernel
 def log_sums(splits, costs, finals):
     """Log of each state's total probability."""
     sums = np.empty(len(finals), np.float64)
@@ -50,7 +51,7 @@ def log_sums(splits, costs, finals):
     return sums
 
 
-@njit(cache=True)
+@kernel
 def useful_states(start, splits, next_states, finals):
     """Marks the states on some path from the start to a final state."""
     num_states = len(finals)
@@ -97,7 +98,7 @@ def useful_states(start, splits, next_states, finals):
     return backward
 
 
-@njit(cache=True)
+@kernel
 def spread_potentials(start, splits, next_states, probabilities, finals, values, damping):
     """One step of the power method: the value of a state becomes what its arcs lead to.
 
@@ -124,7 +125,7 @@ def spread_potentials(start, splits, next_states, probabilities, finals, values,
     return low, high
 
 
-@njit(cache=True)
+@kernel
 def reweight(start, splits, next_states, costs, finals, potentials):
     """Adds to each arc, in place, the potential that it leads to and takes off that which it leaves."""
     for state in range(len(finals)):

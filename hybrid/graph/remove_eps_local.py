@@ -8,8 +8,8 @@ would multiply arcs; this never adds one.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.openfst import FstArrays
 from hybrid.graph.ops import connect
 from hybrid.graph.ops_kernels import log_add
@@ -53,7 +53,7 @@ def remove_eps_local(fst: FstArrays) -> FstArrays:
     return connect(joined)
 
 
-@njit(cache=True)
+@kernel
 def _join(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
     """Visits every arc of every state in turn, those added on the way too; a removed arc leads to -1.
 
@@ -82,7 +82,7 @@ def _join(state, arc, used, il, ol, to, costs, follow, source, first, last, ins,
     return state, arc, used
 
 
-@njit(cache=True)
+@kernel
 def _append(state, a, b, new, il, ol, to, costs, follow, source, last):
     """Makes arc `new` the join of arcs a and b, last of the state's arcs; False if they cannot be joined."""
     if (il[a] != 0 and il[b] != 0) or (ol[a] != 0 and ol[b] != 0):
@@ -95,7 +95,7 @@ def _append(state, a, b, new, il, ol, to, costs, follow, source, last):
     return True
 
 
-@njit(cache=True)
+@kernel
 def _one_way_in(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
     """Joins `arc` with what leaves its target, a state that nothing else enters."""
     after = to[arc]
@@ -141,7 +141,7 @@ def _one_way_in(state, arc, used, il, ol, to, costs, follow, source, first, last
     return used
 
 
-@njit(cache=True)
+@kernel
 def _one_way_out(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
     """Joins `arc` with the only thing that leaves its target: a final weight or one arc."""
     after = to[arc]

@@ -8,8 +8,8 @@ carries t's self-loop, and what leaves it pays for leaving the loop.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 
@@ -68,7 +68,7 @@ def _assemble(
     return FstArrays(fst.start, splits, il, ol, to, costs, finals)
 
 
-@njit(cache=True)
+@kernel
 def _entering_classes(start, next_states, classes, num_states):
     """Returns the transition-state that enters each state (0: epsilons or nothing), and which have several."""
     entered = np.full(num_states, -1, np.int32)
@@ -85,7 +85,7 @@ def _entering_classes(start, next_states, classes, num_states):
     return entered, mixed
 
 
-@njit(cache=True)
+@kernel
 def _fill(
     old_splits, ilabels, olabels, next_states, old_costs, behind, state_class, self_loops, leave, loop,
     splits, il, ol, to, costs,

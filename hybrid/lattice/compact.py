@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.lattice.lattice import Lattice, LatticeError
 
 __all__ = ["CompactLattice", "expand", "factor"]
@@ -95,7 +95,7 @@ def expand(compact: CompactLattice) -> Lattice:
     return Lattice.from_arcs(int(number[-1]), int(number[compact.start]), arcs, finals)
 
 
-@njit(cache=True)
+@kernel
 def _expand(
     number, order, sources, next_states, words, graph, acoustic, splits, strings, final, final_graph, final_acoustic,
     final_splits, final_strings, total,
@@ -166,7 +166,7 @@ def factor(lattice: Lattice) -> CompactLattice:
     )
 
 
-@njit(cache=True)
+@kernel
 def _factor(row_splits, next_states, transition_ids, graph_scores, acoustic_scores, inside, heads):
     ends = np.empty(len(heads), np.int64)
     graph, acoustic = np.zeros(len(heads)), np.zeros(len(heads))

@@ -10,8 +10,8 @@ import struct
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.lattice import Lattice, LatticeError
 
@@ -92,14 +92,14 @@ def _text(source: ByteSource) -> bytes:
     return source.take(length)
 
 
-@njit(cache=True)
+@kernel
 def _int32(view, p):
     low = np.uint32(view[p]) | np.uint32(view[p + 1]) << np.uint32(8)
     high = np.uint32(view[p + 2]) << np.uint32(16) | np.uint32(view[p + 3]) << np.uint32(24)
     return np.int32(low | high)
 
 
-@njit(cache=True)
+@kernel
 def _int64(view, p):
     value = np.int64(0)
     for k in range(7, -1, -1):
@@ -107,7 +107,7 @@ def _int64(view, p):
     return value
 
 
-@njit(cache=True)
+@kernel
 def _measure(view, states, compact):
     """Returns (end, arcs, string length, final string length); end -1: more bytes are needed, -2: damaged."""
     size = len(view)
@@ -147,7 +147,7 @@ def _measure(view, states, compact):
     return p, arcs, length, final_length
 
 
-@njit(cache=True)
+@kernel
 def _unpack(view, states, compact, arcs, length, final_length):
     sources, next_states = np.empty(arcs, np.int32), np.empty(arcs, np.int32)
     ilabels, words = np.empty(arcs, np.int32), np.empty(arcs, np.int32)
@@ -209,7 +209,7 @@ def pack_lattice(lattice: Lattice) -> bytes:
     return _header(b"lattice4", lattice.num_states) + words.astype("<i4").tobytes()
 
 
-@njit(cache=True)
+@kernel
 def _pack(row_splits, next_states, ilabels, words, graph, acoustic, final_graph, final_acoustic):
     states = len(row_splits) - 1
     out = np.zeros(4 * states + 5 * len(next_states), np.int32)
@@ -236,7 +236,7 @@ def pack_compact(compact: CompactLattice) -> bytes:
     return _header(b"compactlattice44", compact.num_states) + words.astype("<i4").tobytes()
 
 
-@njit(cache=True)
+@kernel
 def _pack_compact(
     bounds, next_states, words, graph, acoustic, splits, strings, final_graph, final_acoustic, final_splits,
     final_strings,

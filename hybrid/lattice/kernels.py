@@ -7,7 +7,8 @@ state 0, and sum in float64.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = [
     "backward_max",
@@ -23,7 +24,7 @@ __all__ = [
 NEG_INF = -np.inf
 
 
-@njit(cache=True)
+@kernel
 def topological_order(row_splits, next_states, start):
     """Orders the states reachable from `start` (Kahn, 1962).
 
@@ -68,7 +69,7 @@ def topological_order(row_splits, next_states, start):
     return order, total
 
 
-@njit(cache=True)
+@kernel
 def frames_of_states(row_splits, next_states, transition_ids):
     """Counts the transition-ids on the paths to each state.
 
@@ -92,7 +93,7 @@ def frames_of_states(row_splits, next_states, transition_ids):
     return frames, -1
 
 
-@njit(cache=True)
+@kernel
 def forward_max(row_splits, next_states, scores):
     """Returns float64 [S], the score of the best path from the start to each state."""
     num_states = len(row_splits) - 1
@@ -107,7 +108,7 @@ def forward_max(row_splits, next_states, scores):
     return alpha
 
 
-@njit(cache=True)
+@kernel
 def backward_max(row_splits, next_states, scores, final_scores):
     """Returns float64 [S], the score of the best path from each state to the end, and its first arc (-1: it ends)."""
     num_states = len(row_splits) - 1
@@ -122,7 +123,7 @@ def backward_max(row_splits, next_states, scores, final_scores):
     return beta, best
 
 
-@njit(cache=True)
+@kernel
 def _log_add(a, b):
     if a < b:
         a, b = b, a
@@ -131,7 +132,7 @@ def _log_add(a, b):
     return a + np.log1p(np.exp(b - a))
 
 
-@njit(cache=True)
+@kernel
 def forward_sum(row_splits, next_states, scores):
     """Returns float64 [S], the log of the summed path weights from the start to each state."""
     num_states = len(row_splits) - 1
@@ -144,7 +145,7 @@ def forward_sum(row_splits, next_states, scores):
     return alpha
 
 
-@njit(cache=True)
+@kernel
 def backward_sum(row_splits, next_states, scores, final_scores):
     """Returns float64 [S], the log of the summed path weights from each state to the end."""
     num_states = len(row_splits) - 1
@@ -155,7 +156,7 @@ def backward_sum(row_splits, next_states, scores, final_scores):
     return beta
 
 
-@njit(cache=True)
+@kernel
 def keep_arcs(row_splits, next_states, scores, alpha, beta, threshold):
     """Marks the arcs (bool [A]) and states (bool [S]) with a path through them of at least `threshold`."""
     num_states = len(row_splits) - 1
@@ -171,7 +172,7 @@ def keep_arcs(row_splits, next_states, scores, alpha, beta, threshold):
     return arcs, states
 
 
-@njit(cache=True)
+@kernel
 def forward_states(row_splits, next_states, usable):
     """Marks the states (bool [S]) that usable arcs reach from state 0."""
     num_states = len(row_splits) - 1

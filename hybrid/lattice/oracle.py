@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.lattice.lattice import Lattice
 
 __all__ = ["Oracle", "oracle"]
@@ -41,7 +41,7 @@ def oracle(lattice: Lattice, reference: Sequence[int]) -> Oracle:
     return Oracle(path, int(counts.sum()), int(counts[0]), int(counts[1]), int(counts[2]))
 
 
-@njit(cache=True)
+@kernel
 def _oracle(row_splits, next_states, word_ids, final, words):
     """Distances from each (state, position) to the end, backwards; then the best path forwards."""
     states, size = len(row_splits) - 1, len(words)

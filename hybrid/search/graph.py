@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 from hybrid.base.openfst import FstArrays
 from hybrid.ids import check_range
@@ -81,7 +81,7 @@ class SearchGraph:
         return cls(fst.start, num_pdfs, bounds, arcs, transition_ids, word_ids, 0.0 - fst.final_costs)
 
 
-@njit(cache=True)
+@kernel
 def _lay_out(row_splits, ilabels, olabels, next_states, score_bits, pdfs):
     states, total = len(row_splits) - 1, len(ilabels)
     bounds = np.empty((states + 1, 2), np.int32)
@@ -102,7 +102,7 @@ def _lay_out(row_splits, ilabels, olabels, next_states, score_bits, pdfs):
     return bounds, arcs, transition_ids, word_ids
 
 
-@njit(cache=True)
+@kernel
 def _epsilon_cycle(bounds, arcs):
     """Returns a state on a cycle of epsilon arcs, or -1 (Kahn's order over the epsilon arcs alone)."""
     states = len(bounds) - 1

@@ -7,14 +7,15 @@ The same rules as the reference searcher, in the same order of additions, so tha
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["find_cutoff", "follow_epsilons", "pass_frame", "prune_level"]
 
 NEG_INF = -np.inf
 
 
-@njit(cache=True)
+@kernel
 def find_cutoff(scores, beam, max_active, min_active, beam_delta):
     """Returns the score a token needs to go on, the beam of the next frame, and whether max-active decided."""
     count = len(scores)
@@ -45,7 +46,7 @@ def find_cutoff(scores, beam, max_active, min_active, beam_delta):
     return cutoff, beam, False
 
 
-@njit(cache=True)
+@kernel
 def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cutoff, width):
     """Moves tokens over their emitting arcs.
 
@@ -109,7 +110,7 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
             targets[:out].copy(), links[:out].copy(), acoustic, floor)  # fmt: skip
 
 
-@njit(cache=True)
+@kernel
 def _keep_tokens(slot, states, scores, entries, floor):
     """Moves the tokens of at least `floor` to the front; returns each token's new place, or -1, and their number."""
     place = np.full(len(states), -1, np.int32)
@@ -124,7 +125,7 @@ def _keep_tokens(slot, states, scores, entries, floor):
     return place, kept
 
 
-@njit(cache=True)
+@kernel
 def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
     """Adds the tokens that epsilon arcs reach at no less than `floor`.
 
@@ -187,7 +188,7 @@ def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
     return all_states, all_scores, entries, sources, targets, links
 
 
-@njit(cache=True)
+@kernel
 def _epsilon_links(bounds, arcs, arc_scores, slot, states, scores, floor):
     """Lists the epsilon arcs between tokens that reach at least `floor`."""
     room = 0
@@ -204,14 +205,14 @@ def _epsilon_links(bounds, arcs, arc_scores, slot, states, scores, floor):
     return sources[:out].copy(), targets[:out].copy(), links[:out].copy()
 
 
-@njit(cache=True)
+@kernel
 def _grown(array, capacity):
     larger = np.empty(capacity, array.dtype)
     larger[: len(array)] = array
     return larger
 
 
-@njit(cache=True)
+@kernel
 def prune_level(
     states, scores, extra, sources, targets, arcs, acoustic, eps_sources, eps_targets, eps_arcs, next_scores,
     next_extra, next_sources, next_targets, next_arcs, next_acoustic, arc_scores, scale, lattice_beam,
@@ -269,7 +270,7 @@ def prune_level(
     return alive, entering, eps_left, left, growth
 
 
-@njit(cache=True)
+@kernel
 def _prune_epsilons(scores, extra, sources, targets, arcs, arc_scores, lattice_beam):
     """Lets `extra` flow back over the links inside a level, and moves those that stay to the front."""
     changed = True

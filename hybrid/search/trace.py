@@ -8,7 +8,8 @@ is forgotten, so that the nodes kept, and the time to follow them, do not grow w
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["Trace"]
 
@@ -70,7 +71,7 @@ class Trace:
         self._parts = [self.trunk[count:].copy()]
 
 
-@njit(cache=True)
+@kernel
 def _append(nodes, used, before, entries, epsilons):
     for j in range(len(epsilons)):
         if epsilons[j, 0] >= 0:
@@ -81,7 +82,7 @@ def _append(nodes, used, before, entries, epsilons):
             nodes[used + j, 0] = nodes[used + j, 1] = -1
 
 
-@njit(cache=True)
+@kernel
 def _settle(nodes, first, root):
     """Returns the nodes that are left, the arcs from the old root to the new one, and the places of both."""
     count = len(nodes)
@@ -120,7 +121,7 @@ def _settle(nodes, first, root):
     return kept, arcs, place[first], place[end]
 
 
-@njit(cache=True)
+@kernel
 def _follow(nodes, node, root):
     count, at = 0, node
     while at != root:

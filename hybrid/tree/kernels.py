@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from hybrid.base.compiled import kernel
 
 __all__ = ["best_question", "best_question_reference", "walk_tree"]
 
 LOG_2PI = math.log(2 * math.pi)
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@kernel(fastmath={"reassoc", "contract"})
 def _objective(moments, floor):
     """As `gaussian_objective`, with one logarithm for four variances."""
     count = moments[0]
@@ -35,7 +36,7 @@ def _objective(moments, floor):
     return -0.5 * count * total
 
 
-@njit(cache=True)
+@kernel
 def _separates(members, row, present, codes, seen):
     """Counts the present values that answer yes; 0 if the question separates nothing new."""
     yes = 0
@@ -55,7 +56,7 @@ def _separates(members, row, present, codes, seen):
     return yes
 
 
-@njit(cache=True)
+@kernel
 def best_question(values, entries, moments, members, floor, min_count):
     """Finds the question that gains most log-likelihood.
 
@@ -127,7 +128,7 @@ def best_question_reference(values, entries, moments, members, floor, min_count)
     return best, best_row
 
 
-@njit(cache=True)
+@kernel
 def walk_tree(kinds, keys, first, second, sets, members, children, events, answers):
     """Writes the pdf_id of every event; see `hybrid.tree.lookup.FlatTree`.
 

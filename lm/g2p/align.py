@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from lm.g2p.config import AlignConfig
@@ -59,7 +59,7 @@ def _unit_sizes(config: AlignConfig) -> np.ndarray:
     return np.array(wide + long, np.int64)
 
 
-@njit(cache=True)
+@kernel
 def _forward(units, letters, l0, n, phones, p0, m, probs, best, alpha):
     """Fills alpha[i][j]: the probability of all (or, if `best`, of the best) cuts of i letters and j phones."""
     alpha[: n + 1, : m + 1] = 0.0
@@ -81,7 +81,7 @@ def _forward(units, letters, l0, n, phones, p0, m, probs, best, alpha):
     return alpha[n, m]
 
 
-@njit(cache=True)
+@kernel
 def _expect(units, letters, letter_splits, phones, phone_splits, probs, counts, totals):
     """One E-step: adds expected counts of all graphones; totals[k] is the probability of pair k, 0 for none."""
     longest_n = longest_m = 0
@@ -111,7 +111,7 @@ def _expect(units, letters, letter_splits, phones, phone_splits, probs, counts, 
                 beta[i, j] = value
 
 
-@njit(cache=True)
+@kernel
 def _best_cut(units, letters, l0, n, phones, p0, m, probs, alpha, sizes):
     """Writes the graphone sizes of the likeliest cut, last first; returns how many, 0 if there is no cut."""
     if _forward(units, letters, l0, n, phones, p0, m, probs, True, alpha) == 0.0:

@@ -40,6 +40,20 @@ def test_a_users_mistake_is_one_line_and_status_one(monkeypatch, capsys):
     assert caught.value.code == "hybrid: data/x:3: is empty. Fill it."
 
 
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [(KeyboardInterrupt(), SystemExit, "hybrid: interrupted"), (EOFError("no data left"), EOFError, "no data left")],
+)
+def test_only_an_interruption_is_called_so(monkeypatch, error, expected, text):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("hybrid.doctor.examine", fail)
+    monkeypatch.setattr("sys.argv", ["hybrid", "doctor"])
+    with pytest.raises(expected, match=text):
+        main.main()
+
+
 def test_doctor_finds_what_is_installed():
     result = CliRunner().invoke(command, ["doctor", "--json"])
     assert result.exit_code == 0, result.output
@@ -59,3 +73,14 @@ def test_doctor_calls_a_package_that_does_not_load_broken(monkeypatch):
     finding = doctor._package("numpy", "numpy", "everything", "broken", "bash scripts/setup.sh")
     assert finding.state == "broken" and "does not load (cannot load numpy)" in finding.text
     assert finding.cure == "bash scripts/setup.sh"
+
+
+def test_doctor_examines_the_compiled_kernels(monkeypatch, tmp_path):
+    monkeypatch.setenv("HYBRID_CACHE_DIR", str(tmp_path))
+    (tmp_path / "kernels").mkdir(mode=0o700)
+    (tmp_path / "kernels" / "cut.kernel").write_bytes(b"")
+    (tmp_path / "kernels" / "foreign.kernel").write_bytes(b"cos\nsystem\n(S'touch PWNED'\ntR.")
+    findings = {f["name"]: f for f in json.loads(CliRunner().invoke(command, ["doctor", "--json"]).output)}
+    text = f"0 in {tmp_path / 'kernels'}; 2 damaged, removed, to be compiled again when they are needed"
+    assert findings["compiled kernels"]["text"] == text
+    assert not list((tmp_path / "kernels").glob("*.kernel"))
