@@ -5,14 +5,14 @@ tree topo           context tree and HMM topology, in Kaldi's text forms
 transitions         transition model, in Kaldi's text form
 config.yaml         kind, features, CMVN policy, context, subsampling, acoustic scale
 phones.txt          phone table
-meta.json           what it was made from; hashes of tree, topo and phones. Written last.
+meta.json           what it was made from; hashes of its files. Written last.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm.acoustic import GmmAcousticModel
@@ -126,11 +127,13 @@ def save_model(
     settings: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Any] | None = None,
     facts: Mapping[str, Any] | None = None,
+    files: Iterable[str] = (),
 ) -> None:
     """Writes a model folder; other files in it stay. The folder counts as finished once meta.json is there.
 
     Args:
       settings, inputs, facts: for meta.json, see `artifact.write_meta`.
+      files: others of the folder that belong to the model.
     """
     folder = Path(path)
     remove_mark(make_folder(folder))
@@ -148,8 +151,7 @@ def save_model(
         with atomic_path(folder / "phones.txt") as temporary:
             shutil.copyfile(model.phones_path, temporary)
     hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}
-    weights = content_hash(folder / "final.safetensors")
-    write_meta(folder, kind, settings, inputs, {**(facts or {}), "hashes": hashes, "weights": weights})
+    write_meta(folder, kind, settings, inputs, {**(facts or {}), "hashes": hashes}, {*MODEL_FILES, *files})
 
 
 _HASHED = {"tree": "tree", "topo": "topo", "phones": "phones.txt"}
@@ -171,16 +173,18 @@ def load_model(path: str | os.PathLike) -> Model:
 
     Raises:
       InputError: a file is missing or damaged.
-      MismatchError: tree, topo or phones.txt are not those that the model was saved with.
+      MismatchError: a file is not the one that the model was saved with.
     """
     folder = Path(path)
     missing = [name for name in (*MODEL_FILES, "meta.json") if not (folder / name).exists()]
     if missing:
         what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{missing[0]}'"
         raise InputError.at(folder, what, "Train one with `hybrid gmm train-mono`; a killed training can be run again.")
+    for file in MODEL_FILES:
+        check(folder / file)
     hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}
     recorded = read_meta(folder).get("facts", {}).get("hashes", {})
-    for name, file in _HASHED.items():
+    for name, file in _HASHED.items():  # all that older models record
         if recorded.get(name, hashes[name]) != hashes[name]:
             raise MismatchError(f"{folder / file}: is not the {name} that this model was saved with. {REMAKE}")
     values = read_yaml(folder / "config.yaml")

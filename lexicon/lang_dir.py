@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid.base.errors import InputError
+from hybrid.base.integrity import check, recorded_files
 from hybrid.base.openfst import FstArrays, read_fst, to_kaldifst
 from lexicon.disambig import Clash, find_clashes
 from lexicon.fst import word_pronunciations
@@ -84,10 +85,14 @@ class LangDir:
 
         Raises:
           InputError: a file is missing or does not fit; file, line, what was wanted and the cure are named.
+          MismatchError: a file is not the one that the folder was made with.
         """
         path = Path(path)
         if not path.is_dir():
             raise InputError.at(path, "is no folder; wanted a lang folder", "Make it with `hybrid lang prepare`.")
+        for name in recorded_files(path / "meta.json"):
+            if not name.endswith(".fst"):  # those are looked at when they are read
+                check(path / name)
         words, phones = SymbolTable.read(path / "words.txt"), SymbolTable.read(path / "phones.txt")
         known = set(phones.ids)
         folder = path / "phones"
@@ -144,7 +149,9 @@ class LangDir:
 
     def L_arrays(self, disambig: bool = False) -> FstArrays:
         """Reads L.fst or L_disambig.fst as arrays."""
-        return read_fst(self.path / ("L_disambig.fst" if disambig else "L.fst"))
+        file = self.path / ("L_disambig.fst" if disambig else "L.fst")
+        check(file)
+        return read_fst(file)
 
     def L(self) -> kaldifst.StdVectorFst:
         """Reads L.fst: phones in, words out, for training graphs."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,18 @@ def kaldi_bin() -> Path:
         pytest.skip("Kaldi's programs not found (set KALDI_BIN to their folder)")
     path = Path(found)
     return path if path.is_dir() else path.parent
+
+
+@pytest.fixture(scope="session")
+def forget_files() -> Callable[[Path], None]:
+    """Takes the hashes of its files out of an artifact's record, as if an older version had made it."""
+
+    def forget(folder: Path) -> None:
+        record = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        record.pop("files", None)
+        (folder / "meta.json").write_text(json.dumps(record), encoding="utf-8")
+
+    return forget
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from hybrid.base.artifact import read_meta
+from hybrid.base.artifact import content_hash, read_meta
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.feats.config import FeatureConfig
@@ -84,25 +84,44 @@ def test_no_model_folder(tmp_path):
         load_model(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["tree", "topo", "phones.txt"])
-def test_files_of_another_model_are_refused(model, tmp_path, name):
+@pytest.mark.parametrize("name", MODEL_FILES)
+def test_a_changed_file_is_refused(model, tmp_path, name):
     save_model(tmp_path / "m", model)
+    path = tmp_path / "m" / name
+    found = bytearray(path.read_bytes())
+    found[-1] ^= 0x80  # of the weights: a sign
+    path.write_bytes(found)
+    wanted = read_meta(tmp_path / "m")["files"][name][:12]
+    message = (
+        f"m/{name}: was changed or damaged: found hash {content_hash(path)[:12]}, meta.json records {wanted}. Copy or"
+    )
+    with pytest.raises(MismatchError, match=f"{message} make .*/m again; `hybrid doctor --verify .*/m` looks at all"):
+        load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["tree", "topo", "phones.txt"])
+def test_files_of_another_model_are_refused(model, tmp_path, name, forget_files):
+    """A model of an older version records these three only."""
+    save_model(tmp_path / "m", model)
+    forget_files(tmp_path / "m")
     with open(tmp_path / "m" / name, "a") as stream:
         stream.write("\n")
     with pytest.raises(MismatchError, match=f"{name}: is not the .* that this model was saved with"):
         load_model(tmp_path / "m")
 
 
-def test_weights_cut_short_are_refused(model, tmp_path):
+def test_weights_cut_short_are_refused(model, tmp_path, forget_files):
     save_model(tmp_path / "m", model)
+    forget_files(tmp_path / "m")
     path = tmp_path / "m" / "final.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match="final.safetensors: cannot be read as safetensors"):
         load_model(tmp_path / "m")
 
 
-def test_an_unknown_kind_is_refused(model, tmp_path):
+def test_an_unknown_kind_is_refused(model, tmp_path, forget_files):
     save_model(tmp_path / "m", model)
+    forget_files(tmp_path / "m")
     values = read_yaml(tmp_path / "m" / "config.yaml")
     write_yaml(tmp_path / "m" / "config.yaml", {**values, "kind": "oracle"})
     with pytest.raises(InputError, match="config.yaml: kind is 'oracle'"):

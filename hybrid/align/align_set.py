@@ -99,10 +99,11 @@ def align_set(
         "tree": model.hashes.get("tree", ""),
         "topo": model.hashes.get("topo", ""),
     }
-    inputs: dict[str, Any] = {"L.fst": lang.path / "L.fst"}
+    inputs: dict[str, Any] = {"L.fst": lang.path / "L.fst", "features": (store.path, store.digest)}
     if model.path is not None:
         inputs["model"] = model.path / "final.safetensors"  # the folder may hold graphs and lattices
-    write_meta(out_dir, "alignments", settings, inputs, facts)
+    written = ["ali.gz", "failed.txt", *(("words.ctm", "phones.ctm") if config.ctm else ())]
+    write_meta(out_dir, "alignments", settings, inputs, facts, written)
     log_totals(logger, len(alignments), len(failures), sum(store.duration(u) for u in alignments.ids))
     return alignments
 

@@ -2,8 +2,9 @@
 
 Every output is written under a temporary name beside its place and renamed at the end. Every
 artifact carries `meta.json` (in its folder) or `NAME.meta.json` (beside a single file): the kind,
-the command and settings that made it, versions, and content hashes of its inputs. Combining
-artifacts that do not belong together is found by these hashes.
+the command and settings that made it, versions, and content hashes of its inputs and of its own files.
+Combining artifacts that do not belong together, and files that were changed since, are found by
+these hashes (`hybrid.base.integrity`).
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ def write_meta(
     path: PathLike,
     kind: str,
     settings: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, PathLike | str] | None = None,
+    inputs: Mapping[str, PathLike | str | tuple[PathLike, str]] | None = None,
     facts: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | Iterable[str] | None = None,
 ) -> None:
     """Writes the provenance of the artifact at `path`.
 
@@ -153,14 +155,21 @@ def write_meta(
       path: a file or folder that exists.
       kind: what it is, e.g. "graph", "gmm", "lang".
       settings: what its maker was told.
-      inputs: name → a path (its content is hashed) or a hash (64 hex digits) already known.
+      inputs: name → a path (its content is hashed), a hash (64 hex digits) already known, or both. Where an input
+        lies is kept relative to the artifact, so that both may be moved together.
       facts: figures worth keeping (states, arcs, seconds).
+      files: what the artifact consists of, relative to its folder, and their hashes where they are known; by default
+        every file of the folder that is not hidden or of another artifact in it, or the single file itself.
     """
-    hashes = {}
+    path, hashes, paths = Path(path), {}, {}
     for name, value in (inputs or {}).items():
-        text = str(value)
-        is_hash = len(text) == 64 and all(c in "0123456789abcdef" for c in text)
-        hashes[name] = text if is_hash else content_hash(value)
+        place, known = value if isinstance(value, tuple) else (value, "")
+        if isinstance(value, str) and _is_hash(value):
+            hashes[name] = value
+            continue
+        hashes[name] = known or content_hash(place)
+        start = os.path.realpath(path if path.is_dir() else path.parent)
+        paths[name] = Path(os.path.relpath(os.path.realpath(place), start)).as_posix()
     versions = {}
     for package in ("hybrid-asr", "numpy", "torch", "kaldifst", "lhotse"):
         try:
@@ -174,12 +183,36 @@ def write_meta(
         else Path(sys.argv[0]).name,
         "settings": dict(settings or {}),
         "inputs": hashes,
+        "paths": paths,
+        "files": _hash_files(path, files),
         "facts": dict(facts or {}),
         "versions": versions,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     with atomic_path(meta_path(path)) as temporary:
         temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+
+
+def _hash_files(path: Path, files: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    if not path.is_dir():
+        return {path.name: content_hash(path)}
+    if files is None:
+        files = _files_below(path)
+    known = files if isinstance(files, Mapping) else {}
+    return {name: known.get(name) or content_hash(path / name) for name in sorted(files)}
+
+
+def _files_below(folder: Path) -> list[str]:
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".") and not (Path(root) / f / "meta.json").exists()]
+        paths = (Path(root) / name for name in names if not name.startswith("."))
+        found += [p.relative_to(folder).as_posix() for p in paths if not _is_meta(p) and p.is_file()]
+    return found
 
 
 def read_meta(path: PathLike) -> dict[str, Any]:

@@ -71,4 +71,5 @@ def write_report(report: CheckReport, out_dir: str | os.PathLike, cuts: str | os
         temporary.write_text("".join(f"{word} {count}\n" for word, count in ranked), encoding="utf-8")
     manifest = Path(cuts) / "cuts.jsonl.gz" if Path(cuts).is_dir() else Path(cuts)
     facts = {"utterances": len(report.records), "failed": len(report.failed), "problems": report.counts()}
-    write_meta(out, "data", config_to_dict(config), {"cuts": manifest}, facts)
+    files = ["cuts.jsonl.gz", "failed.txt", "findings.tsv", "oov.txt"]
+    write_meta(out, "data", config_to_dict(config), {"cuts": manifest}, facts, files)

@@ -146,7 +146,7 @@ def write_set(
     write_failed(folder / "failed.txt", failed)
     seconds = sum(record["duration"] for record in records)
     facts = {"utterances": len(records), "failed": len(failed), "seconds": round(seconds, 3)}
-    write_meta(folder, "data", settings, facts=facts)
+    write_meta(folder, "data", settings, facts=facts, files=["cuts.jsonl.gz", "failed.txt"])
     logger.info(
         "%s: %d utterances, %.1f min, %d failed%s", title, len(records), seconds / 60, len(failed),
         f" (see {folder / 'failed.txt'})" if failed else "",

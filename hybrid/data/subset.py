@@ -91,7 +91,8 @@ def _write(
         write_failed(out / "failed.txt", failed)
         logger.warning("%d cuts cannot be used and are left out (%s)", len(failed), out / "failed.txt")
     seconds = round(sum(utterance.duration for utterance in utterances), 3)
-    write_meta(out, "data", settings, inputs, {"utterances": len(utterances), "seconds": seconds})
+    write_meta(out, "data", settings, inputs, {"utterances": len(utterances), "seconds": seconds},
+               ["cuts.jsonl.gz"])  # fmt: skip
     return len(utterances)
 
 

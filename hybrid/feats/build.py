@@ -22,6 +22,7 @@ from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import config_to_dict, write_config
 from hybrid.base.disk import make_folder, remove_mark, writing
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.integrity import agrees
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, log_totals, progress
 from hybrid.base.reading import read_json
@@ -96,8 +97,12 @@ def extract_features(
     records = {name: _finished(out, name, digest, config.dim) for name, _, digest in plan}
     same = previous.get("settings") == settings and previous.get("inputs", {}).get("cuts") == source
     if same and all(record is not None for record in records.values()):
-        logger.info("%s is finished already", out)
-        return FeatureStore.open(out)
+        try:
+            store = FeatureStore.open(out)
+            logger.info("%s is finished already", out)
+            return store
+        except HybridError as error:  # index or statistics were damaged: they are put together again from the blocks
+            logger.warning("%s", error)
     remove_mark(out)
     finished = _run(plan, {k: v for k, v in records.items() if v is not None}, out, config, options, jobs)
     return _finish(out, finished, config, settings, manifest, source, options, len(utterances))
@@ -127,7 +132,9 @@ def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | N
         ]
         failed = [[str(u), str(reason)] for u, reason in record["failed"]]
         shapes = {np.array([a, b], np.float64).shape for count, a, b in record["stats"].values() if float(count) > 0}
-        whole = (out / "blocks" / f"{name}.f32").stat().st_size == 4 * dim * sum(row[4] for row in rows)
+        block = out / "blocks" / f"{name}.f32"
+        whole = block.stat().st_size == 4 * dim * sum(row[4] for row in rows)
+        whole = whole and agrees(block, str(record["content"]), cached=True)
     except (InputError, OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError):
         return None
     whole = whole and rows == record["rows"] and failed == record["failed"] and isinstance(record["content"], str)
@@ -251,6 +258,8 @@ def _finish(
         "utterances": len(rows), "failed": len(failed), "frames": sum(row[4] for row in rows),
         "seconds": round(seconds, 3), "speakers": len(names), "digest": digest,
     }  # fmt: skip
-    write_meta(out, "features", settings, {"cuts": source}, facts)
+    files = {f"blocks/{record['name']}.f32": str(record["content"]) for record in records}
+    files |= dict.fromkeys(("index.tsv", "cmvn.safetensors", "config.yaml", "failed.txt"), "")
+    write_meta(out, "features", settings, {"cuts": (manifest, source)}, facts, files)
     log_totals(logger, len(rows), len(failed), seconds)
     return FeatureStore.open(out)

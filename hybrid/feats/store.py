@@ -25,6 +25,7 @@ from hybrid.base.artifact import read_meta
 from hybrid.base.checkpoint import load_arrays
 from hybrid.base.config import read_config
 from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import check
 from hybrid.base.reading import text_lines
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
@@ -63,6 +64,7 @@ class FeatureStore:
         self._entries = entries
         self._stats = stats
         self.ids: list[str] = sorted(entries)
+        self._checked: set[str] = set()  # blocks
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "FeatureStore":
@@ -70,6 +72,7 @@ class FeatureStore:
 
         Raises:
           InputError: no store, not finished, or damaged.
+          MismatchError: index, settings or statistics are not those that were written.
         """
         path = Path(path)
         if not path.is_dir():
@@ -78,6 +81,8 @@ class FeatureStore:
         if meta.get("kind") != "features":
             raise InputError.at(path, "holds no finished features", CURE)
         config = read_config(FeatureConfig, path / "config.yaml")
+        for name in ("index.tsv", "cmvn.safetensors", "config.yaml"):
+            check(path / name)
         arrays, _ = load_arrays(path / "cmvn.safetensors")
         try:
             speakers = [s for s in bytes(arrays["speakers"]).decode().split("\n") if s]
@@ -121,9 +126,13 @@ class FeatureStore:
 
         Raises:
           InputError: no such utterance, or its block is cut short.
+          MismatchError: its block is not the one that was written; each state of a block is looked at once.
         """
         entry, dim = self._entry(utterance), self.config.dim
         file = self.path / "blocks" / f"{entry.block}.f32"
+        if entry.block not in self._checked:
+            check(file, cached=True)
+            self._checked.add(entry.block)
         try:
             if 4 * (entry.offset + entry.frames) * dim > os.path.getsize(file):
                 raise InputError.at(file, f"is cut short: utterance '{quote(utterance)}' lies beyond its end", CURE)

@@ -2,7 +2,7 @@
 
 HCLG.fst words.txt phones.txt phones/   as Kaldi's graph folder
 report.tsv                             states, arcs and stochasticity of every operation; seconds and memory: meta.json
-meta.json                              hashes of tree, topo, words, L and G; figures. Written last.
+meta.json                              hashes of tree, topo, words, L and G, and of its files; figures. Written last.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_folder, content_hash, read_meta, require_same_hash, write_meta
+from hybrid.base.artifact import atomic_folder, read_meta, require_same_hash, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.base.output import check_folder
@@ -87,15 +88,15 @@ def compile_decoding_graph(
         inputs = {
             "tree": model.tree.content_hash(),
             "topo": model.topology.content_hash(),
-            "words": folder / "words.txt",
-            "phones": folder / "phones.txt",
+            "words": lang.path / "words.txt",
+            "phones": lang.path / "phones.txt",
             "lexicon": lang.path / "L_disambig.fst",
             **({} if isinstance(place, str) and place == "G" else {"grammar": place}),
         }
         facts = {
             "states": hclg.num_states, "arcs": hclg.num_arcs, "num_pdfs": model.num_pdfs,
             "num_transition_ids": model.num_transition_ids, "cpu_seconds": round(report.cpu_seconds, 2),
-            "peak_gb": round(report.peak_gb, 3), "HCLG.fst": content_hash(folder / "HCLG.fst"),
+            "peak_gb": round(report.peak_gb, 3),
             "operations": report.as_rows(),
         }  # fmt: skip
         write_meta(folder, "graph", config_to_dict(config), inputs, facts)
@@ -148,6 +149,7 @@ class DecodingGraph:
 
         Raises:
           InputError: no graph folder.
+          MismatchError: a file other than HCLG.fst is not the one that the graph was made with.
         """
         path = Path(path)
         for name in ("HCLG.fst", "words.txt"):
@@ -155,11 +157,19 @@ class DecodingGraph:
                 raise InputError.at(
                     path, f"has no {name}; wanted a graph folder", "Make it with `hybrid graph compile`."
                 )
+        for name in COPIED:
+            check(path / name)
         return cls(path, read_meta(path))
 
     @cached_property
     def fst(self) -> FstArrays:
-        """HCLG: transition-ids in, word-ids out."""
+        """HCLG: transition-ids in, word-ids out.
+
+        Raises:
+          InputError: damaged.
+          MismatchError: not the file that the graph was made with; each state of it is looked at once.
+        """
+        check(self.path / "HCLG.fst", cached=True)
         return read_fst(self.path / "HCLG.fst")
 
     @cached_property

@@ -126,4 +126,4 @@ def _write(
         "topo": model.hashes.get("topo", ""),
     }
     inputs: dict[str, Any] = {} if model.path is None else {"model": model.path / "final.safetensors"}
-    write_meta(out_dir, "alignments", settings, inputs, facts)
+    write_meta(out_dir, "alignments", settings, inputs, facts, ["ali.gz", "failed.txt", "transforms.safetensors"])

@@ -28,7 +28,7 @@ from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.model_dir import Model, check_phones, load_model
 from hybrid.train.em import EmCorpus, EmState, Hook, run_em
 from hybrid.train.ladder_config import ContextConfig, TriEmConfig
-from hybrid.train.prepare import finish_training, is_finished, lang_hashes, training_graphs, work_dir
+from hybrid.train.prepare import finish_training, is_finished, training_graphs, training_inputs, work_dir
 from hybrid.train.state import fingerprint, hash_arrays, load_state, save_state
 from hybrid.train.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
 from hybrid.tree import ContextTree, TreeConfig
@@ -176,11 +176,11 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
     """
     out_dir, lang = Path(out_dir), start.lang
     log_settings(logger, f"{rung.name} training", rung.settings())
-    inputs: dict[str, Any] = {"features": start.store.digest or fingerprint(start.store.ids), **lang_hashes(lang)}
+    inputs: dict[str, Any] = dict(training_inputs(start.store, lang))
+    hashes = {name: found for name, (_, found) in inputs.items()}
+    identity = fingerprint(rung.name, rung.settings(), hashes, start.store.ids, start.fingerprint())
     if start.model.path is not None:
         inputs["start"] = start.model.path / "final.safetensors"  # the folder may hold graphs and lattices
-    identity = fingerprint(rung.name, rung.settings(), {k: v for k, v in inputs.items() if k != "start"},
-                           start.store.ids, start.fingerprint())  # fmt: skip
     if is_finished(out_dir, identity):
         logger.info("%s holds this model already; nothing to do", out_dir)
         return load_model(out_dir)

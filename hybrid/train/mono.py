@@ -34,8 +34,8 @@ from hybrid.train.em import EmCorpus, EmState, run_em, run_pass
 from hybrid.train.prepare import (
     finish_training,
     is_finished,
-    lang_hashes,
     training_graphs,
+    training_inputs,
     work_dir,
 )
 from hybrid.train.state import fingerprint, load_state, save_state
@@ -86,8 +86,8 @@ def train_mono(
     """
     config, out_dir = config or MonoConfig(), Path(out_dir)
     log_settings(logger, "monophone training", _plain(config))
-    inputs = {"features": store.digest or fingerprint(store.ids), **lang_hashes(lang)}
-    identity = fingerprint("mono", _plain(config), inputs, store.ids)
+    inputs = training_inputs(store, lang)
+    identity = fingerprint("mono", _plain(config), {name: found for name, (_, found) in inputs.items()}, store.ids)
     if is_finished(out_dir, identity):
         logger.info("%s holds this model already; nothing to do", out_dir)
         return load_model(out_dir)

@@ -15,14 +15,16 @@ from hybrid.align.align_set import write_failed
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path, content_hash, read_meta
 from hybrid.base.disk import make_folder
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, MismatchError
+from hybrid.base.integrity import check
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger
+from hybrid.feats.store import FeatureStore
 from hybrid.gmm import GmmAcousticModel
 from hybrid.gmm.fmllr import identity_transform
 from hybrid.graph.training import TrainingGraphCompiler, TrainingGraphs, compile_training_graphs
 from hybrid.hmm import TransitionModel
-from hybrid.model_dir import Model, is_model_dir, save_model
+from hybrid.model_dir import MODEL_FILES, Model, is_model_dir, save_model
 from hybrid.train.em import EmState, PassRecord
 from hybrid.train.state import fingerprint
 from lexicon.lang_dir import LangDir
@@ -32,12 +34,14 @@ __all__ = [
     "is_finished",
     "lang_hashes",
     "training_graphs",
+    "training_inputs",
     "unadapted_speakers",
     "work_dir",
 ]
 
 logger = get_logger(__name__)
 
+REPORTS = ("ali.gz", "failed.txt", "passes.tsv", "tree.txt", "transforms.safetensors", "fmllr_basis.safetensors")
 SHOWN = 10  # phones named in a warning
 
 
@@ -46,15 +50,31 @@ def work_dir(out_dir: Path) -> Path:
     return out_dir / "work"
 
 
+LANG_FILES = ("L.fst", "words.txt", "phones.txt", "topo", "phones/roots.int", "phones/sets.int", "oov.txt")
+
+
 def lang_hashes(lang: LangDir) -> dict[str, str]:
     """Returns hashes of what training takes from a lang folder."""
-    files = ("L.fst", "words.txt", "phones.txt", "topo", "phones/roots.int", "phones/sets.int", "oov.txt")
-    return {name: content_hash(lang.path / name) for name in files}
+    return {name: content_hash(lang.path / name) for name in LANG_FILES}
+
+
+def training_inputs(store: FeatureStore, lang: LangDir) -> dict[str, tuple[Path, str]]:
+    """Returns what every training is made from, by name: where it lies, and its hash."""
+    files = {name: (lang.path / name, found) for name, found in lang_hashes(lang).items()}
+    return {"features": (store.path, store.digest or fingerprint(store.ids)), **files}
 
 
 def is_finished(out_dir: Path, identity: str) -> bool:
-    """Tells whether a folder holds the finished model of just this training."""
-    return is_model_dir(out_dir) and read_meta(out_dir).get("facts", {}).get("identity") == identity
+    """Tells whether a folder holds the finished model of just this training, whole."""
+    if not is_model_dir(out_dir) or read_meta(out_dir).get("facts", {}).get("identity") != identity:
+        return False
+    try:
+        for name in MODEL_FILES:
+            check(out_dir / name)
+    except MismatchError as error:
+        logger.warning("%s It is trained again.", error)
+        return False
+    return True
 
 
 def training_graphs(
@@ -165,6 +185,7 @@ def finish_training(
         "utterances": len(alignments),
         "failed": len(failures) + len(alignments.failures),
     }
-    save_model(out_dir, model, settings, inputs, facts)
+    files = [name for name in REPORTS if (out_dir / name).exists()]
+    save_model(out_dir, model, settings, inputs, facts, files)
     shutil.rmtree(work_dir(out_dir), ignore_errors=True)
     return model

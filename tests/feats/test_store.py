@@ -18,7 +18,7 @@ import soundfile
 
 from hybrid.base.artifact import content_hash
 from hybrid.base.config import read_yaml, write_yaml
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.corpus import Item, cut_record
 from hybrid.data.manifest import write_cuts
@@ -193,7 +193,7 @@ def test_a_full_disk_gets_one_line(cuts: Path, tmp_path: Path, monkeypatch: pyte
         extract_features(cuts, tmp_path / "store", CONFIG)
 
 
-def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path) -> None:
+def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path, forget_files) -> None:
     with pytest.raises(InputError, match="no such folder; wanted features"):
         FeatureStore.open(tmp_path / "absent")
     with pytest.raises(InputError, match="has no utterance 'nobody'"):
@@ -201,6 +201,7 @@ def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match="has no CMVN statistics of speaker 'nobody'"):
         store.stats("nobody")
     mine = extract_features(cuts, tmp_path / "store", CONFIG)
+    forget_files(mine.path)
     with open(mine.path / "blocks" / "00002.f32", "r+b") as stream:
         stream.truncate(100)
     with pytest.raises(InputError, match="is cut short: utterance 's2-068' lies beyond its end"):
@@ -212,6 +213,28 @@ def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path) -> None
     (tmp_path / "other" / "meta.json").write_text(json.dumps({"kind": "graph"}))
     with pytest.raises(InputError, match=r"holds another artifact \(graph\)"):
         extract_features(cuts, tmp_path / "other", CONFIG)
+
+
+def test_flipped_features_are_found_and_made_again(cuts: Path, tmp_path: Path) -> None:
+    mine = extract_features(cuts, tmp_path / "store", CONFIG)
+    block = mine.path / "blocks" / "00001.f32"
+    before, whole = block.read_bytes(), content_hash(mine.path)
+    values = np.frombuffer(before, "<f4").copy()
+    values[:1000] *= -1
+    block.write_bytes(values.tobytes())
+    utterance = next(u for u in mine if mine._entry(u).block == "00001")
+    for store in (FeatureStore.open(mine.path), pickle.loads(pickle.dumps(mine))):
+        with pytest.raises(
+            MismatchError, match=r"blocks/00001\.f32: was changed or damaged: .* Copy or make .*/store ag"
+        ):
+            store.load(utterance)
+    extract_features(cuts, tmp_path / "store", CONFIG)
+    assert block.read_bytes() == before and content_hash(mine.path) == whole
+    (mine.path / "index.tsv").write_text((mine.path / "index.tsv").read_text().replace("\ts0\t", "\ts1\t", 1))
+    with pytest.raises(MismatchError, match=r"index\.tsv: was changed or damaged"):
+        FeatureStore.open(mine.path)
+    extract_features(cuts, tmp_path / "store", CONFIG)
+    assert content_hash(mine.path) == whole
 
 
 def test_subsets(store: FeatureStore) -> None:

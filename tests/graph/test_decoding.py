@@ -107,6 +107,32 @@ def test_a_graph_knows_its_model(lang, models, grammar, tmp_path):
         kaldi.check_model(models["chain"], "exp/chain")
 
 
+def test_swapped_words_and_labels_are_found(lang, models, grammar, tmp_path):
+    """The first load of a file that was changed finds it, though neither its size nor its time tells."""
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "graph")
+    file = tmp_path / "graph" / "HCLG.fst"
+    fst, times = DecodingGraph.load(tmp_path / "graph").fst, os.stat(file)
+    labels = fst.olabels.copy()
+    first, second = np.unique(labels[labels > 0])[:2]
+    labels[fst.olabels == first], labels[fst.olabels == second] = second, first
+    write_fst(file, replace(fst, olabels=labels), "const")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file.stat().st_size == times.st_size
+    with pytest.raises(
+        MismatchError, match=r"HCLG\.fst: was changed or damaged: found hash \w+, meta\.json records \w+\."
+    ):
+        DecodingGraph.load(tmp_path / "graph").fst
+    write_fst(file, fst, "const")
+    DecodingGraph.load(tmp_path / "graph").fst
+    words = (tmp_path / "graph" / "words.txt").read_text()
+    a, b = lang.words.symbol(int(first)), lang.words.symbol(int(second))
+    swapped = words.replace(f"\n{a} {first}\n", f"\n{a} {second}\n").replace(f"\n{b} {second}\n", f"\n{b} {first}\n")
+    assert swapped != words
+    (tmp_path / "graph" / "words.txt").write_text(swapped)
+    with pytest.raises(MismatchError, match=r"words\.txt: was changed or damaged"):
+        DecodingGraph.load(tmp_path / "graph")
+
+
 def test_no_graph_folder(tmp_path):
     with pytest.raises(InputError, match="has no HCLG.fst; wanted a graph folder. Make it with `hybrid graph compile`"):
         DecodingGraph.load(tmp_path)
@@ -135,13 +161,14 @@ def test_words_without_pronunciation_are_warned_of(lang, models, sentence_fst, t
 
 
 @pytest.fixture
-def ambiguous_lang(lang, tmp_path) -> LangDir:
+def ambiguous_lang(lang, tmp_path, forget_files) -> LangDir:
     """A lang folder whose L_disambig lacks the symbols that tell SEA, SEE and SEED apart."""
     folder = tmp_path / "ambiguous"
     shutil.copytree(lang.path, folder)
     fst = lang.L_arrays(disambig=True)
     numbered = [lang.phones[s] for s in lang.phones.symbols if s.startswith("#") and s != "#0"]
     write_fst(folder / "L_disambig.fst", symbols_to_epsilon(fst, numbered))
+    forget_files(folder)
     return LangDir.load(folder)
 
 

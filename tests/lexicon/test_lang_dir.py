@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import from_kaldifst, write_fst
 from lexicon.disambig import Clash
 from lexicon.fst import PronunciationArrays, lexicon_fst
@@ -70,8 +70,9 @@ def test_folders_of_older_kaldi_without_wdisambig(make_lang: Make) -> None:
     assert (lang.words.symbol(lang.word_disambig[0]), lang.phones.symbol(lang.word_disambig_phones[0])) == ("#0", "#0")
 
 
-def test_clashing_words_are_named(make_lang: Make) -> None:
+def test_clashing_words_are_named(make_lang: Make, forget_files) -> None:
     folder = make_lang(position_dependent_phones=False)
+    forget_files(folder)
     lang = LangDir.load(folder)
     assert lang.find_clashes() == []
     pairs = [(lang.words[w], [lang.phones[p] for p in phones]) for w, phones in lang.pronunciations()]
@@ -115,8 +116,9 @@ def test_clashing_words_are_named(make_lang: Make) -> None:
         ("phones/word_boundary.int", "777 begin\n", "word_boundary.int:1: phone id 777 is absent from phones.txt"),
     ],
 )
-def test_message_of_a_broken_folder(make_lang: Make, file: str, text: str | None, message: str) -> None:
+def test_message_of_a_broken_folder(make_lang: Make, forget_files, file: str, text: str | None, message: str) -> None:
     folder = make_lang()
+    forget_files(folder)
     if text is None:
         (folder / file).unlink()
     else:
@@ -126,8 +128,21 @@ def test_message_of_a_broken_folder(make_lang: Make, file: str, text: str | None
     assert message in str(caught.value)
 
 
-def test_message_of_a_broken_align_lexicon_and_fst(make_lang: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["words.txt", "phones.txt", "topo", "phones/word_boundary.int", "L.fst"])
+def test_a_changed_file_is_refused(make_lang: Make, file: str) -> None:
     folder = make_lang()
+    LangDir.load(folder).L_arrays()
+    found = bytearray((folder / file).read_bytes())
+    place = len(found) // 2
+    found[place] ^= 1
+    (folder / file).write_bytes(found)
+    with pytest.raises(MismatchError, match=f"{file}: was changed or damaged: found hash .* records .* Copy or make"):
+        LangDir.load(folder).L_arrays()
+
+
+def test_message_of_a_broken_align_lexicon_and_fst(make_lang: Make, tmp_path: Path, forget_files) -> None:
+    folder = make_lang()
+    forget_files(folder)
     (folder / "phones/align_lexicon.int").write_text("1 1 1\n1 x 2\n")
     (folder / "L.fst").write_bytes(b"no fst")
     lang = LangDir.load(folder)
