@@ -174,8 +174,9 @@ class LangDir:
     def pronunciations(self, disambig: bool = False) -> list[tuple[str, tuple[str, ...]]]:
         """Reads (word, phones) pairs back from L.fst or L_disambig.fst, disambiguation symbols included."""
         pairs = word_pronunciations(self.L_arrays(disambig), self.optional_silence, self.word_disambig)
-        names, words = dict(zip(self.phones.ids, self.phones.symbols)), self.words
-        return [(words.symbol(w), tuple(names[p] for p in row)) for w, row in pairs]
+        place = self.path / ("L_disambig.fst" if disambig else "L.fst")
+        words, phones = self.words, self.phones
+        return [(words.symbol(w, place), tuple(phones.symbol(p, place) for p in row)) for w, row in pairs]
 
     def find_clashes(self, limit: int | None = None, words: Container[str] | None = None) -> list[Clash]:
         """Finds words whose pronunciations in L_disambig.fst are not distinguishable.

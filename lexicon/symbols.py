@@ -74,9 +74,20 @@ class SymbolTable:
         """Returns the id of a symbol, or `default`."""
         return self._index.get(symbol, default)
 
-    def symbol(self, symbol_id: int) -> str:
-        """Returns the symbol of an id; KeyError if no symbol has it."""
-        return self._by_id[symbol_id]
+    def symbol(self, symbol_id: int, place: object = "symbol table") -> str:
+        """Returns the symbol of an id.
+
+        Args:
+          place: what holds the id, for the error.
+
+        Raises:
+          InputError: no symbol has it.
+        """
+        try:
+            return self._by_id[symbol_id]
+        except KeyError:
+            found = f"has id {symbol_id}, which its symbol table lacks ({len(self)} symbols)"
+            raise InputError.at(place, found, "Use the words.txt or phones.txt that belongs to it.") from None
 
     @property
     def max_id(self) -> int:

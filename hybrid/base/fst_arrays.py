@@ -93,11 +93,16 @@ class FstArrays:
         )
 
     def check(self, place: object = "FST") -> None:
-        """Checks that arcs lead to states, that labels are not negative and that no weight is NaN or -inf.
+        """Checks that states have their arcs in order, and that arcs lead to states.
+
+        Labels may not be negative, weights not NaN or -inf.
 
         Raises:
           InputError: names the first arc or state that breaks this.
         """
+        if np.any(np.diff(self.row_splits) < 0):
+            state = int(np.flatnonzero(np.diff(self.row_splits) < 0)[0])
+            raise InputError.at(place, f"state {state} has a negative number of arcs", REMEDY)
         tests = (
             ((self.next_states < 0) | (self.next_states >= self.num_states), "leads to no state"),
             ((self.ilabels < 0) | (self.olabels < 0), "has a negative label"),

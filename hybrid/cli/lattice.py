@@ -48,14 +48,7 @@ def _scale(lattices: Path, given: float | None) -> float:
 
 
 def _spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
-    from hybrid.base.errors import InputError
-
-    try:
-        return " ".join(str(w) if table is None else table.symbol(w) for w in ids.tolist())
-    except KeyError as error:
-        raise InputError.at(
-            place, f"has word {error.args[0]}, which the word table lacks", "Give the words.txt of its graph."
-        ) from error
+    return " ".join(str(w) if table is None else table.symbol(w, place) for w in ids.tolist())
 
 
 @command.command("best-path")

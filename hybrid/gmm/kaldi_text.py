@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.gmm.diag_gmm import DiagGmm
 from hybrid.hmm import TransitionModel
@@ -49,8 +50,8 @@ def parse_gmm(text: str, place: object = "model") -> AmDiagGmm:
     """
     head, *pdfs = text.split("<DiagGMM>")
     fields = head.split()
-    if len(fields) != 4 or fields[0] != "<DIMENSION>" or fields[2] != "<NUMPDFS>":
-        raise InputError.at(place, f"found '{' '.join(fields)[:60]}'; wanted <DIMENSION> and <NUMPDFS>", CURE)
+    if not re.fullmatch(r"<DIMENSION> [1-9]\d{0,5} <NUMPDFS> [1-9]\d{0,8}", " ".join(fields), re.ASCII):
+        raise InputError.at(place, f"found '{quote(' '.join(fields))}'; wanted <DIMENSION> and <NUMPDFS>", CURE)
     dim, count = int(fields[1]), int(fields[3])
     if len(pdfs) != count:
         raise InputError.at(place, f"holds {len(pdfs)} pdfs, promised {count}", CURE)

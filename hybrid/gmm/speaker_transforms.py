@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.checkpoint import load_arrays, save_arrays
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.gmm.basis_fmllr import FmllrBasis
 
 __all__ = ["load_basis", "load_transforms", "save_basis", "save_transforms"]
+
+REMAKE = "Estimate them again; the file may be damaged."
 
 
 def save_transforms(path: Path, transforms: Mapping[str, np.ndarray], tree_hash: str) -> None:
@@ -31,9 +33,11 @@ def load_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[
         raise MismatchError(f"{path}: transforms were made for a model with another tree. Estimate them again.")
     transforms = {name[len("speaker.") :]: matrix for name, matrix in arrays.items() if name.startswith("speaker.")}
     for name, matrix in transforms.items():
+        if matrix.dtype.kind != "f" or not np.isfinite(matrix).all():
+            raise InputError.at(path, f"the transform of '{quote(name)}' holds NaN, infinity or no numbers", REMAKE)
         if matrix.shape != (dim, dim + 1):
             raise InputError.at(
-                path, f"the transform of '{name}' has shape {matrix.shape}, wanted ({dim}, {dim + 1})",
+                path, f"the transform of '{quote(name)}' has shape {matrix.shape}, wanted ({dim}, {dim + 1})",
                 "Use transforms that were made for this model's features.",
             )  # fmt: skip
     return transforms
@@ -59,4 +63,6 @@ def load_basis(path: Path, dim: int, tree_hash: str | None = None) -> FmllrBasis
     if bases.ndim != 3 or bases.shape[1:] != (dim, dim + 1) or len(arrays.get("eigenvalues", ())) != len(bases):
         raise InputError.at(path, f"holds bases of shape {bases.shape}, wanted [N][{dim}][{dim + 1}]",
                             "Use the basis that was trained with this model.")  # fmt: skip
+    if not (np.isfinite(bases).all() and np.isfinite(arrays["eigenvalues"]).all()):
+        raise InputError.at(path, "holds NaN or infinity", REMAKE)
     return FmllrBasis(bases.astype(np.float64), arrays["eigenvalues"])

@@ -18,9 +18,10 @@ import numpy as np
 
 from hybrid.base.artifact import read_meta, require_same_hash, write_meta
 from hybrid.base.checkpoint import load_arrays, save_arrays
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.jobs import map_in_order
 from hybrid.base.openfst import FstArrays
+from hybrid.base.reading import reading
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.graph.phone_graph import LexiconIndex, add_context
 from hybrid.hmm import TransitionModel
@@ -260,6 +261,10 @@ class TrainingGraphs:
             cure = "Compile the training graphs again."
             made = read_meta(path).get("inputs", {}).get("tree")
             require_same_hash("the tree", (path, made), ("the model", tree.content_hash()), cure)
-        text = arrays.pop("ids").tobytes().decode()
-        own = [arrays.pop(n) for n in ("starts", "state_splits", "arc_splits")]
-        return cls(tuple(text.split("\n")) if text else (), own[0], own[1], own[2], arrays)
+        with reading(path, "training graphs", "Compile the graphs again."):
+            text = arrays.pop("ids").tobytes().decode()
+            own = [arrays.pop(n) for n in ("starts", "state_splits", "arc_splits")]
+            graphs = cls(tuple(text.split("\n")) if text else (), own[0], own[1], own[2], arrays)
+            for utterance, graph in graphs.items():
+                graph.check(f"{path}: utterance '{quote(utterance)}'")
+        return graphs

@@ -15,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 
-__all__ = ["EmittingState", "HmmTopology", "TopologyEntry"]
+__all__ = ["MAX_PHONE", "EmittingState", "HmmTopology", "TopologyEntry"]
+
+MAX_PHONE = 65_535  # as trees hold it; also bounds the memory that a hostile file can ask for
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class TopologyEntry:
     def __post_init__(self) -> None:
         if not self.phones or min(self.phones) < 1 or len(set(self.phones)) != len(self.phones):
             raise ValueError("a topology needs phones: distinct ids from 1")
+        if max(self.phones) > MAX_PHONE:
+            raise ValueError(f"phone {quote(max(self.phones))} is out of range (1 to {MAX_PHONE})")
         if not self.states:
             raise ValueError(f"the topology of phone {self.phones[0]} has no emitting state")
         self._check_states()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.hmm.topology import EmittingState, HmmTopology, TopologyEntry
 
 __all__ = ["TokenReader", "format_topology", "parse_topology", "read_topology"]
@@ -36,16 +36,18 @@ class TokenReader:
             self.fail(f"ends where {wanted or 'more'} was wanted; it was cut short")
         self._next += 1
         if wanted and token != wanted:
-            self.fail(f"found '{token}', wanted {wanted}")
+            self.fail(f"found '{quote(token)}', wanted {wanted}")
         return token
 
     def number(self, what: str, kind: type = int) -> float:
         """Returns the next token as a number."""
         token = self.take()
         try:
+            if len(token) > 40:
+                raise ValueError("a number of many digits")
             return kind(token)
         except ValueError:
-            self.fail(f"{what} is '{token}', wanted a number")
+            self.fail(f"{what} is '{quote(token)}', wanted a number")
 
 
 def parse_topology(text: str, place: object) -> HmmTopology:
@@ -53,7 +55,7 @@ def parse_topology(text: str, place: object) -> HmmTopology:
     reader = TokenReader(text, place)
     topology = read_topology(reader)
     if reader.peek():
-        reader.fail(f"'{reader.peek()}' follows </Topology>, wanted the end of the file")
+        reader.fail(f"'{quote(reader.peek())}' follows </Topology>, wanted the end of the file")
     return topology
 
 

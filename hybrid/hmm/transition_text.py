@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.hmm.topology_text import TokenReader, format_topology, read_topology
 from hybrid.hmm.transition_model import TransitionModel
 from hybrid.tree import ContextTree
@@ -56,7 +56,7 @@ def parse_transition_model(text: str, tree: ContextTree, place: object = "transi
     topology = read_topology(reader)
     opening = reader.take()
     if opening not in ("<Triples>", "<Tuples>"):
-        reader.fail(f"found '{opening}', wanted <Triples> or <Tuples>")
+        reader.fail(f"found '{quote(opening)}', wanted <Triples> or <Tuples>")
     columns = 3 if opening == "<Triples>" else 4
     count = int(reader.number("the number of transition-states"))
     rows = []

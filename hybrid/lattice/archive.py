@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, require_same_hash, write_gzip
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.lattice.compact import factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
@@ -118,8 +118,9 @@ def _entries(source: _Source, path: object) -> Iterator[tuple[str, Lattice]]:
                 lattice = parse_text(list(_lines(source)))
             else:
                 lattice = _value(source)
+            lattice.state_frames  # noqa: B018 - checks that paths that meet have one length
         except LatticeError as error:
-            raise InputError.at(path, f"utterance '{key}': {error}", CURE) from error
+            raise InputError.at(path, f"utterance '{quote(key)}': {error}", CURE) from error
         yield key, lattice
 
 

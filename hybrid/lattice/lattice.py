@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
+from hybrid.base.errors import HybridError
 from hybrid.lattice import kernels
 
 __all__ = ["Lattice", "LatticeError"]
 
 
-class LatticeError(ValueError):
+class LatticeError(HybridError, ValueError):
     """Arrays that are no lattice: cyclic, dangling, or of contradicting times."""
 
 

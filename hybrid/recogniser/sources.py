@@ -13,7 +13,6 @@ from typing import Protocol
 import numpy as np
 
 from hybrid.base.errors import HybridError, InputError
-from hybrid.base.reading import reading
 from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.feats.vad import Segment, VadConfig
@@ -191,19 +190,16 @@ class ScoreFolder:
         return [Speech(name, name) for name in names], []
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        from hybrid.base.npy import read_npy
+
         path = Path(self.path)
         if path.is_dir():
             for item in items:
-                yield _or_reason(lambda item=item: _read_npy(path / f"{item.utterance}.npy"))
+                yield _or_reason(lambda item=item: read_npy(path / f"{item.utterance}.npy"))
             return
         found = _cursor(self.path, path.stat().st_mtime_ns).take({item.utterance for item in items})
         for item in items:
             yield found.get(item.utterance, "is not in the archive any more")
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    with reading(path, "array of scores"):
-        return np.load(path, allow_pickle=False)
 
 
 class _Cursor:

@@ -132,7 +132,7 @@ def best_paths(
             if utterance in names[0]:
                 raise InputError.at(file, f"utterance '{utterance}' has another lattice", "Give each set once.")
             for place, ids in enumerate(paths):
-                names[place][utterance] = [words.symbol(int(i)) for i in ids]
+                names[place][utterance] = [words.symbol(int(i), utterance) for i in ids]
     return [Transcripts(", ".join(map(str, places)), hypotheses) for hypotheses in names]
 
 

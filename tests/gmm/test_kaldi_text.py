@@ -113,3 +113,9 @@ def test_kaldi_reads_it_scores_alike_and_updates_alike(world, tmp_path, kaldi_bi
     assert ours.variances == pytest.approx(new.variances, rel=1e-3)
     counts = np.bincount(ids, minlength=model.num_transition_ids + 1)
     assert model.update(counts).log_probs == pytest.approx(new_model.log_probs, abs=1e-5)
+
+
+@pytest.mark.parametrize("head", ["4.8 <NUMPDFS> 2", "-1 <NUMPDFS> 2", "2 <NUMPDFS> 0", "2 <NUMPDFS> " + "9" * 5000])
+def test_odd_sizes_are_refused(head):
+    with pytest.raises(InputError, match="wanted <DIMENSION> and <NUMPDFS>"):
+        parse_gmm(f"<DIMENSION> {head} <DiagGMM> </DiagGMM>")

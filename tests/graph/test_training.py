@@ -239,3 +239,23 @@ def test_equal_to_kaldi(peers, kaldi_bin, tmp_path):
                 stream.seek(place)
             theirs = read_fst_stream(stream)
             assert randomly_equivalent(compile_text(words), theirs, 8, 1e-4) == ""
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("row_splits", 10**6), ("row_splits", -1), ("next_states", 10**6), ("state_splits", 7), ("arc_splits", -5),
+     ("starts", 99), ("ilabels", -3), ("costs", np.nan)],
+)  # fmt: skip
+def test_damaged_graphs_are_refused(tmp_path, lang, models, name, value):
+    """A row that points elsewhere made the search read foreign memory."""
+    from hybrid.base.checkpoint import load_arrays, save_arrays
+
+    model = models["mono"]
+    graphs, _ = compile_training_graphs(TrainingGraphCompiler(lang, model.tree, model), [("u", [3]), ("v", [4, 3])])
+    graphs.save(tmp_path / "g.safetensors", model.tree, model)
+    arrays, _ = load_arrays(tmp_path / "g.safetensors")
+    arrays[name] = arrays[name].copy()
+    arrays[name][1] = value
+    save_arrays(tmp_path / "g.safetensors", arrays)
+    with pytest.raises(InputError, match=r"g\.safetensors"):
+        TrainingGraphs.load(tmp_path / "g.safetensors")

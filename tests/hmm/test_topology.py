@@ -121,3 +121,11 @@ def test_unknown_phone():
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="cannot be read as a topology"):
         HmmTopology.read(tmp_path / "topo")
+
+
+@pytest.mark.parametrize("phone", ["70000", "9" * 30, "9" * 5000])
+def test_huge_phones_are_refused(phone):
+    text = HmmTopology.kaldi_default([2], [1]).to_text().replace("\n2\n", f"\n{phone}\n")
+    with pytest.raises(InputError, match=r"topo:\d+: .*(out of range|wanted a number)") as caught:
+        HmmTopology.from_text(text)
+    assert len(str(caught.value)) < 300

@@ -154,3 +154,9 @@ def test_kaldi_reads_what_we_write(tmp_path: Path, peers: Path, kaldi_bin: Path,
     command = [str(kaldi_bin / "lattice-copy"), f"ark:{ours}", f"ark,t:{theirs}"]
     subprocess.run(command, check=True, capture_output=True)
     assert theirs.read_text() == gzip.decompress((peers / "lattices" / "clat.txt.gz").read_bytes()).decode()
+
+
+def test_contradicting_times_are_told_when_read(tmp_path):
+    (tmp_path / "lat").write_text("u \n0 1 3 0 1,1\n0 2 3 0 1,1\n1 2 3 0 1,1\n2 0,0\n\n")
+    with pytest.raises(InputError, match="lat: utterance 'u': paths of different lengths meet in state 2"):
+        list(read_lattices(tmp_path / "lat"))

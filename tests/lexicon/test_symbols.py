@@ -23,8 +23,8 @@ def test_hand_worked_table() -> None:
     assert table.get("C", 7) == 7
     with pytest.raises(KeyError):
         table["C"]
-    with pytest.raises(KeyError):
-        table.symbol(4)
+    with pytest.raises(InputError, match="lat.gz: has id 4, which its symbol table lacks"):
+        table.symbol(4, "lat.gz")
     with pytest.raises(InputError, match="words: 'C' is not among the 4 symbols"):
         table.encode(["A", "C"], "words")
 
