@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from hybrid.align.anchors import TimedHeard
@@ -172,7 +171,7 @@ def clean_corpus(
     rows: list[tuple[str, Bad]] = []
     reasons = dict(failures)
     with progress("cleaning", len(items)) as bar:
-        results = map_in_order(partial(CleanWork.block, work), blocks(items, BLOCK), executor)
+        results = map_in_order(CleanWork.block, blocks(items, BLOCK), executor, shared=work)
         for item, (kept, bad, reason) in zip(items, (r for block in results for r in block)):
             cuts += _items(item, kept)
             rows += [(item.utterance, stretch) for stretch in bad]

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -228,7 +227,7 @@ def _work(
         for ids in blocks(utterances, BLOCK):
             yield store.subset(ids), [(u, graphs.graph(u) if u in graphs else None) for u in ids]
 
-    return map_in_order(partial(_align_block, aligner), pieces(), executor)
+    return map_in_order(_align_block, pieces(), executor, shared=aligner)
 
 
 def _align_block(aligner: Aligner, piece: Piece) -> Results:

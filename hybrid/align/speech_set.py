@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
@@ -221,7 +220,7 @@ def align_items(work: SpeechWork, items: Sequence[SpeechItem], executor: Executo
         speakers.setdefault(item.speaker, []).append(item)
     pieces = [speakers[name] for name in sorted(speakers)]
     with progress("aligning", len(items)) as bar:
-        for outcomes in map_in_order(partial(SpeechWork.speaker, work), pieces, executor):
+        for outcomes in map_in_order(SpeechWork.speaker, pieces, executor, shared=work):
             failed = sum(outcome.text is None for outcome in outcomes)
             bar.advance(len(outcomes) - failed, failed)
             yield from outcomes

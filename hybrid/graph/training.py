@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,7 @@ def compile_training_graphs(
     """
     graphs: dict[str, FstArrays] = {}
     failed: dict[str, str] = {}
-    for block in map_in_order(partial(_compile_block, compiler), _blocks(texts), executor):
+    for block in map_in_order(_compile_block, _blocks(texts), executor, shared=compiler):
         for utterance, graph in block:
             if isinstance(graph, str):
                 failed[utterance] = graph

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -194,7 +194,7 @@ def estimate_transforms(
         if estimate.reason:
             kept.append(f"{key}: {estimate.reason}")
 
-    for part in map_in_order(partial(_Estimator.file, estimator), files, executor):
+    for part in map_in_order(_Estimator.file, files, executor, shared=estimator):
         for key, _, stats in part:
             if key in waiting:
                 waiting[key] += stats

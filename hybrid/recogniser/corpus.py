@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +97,9 @@ def decode_corpus(
     speech, failed = source.speech()
     work = blocks(speech, options.block)
     _prepare(out, _fingerprint(spec, source, options, speech))
-    run = partial(_decode_block, spec, source, str(out), options)
+    shared = (spec, source, str(out), options)
     with progress("decoding", len(speech)) as state:
-        for counts in map_in_order(run, list(enumerate(work, 1)), executor):
+        for counts in map_in_order(_decode_block, list(enumerate(work, 1)), executor, shared=shared):
             state.advance(counts["done"], counts["failed"])
     totals = _merge(out, len(work), failed, options)
     _finish(out, spec, source, options, totals)
@@ -145,9 +144,10 @@ def _prepare(out: Path, fingerprint: str) -> None:
 
 
 def _decode_block(
-    spec: SystemSpec, source: ScoreSource, out: str, options: DecodeOptions, item: tuple[int, Sequence[Speech]]
+    shared: tuple[SystemSpec, ScoreSource, str, DecodeOptions], item: tuple[int, Sequence[Speech]]
 ) -> dict[str, int]:
     """Decodes one block and writes its lattices and then its part; a block with a part is finished."""
+    spec, source, out, options = shared
     number, speech = item
     part = Path(out) / PARTS / f"{number}.json"
     if part.exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -77,7 +76,7 @@ def accumulate_corpus(
     dim = e_step.stats_pipeline.dim if e_step.stats_pipeline else None
     total = GmmStats.zeros(e_step.gmm, dim)
     transitions = np.zeros(e_step.transition_model.num_transition_ids + 1)
-    for stats, counts in map_in_order(partial(EStep.block, e_step), pieces(), executor):
+    for stats, counts in map_in_order(EStep.block, pieces(), executor, shared=e_step):
         total += stats
         transitions += counts
     return total, transitions

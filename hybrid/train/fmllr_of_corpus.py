@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def speaker_transforms(
     transforms: dict[str, np.ndarray] = {}
     kept: dict[str, str] = {}
     gain = frames = 0.0
-    for speaker, estimate in map_in_order(partial(FmllrWork.speaker, work), _pieces(store, alignments), executor):
+    for speaker, estimate in map_in_order(FmllrWork.speaker, _pieces(store, alignments), executor, shared=work):
         before = work.before.get(speaker, identity_transform(work.gmm.dim))
         transforms[speaker] = compose_affine(estimate.matrix, np.asarray(before, np.float64)).astype(np.float32)
         gain += estimate.gain * estimate.frames
@@ -108,7 +107,7 @@ def basis_of_corpus(
 ) -> FmllrBasis:
     """Learns the directions in which the first `max_speakers` speakers want their features moved."""
     trainer = BasisTrainer(work.gmm.dim)
-    for stats in map_in_order(partial(FmllrWork.stats, work), _pieces(store, alignments, max_speakers), executor):
+    for stats in map_in_order(FmllrWork.stats, _pieces(store, alignments, max_speakers), executor, shared=work):
         trainer.add(stats)
     basis = trainer.estimate()
     logger.info("fMLLR basis: %d directions from %d speakers", len(basis.bases), trainer.speakers)

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,7 +106,7 @@ def lda_of_corpus(
     """Estimates LDA on a pipeline's features; classes are the pdfs of aligned frames, silence left out."""
     weights = silence_weights(transition_model, silence_phones, 0.0)
     work = _Work(pipeline, transition_model.pdf_ids, weights)
-    stats = _total(map_in_order(partial(_Work.lda, work), _pieces(store, alignments, BLOCK), executor))
+    stats = _total(map_in_order(_Work.lda, _pieces(store, alignments, BLOCK), executor, shared=work))
     estimate = estimate_lda(stats, config)
     logger.info(
         "LDA: %d of %d dimensions over %.0f frames hold %.1f%% of the between-class variance",
@@ -127,7 +126,7 @@ def mllt_hook(silence_phones: list[int], config: LdaMlltEmConfig, corpus: EmCorp
         stride = config.mllt_stride if state.alignments.num_frames >= STRIDE_FROM else 1
         work = _Work(state.pipeline, state.transition_model.pdf_ids, weights, state.gmm, stride)
         pieces = _pieces(corpus.store, state.alignments, BLOCK * MLLT_BLOCKS)
-        estimate = estimate_mllt(_total(map_in_order(partial(_Work.mllt, work), pieces, executor)))
+        estimate = estimate_mllt(_total(map_in_order(_Work.mllt, pieces, executor, shared=work)))
         logger.info("pass %d: MLLT gains %.4f per frame", state.next_pass, estimate.gain)
         *before, last = state.pipeline.transforms
         rotation = LinearTransform("mllt", estimate.matrix.astype(np.float32), last.dim)

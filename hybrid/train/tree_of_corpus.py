@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -81,7 +80,7 @@ def corpus_tree_stats(
         for ids in blocks(alignments.ids, BLOCK):
             yield store.subset(ids), [(u, alignments[u]) for u in ids]
 
-    return TreeStats.merge(map_in_order(partial(TreeWork.block, work), pieces(), executor))
+    return TreeStats.merge(map_in_order(TreeWork.block, pieces(), executor, shared=work))
 
 
 def tree_of_corpus(

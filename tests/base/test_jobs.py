@@ -1,8 +1,11 @@
 import functools
+import multiprocessing.forkserver
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hybrid.base.errors import HybridError
-from hybrid.base.jobs import blocks, map_in_order, pool
+from hybrid.base.jobs import WorkerPool, blocks, map_in_order, pool
 from hybrid.base.log import cpu_seconds
 
 
@@ -48,6 +51,82 @@ def test_processes_give_the_same():
         assert executor is None
 
 
+def test_all_workers_of_a_large_pool_have_work(monkeypatch):
+    monkeypatch.setattr(WorkerPool, "_start", lambda self: ThreadPoolExecutor(self.jobs))
+    together = threading.Barrier(24, timeout=60)  # passed only if 24 are under way at once
+    with pool(24) as executor:
+        assert len(list(map_in_order(lambda _: together.wait(), range(48), executor))) == 48
+
+
+class Model:
+    """A shared value that counts how often it is pickled and loaded."""
+
+    pickled = 0
+
+    def __init__(self, folder, size=10**6):
+        self.folder, self.weights = folder, bytes(size)
+
+    def __getstate__(self):
+        Model.pickled += 1
+        return self.__dict__
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        with open(os.path.join(self.folder, f"loaded-{os.getpid()}"), "a") as stream:
+            stream.write("x")
+
+    def times(self, x):
+        time.sleep(0.02)
+        return die_once(self.folder, x) * len(self.weights)
+
+    def harmless(self, x):
+        return x * len(self.weights)
+
+
+def test_a_shared_value_is_pickled_once_and_loaded_once_by_each_worker(tmp_path):
+    model = Model(str(tmp_path))
+    with pool(3) as executor:
+        Model.pickled = 0
+        results = list(map_in_order(Model.times, range(60), executor, shared=model))
+    assert results == [x * x * 10**6 for x in range(60)] and (tmp_path / "died").exists()  # one died on the way
+    assert Model.pickled == 1
+    loads = [p.read_text() for p in tmp_path.glob("loaded-*")]
+    assert 1 <= len(loads) <= 6 and set(loads) == {"x"}
+    assert list(map_in_order(Model.harmless, range(3), None, shared=model)) == [0, 10**6, 2 * 10**6]
+
+
+def test_a_shared_value_is_not_sent_with_every_item(tmp_path, monkeypatch):
+    sent = []
+    submit = WorkerPool.submit
+
+    def counted(self, fn, *args, **kwargs):
+        sent.append(len(pickle.dumps((fn, args))))
+        return submit(self, fn, *args, **kwargs)
+
+    monkeypatch.setattr(WorkerPool, "submit", counted)
+    with pool(2) as executor:
+        list(map_in_order(Model.harmless, range(100), executor, shared=Model(str(tmp_path))))
+    assert sum(size > 10**6 for size in sent) <= 4
+    assert sorted(sent)[90] < 1000
+
+
+def test_another_executor_shares_too(tmp_path):
+    with ThreadPoolExecutor(3) as executor:
+        for factor in (10, 20, 30, 10):  # more values than a worker remembers
+            results = map_in_order(Model.harmless, range(100), executor, shared=Model(str(tmp_path), factor))
+            assert list(results) == [factor * x for x in range(100)]
+
+
+def test_a_killed_fork_server_changes_nothing():
+    with pool(2) as executor:
+        results = []
+        for x in map_in_order(square, range(20), executor, ahead=2):
+            if len(results) == 5:
+                os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+            results.append(x)
+    assert results == [x * x for x in range(20)]
+
+
 def burn(seconds):
     start = time.process_time()
     while time.process_time() - start < seconds:
@@ -64,8 +143,9 @@ def test_the_workers_time_is_counted():
 def test_a_killed_worker_changes_nothing(tmp_path):
     with pool(2) as executor:
         results = list(map_in_order(functools.partial(die_once, str(tmp_path)), range(20), executor, ahead=4))
+        shared = list(map_in_order(die_once, range(20), executor, ahead=4, shared=str(tmp_path)))
     assert (tmp_path / "died").exists()
-    assert results == [x * x for x in range(20)]
+    assert results == shared == [x * x for x in range(20)]
 
 
 def test_a_worker_that_always_dies_is_one_line():
@@ -134,5 +214,6 @@ def test_a_dask_cluster_is_an_executor_like_any_other(tmp_path):
     with distributed.LocalCluster(processes=True, **options) as cluster, distributed.Client(cluster) as client:
         executor = client.get_executor()
         results = list(map_in_order(functools.partial(die_once, str(tmp_path)), range(20), executor, ahead=4))
+        shared = list(map_in_order(die_once, range(20), executor, ahead=4, shared=str(tmp_path)))
     assert (tmp_path / "died").exists()
-    assert results == [x * x for x in range(20)]
+    assert results == shared == [x * x for x in range(20)]
