@@ -483,10 +483,9 @@ def _results(path: Path, root: Path) -> None:
 
 
 def _meta(path: Path, root: Path) -> None:
-    from hybrid.base.artifact import read_meta
+    from lexicon.lang_dir import LangDir
 
-    meta = read_meta(path.parent)
-    meta.get("facts", {}).get("hashes", {}).get("tree")
+    LangDir.load(path.parent)
 
 
 READERS: dict[str, Reader] = {
@@ -581,7 +580,7 @@ READERS: dict[str, Reader] = {
     "score.results": Reader("results.tsv", _results),
     "score.document": Reader("table.md", _results),
     "score.cost": Reader("cost.json", _cost),
-    "meta": Reader("lang/meta.json", _meta),
+    "meta": Reader("whole/meta.json", _meta),
 }
 READERS |= {
     f"dict.{name}": Reader(f"{folder}/{name}", partial(_prepare, folder))

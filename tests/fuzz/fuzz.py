@@ -2,12 +2,12 @@
 
     python tests/fuzz/fuzz.py --cases 100000 --seed 1                 all readers
     python tests/fuzz/fuzz.py --seconds 60 --readers lattice,fst      those whose names begin so
-    python tests/fuzz/fuzz.py --replay                                the inputs that were found before
+    python tests/fuzz/fuzz.py --cases 0                               only the inputs that were found before
 
 A case is a small true file (world.py makes them), mutated, in the place of the true one, and read and used as a
 command would (formats.py). A case of one reader, seed and number is always the same. Each reader runs in a process of
 its own, whose memory and time per case are limited. What breaks the promise is written to `findings/READER-….bin`,
-is a seed from then on, and is replayed by `test_fuzz.py`. It stands under tests/ and not under scripts/ because those
+is a seed from then on, and is read again at each start. It stands under tests/ and not under scripts/ because those
 findings are tests, and the gate runs it.
 """
 
@@ -29,8 +29,13 @@ import tempfile
 import time
 import traceback
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from formats import Reader
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -208,12 +213,10 @@ class Tally:
 class Fuzzer:
     """Runs cases in the world at `root`; the reader's true file is put back after each."""
 
-    def __init__(self, root: Path, seed: int, save: Path | None) -> None:
-        from formats import READERS
-
-        self.root, self.seed, self.save, self.readers = root, seed, save, READERS
+    def __init__(self, root: Path, readers: Mapping[str, Reader], seed: int, save: Path | None = None) -> None:
+        self.root, self.readers, self.seed, self.save = root, readers, seed, save
         self.sample = ""  # of the last finding's message
-        self.truth = {name: (root / reader.file).read_bytes() for name, reader in READERS.items()}
+        self.truth = {name: (root / reader.file).read_bytes() for name, reader in readers.items()}
 
     def seeds(self, name: str) -> list[bytes]:
         """The true file, and what was found before."""
@@ -248,9 +251,12 @@ class Fuzzer:
             self.sample = str(error)[:100]
             return f"{type(error).__name__} at {'/'.join(Path(place.filename).parts[-2:])}:{place.lineno} {place.name}"
         finally:
-            path.write_bytes(self.truth[name])
-            shutil.rmtree(self.root / "out", ignore_errors=True)
+            self._restore(name)
         return ""
+
+    def _restore(self, name: str) -> None:
+        (self.root / self.readers[name].file).write_bytes(self.truth[name])
+        shutil.rmtree(self.root / "out", ignore_errors=True)
 
     def keep(self, name: str, data: bytes) -> None:
         if self.save is not None and len(data) <= BIGGEST_FINDING:
@@ -293,6 +299,7 @@ class Fuzzer:
         part = json.loads(report.read_text())
         if status == 0:
             return part, ""
+        self._restore(name)
         at = self.root / "child.at"
         part["at"] = int(at.read_text() or numbers[0])
         lines = [line for line in log.read_text(errors="replace").splitlines() if "File" in line]
@@ -388,23 +395,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", type=Path, default=FINDINGS, help="folder of findings")
     parser.add_argument("--no-save", action="store_true", help="write no findings")
-    parser.add_argument("--replay", action="store_true", help="only read the findings again")
     options = parser.parse_args(arguments)
+    from formats import READERS
+
     home = os.getcwd()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         root = Path(folder).resolve()
         prepare(root)
         os.chdir(root)
         try:
-            fuzzer = Fuzzer(root, options.seed, None if options.no_save else Path(home) / options.save)
-            if options.replay:
-                broken = replay(fuzzer)
-                say(
-                    "\n".join(f"{name}: {what}" for name, what in broken.items())
-                    or "every finding is read as it should"
-                )
-                return len(broken) > 0
-            return _run_all(fuzzer, chosen(list(fuzzer.readers), options.readers), options.cases, options.seconds)
+            fuzzer = Fuzzer(root, READERS, options.seed, None if options.no_save else Path(home) / options.save)
+            broken = replay(fuzzer)
+            for name, what in broken.items():
+                say(f"found before: {name}: {what}")
+            wanted = chosen(list(READERS), options.readers)
+            return max(_run_all(fuzzer, wanted, options.cases, options.seconds), len(broken) > 0)
         finally:
             os.chdir(home)
 
