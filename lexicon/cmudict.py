@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
-from lexicon.phones import PhoneSet
+from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.text import read_user_lines
 
 __all__ = ["CmudictConfig", "dictionary_from", "read_cmudict"]
@@ -68,6 +68,10 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
             word = _VARIANT.sub("", word)
         joined = " ".join(phones)
         pronunciation = tuple((joined if keep_stress else joined.translate(_STRESS)).split())
+        wrong = next((why for phone in pronunciation if (why := bad_phone_form(phone))), "")
+        if wrong or len(pronunciation) != len(phones):
+            found = f"a phone of word '{quote(word)}' {wrong or 'has no letter'}"
+            raise InputError.at(path, found, "Rename the phone or remove the line.", number)
         of_word = lexicon.setdefault(word.upper(), [])
         if pronunciation not in of_word:
             of_word.append(pronunciation)

@@ -16,6 +16,8 @@ def _escape(character: str) -> str:
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
+LONGEST = 1200  # characters of a message
+
 # Format characters that words of some scripts are written with; others turn text around or hide in it.
 _JOINERS = "\u200c\u200d"
 
@@ -43,7 +45,10 @@ class HybridError(Exception):
     """A mistake in what the user handed over, told in one line, whatever the files it quotes hold."""
 
     def __init__(self, message: object = "", *rest: object) -> None:
-        super().__init__(one_line(message), *rest)
+        line = one_line(message)
+        if len(line) > LONGEST:  # quoted without a thought; place and cure stand at the ends
+            line = f"{line[: LONGEST - 400]} … {line[-400:]}"
+        super().__init__(line, *rest)
 
 
 class InputError(HybridError):

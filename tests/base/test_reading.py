@@ -107,3 +107,9 @@ def test_the_last_resort_names_what_was_wanted():
     with pytest.raises(InputError, match=r"m: holds no usable GMM \(KeyError: 'means'\)\. Make or copy it again\."):
         with reading("m", "GMM"):
             {}["means"]
+
+
+def test_messages_have_an_end():
+    """Place and cure stay, whatever a file made a reader quote."""
+    error = InputError.at("file", f"found '{'[' * 10**6}'", "Mend it.")
+    assert len(str(error)) < 1300 and str(error).startswith("file: found '[[") and str(error).endswith("[['. Mend it.")

@@ -126,3 +126,9 @@ def test_every_odd_file_reads(corpora: Path) -> None:
         samples, rate = read_audio(path, 16000, channel=-1)
         assert rate == 16000 and len(samples) == -(-info.num_samples * 16000 // info.rate)
         assert np.isfinite(samples).all() and samples.std() > 0
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".wav", "a\0.wav"])
+def test_names_that_no_file_can_have(tmp_path, name):
+    with pytest.raises(AudioError, match="audio file is missing"):
+        probe_audio(tmp_path / name)
