@@ -227,6 +227,13 @@ def read_meta(path: PathLike) -> dict[str, Any]:
     record = read_json(file, "Make the artifact again.")
     if not isinstance(record, dict):
         raise InputError.at(file, "does not hold a JSON object", "Make the artifact again.")
+    facts = record.get("facts", {})
+    parts = {name: record.get(name, {}) for name in ("settings", "inputs", "files")} | {"facts": facts}
+    if isinstance(facts, dict):
+        parts["hashes"] = facts.get("hashes", {})
+    for name, value in parts.items():
+        if not isinstance(value, dict):
+            raise InputError.at(file, f"'{name}' is no JSON object", "Make the artifact again.")
     return record
 
 

@@ -64,6 +64,7 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
 def info(graph: Path, model: Path | None) -> None:
     """Prints what a graph folder or an FST file holds."""
     from hybrid.base.openfst import read_fst
+    from hybrid.base.reading import reading
     from hybrid.graph.info import describe
 
     if graph.is_file():
@@ -79,8 +80,15 @@ def info(graph: Path, model: Path | None) -> None:
         click.echo(f"belongs to {model}")
     click.echo(describe(loaded.fst))
     click.echo(f"words: {len(loaded.words)}")
-    for row in loaded.meta.get("facts", {}).get("operations", []):
-        click.echo(
-            f"{row['name']:<18} {row['states']:>9} states {row['arcs']:>10} arcs {row['cpu_seconds']:>8.1f} CPU s "
-            f"{row['peak_gb']:>6.2f} GB  state costs {row['min_cost']:+.4f} to {row['max_cost']:+.4f}"
-        )
+    with reading(graph / "meta.json", "report of operations", "Compile the graph again."):
+        rows = [_operation(row) for row in loaded.meta.get("facts", {}).get("operations", [])]
+    for line in rows:
+        click.echo(line)
+
+
+def _operation(row: dict[str, Any]) -> str:
+    """Returns the line of one operation of a graph's report."""
+    return (
+        f"{row['name']:<18} {row['states']:>9} states {row['arcs']:>10} arcs {row['cpu_seconds']:>8.1f} CPU s "
+        f"{row['peak_gb']:>6.2f} GB  state costs {row['min_cost']:+.4f} to {row['max_cost']:+.4f}"
+    )

@@ -105,3 +105,10 @@ def test_fresh_means_newer_than_every_input(tmp_path):
     assert artifact.is_fresh([new], [old])
     assert not artifact.is_fresh([old], [new])
     assert not artifact.is_fresh([tmp_path / "absent"], [old])
+
+
+@pytest.mark.parametrize("record", ['{"facts": []}', '{"facts": {"hashes": 3}}', '{"inputs": "x"}', '{"files": [1]}'])
+def test_records_of_another_shape_are_refused(tmp_path, record):
+    (tmp_path / "meta.json").write_text(record)
+    with pytest.raises(InputError, match=r"meta\.json: '(facts|hashes|inputs|files)' is no JSON object"):
+        artifact.read_meta(tmp_path)
