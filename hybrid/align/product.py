@@ -19,6 +19,7 @@ from hybrid.align.timed import TimedText
 from hybrid.align.vocabulary import Pronouncer, TextLexicon
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.disk import make_folder
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.model_dir import Model, check_phones
@@ -117,15 +118,12 @@ def require_output(path: str | os.PathLike) -> Path:
     """Makes the output folder before any work is done.
 
     Raises:
-      InputError: it cannot be made or written to.
+      HybridError: it cannot be made or written to.
     """
     folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError.at(folder, "is a file, wanted a folder", "Choose another --out-dir.") from error
-    except OSError as error:
-        raise InputError.at(folder, f"cannot be made ({error.strerror})", "Choose another --out-dir.") from error
+    if folder.exists() and not folder.is_dir():
+        raise InputError.at(folder, "is a file, wanted a folder", "Choose another --out-dir.")
+    make_folder(folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InputError.at(folder, "is not writable", "Choose another --out-dir or mend its permissions.")
     return folder

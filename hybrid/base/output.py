@@ -298,10 +298,7 @@ def output_folder(
       InputError, HybridError: see `check_folder`; or the folder was removed while the body wrote to it.
     """
     folder = check_folder(path, kind, inputs, option)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _at(path, f"cannot be made ({why(error)})", option) from error
+    make_folder(folder)
     with take_lock(path, folder / MARK, kind, option, keep=True) as descriptor:
         lost = HybridError(
             f"{quote(path, SHOWN)}: was removed or moved away while this command wrote to it. Run the command again."

@@ -25,10 +25,10 @@ from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel, MixConfig, UpdateConfig, mix_up
 from hybrid.hmm import HmmTopology, TransitionModel
-from hybrid.model_dir import Model, check_phones, load_model
+from hybrid.model_dir import Model, check_phones
 from hybrid.train.em import EmCorpus, EmState, Hook, run_em
 from hybrid.train.ladder_config import ContextConfig, TriEmConfig
-from hybrid.train.prepare import finish_training, is_finished, training_graphs, training_inputs, work_dir
+from hybrid.train.prepare import finish_training, finished_model, training_graphs, training_inputs, work_dir
 from hybrid.train.state import fingerprint, hash_arrays, load_state, save_state
 from hybrid.train.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
 from hybrid.tree import ContextTree, TreeConfig
@@ -181,9 +181,8 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
     identity = fingerprint(rung.name, rung.settings(), hashes, start.store.ids, start.fingerprint())
     if start.model.path is not None:
         inputs["start"] = start.model.path / "final.safetensors"  # the folder may hold graphs and lattices
-    if is_finished(out_dir, identity):
-        logger.info("%s holds this model already; nothing to do", out_dir)
-        return load_model(out_dir)
+    if model := finished_model(out_dir, identity):
+        return model
     folder = work_dir(out_dir)
     make_folder(folder)
     remove_mark(out_dir)

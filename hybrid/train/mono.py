@@ -28,12 +28,12 @@ from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm, MixConfig, UpdateConfig
 from hybrid.hmm import HmmTopology, TransitionModel
-from hybrid.model_dir import Model, load_model
+from hybrid.model_dir import Model
 from hybrid.train.config import EmConfig
 from hybrid.train.em import EmCorpus, EmState, run_em, run_pass
 from hybrid.train.prepare import (
     finish_training,
-    is_finished,
+    finished_model,
     training_graphs,
     training_inputs,
     work_dir,
@@ -88,9 +88,8 @@ def train_mono(
     log_settings(logger, "monophone training", _plain(config))
     inputs = training_inputs(store, lang)
     identity = fingerprint("mono", _plain(config), {name: found for name, (_, found) in inputs.items()}, store.ids)
-    if is_finished(out_dir, identity):
-        logger.info("%s holds this model already; nothing to do", out_dir)
-        return load_model(out_dir)
+    if model := finished_model(out_dir, identity):
+        return model
     folder = work_dir(out_dir)
     make_folder(folder)
     remove_mark(out_dir)

@@ -24,14 +24,14 @@ from hybrid.gmm import GmmAcousticModel
 from hybrid.gmm.fmllr import identity_transform
 from hybrid.graph.training import TrainingGraphCompiler, TrainingGraphs, compile_training_graphs
 from hybrid.hmm import TransitionModel
-from hybrid.model_dir import MODEL_FILES, Model, is_model_dir, save_model
+from hybrid.model_dir import MODEL_FILES, Model, is_model_dir, load_model, save_model
 from hybrid.train.em import EmState, PassRecord
 from hybrid.train.state import fingerprint
 from lexicon.lang_dir import LangDir
 
 __all__ = [
     "finish_training",
-    "is_finished",
+    "finished_model",
     "lang_hashes",
     "training_graphs",
     "training_inputs",
@@ -64,17 +64,19 @@ def training_inputs(store: FeatureStore, lang: LangDir) -> dict[str, tuple[Path,
     return {"features": (store.path, store.digest or fingerprint(store.ids)), **files}
 
 
-def is_finished(out_dir: Path, identity: str) -> bool:
-    """Tells whether a folder holds the finished model of just this training, whole."""
+def finished_model(out_dir: Path, identity: str) -> Model | None:
+    """Returns the model of just this training, if the folder holds it whole; drops what was left of its state."""
     if not is_model_dir(out_dir) or read_meta(out_dir).get("facts", {}).get("identity") != identity:
-        return False
+        return None
     try:
         for name in MODEL_FILES:
             check(out_dir / name)
     except MismatchError as error:
         logger.warning("%s It is trained again.", error)
-        return False
-    return True
+        return None
+    logger.info("%s holds this model already; nothing to do", out_dir)
+    shutil.rmtree(work_dir(out_dir), ignore_errors=True)  # stopped after the model was written
+    return load_model(out_dir)
 
 
 def training_graphs(

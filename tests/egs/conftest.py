@@ -40,3 +40,16 @@ def script() -> Callable[[str], ModuleType]:
 def environment() -> dict[str, str]:
     """Variables under which a recipe takes the Python that runs the tests."""
     return {**os.environ, "HYBRID_ENV": sys.prefix}
+
+
+@pytest.fixture(scope="session")
+def digits(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of each digit: seven takes of one speaker to train and one to test, and one take of another to train."""
+    folder = tmp_path_factory.mktemp("digits")
+    (folder / "recordings").mkdir()
+    takes = [("jackson", take) for take in (3, *range(5, 12))] + [("theo", 5)]
+    for digit in range(10):
+        for speaker, take in takes:
+            name = f"{digit}_{speaker}_{take}.wav"
+            (folder / "recordings" / name).symlink_to(corpora / "fsdd" / "recordings" / name)
+    return folder

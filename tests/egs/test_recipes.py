@@ -8,11 +8,12 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from hybrid.base.artifact import content_hash
 from hybrid.score.results import read_results
 
 STAGES = 10
@@ -21,21 +22,8 @@ OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "
            "--grammars", "single")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def corpus(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of each digit: seven takes of one speaker to train and one to test, and one take of another to train."""
-    folder = tmp_path_factory.mktemp("fsdd")
-    (folder / "recordings").mkdir()
-    takes = [("jackson", take) for take in (3, *range(5, 12))] + [("theo", 5)]
-    for digit in range(10):
-        for speaker, take in takes:
-            name = f"{digit}_{speaker}_{take}.wav"
-            (folder / "recordings" / name).symlink_to(corpora / "fsdd" / "recordings" / name)
-    return folder
-
-
-def start(root: Path, environment: dict[str, str], corpus: Path, out: Path, *options: str) -> subprocess.Popen:
-    words = ["bash", root / "egs/fsdd/run.sh", "--corpus-dir", corpus, "--work-dir", out, *OPTIONS, *options]
+def start(root: Path, environment: dict[str, str], digits: Path, out: Path, *options: str) -> subprocess.Popen:
+    words = ["bash", root / "egs/fsdd/run.sh", "--corpus-dir", digits, "--work-dir", out, *OPTIONS, *options]
     command = [str(word) for word in words]
     return subprocess.Popen(
         command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -48,18 +36,17 @@ def finish(process: subprocess.Popen) -> str:
     return output
 
 
-def contents(out: Path) -> dict[str, str]:
-    """Hashes of all files but those that tell what the run cost: meta.json, the steps and the table of results."""
-    files = [p for p in out.rglob("*") if p.is_file() and not p.name.endswith("meta.json")]
-    kept = [p for p in files if not {"steps", "log", "results.tsv"} & set(p.relative_to(out).parts)]
-    return {str(p.relative_to(out)): content_hash(p) for p in kept}
+@pytest.fixture(scope="module")
+def contents(script: Callable[[str], ModuleType]) -> Callable[[Path], dict[str, str]]:
+    """Hashes of all files, without what the run cost."""
+    return script("scripts/kill_ladder.py").contents
 
 
 @pytest.fixture(scope="module")
-def whole(root: Path, environment: dict[str, str], corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(root: Path, environment: dict[str, str], digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recipe run from begin to end."""
     out = tmp_path_factory.mktemp("whole")
-    output = finish(start(root, environment, corpus, out))
+    output = finish(start(root, environment, digits, out))
     for number in range(1, STAGES + 1):
         assert f"stage {number}: " in output
     return out
@@ -67,7 +54,9 @@ def whole(root: Path, environment: dict[str, str], corpus: Path, tmp_path_factor
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_end_to_end(whole: Path, root: Path, environment: dict[str, str], corpus: Path) -> None:
+def test_end_to_end(
+    whole: Path, root: Path, environment: dict[str, str], digits: Path, contents: Callable[[Path], dict[str, str]]
+) -> None:
     rows = read_results(whole / "exp/results.tsv")
     assert [row.system for row in rows] == RUNGS and {row.lm for row in rows} == {"single"}
     for row in rows:
@@ -75,7 +64,7 @@ def test_end_to_end(whole: Path, root: Path, environment: dict[str, str], corpus
         cost = json.loads((whole / f"exp/steps/decode_{row.system}_single_test.json").read_text())
         assert row.words == 10 and row.max_gb > 0 and row.cpu_s == pytest.approx(cost["cpu_s"], abs=0.06)
     before = contents(whole)
-    output = finish(start(root, environment, corpus, whole))
+    output = finish(start(root, environment, digits, whole))
     assert output.count("done before") == len(list((whole / "exp/steps").glob("*.json")))
     assert contents(whole) == before
 
@@ -83,11 +72,11 @@ def test_end_to_end(whole: Path, root: Path, environment: dict[str, str], corpus
 @pytest.mark.real
 @pytest.mark.slow
 def test_leave_one_speaker_out(
-    whole: Path, root: Path, environment: dict[str, str], corpus: Path, tmp_path: Path
+    whole: Path, root: Path, environment: dict[str, str], digits: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "loso"
     shutil.copytree(whole, out)
-    finish(start(root, environment, corpus, out, "--stage", "11", "--rungs", "mono", "--loso", "theo"))
+    finish(start(root, environment, digits, out, "--stage", "11", "--rungs", "mono", "--loso", "theo"))
     row = read_results(out / "exp/results.tsv")[-1]
     assert row.key == ("mono", "loso", "single") and row.words == 10 and row.cpu_s > 0
     trained = json.loads((out / "exp/loso/theo/mono/meta.json").read_text())["facts"]
@@ -95,11 +84,11 @@ def test_leave_one_speaker_out(
     assert (out / "exp/loso/score_mono/sweep.tsv").read_text().splitlines()[1].startswith("10\t0\t")
 
 
-def kill_in_stage(root: Path, environment: dict[str, str], corpus: Path, out: Path, stage: int) -> None:
+def kill_in_stage(root: Path, environment: dict[str, str], digits: Path, out: Path, stage: int) -> None:
     """Runs one stage until its first step works, waits a moment, and kills everything."""
     logs = out / "exp/log"
     known = {p: p.stat().st_mtime_ns for p in logs.glob("*")} if logs.exists() else {}
-    process = start(root, environment, corpus, out, "--stop-stage", str(stage))
+    process = start(root, environment, digits, out, "--stop-stage", str(stage))
 
     def at_work() -> bool:
         return logs.exists() and any(known.get(p) != p.stat().st_mtime_ns for p in logs.glob("*"))
@@ -117,12 +106,17 @@ def kill_in_stage(root: Path, environment: dict[str, str], corpus: Path, out: Pa
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_in_every_stage(
-    whole: Path, root: Path, environment: dict[str, str], corpus: Path, tmp_path: Path
+    whole: Path,
+    root: Path,
+    environment: dict[str, str],
+    digits: Path,
+    tmp_path: Path,
+    contents: Callable[[Path], dict[str, str]],
 ) -> None:
     out = tmp_path / "killed"
     for stage in range(1, STAGES + 1):
-        kill_in_stage(root, environment, corpus, out, stage)
-        finish(start(root, environment, corpus, out, "--stop-stage", str(stage)))
+        kill_in_stage(root, environment, digits, out, stage)
+        finish(start(root, environment, digits, out, "--stop-stage", str(stage)))
     assert contents(out) == contents(whole)
     rows = [[(r.key, r.wer, r.words) for r in read_results(x / "exp/results.tsv")] for x in (out, whole)]
     assert rows[0] == rows[1]
