@@ -25,7 +25,7 @@ from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.base.output import check_folder
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.explain import explain
-from hybrid.graph.report import GraphReport, memory_limit
+from hybrid.graph.report import GraphReport, within_memory
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["DecodingGraph", "GraphConfig", "compile_decoding_graph"]
 
 LOGGER = get_logger(__name__)
+BYTES_PER_PHONE = 2000  # of L∘G, at the peak of compilation; a trigram of 126 k words takes about 200
 COPIED = ("words.txt", "phones.txt", "phones/word_boundary.int", "phones/word_boundary.txt", "phones/align_lexicon.int",
           "phones/align_lexicon.txt", "phones/optional_silence.int", "phones/optional_silence.txt",
           "phones/disambig.int", "phones/silence.csl")  # fmt: skip
@@ -68,22 +69,16 @@ def compile_decoding_graph(
     check_folder(out_dir, "graph", made_from, whole=True)  # before the work
     grammar = grammar if isinstance(grammar, FstArrays) else read_fst(grammar)
     _check_grammar(lang, grammar, place)
-    report = GraphReport()
-    with memory_limit(config.memory_gb):
-        lexicon = lang.L_arrays(disambig=True)
+    lexicon = lang.L_arrays(disambig=True)
+    with atomic_folder(out_dir, "graph", made_from) as folder:
         try:
-            lg = make_lg(lexicon, grammar, report, config.max_states)
+            states, arcs, disambig, report = within_memory(
+                _compile, lexicon, grammar, lang.disambig_phones, model, config, folder / "HCLG.fst",
+                gigabytes=config.memory_gb, predicted=_predicted_bytes(lexicon, grammar),
+            )  # fmt: skip
         except NotDeterminizableError as error:
             raise HybridError(f"{lang.path} and {place}: {error}: {explain(lang, grammar)}") from error
-        del lexicon
-        clg, context_ids = make_clg(lg, lang.disambig_phones, model.tree, report)
-        del lg
-        scales = (config.transition_scale, config.self_loop_scale)
-        hclg, disambig = make_hclg(clg, context_ids, model.tree, model, scales, report)
-        del clg
-    LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
-    with atomic_folder(out_dir, "graph", made_from) as folder:
-        write_fst(folder / "HCLG.fst", hclg, "const")
+        LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
         _write_companions(folder, lang, model, disambig, report)
         inputs = {
             "tree": model.tree.content_hash(),
@@ -94,13 +89,41 @@ def compile_decoding_graph(
             **({} if isinstance(place, str) and place == "G" else {"grammar": place}),
         }
         facts = {
-            "states": hclg.num_states, "arcs": hclg.num_arcs, "num_pdfs": model.num_pdfs,
+            "states": states, "arcs": arcs, "num_pdfs": model.num_pdfs,
             "num_transition_ids": model.num_transition_ids, "cpu_seconds": round(report.cpu_seconds, 2),
             "peak_gb": round(report.peak_gb, 3),
             "operations": report.as_rows(),
         }  # fmt: skip
         write_meta(folder, "graph", config_to_dict(config), inputs, facts)
     return report
+
+
+def _compile(
+    lexicon: FstArrays,
+    grammar: FstArrays,
+    disambig_phones: list[int],
+    model: TransitionModel,
+    config: GraphConfig,
+    path: Path,
+) -> tuple[int, int, list[int], GraphReport]:
+    """Writes HCLG; returns its states and arcs, the input symbols that were for disambiguation, and the report."""
+    report = GraphReport()
+    lg = make_lg(lexicon, grammar, report, config.max_states)
+    clg, context_ids = make_clg(lg, disambig_phones, model.tree, report)
+    del lg
+    scales = (config.transition_scale, config.self_loop_scale)
+    hclg, disambig = make_hclg(clg, context_ids, model.tree, model, scales, report)
+    del clg
+    write_fst(path, hclg, "const")
+    return hclg.num_states, hclg.num_arcs, disambig, report
+
+
+def _predicted_bytes(lexicon: FstArrays, grammar: FstArrays) -> float:
+    """Returns what compilation will hardly pass: each word of G spelt out in all its pronunciations, and room."""
+    pronunciations = np.bincount(lexicon.olabels, minlength=1 + int(grammar.ilabels.max(initial=0)))
+    pronunciations[0] = 1
+    phones = lexicon.num_arcs / max(1, np.count_nonzero(lexicon.olabels))
+    return BYTES_PER_PHONE * (1 + phones * float(pronunciations[grammar.ilabels].sum()))
 
 
 def _check_grammar(lang: LangDir, grammar: FstArrays, place: object) -> None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import errno
-import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hybrid.base.errors import HybridError
+from hybrid.base.limited import run_limited
 from hybrid.base.log import cpu_seconds, get_logger
 from hybrid.base.openfst import FstArrays, vector_stats
 
 if TYPE_CHECKING:
     import kaldifst
 
-__all__ = ["GraphReport", "Operation", "available_memory", "give_back_memory", "memory_limit"]
+__all__ = ["GraphReport", "Operation", "available_memory", "give_back_memory", "within_memory"]
+
+T = TypeVar("T")
+SURE = 0.1  # of what is allowed; what is predicted to take less runs in this process
 
 LOGGER = get_logger(__name__)
 
@@ -143,33 +144,22 @@ def give_back_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-@contextmanager
-def memory_limit(gigabytes: float) -> Iterator[None]:
-    """Makes the body fail with one line, not with a frozen or killed machine, when it wants too much memory.
+def within_memory(function: Callable[..., T], *args: Any, gigabytes: float, predicted: float) -> T:
+    """Returns `function(*args)`; where it may want too much memory, it runs, limited, in a process of its own.
 
     Args:
-      gigabytes: what the body may take, in 1e9 bytes; 0 means nine tenths of what is free now.
+      gigabytes: what it may take, in 1e9 bytes; 0 means nine tenths of what is free now.
+      predicted: bytes that it will hardly pass.
 
     Raises:
-      HybridError: the body ran out of memory.
+      HybridError: it ran out of memory.
     """
     free = available_memory()
     allowed = gigabytes * 1e9 if gigabytes else (0.9 * free if free is not None else None)
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    used = _status("VmSize")
-    try:
-        if allowed is not None and used is not None and os.name == "posix":
-            wanted = int(used + allowed)
-            limits = [x for x in (wanted, soft, hard) if x != resource.RLIM_INFINITY]
-            resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
-        yield
-    except (MemoryError, OSError) as error:
-        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
-            raise
-        limit = f"{allowed / 1e9:.3g} GB" if allowed is not None else "the memory there is"
-        raise HybridError(
-            f"the graph does not fit into {limit}. Prune the language model (`hybrid lm prune`), use a smaller "
-            f"vocabulary, or compile on a machine with more memory"
-        ) from error
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    if allowed is None or predicted <= SURE * allowed:
+        return function(*args)
+    return run_limited(
+        function, *args, allowed=allowed, imports=("kaldifst", "hybrid.base.openfst_kernels", "hybrid.graph.stages"),
+        too_much=f"the graph does not fit into {allowed / 1e9:.3g} GB. Prune the language model (`hybrid lm prune`), "
+        "use a smaller vocabulary, or compile on a machine with more memory",
+    )  # fmt: skip

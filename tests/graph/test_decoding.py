@@ -19,7 +19,7 @@ from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
 from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.ops import symbols_to_epsilon
-from hybrid.graph.report import available_memory, memory_limit
+from hybrid.graph.report import available_memory, within_memory
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import ContextTree
@@ -196,18 +196,40 @@ def test_an_ambiguous_grammar_is_named(lang, models, tmp_path):
 
 
 def test_too_little_memory_is_one_line(lang, models, grammar, tmp_path):
-    with pytest.raises(HybridError, match=r"does not fit into 0.01 GB. Prune the language model \(`hybrid lm prune`\)"):
-        with memory_limit(0.01):
-            np.zeros(10**9)
+    prune = r"Prune the language model \(`hybrid lm prune`\)"
+    with pytest.raises(HybridError, match=rf"does not fit into 0.01 GB. {prune}"):
+        within_memory(np.zeros, 10**9, gigabytes=0.01, predicted=8e9)
     states = 2 * 10**6
     none = np.zeros(0)
     many = FstArrays(0, np.zeros(states + 1), none, none, none, none, np.zeros(states))
     with pytest.raises(HybridError, match=r"does not fit into 0.05 GB"):
-        with memory_limit(0.05):
-            to_kaldifst(many)
-    assert to_kaldifst(many).num_states == states  # the limit is gone again
+        within_memory(to_kaldifst, many, gigabytes=0.05, predicted=1e9)
+    with pytest.raises(HybridError, match=rf"the graph does not fit into 1e-06 GB. {prune}"):
+        compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "g", GraphConfig(memory_gb=1e-6))
+    assert not (tmp_path / "g").exists()
+    with pytest.raises(HybridError, match="does not fit into 1 GB"):  # whom the system kills, it kills alone
+        within_memory(os._exit, 9, gigabytes=1, predicted=1e9)
     free = available_memory()
     assert free is None or free > 0
+
+
+def test_this_process_is_never_limited(lang, models, grammar, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a limit on the whole process")
+
+    monkeypatch.setattr("resource.setrlimit", refuse)
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "here")
+    monkeypatch.setattr("hybrid.graph.report.SURE", 0.0)
+    report = compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "child")
+    assert [o.name for o in report.operations][-1] == "HCLG: self-loops" and report.cpu_seconds > 0
+    for name in ("HCLG.fst", "report.tsv", "disambig_tid.int"):
+        assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "child" / name).read_bytes()
+
+
+def test_what_a_limited_process_raises_is_raised_here(ambiguous_lang, models, grammar, tmp_path, monkeypatch):
+    monkeypatch.setattr("hybrid.graph.report.SURE", 0.0)
+    with pytest.raises(HybridError, match="'SEA' and 'SEE' are both pronounced 'S_B IY_E'"):
+        compile_decoding_graph(ambiguous_lang, grammar, models["mono"], tmp_path / "g", GraphConfig(max_states=3000))
 
 
 def test_config_checks_itself():
