@@ -16,11 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from hybrid.acoustic_model import AcousticModel
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
@@ -29,9 +28,9 @@ from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
-from hybrid.gmm.acoustic import GmmAcousticModel
-from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.model.kinds import StoredModel, kind_named, kind_of
+from hybrid.model.protocol import AcousticModel, score_one
 from hybrid.tree import ContextTree
 
 __all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model", "warn_of_twin"]
@@ -108,11 +107,7 @@ class Model:
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Scores one utterance: float32 [T'][num_pdfs] for the pipeline's features float32 [T][D]."""
-        import torch
-
-        batch = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))[None]
-        scores, lengths = self.acoustic_model.scores(batch, torch.tensor([batch.shape[1]]))
-        return scores[0, : int(lengths[0])].cpu().numpy()
+        return score_one(self.acoustic_model, features)
 
 
 def is_model_dir(path: str | os.PathLike) -> bool:
@@ -137,16 +132,17 @@ def save_model(
     """
     folder = Path(path)
     remove_mark(make_folder(folder))
-    kind, arrays, config = _describe(model.acoustic_model)
+    kind, arrays = kind_of(model.acoustic_model), _arrays_of(model.acoustic_model)
     if model.speaker_independent is not None:
-        _, more, _ = _describe(model.speaker_independent)
+        more = _arrays_of(model.speaker_independent)
         arrays |= {f"speaker_independent.{name}": array for name, array in more.items()}
     arrays |= {f"pipeline.{name}": array for name, array in model.pipeline.arrays().items()}
     save_arrays(folder / "final.safetensors", arrays)
     model.tree.write(folder / "tree")
     model.topology.write(folder / "topo")
     model.transition_model.write(folder / "transitions")
-    write_yaml(folder / "config.yaml", {"kind": kind, **config, "pipeline": model.pipeline.to_dict()})
+    settings_of_kind = cast(StoredModel, model.acoustic_model).settings()
+    write_yaml(folder / "config.yaml", {"kind": kind, **settings_of_kind, "pipeline": model.pipeline.to_dict()})
     if Path(model.phones_path) != folder / "phones.txt":
         with atomic_path(folder / "phones.txt") as temporary:
             shutil.copyfile(model.phones_path, temporary)
@@ -157,15 +153,9 @@ def save_model(
 _HASHED = {"tree": "tree", "topo": "topo", "phones": "phones.txt"}
 
 
-def _describe(acoustic_model: AcousticModel) -> tuple[str, dict[str, np.ndarray], dict[str, Any]]:
-    """Returns kind, arrays and settings of an acoustic model."""
-    if isinstance(acoustic_model, GmmAcousticModel):
-        settings = {
-            "acoustic_scale": acoustic_model.acoustic_scale,
-            "subsampling_factor": acoustic_model.subsampling_factor,
-        }
-        return "gmm", {f"gmm.{k}": v for k, v in acoustic_model.gmm.arrays().items()}, settings
-    raise TypeError(f"no model folder is known for {type(acoustic_model).__name__}")
+def _arrays_of(acoustic_model: AcousticModel) -> dict[str, np.ndarray]:
+    stored = cast(StoredModel, acoustic_model)
+    return {f"{kind_of(acoustic_model)}.{name}": array for name, array in stored.arrays().items()}
 
 
 def load_model(path: str | os.PathLike) -> Model:
@@ -210,13 +200,12 @@ def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
 
 
 def _build(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], folder: Path) -> AcousticModel:
-    if values.get("kind") != "gmm":
-        raise InputError.at(folder / "config.yaml", f"kind is '{values.get('kind')}'; wanted gmm", REMAKE)
+    cls = kind_named(values.get("kind"), folder / "config.yaml")
     try:
-        gmm = AmDiagGmm.from_arrays(_under("gmm", arrays))
-        return GmmAcousticModel(gmm, float(values["acoustic_scale"]), int(values.get("subsampling_factor", 1)))
+        settings = {name: value for name, value in values.items() if name not in ("kind", "pipeline")}
+        return cls.from_arrays(_under(str(values["kind"]), arrays), settings)
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError.at(folder / "final.safetensors", f"holds no usable GMM ({error})", REMAKE) from error
+        raise InputError.at(folder, f"holds no usable {values['kind']} ({error})", REMAKE) from error
 
 
 def check_phones(model: Model, phones_path: str | os.PathLike) -> None:

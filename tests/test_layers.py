@@ -12,9 +12,9 @@ PACKAGES = ("hybrid", "lexicon", "lm")
 
 # room → the rooms it may import. A room is a package, or a folder or module of `hybrid`.
 BASE = {"hybrid.base"}
-GROUND = BASE | {"lexicon", "lm", "hybrid.ids", "hybrid.acoustic_model"}
+GROUND = BASE | {"lexicon", "lm", "hybrid.ids"}
 HMM = GROUND | {"hybrid.tree", "hybrid.hmm"}
-ROOMS = HMM | {"hybrid.data", "hybrid.feats", "hybrid.gmm", "hybrid.nnet", "hybrid.graph"}
+ROOMS = HMM | {"hybrid.model", "hybrid.data", "hybrid.feats", "hybrid.gmm", "hybrid.nnet", "hybrid.graph"}
 MODEL = ROOMS | {"hybrid.model_dir"}
 SEARCH = MODEL | {"hybrid.lattice", "hybrid.search"}
 ALIGN = SEARCH | {"hybrid.align"}
@@ -25,15 +25,15 @@ PERMITTED: dict[str, set[str]] = {
     "lexicon": BASE,
     "lm": BASE | {"lexicon"},
     "hybrid.ids": BASE,
-    "hybrid.acoustic_model": BASE | {"hybrid.ids"},
+    "hybrid.model": BASE,
     "hybrid.doctor": BASE,
     "hybrid.tree": GROUND,
     "hybrid.hmm": GROUND | {"hybrid.tree"},
     "hybrid.data": HMM,
     "hybrid.feats": HMM | {"hybrid.data"},
     "hybrid.synth": HMM | {"hybrid.data"},
-    "hybrid.gmm": HMM | {"hybrid.feats"},
-    "hybrid.nnet": HMM | {"hybrid.feats"},
+    "hybrid.gmm": HMM | {"hybrid.feats", "hybrid.model"},
+    "hybrid.nnet": HMM | {"hybrid.feats", "hybrid.model"},
     "hybrid.graph": HMM,
     "hybrid.model_dir": ROOMS,
     "hybrid.lattice": MODEL,

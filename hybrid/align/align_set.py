@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from hybrid.align.alignment import Speller, phone_segments
 from hybrid.align.config import AlignConfig
-from hybrid.align.corpus import Aligner, CorpusAlignments, PdfScorer, align_corpus
+from hybrid.align.corpus import Aligner, CorpusAlignments, align_corpus
 from hybrid.align.ctm import ctm_lines, timed_labels
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
@@ -21,12 +20,12 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.store import FeatureStore
-from hybrid.gmm import GmmAcousticModel
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
+from hybrid.model.boost import boosted
 from hybrid.model_dir import Model, check_phones, warn_of_twin
 from lexicon.lang_dir import LangDir
 
-__all__ = ["AlignSetConfig", "align_set", "scorer_of", "usable_texts", "write_failed"]
+__all__ = ["AlignSetConfig", "align_set", "usable_texts", "write_failed"]
 
 logger = get_logger(__name__)
 
@@ -74,12 +73,10 @@ def align_set(
     compiler = TrainingGraphCompiler(lang, model.tree, model.transition_model)
     graphs, more = compile_training_graphs(compiler, texts, executor)
     utterances = [u for u, _ in texts if u in graphs]
-    aligner = Aligner(
-        scorer_of(model.unadapted, [lang.optional_silence], config.boost_silence),
-        model.transition_model,
-        model.pipeline,
-        config.align,
-    )
+    transitions = model.transition_model
+    silence = transitions.pdf_ids[np.isin(transitions.phones, [lang.optional_silence])]
+    acoustic_model = boosted(model.unadapted.acoustic_model, silence, config.boost_silence)
+    aligner = Aligner(acoustic_model, transitions, model.pipeline, config.align)
     alignments = align_corpus(aligner, store, graphs, utterances, executor)
     failures |= {**more, **alignments.failures}
     _refuse_too_many(failures, len(store.ids), config.max_failed)
@@ -106,32 +103,6 @@ def align_set(
     write_meta(out_dir, "alignments", settings, inputs, facts, written)
     log_totals(logger, len(alignments), len(failures), sum(store.duration(u) for u in alignments.ids))
     return alignments
-
-
-def scorer_of(model: Model, silence_phones: Sequence[int] = (), boost: float = 1.0) -> PdfScorer:
-    """Returns the acoustic model as alignment needs it, with silence boosted where it is a GMM.
-
-    Raises:
-      InputError: a boost for a model that is no GMM.
-    """
-    acoustic = model.acoustic_model
-    if isinstance(acoustic, GmmAcousticModel):
-        transitions = model.transition_model
-        silence = transitions.pdf_ids[np.isin(transitions.phones, silence_phones)]
-        return GmmAcousticModel(acoustic.gmm.boosted(silence, boost), acoustic.acoustic_scale)
-    if boost != 1.0:
-        raise InputError.at("--boost-silence", f"is {boost}, which only GMMs know", "Leave it at 1.")
-    return _Columns(model)
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Any acoustic model as a PdfScorer: scores every pdf and picks the wanted columns."""
-
-    model: Model
-
-    def pdf_scores(self, features: np.ndarray, pdf_ids: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(self.model.scores(features)[:, pdf_ids])
 
 
 def usable_texts(

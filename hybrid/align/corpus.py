@@ -13,7 +13,7 @@ import numpy as np
 from hybrid.align.alignment import Alignment
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
-from hybrid.align.viterbi import viterbi_align, viterbi_align_on_demand
+from hybrid.align.viterbi import viterbi_align_on_demand
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import progress
@@ -21,8 +21,9 @@ from hybrid.base.openfst import FstArrays
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.hmm import TransitionModel
+from hybrid.model.protocol import AcousticModel
 
-__all__ = ["BLOCK", "Aligner", "CorpusAlignments", "GraphSource", "PdfScorer", "align_corpus", "align_each"]
+__all__ = ["BLOCK", "Aligner", "CorpusAlignments", "GraphSource", "align_corpus", "align_each"]
 
 BLOCK = 32  # utterances per piece of work; fixed, so that sums do not depend on the number of jobs
 
@@ -35,31 +36,19 @@ class GraphSource(Protocol):
     def graph(self, utterance: str) -> FstArrays: ...
 
 
-class PdfScorer(Protocol):
-    """What alignment needs of an acoustic model: scores of some pdfs.
-
-    One that scores each frame by itself may say so with `frames_apart = True`: then only what the search can reach
-    is scored.
-    """
-
-    def pdf_scores(self, features: np.ndarray, pdf_ids: np.ndarray) -> np.ndarray:
-        """Returns float32 [T'][len(pdf_ids)] for features float32 [T][D]."""
-        ...
-
-
 @dataclass(frozen=True, eq=False)
 class Aligner:
     """What aligning needs besides features and graphs; sent to the workers.
 
     Attributes:
-      scorer: the acoustic model.
+      acoustic_model: gives the scores.
       transition_model: belongs to the graphs.
       pipeline: from a store's features to the model's.
       config: scales and beams.
       speaker_transforms: speaker → fMLLR transform float32 [D][D + 1]; speakers without one are taken as they are.
     """
 
-    scorer: PdfScorer
+    acoustic_model: AcousticModel
     transition_model: TransitionModel
     pipeline: FeaturePipeline
     config: AlignConfig = field(default_factory=AlignConfig)
@@ -91,13 +80,9 @@ class Aligner:
         if not len(features):
             raise AlignmentError("has no frames")
         graph = AlignmentGraph.make(fst, self.transition_model, transition_scores)
-        if not getattr(self.scorer, "frames_apart", False):
-            return viterbi_align(graph, self.scorer.pdf_scores(features, graph.pdf_ids), self.config)
-
-        def score(begin: int, end: int, columns: np.ndarray) -> np.ndarray:
-            return self.scorer.pdf_scores(features[begin:end], graph.pdf_ids[columns])
-
-        return viterbi_align_on_demand(graph, len(features), score, self.config)
+        score = self.acoustic_model.band(features, graph.pdf_ids)
+        frames = self.acoustic_model.num_frames(len(features))
+        return viterbi_align_on_demand(graph, frames, score, self.config)
 
     def transition_scores(self) -> np.ndarray:
         """Returns what each transition-id adds to a path."""

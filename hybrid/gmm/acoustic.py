@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.model.kinds import register
+from hybrid.model.protocol import AcousticModelBase, BandScorer
 
 if TYPE_CHECKING:
     import torch
@@ -16,19 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["GmmAcousticModel"]
 
 
+@register("gmm")
 @dataclass(frozen=True, eq=False)
-class GmmAcousticModel:
-    """Scores pdfs by log-likelihoods of diagonal Gaussian mixtures.
+class GmmAcousticModel(AcousticModelBase):
+    """Scores pdfs by log-likelihoods of diagonal Gaussian mixtures, every frame by itself.
 
     Attributes:
       gmm: the mixtures.
       acoustic_scale: what a search multiplies the log-likelihoods by; frames are not independent, so less than 1.
+      self_loop_scale: Kaldi's for GMMs.
+      device: where `scores` computes.
     """
 
     gmm: AmDiagGmm
     acoustic_scale: float = 1 / 12
-    subsampling_factor: int = 1
-    frames_apart: ClassVar[bool] = True
+    self_loop_scale: float = 0.1
+    device: str = "cpu"
 
     @property
     def num_pdfs(self) -> int:
@@ -38,15 +44,39 @@ class GmmAcousticModel:
     def feature_dim(self) -> int:
         return self.gmm.dim
 
-    def pdf_scores(self, features: np.ndarray, pdf_ids: np.ndarray) -> np.ndarray:
-        """Scores only some pdfs of one utterance: float32 [T][len(pdf_ids)]; what alignment asks for."""
-        return self.gmm.log_likelihoods(features, pdf_ids)
+    def to(self, device: str) -> GmmAcousticModel:
+        """See `AcousticModel.to`."""
+        return replace(self, device=str(device))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `StoredModel.arrays`."""
+        return self.gmm.arrays()
+
+    def settings(self) -> dict[str, Any]:
+        """See `StoredModel.settings`."""
+        return {"acoustic_scale": self.acoustic_scale, "self_loop_scale": self.self_loop_scale}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> GmmAcousticModel:
+        """See `StoredModel.from_arrays`."""
+        if settings.get("subsampling_factor", 1) != 1:
+            raise ValueError(f"subsampling_factor {settings['subsampling_factor']}; a GMM scores every frame")
+        scales = float(settings["acoustic_scale"]), float(settings.get("self_loop_scale", cls.self_loop_scale))
+        return cls(AmDiagGmm.from_arrays(arrays), *scales)
+
+    def band(self, features: np.ndarray, pdf_ids: np.ndarray) -> BandScorer:
+        """See `AcousticModel.band`; only what is asked for is computed."""
+
+        def score(begin: int, end: int, columns: np.ndarray) -> np.ndarray:
+            return self.gmm.log_likelihoods(features[begin:end], pdf_ids[columns])
+
+        return score
 
     def scores(self, features: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores a batch: on the CPU utterance by utterance, on a GPU all at once (see AcousticModel.scores)."""
         import torch
 
-        lengths = lengths.to(torch.int64)
+        lengths, features = lengths.to(torch.int64), features.to(self.device)
         if features.device.type != "cpu":
             return self._scores_gpu(features, lengths), lengths
         out = torch.zeros(features.shape[0], features.shape[1], self.num_pdfs)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.acoustic_model import AcousticModel
 from hybrid.align.product import ProductConfig, align_speech
 from hybrid.align.speech import boundary_lag
 from hybrid.align.speech_config import SpeechAlignConfig
 from hybrid.align.speech_source import items_of_files
+from hybrid.model.protocol import AcousticModel, AcousticModelBase
 from hybrid.model_dir import load_model
 from lexicon.lang_dir import LangDir
 
@@ -20,7 +20,7 @@ WORDS = "ALFA BRAVO CHARLIE DELTA ECHO BRAVO ALFA"
 
 
 @dataclass(frozen=True)
-class Coarse:
+class Coarse(AcousticModelBase):
     """Scores of another model on every second frame, as a network with subsampling gives them."""
 
     inner: AcousticModel

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.acoustic_model import AcousticModel
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel
+from hybrid.model.boost import boosted
+from hybrid.model.protocol import AcousticModel
 
 
 @pytest.fixture
@@ -50,11 +51,32 @@ def test_a_gpu_agrees(model):
     batch = torch.randn(2, 500, 3, generator=torch.Generator().manual_seed(2))
     lengths = torch.tensor([500, 20])
     here, _ = model.scores(batch, lengths)
-    there, _ = model.scores(batch.cuda(), lengths.cuda())
+    there, _ = model.to("cuda").scores(batch, lengths)
     assert torch.allclose(here, there.cpu(), atol=1e-3)
 
 
 def test_some_pdfs_are_columns_of_all(model):
     x = np.random.RandomState(3).randn(6, 3).astype(np.float32)
     everything, _ = model.scores(torch.from_numpy(x)[None], torch.tensor([6]))
-    assert model.pdf_scores(x, np.array([2, 0])) == pytest.approx(everything[0].numpy()[:, [2, 0]], abs=1e-5)
+    score = model.band(x, np.array([2, 0, 1]))
+    assert score(1, 4, np.array([0, 1])) == pytest.approx(everything[0].numpy()[1:4, [2, 0]], abs=1e-5)
+
+
+def test_boosting_is_a_factor_on_the_weights(model):
+    """Kaldi's gmm-boost-silence multiplies the weights of a pdf's Gaussians."""
+    x = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(4))
+    lengths, pdfs = torch.tensor([6, 2]), np.array([1])
+    ours, theirs = boosted(model, pdfs, 1.25), GmmAcousticModel(model.gmm.boosted(pdfs, 1.25))
+    assert torch.allclose(ours.scores(x, lengths)[0], theirs.scores(x, lengths)[0], atol=1e-5)
+    band = [m.band(x[0].numpy(), np.array([2, 1]))(0, 6, np.array([1, 0])) for m in (ours, theirs)]
+    assert band[0] == pytest.approx(band[1], abs=1e-5)
+    assert boosted(model, pdfs, 1.0) is model and isinstance(ours.to("cpu"), AcousticModel)
+    with pytest.raises(ValueError, match="boost is 0, wanted a positive number"):
+        boosted(model, pdfs, 0)
+
+
+def test_a_gmm_scores_every_frame(model):
+    with pytest.raises(ValueError, match="subsampling_factor 3; a GMM scores every frame"):
+        GmmAcousticModel.from_arrays(model.arrays(), {"acoustic_scale": 0.1, "subsampling_factor": 3})
+    again = GmmAcousticModel.from_arrays(model.arrays(), model.settings())
+    assert again.settings() == model.settings() and again.gmm.content_hash() == model.gmm.content_hash()
