@@ -16,7 +16,7 @@ from hybrid.align.ctm import ctm_lines, timed_labels
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, one_line
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.store import FeatureStore
@@ -139,7 +139,7 @@ def usable_texts(
 def write_failed(path: Path, failures: dict[str, str]) -> None:
     """Writes `utt-id reason`, one a line, sorted."""
     with atomic_path(path) as temporary:
-        text = "".join(f"{utterance} {reason}\n" for utterance, reason in sorted(failures.items()))
+        text = "".join(f"{one_line(utterance)} {one_line(reason)}\n" for utterance, reason in sorted(failures.items()))
         temporary.write_text(text, encoding="utf-8")
 
 

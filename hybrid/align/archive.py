@@ -13,6 +13,7 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import HybridError
 from hybrid.base.kaldi_io import write_matrices
 from hybrid.base.log import track
+from hybrid.base.names import file_stem
 from hybrid.feats.store import FeatureStore
 from hybrid.model_dir import Model
 
@@ -49,8 +50,13 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
         report = out.with_name(out.name + ".failed.txt")
     else:
         done = 0
+        written: dict[str, str] = {}
         for utterance, rows in items():
-            with atomic_path(out / f"{utterance.replace('/', '_')}.npy") as temporary:
+            other = written.setdefault(file_stem(utterance), utterance)
+            if other != utterance:
+                failures[utterance] = f"its file would be that of '{other}'"
+                continue
+            with atomic_path(out / f"{file_stem(utterance)}.npy") as temporary:
                 np.save(temporary, rows)
             done += 1
         report = out / "failed.txt"

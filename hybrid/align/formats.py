@@ -18,6 +18,7 @@ from hybrid.align.textgrid import textgrid_of, write_textgrid
 from hybrid.align.timed import TimedText
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import HybridError
+from hybrid.base.names import file_stem
 
 __all__ = ["FORMATS", "joined", "json_record", "supervision_record", "write_formats"]
 
@@ -60,7 +61,12 @@ def write_formats(
     for text in ordered:
         by_recording.setdefault(text.recording, []).append(text)
     failures: dict[str, str] = {}
+    written: dict[str, str] = {}
     for recording, parts in by_recording.items():
+        other = written.setdefault(file_stem(recording), recording)
+        if other != recording and set(formats) - {"ctm", "lhotse"}:
+            failures[recording] = f"its files would be those of recording '{other}'"
+            continue
         whole = joined(parts, (lengths or {}).get(recording))
         try:
             _write_one(folder, recording, whole, parts, formats, subtitles)
@@ -79,7 +85,7 @@ def _write_one(
     formats: Sequence[str],
     subtitles: SubtitleConfig | None,
 ) -> None:
-    name = recording.replace("/", "_")
+    name = file_stem(recording)
     if "textgrid" in formats or "textgrid-short" in formats:
         write_textgrid(folder / f"{name}.TextGrid", textgrid_of(whole), short="textgrid-short" in formats)
     if "json" in formats:

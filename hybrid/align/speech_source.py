@@ -11,7 +11,7 @@ from hybrid.align.speech_set import SpeechItem
 from hybrid.base.errors import InputError
 from hybrid.data.corpus import read_lines
 from hybrid.data.manifest import read_cuts
-from hybrid.data.own import find_audio, normalise_text, read_transcripts
+from hybrid.data.own import find_audio, normalise_text, read_transcripts, speaker_of
 from lexicon.lang_dir import LangDir
 
 __all__ = ["in_spelling_of", "items_of_cuts", "items_of_files", "read_pronunciations"]
@@ -54,7 +54,7 @@ def items_of_files(
             failures[name] = str(error)
             continue
         words = tuple((normalise_text(spoken) if normalise else spoken).split())
-        items.append(SpeechItem(name, name, str(path), words, _speaker(name, path, speakers), channel))
+        items.append(SpeechItem(name, name, str(path), words, speaker_of(name, path, speakers), channel))
     return items, failures
 
 
@@ -91,15 +91,6 @@ def _text_of(name: str, path: Path, texts: dict[str, str] | None) -> str:
                 raise InputError(bad[0][1])
             return " ".join(line for _, line in good)
     raise InputError.at(path, f"has no text beside it ({path.stem}.txt or .lab)", "Write one, or give --text.")
-
-
-def _speaker(name: str, path: Path, kind: str) -> str:
-    return {
-        "folder": "_".join(path.absolute().parent.name.split()) or name,
-        "prefix": name.replace("_", "-").split("-")[0],
-        "file": name,
-        "one": "speaker",
-    }[kind]
 
 
 def in_spelling_of(lang: LangDir, items: Sequence[SpeechItem]) -> list[SpeechItem]:

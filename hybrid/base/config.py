@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import parse_yaml, read_text
 
 __all__ = ["config_from_dict", "config_to_dict", "read_config", "read_yaml", "write_config", "write_yaml"]
@@ -32,9 +32,9 @@ def config_from_dict(cls: type[C], values: Mapping[str, Any], place: object = "s
       InputError: an unknown name, a missing value, or a value that the config refuses.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(fields))
+    unknown = sorted(set(values) - set(fields), key=str)
     if unknown:
-        raise InputError.at(place, f"unknown setting '{unknown[0]}'", f"Settings are: {', '.join(fields)}.")
+        raise InputError.at(place, f"unknown setting '{quote(unknown[0])}'", f"Settings are: {', '.join(fields)}.")
     import typing
 
     hints = typing.get_type_hints(cls)

@@ -60,6 +60,8 @@ def _open(path: str | os.PathLike) -> Any:
     path = Path(path)
     if not os.path.isfile(path):
         raise _error("missing", path, "audio file is missing", "Mend the path, or restore the file.")
+    if any("\ud800" <= c <= "\udfff" for c in str(path)):
+        raise _error("unreadable", path, "has a name that is not UTF-8", "Rename the file.")
     if path.stat().st_size == 0:
         raise _error("empty", path, "audio file is empty (0 bytes)")
     try:

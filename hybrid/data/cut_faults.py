@@ -71,7 +71,7 @@ def _faults(record: dict[str, Any], needs_duration: bool) -> Iterator[str]:
 
 def _channel_faults(name: str, channels: object) -> Iterator[str]:
     listed: list[Any] = channels if isinstance(channels, list) else [channels]
-    if not listed or not all(_is_whole(c) and 0 <= c <= MAX_CHANNEL for c in listed):
+    if not listed or [c for c in listed if not _is_whole(c) or not 0 <= c <= MAX_CHANNEL]:
         yield f"has {name} {_shown(channels)}, wanted numbers from 0"
 
 

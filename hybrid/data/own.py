@@ -19,10 +19,11 @@ import numpy as np
 from hybrid.base.errors import InputError
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
+from hybrid.base.names import mended_name
 from hybrid.data.audio import probe_audio, read_audio, write_audio
 from hybrid.data.corpus import Item, read_lines, write_set
 
-__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_transcripts"]
+__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_transcripts", "speaker_of"]
 
 logger = get_logger(__name__)
 SUFFIXES = (
@@ -81,7 +82,22 @@ def find_audio(paths: Sequence[str | os.PathLike]) -> list[tuple[str, Path]]:
 
 
 def _name(relative: Path) -> str:
-    return "_".join("-".join(relative.with_suffix("").parts).split())
+    return mended_name("-".join(relative.with_suffix("").parts)) or "audio"
+
+
+def speaker_of(name: str, path: Path, kind: str) -> str:
+    """Returns the speaker of the utterance `name` in the file `path`.
+
+    Args:
+      kind: `folder` (the file's folder), `prefix` (of the name up to - or _), `file` (each its own) or `one`.
+    """
+    found = {
+        "folder": mended_name(path.absolute().parent.name),
+        "prefix": name.replace("_", "-").split("-")[0],
+        "file": name,
+        "one": "speaker",
+    }
+    return found[kind] or name
 
 
 def normalise_text(text: str) -> str:
@@ -179,12 +195,7 @@ def _transcript(name: str, path: Path, transcripts: dict[str, str], config: OwnC
 def _items(
     name: str, path: Path, usable: Path, text: str | None, config: OwnConfig, segmenter: Segmenter | None
 ) -> Iterator[Item]:
-    speaker = {
-        "folder": "_".join(path.absolute().parent.name.split()) or name,
-        "prefix": name.replace("_", "-").split("-")[0],
-        "file": name,
-        "one": "speaker",
-    }[config.speakers]
+    speaker = speaker_of(name, path, config.speakers)
     if segmenter is None:
         yield Item(name, usable, speaker, text)
         return

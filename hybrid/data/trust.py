@@ -88,14 +88,13 @@ def not_allowed(found: tuple[str, str], cut: str, place: object = "", line: int 
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
-    stack = [value]
+    stack = [value] if isinstance(value, (dict, list)) else []
     while stack:
         node = stack.pop()
         if isinstance(node, dict):
             yield node
-            stack.extend(node.values())
-        elif isinstance(node, list):
-            stack.extend(node)
+        inner = node.values() if isinstance(node, dict) else node
+        stack += [one for one in inner if isinstance(one, (dict, list))]
 
 
 def _of_source(source: dict[str, Any], trust: Trust) -> tuple[str, str] | None:

@@ -26,6 +26,7 @@ from hybrid.base.checkpoint import load_arrays
 from hybrid.base.config import read_config
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
+from hybrid.base.names import name_fault
 from hybrid.base.reading import text_lines
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
@@ -205,7 +206,10 @@ def _read_index(path: Path) -> dict[str, Any]:
             utterance, speaker, block, offset, frames, duration, text = line.split("\t")
             entry = _Entry(speaker, block, int(offset), int(frames), float(duration), text)
         except ValueError as error:
-            raise InputError.at(path, f"is damaged ({error})", CURE, number) from error
+            raise InputError.at(path, f"is damaged ({quote(error)})", CURE, number) from error
+        fault = name_fault(utterance) or name_fault(speaker)
+        if fault:
+            raise InputError.at(path, f"is damaged (an id {fault})", CURE, number)
         if not (block.isdecimal() and entry.offset >= 0 and entry.frames > 0 and 0 <= entry.duration < float("inf")):
             raise InputError.at(path, f"is damaged (block {quote(block)}, {offset}+{frames} frames)", CURE, number)
         if utterance in entries:

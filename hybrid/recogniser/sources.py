@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.names import mended_name
 from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.feats.vad import Segment, VadConfig
@@ -146,11 +147,13 @@ class AudioSource:
 
 @lru_cache(maxsize=1)
 def _names(files: tuple[str, ...]) -> dict[str, str]:
-    stems = [Path(f).stem.replace(" ", "_") for f in files]
+    stems = [mended_name(Path(f).stem.replace(" ", "_")) or "audio" for f in files]
     times, taken = Counter(stems), Counter[str]()
     found: dict[str, str] = {}
     for stem, file in zip(stems, files):
-        first = stem if times[stem] == 1 else f"{Path(file).resolve().parent.name}-{stem}".replace(" ", "_")
+        first = (
+            stem if times[stem] == 1 else mended_name(f"{Path(file).resolve().parent.name}-{stem}".replace(" ", "_"))
+        )
         name = first
         while name in found:  # counted, so that a thousand files of one name do not try a thousand names each
             taken[first] += 1

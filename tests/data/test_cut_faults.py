@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,27 @@ def test_prepared_sets_have_usable_ids(tmp_path: Path) -> None:
     assert "speaker id 'two words' has white space" in failed[1]
     write_failed(tmp_path / "f.txt", [("a\nb", "two\nlines\x1b[0m")])
     assert (tmp_path / "f.txt").read_text() == "a_b two lines\\x1b[0m\n"
+
+
+def test_odd_names_of_files_give_usable_ids(tmp_path: Path) -> None:
+    from hybrid.data.own import OwnConfig, prepare
+    from hybrid.feats.vad import VadConfig
+    from hybrid.recogniser.sources import AudioSource
+
+    record(tmp_path, "a")
+    sound = (tmp_path / "a.wav").read_bytes()
+    folder = tmp_path / "two\nlines"
+    folder.mkdir()
+    files = [folder / "x\x1b[0m.wav", folder / "t\tab.wav", folder / "plain.wav"]
+    for file in files:
+        file.write_bytes(sound)
+    with open(os.fsencode(folder) + b"/latin\xe9.wav", "wb") as stream:
+        stream.write(sound)
+    assert prepare([folder], tmp_path / "out", OwnConfig(rate=8000)) == 3
+    found = read_cuts(tmp_path / "out")
+    assert [cut.id for cut in found] == ["plain", "t_ab", "x_[0m"] and {cut.speaker for cut in found} == {"two_lines"}
+    assert "is not UTF-8. Rename the file." in (tmp_path / "out" / "failed.txt").read_text()
+    assert list(AudioSource(tuple(map(str, files)), VadConfig()).names()) == ["x_[0m", "t_ab", "plain"]
 
 
 def test_lines_that_burst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

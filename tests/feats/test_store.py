@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import soundfile
 
 from hybrid.base.artifact import content_hash
+from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
@@ -213,6 +215,48 @@ def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path, forget_
     (tmp_path / "other" / "meta.json").write_text(json.dumps({"kind": "graph"}))
     with pytest.raises(InputError, match=r"holds another artifact \(graph\)"):
         extract_features(cuts, tmp_path / "other", CONFIG)
+
+
+LINE = "s0-000\ts0\t00000\t0\t8\t0.1\tWORD 0\n"
+INDEX = {
+    "a path": (LINE.replace("00000", "../x"), r"block \.\./x"),
+    "before the start": (LINE.replace("\t0\t8", "\t-5\t8"), r"block 00000, -5\+8 frames"),
+    "no frames": (LINE.replace("\t0\t8", "\t0\t0"), r"0\+0 frames"),
+    "no time": (LINE.replace("0.1", "nan"), "is damaged"),
+    "twice": (LINE + LINE, "utterance 's0-000' stands twice"),
+    "spaces": (LINE.replace("s0-000", "a b"), "an id has white space"),
+    "fields": (LINE.replace("WORD 0", "WORD\t0"), "too many values"),
+}
+
+
+@pytest.mark.parametrize("name", INDEX)
+def test_damaged_indexes(name: str, store: FeatureStore, tmp_path: Path, forget_files) -> None:
+    path = Path(shutil.copytree(store.path, tmp_path / "store"))
+    forget_files(path)
+    (path / "index.tsv").write_text(INDEX[name][0])
+    with pytest.raises(InputError, match=rf"index.tsv:\d: is damaged.*{INDEX[name][1]}|{INDEX[name][1]}"):
+        FeatureStore.open(path)
+
+
+def test_damaged_parts_of_a_store(store: FeatureStore, cuts: Path, tmp_path: Path, forget_files) -> None:
+    path = Path(shutil.copytree(store.path, tmp_path / "store"))
+    forget_files(path)
+    (path / "index.tsv").write_text(LINE.replace("\t8\t", f"\t{10**15}\t"))
+    with pytest.raises(InputError, match="is cut short: utterance 's0-000' lies beyond its end"):
+        FeatureStore.open(path).load("s0-000")
+    (path / "meta.json").write_text(json.dumps({"kind": "features", "facts": [1]}))
+    assert FeatureStore.open(path).digest == ""
+    save_arrays(path / "cmvn.safetensors", {"speakers": np.frombuffer(b"s0", np.uint8), "counts": np.ones(1),
+                                            "sums": np.ones((1, 3)), "squares": np.ones((1, 3))})  # fmt: skip
+    with pytest.raises(InputError, match=r"cmvn.safetensors: is damaged \(statistics of shape \(3,\), wanted \(5,\)\)"):
+        FeatureStore.open(path)
+    whole = (path / "blocks" / "00001.meta.json").read_text()
+    for field, value in (("rows", [[1]]), ("rows", 3), ("failed", [1]), ("stats", {"s0": [1, [2], [3]]}), ("name", 5),
+                         ("stats", []), ("content", None), ("digest", None)):  # fmt: skip
+        damaged = {**json.loads(whole), field: value}
+        (path / "blocks" / "00001.meta.json").write_text(json.dumps(damaged))
+        made = extract_features(cuts, path, CONFIG)
+        assert (path / "blocks" / "00001.meta.json").read_text() == whole and made.digest == store.digest
 
 
 def test_flipped_features_are_found_and_made_again(cuts: Path, tmp_path: Path) -> None:
