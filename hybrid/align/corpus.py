@@ -110,6 +110,16 @@ class CorpusAlignments:
     log_likelihood: float = math.nan
     retried: int = 0
 
+    def __post_init__(self) -> None:
+        splits, frames = np.asarray(self.row_splits), len(self.transition_ids)
+        if (
+            splits.shape != (len(self.ids) + 1,)
+            or splits[0] != 0
+            or splits[-1] != frames
+            or (np.diff(splits) < 0).any()
+        ):
+            raise ValueError(f"row_splits do not divide {frames} frames among {len(self.ids)} utterances")
+
     @classmethod
     def from_items(
         cls,

@@ -14,11 +14,13 @@ import numpy as np
 
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.checkpoint import load_arrays, save_arrays
-from hybrid.base.errors import InputError
+from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger
+from hybrid.base.reading import parse_json, reading
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm import AmDiagGmm
 from hybrid.hmm import TransitionModel
+from hybrid.ids import check_range
 from hybrid.train.em import EmState, PassRecord
 
 __all__ = ["fingerprint", "hash_arrays", "load_state", "save_state"]
@@ -81,12 +83,13 @@ def load_state(path: str | os.PathLike, identity: str, transition_model: Transit
         return None
     try:
         arrays, metadata = load_arrays(path)
-        record = json.loads(metadata["record"])
-        if record["identity"] != identity:
-            logger.info("%s belongs to a training with other settings or inputs; starting afresh", path)
-            return None
-        return _state(record, arrays, transition_model)
-    except (InputError, KeyError, ValueError, TypeError) as error:
+        with reading(path, "state of a training"):
+            record = parse_json(metadata["record"], path)
+            if record["identity"] != identity:
+                logger.info("%s belongs to a training with other settings or inputs; starting afresh", path)
+                return None
+            return _state(record, arrays, transition_model)
+    except HybridError as error:
         logger.warning("%s cannot be continued (%s); starting afresh", path, error)
         return None
 
@@ -103,6 +106,7 @@ def _state(record: Mapping[str, Any], arrays: Mapping[str, np.ndarray], transiti
         record["log_likelihood"],
         record["retried"],
     )
+    check_range("transition_id", alignments.transition_ids, 1, transition_model.num_transition_ids, "alignments")
     return EmState(
         next_pass=record["next_pass"],
         gaussians=record["gaussians"],
