@@ -25,36 +25,57 @@ def remove_eps_local(fst: FstArrays) -> FstArrays:
     """
     if fst.start < 0:
         return fst
+    return connect(_joined(fst))
+
+
+def _joined(fst: FstArrays) -> FstArrays:
+    """Returns the FST after all joins, states that nothing enters any more included."""
     degrees = np.diff(fst.row_splits)
     first = np.where(degrees > 0, fst.row_splits[:-1], -1).astype(np.int32)
     last = np.where(degrees > 0, fst.row_splits[1:] - 1, -1).astype(np.int32)
-    follow = np.arange(1, fst.num_arcs + 1, dtype=np.int32)  # next arc of the same state
-    follow[last[last >= 0]] = -1
     ins = np.bincount(fst.next_states, minlength=fst.num_states).astype(np.int32)
     ins[fst.start] += 1
     outs = (degrees + np.isfinite(fst.final_costs)).astype(np.int32)
-    room = fst.num_arcs // 4 + 1024
-    il, ol, to, costs, follow, source = (
-        np.concatenate([a, np.zeros(room, a.dtype)])
-        for a in (fst.ilabels, fst.olabels, fst.next_states, fst.costs, follow, fst.sources())
-    )
+    follow = np.arange(1, fst.num_arcs + 1, dtype=np.int32)  # next arc of the same state
+    follow[last[last >= 0]] = -1
+    room = fst.num_arcs // 16 + 1024
+    arcs = (fst.ilabels, fst.olabels, fst.next_states, fst.costs, follow)
+    il, ol, to, costs, follow = (_with_room(array, room) for array in arcs)
+    del degrees, arcs
     finals = fst.final_costs.copy()
     state, arc, used = 0, -2, fst.num_arcs
     while state < fst.num_states:
-        tables = (first, last, ins, outs, finals)
-        state, arc, used = _join(state, arc, used, il, ol, to, costs, follow, source, *tables)
+        state, arc, used = _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals)
         if state < fst.num_states:  # no room for another join
             more = room + int(outs.max())
-            il, ol, to, costs, follow, source = (
-                np.concatenate([a, np.zeros(more, a.dtype)]) for a in (il, ol, to, costs, follow, source)
-            )
-    keep = np.flatnonzero(to[:used] >= 0)
-    joined = FstArrays.from_arcs(fst.start, source[keep], il[keep], ol[keep], to[keep], costs[keep], finals)
-    return connect(joined)
+            il, ol, to, costs, follow = (_with_room(array, more) for array in (il, ol, to, costs, follow))
+    splits, order = _in_order(first, to, follow)
+    return FstArrays(fst.start, splits, il[order], ol[order], to[order], costs[order], finals)
+
+
+def _with_room(array: np.ndarray, more: int) -> np.ndarray:
+    return np.concatenate([array, np.zeros(more, array.dtype)])
 
 
 @kernel
-def _join(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
+def _in_order(first, to, follow):
+    """Returns int64 [num_states + 1] splits and int32 [num_kept], the arcs that are left, state after state."""
+    splits = np.zeros(len(first) + 1, np.int64)
+    order = np.empty(len(to), np.int32)
+    place = 0
+    for state in range(len(first)):
+        arc = first[state]
+        while arc >= 0:
+            if to[arc] >= 0:
+                order[place] = arc
+                place += 1
+            arc = follow[arc]
+        splits[state + 1] = place
+    return splits, order[:place]
+
+
+@kernel
+def _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals):
     """Visits every arc of every state in turn, those added on the way too; a removed arc leads to -1.
 
     Changes all arrays in place. Begins with `arc` of `state` (-2: its first) and returns where it ended:
@@ -69,13 +90,9 @@ def _join(state, arc, used, il, ol, to, costs, follow, source, first, last, ins,
                 if used + outs[after] + 1 > len(il):
                     return state, arc, used
                 if ins[after] == 1 and outs[after] > 1:
-                    used = _one_way_in(
-                        state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals
-                    )
+                    used = _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals)
                 elif outs[after] == 1:
-                    used = _one_way_out(
-                        state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals
-                    )
+                    used = _one_way_out(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals)
             arc = follow[arc]
         state += 1
         arc = -2
@@ -83,20 +100,20 @@ def _join(state, arc, used, il, ol, to, costs, follow, source, first, last, ins,
 
 
 @kernel
-def _append(state, a, b, new, il, ol, to, costs, follow, source, last):
+def _append(state, a, b, new, il, ol, to, costs, follow, last):
     """Makes arc `new` the join of arcs a and b, last of the state's arcs; False if they cannot be joined."""
     if (il[a] != 0 and il[b] != 0) or (ol[a] != 0 and ol[b] != 0):
         return False
     il[new], ol[new] = il[a] + il[b], ol[a] + ol[b]
     to[new], costs[new] = to[b], costs[a] + costs[b]
-    source[new], follow[new] = state, -1
+    follow[new] = -1
     follow[last[state]] = new
     last[state] = new
     return True
 
 
 @kernel
-def _one_way_in(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
+def _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals):
     """Joins `arc` with what leaves its target, a state that nothing else enters."""
     after = to[arc]
     removed, kept = np.inf, np.inf
@@ -104,7 +121,7 @@ def _one_way_in(state, arc, used, il, ol, to, costs, follow, source, first, last
     other = first[after]
     while other >= 0:
         if to[other] >= 0:
-            if _append(state, arc, other, used, il, ol, to, costs, follow, source, last):
+            if _append(state, arc, other, used, il, ol, to, costs, follow, last):
                 used += 1
                 removed = log_add(removed, np.float64(costs[other]))
                 outs[after] -= 1
@@ -142,7 +159,7 @@ def _one_way_in(state, arc, used, il, ol, to, costs, follow, source, first, last
 
 
 @kernel
-def _one_way_out(state, arc, used, il, ol, to, costs, follow, source, first, last, ins, outs, finals):
+def _one_way_out(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals):
     """Joins `arc` with the only thing that leaves its target: a final weight or one arc."""
     after = to[arc]
     alone = ins[after] == 1
@@ -159,7 +176,7 @@ def _one_way_out(state, arc, used, il, ol, to, costs, follow, source, first, las
         other = first[after]
         while to[other] < 0:
             other = follow[other]
-        if not _append(state, arc, other, used, il, ol, to, costs, follow, source, last):
+        if not _append(state, arc, other, used, il, ol, to, costs, follow, last):
             return used
         outs[state] += 1
         ins[to[used]] += 1

@@ -14,9 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.graph.compose_h import compose_h
 from hybrid.graph.h_transducer import h_transducer
+from hybrid.graph.minimize import minimize_encoded
 from hybrid.graph.ops import is_deterministic, symbols_to_epsilon
 from hybrid.graph.push import push_special
 from hybrid.graph.remove_eps_local import remove_eps_local
@@ -85,12 +89,12 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
         _determinize(graph, "L∘G", limit)
         out.append(graph)
     with report.measure("min(det*(L∘G))") as out:
-        kaldifst.minimize_encoded(graph)
-        out.append(graph)
-    with report.measure("LG = push") as out:
         arrays = from_kaldifst(graph)
         del graph
         give_back_memory()
+        arrays = minimize_encoded(arrays)
+        out.append(arrays)
+    with report.measure("LG = push") as out:
         out.append(push_special(arrays))
     return out[0]
 
@@ -107,14 +111,25 @@ def make_clg(
     """
     import kaldifst
 
+    width, central = tree.context_width, tree.central_position
     with report.measure("CLG = C∘LG") as out:
-        width, central = tree.context_width, tree.central_position
+        if width == 1:
+            graph, context_ids = _without_context(lg, disambig_phones)
+            out.append(graph)
+            return graph, context_ids
         graph, context_ids = kaldifst.compose_context(list(disambig_phones), width, central, to_kaldifst(lg))
         kaldifst.arcsort(graph)
         out.append(from_kaldifst(graph))
         del graph
         give_back_memory()
     return out[0], context_ids
+
+
+def _without_context(lg: FstArrays, disambig_phones: Sequence[int]) -> tuple[FstArrays, list[list[int]]]:
+    """Returns CLG where no phone knows its neighbours: LG itself, and per label [phone] or [-symbol]."""
+    used, symbols = set(np.unique(lg.ilabels).tolist()), set(disambig_phones)
+    names = ([-label] if label in symbols else [label] for label in range(1, 1 + max(used, default=0)))
+    return lg, [[], *(name if abs(name[0]) in used else [] for name in names)]
 
 
 def make_hclg(
@@ -133,38 +148,29 @@ def make_hclg(
     Raises:
       HybridError: H∘CLG accepts nothing or cannot be determinised.
     """
-    import kaldifst
-
     with report.measure("H∘CLG") as out:
         h, disambig = h_transducer(context_ids, tree, model, scales[0])
-        right = to_kaldifst(clg)
+        arrays = compose_h(h, clg)
         del clg
-        graph = kaldifst.compose(to_kaldifst(h), right)
-        del right
-        out.append(graph)
-    if graph.num_states == 0:
+        out.append(arrays)
+    if arrays.num_states == 0:
         raise HybridError("H∘C∘L∘G accepts nothing: tree and lang folder do not fit each other")
-    limit = 4 * graph.num_states + 10_000
     with report.measure("det*(H∘CLG)") as out:
-        arrays = from_kaldifst(graph)
         if not is_deterministic(arrays):  # without context it often is
+            limit = 4 * arrays.num_states + 10_000
+            graph = to_kaldifst(arrays)
             del arrays
             _determinize(graph, "H∘C∘L∘G", limit)
             arrays = from_kaldifst(graph)
-        del graph
-        give_back_memory()
+            del graph
+            give_back_memory()
         out.append(arrays)
     with report.measure("local rmeps") as out:
         arrays = remove_eps_local(symbols_to_epsilon(arrays, disambig))
         out.append(arrays)
     with report.measure("HCLGa = min") as out:
-        graph = to_kaldifst(arrays)
-        del arrays
-        kaldifst.minimize_encoded(graph)
-        out.append(from_kaldifst(graph))
-        del graph
-        give_back_memory()
-    arrays = out.pop()
+        arrays = minimize_encoded(arrays)
+        out.append(arrays)
     with report.measure("HCLG: self-loops") as out:
         out.append(add_self_loops(arrays, model, scales[1]))
     return out[0], disambig

@@ -1,0 +1,119 @@
+"""Minimisation of transducers: states from which the same labels and costs go on become one.
+
+Labels and costs of an arc are one symbol (Mohri, 2000): nothing moves along paths, so states keep what they sum to.
+Classes of states are refined (Moore, 1956): two stay together while the same symbols lead them to the same classes. A
+round looks again only at states with an arc to a state whose class has another name than before; of a class that is
+divided, the members not looked at keep the name, or else the largest part, so that most of the work is in the first
+rounds. Works for any FST; of one that is not deterministic as an acceptor of symbols, others may be smaller.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybrid.base.openfst import FstArrays
+from hybrid.graph.ops import connect
+
+if TYPE_CHECKING:
+    from hybrid.graph.minimize_kernels import Leaving
+
+__all__ = ["minimize_encoded", "minimize_encoded_reference", "quantize"]
+
+DELTA = 1.0 / 1024  # nats between costs that are told apart, OpenFst's
+
+
+def quantize(fst: FstArrays, delta: float = DELTA) -> FstArrays:
+    """Returns the FST with costs and final costs rounded to multiples of `delta`, a power of two."""
+    costs, finals = (_rounded(array, delta) for array in (fst.costs, fst.final_costs))
+    return FstArrays(fst.start, fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, costs, finals)
+
+
+def _rounded(costs: np.ndarray, delta: float) -> np.ndarray:
+    rounded = costs * np.float32(1 / delta)
+    rounded += np.float32(0.5)
+    np.floor(rounded, out=rounded)
+    rounded *= np.float32(delta)
+    rounded += np.float32(0)  # no −0
+    return rounded
+
+
+def minimize_encoded(fst: FstArrays, delta: float = DELTA) -> FstArrays:
+    """Returns the FST with states merged from which the same labels and (quantised) costs go on.
+
+    Equal to Kaldi's `fstminimizeencoded` but for the numbers of states, which here keep the order of the first state of
+    each class, and the order of arcs, which is kept.
+
+    Args:
+      fst: states on no path from the start to a final state are dropped.
+      delta: nats; costs are rounded to its multiples. A power of two.
+    """
+    from hybrid.graph import minimize_kernels as kernels
+
+    fst = quantize(connect(fst), delta)
+    if not fst.num_states:
+        return fst
+    bits = (fst.costs.view(np.int32), fst.final_costs.view(np.int32))
+    leaving = kernels.Leaving(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, *bits)
+    everyone = np.arange(fst.num_states, dtype=np.int32)
+    for seed in itertools.count():
+        repeats = kernels.repeating_states(leaving, np.uint64(seed))
+        classes, num_classes = _refine(leaving, repeats, np.uint64(seed))
+        merged, firsts = kernels.first_members(classes, num_classes)
+        del classes
+        keys = kernels.signatures(everyone, merged, repeats, leaving, np.uint64(~seed & 0xFFFF))
+        if np.array_equal(keys, keys[firsts][merged]):  # else two signatures had one hash by chance
+            break
+    del keys, everyone
+    splits, kept = kernels.merged_arcs(firsts, merged, repeats, leaving, np.uint64(seed))
+    return FstArrays(
+        int(merged[fst.start]), splits, fst.ilabels[kept], fst.olabels[kept], merged[fst.next_states[kept]],
+        fst.costs[kept], fst.final_costs[firsts],
+    )  # fmt: skip
+
+
+def _refine(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, int]:
+    """Divides classes until no two states of one have different signatures: int32 [num_states], number of classes."""
+    from hybrid.graph import minimize_kernels as kernels
+
+    num_states = len(repeats)
+    entering, sources = kernels.entering_states(leaving)
+    classes, sizes = np.zeros(num_states, np.int32), np.zeros(num_states, np.int32)
+    sizes[0], num_classes = num_states, 1
+    marks, touched, largest = (
+        np.zeros(num_states, bool),
+        np.zeros(num_states, np.int32),
+        np.full(num_states, -1, np.int32),
+    )
+    states = np.arange(num_states, dtype=np.int32)
+    while len(states):
+        keys = kernels.signatures(states, classes, repeats, leaving, seed)
+        num_classes, moved = kernels.group(states, keys, classes, sizes, num_classes, touched, largest)
+        states = kernels.who_changes(moved, entering, sources, classes, sizes, marks)
+    return classes, num_classes
+
+
+def minimize_encoded_reference(fst: FstArrays, delta: float = DELTA) -> FstArrays:
+    """The readable twin: every state's set of what leaves it, again and again, until there are no more classes."""
+    fst = quantize(connect(fst), delta)
+    if not fst.num_states:
+        return fst
+    splits = fst.row_splits.tolist()
+    rows = list(zip(fst.ilabels.tolist(), fst.olabels.tolist(), fst.costs.tolist(), fst.next_states.tolist()))
+    classes, count = [0] * fst.num_states, 0
+    while count < len(set(classes)):
+        count = len(set(classes))
+        leaving = [frozenset((*row[:3], classes[row[3]]) for row in rows[a:b]) for a, b in zip(splits, splits[1:])]
+        names: dict[tuple, int] = {}  # by first appearance
+        classes = [names.setdefault(key, len(names)) for key in zip(classes, fst.final_costs.tolist(), leaving)]
+    members = {number: state for state, number in reversed(list(enumerate(classes)))}
+    arcs: list[tuple] = []
+    for number in range(count):
+        state = members[number]
+        own = [(number, *row[:3], classes[row[3]]) for row in rows[splits[state] : splits[state + 1]]]
+        arcs += dict.fromkeys(own)
+    source, il, ol, cost, to = (np.array(column) for column in zip(*arcs)) if arcs else np.zeros((5, 0))
+    finals = fst.final_costs[[members[number] for number in range(count)]]
+    return FstArrays.from_arcs(classes[fst.start], source, il, ol, to, cost, finals)
