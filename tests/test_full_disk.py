@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -96,22 +97,68 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(p.relative_to(folder)): content_hash(p) for p in files if p.name != "decode.json"}
 
 
+class Stage(NamedTuple):
+    """One command: the folder before and after it, how many writes it took, what a loss of power may take back."""
+
+    before: Path
+    after: Path
+    writes: int
+    unsynced: list[str]
+
+
+class Syncs:
+    """Records what was synced, and in which folders names came after that."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._files: dict[int, int] = {}  # inode → size when synced
+        self._unsure: set[str] = set()  # folders
+        self._fsync, self._replace = os.fsync, os.replace
+        monkeypatch.setattr(os, "fsync", self._sync)
+        monkeypatch.setattr(os, "replace", self._rename)
+
+    def _sync(self, descriptor: int) -> None:
+        self._fsync(descriptor)
+        self._unsure.discard(os.readlink(f"/proc/self/fd/{descriptor}"))
+        self._files[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_size
+
+    def _rename(self, source: str, target: str) -> None:
+        assert Path(source).is_dir() or self._synced(Path(source)), f"{target} renamed before it was synced"
+        self._replace(source, target)
+        self._unsure.add(os.path.dirname(os.path.realpath(target)))
+
+    def _synced(self, file: Path) -> bool:
+        return self._files.get(file.stat().st_ino) == file.stat().st_size
+
+    def missing(self, before: Path, after: Path) -> list[str]:
+        """Files of `after` that are new and not synced, and folders that are there and have names that are not."""
+        files = [p for p in after.rglob("*") if p.is_file() and not p.name.startswith(".")]
+        old = {p.relative_to(before): p.stat().st_mtime_ns for p in before.rglob("*")}
+        new = [p for p in files if old.get(p.relative_to(after)) != p.stat().st_mtime_ns]
+        return [str(p) for p in new if not self._synced(p)] + [p for p in self._unsure if Path(p).exists()]
+
+
 @pytest.fixture(scope="module")
-def stages(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path, int]]:
-    """Name of each command → the folder before it, the folder after it, how many writes it took."""
+def stages(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stage]:
+    """The whole ladder, undisturbed, by the name of each command."""
     base = tmp_path_factory.mktemp("stages")
     before, found = base / "start", {}
     before.mkdir()
     with pytest.MonkeyPatch.context() as monkeypatch:
+        syncs = Syncs(monkeypatch)
         for name in LADDER:
             after = base / name
             shutil.copytree(before, after)
             monkeypatch.chdir(after)
             with full_disk(after, base / "count", 0):
                 assert run(words_of(name, audio), monkeypatch) == ""
-            found[name] = (before, after, (base / "count").stat().st_size)
+            found[name] = Stage(before, after, (base / "count").stat().st_size, syncs.missing(before, after))
             before = after
     return found
+
+
+@pytest.mark.slow
+def test_a_loss_of_power_takes_nothing_back(stages):
+    assert {name: stage.unsynced for name, stage in stages.items() if stage.unsynced} == {}
 
 
 def some(writes: int) -> list[int]:
@@ -125,7 +172,7 @@ def some(writes: int) -> list[int]:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", LADDER)
 def test_one_line_and_then_the_same_files(name, stages, audio, tmp_path, monkeypatch):
-    before, after, writes = stages[name]
+    before, after, writes, _ = stages[name]
     assert writes > 2
     for first in some(writes):
         folder = tmp_path / str(first)
@@ -144,7 +191,7 @@ def test_one_line_and_then_the_same_files(name, stages, audio, tmp_path, monkeyp
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["feats", "decode"])
 def test_workers_pass_it_on(name, stages, audio, tmp_path):
-    before, after, writes = stages[name]
+    before, after, writes, _ = stages[name]
     folder = tmp_path / "work"
     shutil.copytree(before, folder)
     command = [sys.executable, "-m", "hybrid.cli.main", *words_of(name, audio), "--jobs", "2"]
