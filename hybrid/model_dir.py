@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from hybrid.agreement import Part, require_fit
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
@@ -82,6 +83,11 @@ class Model:
     @property
     def topology(self) -> HmmTopology:
         return self.transition_model.topology
+
+    @property
+    def part(self) -> Part:
+        """What other artifacts must agree with."""
+        return Part("model", self.path or "the model", self.hashes, Path(self.phones_path))
 
     @property
     def frame_shift(self) -> float:
@@ -213,17 +219,7 @@ def check_phones(model: Model, phones_path: str | os.PathLike) -> None:
 
     The table may lack phones of the model (the lang folder of a small domain); disambiguation symbols are free.
     """
-    from lexicon.symbols import SymbolTable
-
-    theirs, ours = SymbolTable.read(phones_path), model.phones
-    for symbol, number in zip(theirs.symbols, theirs.ids):
-        if symbol.startswith("#") or ours.get(symbol) == number:
-            continue
-        found = f"number {ours[symbol]} in" if symbol in ours else "absent from"
-        raise MismatchError(
-            f"{phones_path}: phone '{symbol}' is number {number}, but {found} {model.phones_path}. Use the lang folder "
-            "that the model was trained with, or one made with `hybrid lang prepare --phones`."
-        )
+    require_fit(Part("lang", Path(phones_path).parent, phones=Path(phones_path)), model.part)
 
 
 def warn_of_twin(model: Model, better: str) -> None:

@@ -12,7 +12,7 @@ PACKAGES = ("hybrid", "lexicon", "lm")
 
 # room → the rooms it may import. A room is a package, or a folder or module of `hybrid`.
 BASE = {"hybrid.base"}
-GROUND = BASE | {"lexicon", "lm", "hybrid.ids"}
+GROUND = BASE | {"lexicon", "lm", "hybrid.ids", "hybrid.agreement"}
 HMM = GROUND | {"hybrid.tree", "hybrid.hmm"}
 ROOMS = HMM | {"hybrid.model", "hybrid.data", "hybrid.feats", "hybrid.gmm", "hybrid.nnet", "hybrid.graph"}
 MODEL = ROOMS | {"hybrid.model_dir"}
@@ -26,7 +26,9 @@ PERMITTED: dict[str, set[str]] = {
     "lm": BASE | {"lexicon"},
     "hybrid.ids": BASE,
     "hybrid.model": BASE,
+    "hybrid.agreement": BASE | {"lexicon"},
     "hybrid.doctor": BASE,
+    "hybrid.verify": BASE,
     "hybrid.tree": GROUND,
     "hybrid.hmm": GROUND | {"hybrid.tree"},
     "hybrid.data": HMM,
@@ -43,7 +45,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.score": ALIGN,
     "hybrid.recogniser": ALIGN | {"hybrid.rescore"},
     "hybrid.train": USERS,
-    "hybrid.cli": USERS | {"hybrid.train", "hybrid.synth", "hybrid.doctor"},
+    "hybrid.cli": USERS | {"hybrid.train", "hybrid.synth", "hybrid.doctor", "hybrid.verify"},
 }
 
 

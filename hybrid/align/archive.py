@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hybrid.align.align_set import write_failed
-from hybrid.base.artifact import atomic_path
+from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.errors import HybridError
 from hybrid.base.kaldi_io import write_matrices
 from hybrid.base.log import track
@@ -64,4 +65,8 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
     if not done:
         name, reason = next(iter(failures.items()), ("", "the set is empty"))
         raise HybridError(f"{store.path}: no utterance could be scored; the first, {name}: {reason}")
+    inputs: dict[str, Any] = {"features": (store.path, store.digest)}
+    if model.path is not None:
+        inputs |= {"model": model.path / "final.safetensors", "tree": model.path / "tree"}
+    write_meta(out, "scores", {}, inputs, {"utterances": done, "failed": len(failures)})
     return done, len(failures)

@@ -32,7 +32,8 @@ def command() -> None:
 @config_options(_config_class())
 def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: object) -> None:
     """Compiles HCLG from a model, a lang folder and a grammar."""
-    from hybrid.base.artifact import content_hash, require_same_hash
+    from hybrid.agreement import lang_part, part_of, require_fit
+    from hybrid.base.integrity import check
     from hybrid.base.log import get_logger, log_settings, peak_memory_gb
     from hybrid.graph.decoding import compile_decoding_graph
     from hybrid.hmm import TransitionModel
@@ -45,11 +46,11 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
         logger, "graph", {"model": model, "lang": lang, "grammar": grammar, "out_dir": out_dir, **vars(config)}
     )
     folder = LangDir.load(lang)
+    for name in ("tree", "transitions", "phones.txt"):
+        check(model / name)
     tree = ContextTree.read(model / "tree")
     transitions = TransitionModel.read(model / "transitions", tree)
-    if (model / "phones.txt").exists():
-        pair = [(p, content_hash(p / "phones.txt")) for p in (model, lang)]
-        require_same_hash("phones.txt", pair[0], pair[1], "Use the lang folder that the model was trained with.")
+    require_fit(lang_part(lang), part_of(model, "model"))
     report = compile_decoding_graph(folder, grammar, transitions, out_dir, config)
     last = report.operations[-1]
     click.echo(

@@ -47,6 +47,18 @@ def _scale(lattices: Path, given: float | None) -> float:
     return 0.1 if given is None else float(given)
 
 
+def _record(output: Path, source: Path, settings: dict[str, Any], count: int) -> None:
+    """Writes what an archive was made from, and what its source knows of words and model."""
+    from hybrid.agreement import part_of
+    from hybrid.base.artifact import meta_path, write_meta
+
+    known = part_of(source, "lattices").hashes
+    inputs: dict[str, Any] = {name: known[name] for name in ("words", "tree", "topo") if name in known}
+    inputs["lattices"] = meta_path(source) if meta_path(source).exists() else source
+    write_meta(output, "lattices", settings, inputs, {"lattices": count})
+    click.echo(f"{output}: {count} lattices")
+
+
 def _spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
     return " ".join(str(w) if table is None else table.symbol(w, place) for w in ids.tolist())
 
@@ -126,8 +138,9 @@ def prune_command(
 
     if beam < 0:
         raise click.UsageError(f"--beam {beam} is negative")
-    count = write_lattices(output, _pruned(lattices, beam, _scale(lattices, acoustic_scale)), compact, text)
-    click.echo(f"{output}: {count} lattices")
+    scale = _scale(lattices, acoustic_scale)
+    count = write_lattices(output, _pruned(lattices, beam, scale), compact, text)
+    _record(output, lattices, {"beam": beam, "acoustic_scale": scale}, count)
 
 
 @command.command("copy")
@@ -139,8 +152,7 @@ def copy_command(lattices: Path, output: Path, compact: bool, text: bool) -> Non
     """Convert between the forms of Kaldi's archives: plain and compact, binary and text, .gz and not."""
     from hybrid.lattice.archive import read_lattice_folder, write_lattices
 
-    count = write_lattices(output, read_lattice_folder(lattices), compact, text)
-    click.echo(f"{output}: {count} lattices")
+    _record(output, lattices, {}, write_lattices(output, read_lattice_folder(lattices), compact, text))
 
 
 @command.command("info")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hybrid.agreement import Part, require_fit
 from hybrid.base.checkpoint import load_arrays, save_arrays
-from hybrid.base.errors import InputError, MismatchError, quote
+from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import check
 from hybrid.gmm.basis_fmllr import FmllrBasis
 
 __all__ = ["load_basis", "load_transforms", "save_basis", "save_transforms"]
@@ -26,11 +28,9 @@ def load_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[
 
     Raises:
       InputError: damaged, or of other features.
-      MismatchError: made for a model with another tree.
+      MismatchError: made for a model with another tree, or changed since.
     """
-    arrays, metadata = load_arrays(path)
-    if tree_hash and metadata.get("tree") and metadata["tree"] != tree_hash:
-        raise MismatchError(f"{path}: transforms were made for a model with another tree. Estimate them again.")
+    arrays = _load("transforms", path, tree_hash)
     transforms = {name[len("speaker.") :]: matrix for name, matrix in arrays.items() if name.startswith("speaker.")}
     for name, matrix in transforms.items():
         if matrix.dtype.kind != "f" or not np.isfinite(matrix).all():
@@ -41,6 +41,14 @@ def load_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[
                 "Use transforms that were made for this model's features.",
             )  # fmt: skip
     return transforms
+
+
+def _load(kind: str, path: Path, tree_hash: str | None) -> dict[str, np.ndarray]:
+    check(path)
+    arrays, metadata = load_arrays(path)
+    tree = {} if tree_hash is None else {"tree": tree_hash}
+    require_fit(Part(kind, path, metadata), Part("model", "the model", tree))
+    return arrays
 
 
 def save_basis(path: Path, basis: FmllrBasis, tree_hash: str) -> None:
@@ -54,11 +62,9 @@ def load_basis(path: Path, dim: int, tree_hash: str | None = None) -> FmllrBasis
 
     Raises:
       InputError: damaged, or of other features.
-      MismatchError: made for a model with another tree.
+      MismatchError: made for a model with another tree, or changed since.
     """
-    arrays, metadata = load_arrays(path)
-    if tree_hash and metadata.get("tree") and metadata["tree"] != tree_hash:
-        raise MismatchError(f"{path}: the basis was made for a model with another tree. Train the model again.")
+    arrays = _load("basis", path, tree_hash)
     bases = arrays.get("bases", np.zeros((0, 0, 0)))
     if bases.ndim != 3 or bases.shape[1:] != (dim, dim + 1) or len(arrays.get("eigenvalues", ())) != len(bases):
         raise InputError.at(path, f"holds bases of shape {bases.shape}, wanted [N][{dim}][{dim + 1}]",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_folder, read_meta, require_same_hash, write_meta
+from hybrid.agreement import Part, lang_part, part_of, require_fit
+from hybrid.base.artifact import atomic_folder, read_meta, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
@@ -67,7 +68,10 @@ def compile_decoding_graph(
     place = "G" if isinstance(grammar, FstArrays) else grammar
     made_from = [lang.path, None if isinstance(grammar, FstArrays) else grammar]
     check_folder(out_dir, "graph", made_from, whole=True)  # before the work
-    grammar = grammar if isinstance(grammar, FstArrays) else read_fst(grammar)
+    if not isinstance(grammar, FstArrays):
+        check(grammar, cached=True)
+        require_fit(part_of(grammar, "G"), lang_part(lang.path))
+        grammar = read_fst(grammar)
     _check_grammar(lang, grammar, place)
     lexicon = lang.L_arrays(disambig=True)
     with atomic_folder(out_dir, "graph", made_from) as folder:
@@ -217,8 +221,9 @@ class DecodingGraph:
         """
         cure = f"Compile the graph again: `hybrid graph compile --model {model_path} …`."
         own = {"tree": model.tree.content_hash(), "topo": model.topology.content_hash()}
-        for name, found in own.items():
-            require_same_hash(f"the {name}", (self.path, self.hashes.get(name)), (model_path, found), cure)
+        phones = Path(model_path) / "phones.txt"
+        part = Part("model", model_path, own, phones if phones.exists() else None)
+        require_fit(part_of(self.path, "graph"), part)
         if not self.hashes:  # a Kaldi graph folder: its ids at least must be the model's
             place = f"{self.path} and {model_path}"
             check_range("transition_id", self.fst.ilabels, 0, model.num_transition_ids, place, cure)

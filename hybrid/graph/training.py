@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.base.artifact import read_meta, require_same_hash, write_meta
+from hybrid.agreement import Part, part_of, require_fit
+from hybrid.base.artifact import write_meta
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.base.integrity import check
 from hybrid.base.jobs import map_in_order
 from hybrid.base.openfst import FstArrays
 from hybrid.base.reading import reading
@@ -253,14 +255,13 @@ class TrainingGraphs:
           InputError: missing, cut short, or no training graphs.
           MismatchError: made with another tree.
         """
+        check(path, cached=True)
         arrays, _ = load_arrays(path)
         wanted = {*cls.NAMES, "ids", "starts", "state_splits", "arc_splits"}
         if set(arrays) != wanted:
             raise InputError.at(path, "does not hold training graphs", "Compile the graphs again.")
         if tree is not None:
-            cure = "Compile the training graphs again."
-            made = read_meta(path).get("inputs", {}).get("tree")
-            require_same_hash("the tree", (path, made), ("the model", tree.content_hash()), cure)
+            require_fit(part_of(path, "training-graphs"), Part("model", "the model", {"tree": tree.content_hash()}))
         with reading(path, "training graphs", "Compile the graphs again."):
             text = arrays.pop("ids").tobytes().decode()
             own = [arrays.pop(n) for n in ("starts", "state_splits", "arc_splits")]

@@ -12,8 +12,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path, content_hash, read_meta, require_same_hash, write_gzip
+from hybrid.agreement import part_of, require_fit, words_part
+from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import check
 from hybrid.lattice.compact import factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
@@ -86,8 +88,10 @@ def read_lattices(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:
 
     Raises:
       InputError: missing, damaged, cut short, or no lattice archive; names the utterance.
+      MismatchError: not the archive that was written; each state of it is looked at once.
     """
     try:
+        check(path, cached=True)
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
@@ -208,15 +212,12 @@ def lattice_files(path: str | os.PathLike) -> list[Path]:
 
 
 def check_words(lattices: str | os.PathLike, words: str | os.PathLike) -> None:
-    """Checks that a word table is the one of the graph that made the lattices of a decoding folder.
+    """Checks that a word table is the one of the graph that made the lattices of a decoding folder or an archive.
 
     Raises:
       MismatchError: it is another; both are named. Archives without provenance pass.
     """
-    if Path(lattices).is_dir():
-        recorded = read_meta(lattices).get("inputs", {}).get("words")
-        cure = "Give the words.txt of the graph that these lattices were made with."
-        require_same_hash("words.txt", (lattices, recorded), (words, content_hash(words)), cure)
+    require_fit(part_of(lattices, "lattices"), words_part(words))
 
 
 def read_lattice_folder(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:

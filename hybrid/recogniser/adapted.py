@@ -14,15 +14,17 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hybrid.base.artifact import content_hash, read_meta
+from hybrid.agreement import part_of, require_fit
+from hybrid.base.artifact import content_hash, read_meta, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.integrity import state_of
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
-from hybrid.feats.store import FeatureStore
 from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
@@ -34,6 +36,7 @@ from hybrid.lattice.posteriors import frame_posteriors
 from hybrid.lattice.prune import prune
 from hybrid.model_dir import Model, load_model
 from hybrid.recogniser.corpus import DecodeOptions, DecodeTotals, decode_corpus
+from hybrid.recogniser.sources import _store
 from hybrid.recogniser.system import Speech, SystemSpec
 from hybrid.search.config import SearchConfig
 
@@ -42,19 +45,22 @@ __all__ = ["AdaptedSource", "decode_adapted", "estimate_transforms"]
 logger = get_logger(__name__)
 
 
-@lru_cache(maxsize=1)
-def _store(path: str) -> FeatureStore:
-    return FeatureStore.open(path)
-
-
-@lru_cache(maxsize=1)
 def _model(path: str) -> Model:
+    return _model_in_state(path, state_of(path))
+
+
+@lru_cache(maxsize=1)
+def _model_in_state(path: str, _state: object) -> Model:
     return load_model(path)
 
 
-@lru_cache(maxsize=2)
 def _transforms(path: str | None, dim: int) -> dict[str, np.ndarray]:
-    return {} if path is None else load_transforms(Path(path), dim)
+    return {} if path is None else _transforms_in_state(path, dim, state_of(path))
+
+
+@lru_cache(maxsize=2)
+def _transforms_in_state(path: str, dim: int, _state: object) -> dict[str, np.ndarray]:
+    return load_transforms(Path(path), dim)
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,10 @@ class AdaptedSource:
     def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
         store = _store(self.path)
         return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
+
+    def inputs(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"features": (self.path, _store(self.path).digest)}
+        return found if self.transforms is None else {**found, "transforms": self.transforms}
 
     def key(self, utterance: str) -> str:
         """Returns whose transform an utterance takes."""
@@ -170,6 +180,7 @@ def estimate_transforms(
     Returns:
       float32 [D][D + 1] by speaker or utterance; who has too little speech for that too keeps what was in force.
     """
+    require_fit(part_of(lattice_dir, "lattices"), _model(estimator.model_dir).part)
     files = lattice_files(lattice_dir)
     left: dict[str, int] = {}
     for utterance in estimator.source.speech()[0]:
@@ -258,6 +269,8 @@ def decode_adapted(
         found = {**found, **estimate_transforms(estimator, folder, found, fmllr, executor, basis)}
         path = out.with_name(f"{out.name}.transforms.{number}.safetensors")
         save_transforms(path, found, model.tree.content_hash())
+        made_from = {"tree": Path(spec.model_dir) / "tree", "lattices": folder / "meta.json"}
+        write_meta(path, "transforms", {"pass": number}, made_from, {"transforms": len(found)})
         transforms = str(path)
     return decode_corpus(spec, replace(base, transforms=transforms), out, options, executor)
 

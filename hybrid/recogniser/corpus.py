@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.align.ctm import ctm_lines
-from hybrid.base.artifact import atomic_path, content_hash, write_meta
+from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder, remove_mark, writing
 from hybrid.base.errors import HybridError, InputError
@@ -42,6 +42,7 @@ __all__ = ["DecodeOptions", "DecodeTotals", "decode_corpus"]
 logger = get_logger(__name__)
 
 PARTS = ".parts"
+WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv", "failed.txt")
 BATCH_SCORES = 1 << 24  # scores searched together: 64 MB
 TABLE = ("utterance", "frames", "seconds", "status", "limited_frames", "searches", "beam", "graph_score",
          "acoustic_score", "depth")  # fmt: skip
@@ -132,8 +133,7 @@ def _prepare(out: Path, fingerprint: str) -> None:
         if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
             return
         remove_mark(out)
-        for name in ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv",
-                     "failed.txt"):  # fmt: skip
+        for name in WRITTEN:
             (out / name).unlink(missing_ok=True)
         for file in out.glob("lat.*.gz"):
             file.unlink()
@@ -291,7 +291,9 @@ def _finish(out: Path, spec: SystemSpec, source: ScoreSource, options: DecodeOpt
     inputs: dict[str, Any] = {}
     for name, folder in (("model", spec.model_dir), ("graph", spec.graph_dir)):
         if (Path(folder) / "meta.json").exists():
-            inputs[name] = content_hash(Path(folder) / "meta.json")
-    inputs["words"] = content_hash(Path(spec.graph_dir) / "words.txt")
-    write_meta(out, "lattices", settings, inputs, facts | costs)
+            inputs[name] = Path(folder) / "meta.json"
+    inputs["words"] = Path(spec.graph_dir) / "words.txt"
+    inputs |= {name: Path(spec.model_dir) / name for name in ("tree", "topo")} | source.inputs()
+    files = [file.name for file in out.iterdir() if file.name in WRITTEN or file.match("lat.*.gz")]
+    write_meta(out, "lattices", settings, inputs, facts | costs, files)
     shutil.rmtree(out / PARTS, ignore_errors=True)

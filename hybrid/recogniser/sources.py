@@ -8,14 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from hybrid.agreement import part_of, require_fit
+from hybrid.base.artifact import content_hash
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.integrity import check, state_of
 from hybrid.base.names import mended_name
 from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
+from hybrid.feats.store import FeatureStore
 from hybrid.feats.vad import Segment, VadConfig
 from hybrid.model_dir import Model
 from hybrid.recogniser.audio import recording_stats, segment_features, segments_of
@@ -32,6 +36,9 @@ class ScoreSource(Protocol):
 
     def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
         """Lists the utterances, sorted by id, and what cannot be used: (id, reason)."""
+
+    def inputs(self) -> dict[str, Any]:
+        """What is decoded, by name, for the record of the result; see `artifact.write_meta`."""
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
         """Yields the scores of each item, float32 [frame][pdf_id], or why there are none.
@@ -60,16 +67,21 @@ class StoreSource:
         store = _store(self.path)
         return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
 
+    def inputs(self) -> dict[str, Any]:
+        return {"features": (self.path, _store(self.path).digest)}
+
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
         store, model = _store(self.path), model.unadapted
         for item in items:
             yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.utterance)))
 
 
-@lru_cache(maxsize=1)
-def _store(path: str):  # type: ignore[no-untyped-def]
-    from hybrid.feats.store import FeatureStore
+def _store(path: str) -> FeatureStore:
+    return _store_in_state(path, state_of(path))
 
+
+@lru_cache(maxsize=1)
+def _store_in_state(path: str, _state: object) -> FeatureStore:
     return FeatureStore.open(path)
 
 
@@ -81,11 +93,14 @@ class CutSource:
     trust: Trust = FILES_ONLY
 
     def fingerprint(self) -> str:
-        return f"cuts {Path(self.path).resolve()} {os.stat(manifest_path(self.path)).st_mtime_ns}"
+        return f"cuts {Path(self.path).resolve()} {content_hash(manifest_path(self.path))}"
 
     def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
         cuts, failed = _cuts(self.path, self.trust)
         return [Speech(c.id, c.recording_id, c.start, c.duration) for c in cuts.values()], failed
+
+    def inputs(self) -> dict[str, Any]:
+        return {"cuts": manifest_path(self.path)}
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
         (cuts, _), model = _cuts(self.path, self.trust), model.unadapted
@@ -95,8 +110,12 @@ class CutSource:
             )
 
 
-@lru_cache(maxsize=1)
 def _cuts(path: str, trust: Trust) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
+    return _cuts_in_state(path, trust, state_of(manifest_path(path)))
+
+
+@lru_cache(maxsize=1)
+def _cuts_in_state(path: str, trust: Trust, _state: object) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
     cuts, failed = usable_cuts(path, trust)
     return {cut.id: cut for cut in sorted(cuts, key=lambda cut: cut.id)}, failed
 
@@ -132,6 +151,9 @@ class AudioSource:
                 items.append(Speech(utterance, name, s.start, s.duration))
         return sorted(items, key=lambda item: item.utterance), failed
 
+    def inputs(self) -> dict[str, Any]:
+        return {}  # their sizes and times are in the fingerprint; hours of audio are not read again for a hash
+
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
         files, model = self.names(), model.unadapted
         for item in items:
@@ -140,7 +162,7 @@ class AudioSource:
 
     def _scores(self, model: Model, file: str, item: Speech) -> np.ndarray:
         assert item.duration is not None
-        stats = _stats(model, file, self.channel, self.vad)
+        stats = _stats(model, file, self.channel, self.vad, state_of(file))
         segment = Segment(item.offset, item.offset + item.duration)
         return model.scores(segment_features(model, file, None, self.channel, segment, stats))
 
@@ -163,7 +185,7 @@ def _names(files: tuple[str, ...]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _stats(model: Model, file: str, channel: int, vad: VadConfig):  # type: ignore[no-untyped-def]
+def _stats(model: Model, file: str, channel: int, vad: VadConfig, _state: object):  # type: ignore[no-untyped-def]
     return recording_stats(model, file, None, channel, segments_of(file, None, channel, vad))
 
 
@@ -192,15 +214,21 @@ class ScoreFolder:
             raise InputError.at(path, "holds no scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
         return [Speech(name, name) for name in names], []
 
+    def inputs(self) -> dict[str, Any]:
+        return {"scores": self.path}
+
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
         from hybrid.base.npy import read_npy
 
         path = Path(self.path)
+        require_fit(part_of(path, "scores"), model.part)
         if path.is_dir():
             for item in items:
+                check(path / f"{item.utterance}.npy", cached=True)
                 yield _or_reason(lambda item=item: read_npy(path / f"{item.utterance}.npy"))
             return
-        found = _cursor(self.path, path.stat().st_mtime_ns).take({item.utterance for item in items})
+        check(path, cached=True)
+        found = _cursor(self.path, state_of(path)).take({item.utterance for item in items})
         for item in items:
             yield found.get(item.utterance, "is not in the archive any more")
 
@@ -229,5 +257,5 @@ class _Cursor:
 
 
 @lru_cache(maxsize=1)
-def _cursor(path: str, _stamp: int) -> _Cursor:
+def _cursor(path: str, _state: object) -> _Cursor:
     return _Cursor(path)

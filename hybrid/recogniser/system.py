@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hybrid.agreement import lang_part, part_of, require_fit
 from hybrid.align.ctm import timed_labels
+from hybrid.base.integrity import state_of
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.lattice.paths import best_path
 from hybrid.model_dir import Model, load_model
@@ -101,17 +103,26 @@ class System:
         )
 
 
-@lru_cache(maxsize=1)
 def load_system(spec: SystemSpec) -> System:
-    """Loads model, graph and engine; the last one loaded is kept, so that a worker loads once.
+    """Loads model, graph and engine; the last one is kept as long as its files are the same, for a worker's sake.
 
     Raises:
       InputError: a file is missing or damaged.
-      MismatchError: model and graph do not belong together.
+      MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
+    folders = (spec.model_dir, spec.graph_dir, spec.lang_dir)
+    return _load_system(spec, tuple(state_of(folder) for folder in folders))
+
+
+@lru_cache(maxsize=1)
+def _load_system(spec: SystemSpec, _states: object) -> System:
     model = load_model(spec.model_dir)
     graph = DecodingGraph.load(spec.graph_dir)
     graph.check_model(model.transition_model, spec.model_dir)
+    if spec.lang_dir:
+        lang_folder = lang_part(spec.lang_dir)
+        require_fit(part_of(spec.graph_dir, "graph"), lang_folder)
+        require_fit(lang_folder, model.part)
     config = spec.search
     if spec.own_scale:
         config = replace(config, acoustic_scale=float(model.acoustic_model.acoustic_scale))

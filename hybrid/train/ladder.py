@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.agreement import part_of, require_fit
 from hybrid.align.align_set import usable_texts
 from hybrid.align.config import AlignConfig
 from hybrid.align.convert import convert_alignments
 from hybrid.align.corpus import CorpusAlignments
-from hybrid.base.artifact import atomic_path, read_meta
+from hybrid.base.artifact import atomic_path
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.base.integrity import check
 from hybrid.base.kaldi_io import read_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.pipeline import FeaturePipeline
@@ -44,16 +46,14 @@ def load_alignments(folder: Path, model: Model) -> CorpusAlignments:
 
     Raises:
       InputError: no alignments, or transition-ids that the model does not have.
-      MismatchError: the alignments are of another model.
+      MismatchError: the alignments are of another model, or not those that were written.
     """
     folder = Path(folder)
     path = folder / "ali.gz"
     if not path.exists():
         raise InputError.at(path, "is not there", "Align first with `hybrid gmm align`.")
-    facts = read_meta(folder).get("facts", {})
-    recorded = facts.get("tree") or facts.get("hashes", {}).get("tree")
-    if recorded and model.hashes.get("tree") and recorded != model.hashes["tree"]:
-        raise MismatchError(f"{folder} and {model.path} have different trees. Align with this model.")
+    require_fit(part_of(folder, "alignments"), model.part)
+    check(path, cached=True)
     alignments = CorpusAlignments.from_items(read_int_vectors(path))
     if not len(alignments):
         raise InputError.at(path, "holds no alignments", "Align again; see failed.txt.")

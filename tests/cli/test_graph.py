@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.base.errors import MismatchError
-from hybrid.base.openfst import write_fst
+from hybrid.base.openfst import read_fst, write_fst
 from hybrid.cli.main import command
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import ContextTree
@@ -65,7 +65,68 @@ def test_phones_of_another_lang(folders):
     options = ["--model", folders / "model", "--lang", folders / "lang", "--grammar", folders / "G.fst"]
     result = run("graph", "compile", *options, "--out-dir", folders / "graph")
     assert isinstance(result.exception, MismatchError)
-    assert "model and" in str(result.exception) and "different versions of phones.txt" in str(result.exception)
+    assert "lang/phones.txt: phone 'SIL' is number 1, but absent from" in str(result.exception)
+    assert "or one made with `hybrid lang prepare --phones`" in str(result.exception)
+
+
+def own_words(folders, lexicon):
+    """README's own words: a dictionary folder, the model's phones, an n-gram, a graph."""
+    mine = folders / "my_dict"
+    mine.mkdir(exist_ok=True)
+    for name in ("silence_phones.txt", "nonsilence_phones.txt", "optional_silence.txt"):
+        (mine / name).write_bytes((folders / "dict" / name).read_bytes())
+    (mine / "lexicon.txt").write_text(lexicon)
+    phones = {phone for line in lexicon.splitlines() for phone in line.split()[1:]}
+    kept = [p for p in ("EH", "N", "OW", "S", "Y") if p in phones]
+    (mine / "nonsilence_phones.txt").write_text("".join(f"{p}\n" for p in kept))
+    words = [line.split()[0] for line in lexicon.splitlines() if not line.startswith("<")]
+    (folders / "my_sentences.txt").write_text("".join(f"{a} {b}\n" for a in words for b in words))
+    steps = (
+        ("lang", "prepare", "--dict-dir", mine, "--oov", "<UNK>", "--phones", folders / "model" / "phones.txt",
+         "--out-dir", folders / "my_lang"),
+        ("lm", "train", folders / "my_sentences.txt", "--order", 2, "--smoothing", "witten-bell", "--out",
+         folders / "my.arpa.gz"),
+        ("lm", "fst", folders / "my.arpa.gz", "--lang", folders / "my_lang", "--out", folders / "my_G.fst"),
+        ("graph", "compile", "--model", folders / "model", "--lang", folders / "my_lang", "--grammar",
+         folders / "my_G.fst", "--out-dir", folders / "my_graph"),
+    )  # fmt: skip
+    for step in steps:
+        result = run(*step)
+        assert result.exit_code == 0, (step, result.output, result.exception)
+
+
+@pytest.mark.parametrize(
+    "lexicon",
+    [
+        "<UNK> SPN\nNO N OW\nKNOW N OW\nNOH N OW\nYES Y EH S\n",  # homophones: more disambiguation symbols
+        "<UNK> SPN\nNO N OW\nOH OW\n",  # fewer phones
+    ],
+)
+def test_own_words_for_the_same_model(folders, lexicon):
+    own_words(folders, lexicon)
+    assert "words: " in run("graph", "info", folders / "my_graph", "--model", folders / "model").output
+
+
+def test_a_grammar_of_other_words_is_refused(folders):
+    """Its numbers are words of the lang folder too, but other ones."""
+    own_words(folders, "<UNK> SPN\nNO N OW\nOH OW\n")
+    options = ["--model", folders / "model", "--lang", folders / "lang", "--out-dir", folders / "graph"]
+    result = run("graph", "compile", *options, "--grammar", folders / "my_G.fst")
+    assert isinstance(result.exception, MismatchError)
+    assert "my_G.fst and " in str(result.exception) and "lang were made from different versions" in str(
+        result.exception
+    )
+    assert "Make G again: `hybrid lm fst … --lang" in str(result.exception)
+    assert not (folders / "graph").exists()
+
+
+def test_a_changed_grammar_is_refused(folders):
+    own_words(folders, "<UNK> SPN\nNO N OW\nYES Y EH S\n")
+    write_fst(folders / "my_G.fst", read_fst(folders / "G.fst"))
+    options = ["--model", folders / "model", "--lang", folders / "my_lang", "--out-dir", folders / "graph"]
+    result = run("graph", "compile", *options, "--grammar", folders / "my_G.fst")
+    assert isinstance(result.exception, MismatchError)
+    assert "my_G.fst: was changed or damaged: found hash" in str(result.exception)
 
 
 def test_negative_scale(folders):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from hybrid.agreement import Part
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.gmm import GmmAcousticModel
 from hybrid.lattice.archive import read_lattice_folder
 from hybrid.lattice.paths import best_path
+from hybrid.model_dir import load_model, save_model
 from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
 from hybrid.recogniser.sources import AudioSource, ScoreFolder, StoreSource
 from hybrid.recogniser.system import SystemSpec, load_system
@@ -190,6 +195,53 @@ def test_a_graph_of_another_model_is_refused(tiny, tmp_path: Path) -> None:
         load_system(SystemSpec(str(tiny.model), str(tmp_path / "graph")))
 
 
+def test_a_model_trained_again_in_the_same_process_answers(tiny, spec, tmp_path: Path) -> None:
+    """The last system is kept, but not when a file of its folders was replaced."""
+    shutil.copytree(tiny.model, tmp_path / "mono")
+    mine = SystemSpec(str(tmp_path / "mono"), str(tiny.graph))
+    before = load_system(mine)
+    assert load_system(mine) is before
+    model = load_model(tmp_path / "mono")
+    gmm = model.acoustic_model.gmm
+    gmm = dataclasses.replace(gmm, means_invvars=gmm.means_invvars + 1)
+    save_model(tmp_path / "mono", dataclasses.replace(model, acoustic_model=GmmAcousticModel(gmm)))
+    after = load_system(mine).model.acoustic_model.gmm
+    assert not np.array_equal(after.means_invvars, before.model.acoustic_model.gmm.means_invvars)
+
+
+def test_features_extracted_again_in_the_same_process_are_read(tiny, tmp_path: Path) -> None:
+    shutil.copytree(tiny.feats, tmp_path / "feats")
+    source = StoreSource(str(tmp_path / "feats"))
+    before = source.fingerprint()
+    meta = json.loads((tmp_path / "feats" / "meta.json").read_text())
+    meta["facts"]["digest"] = "0" * 64
+    (tmp_path / "feats" / "meta.json").write_text(json.dumps(meta))
+    assert source.fingerprint() != before
+
+
+def test_a_lang_folder_of_other_words_is_refused(tiny, tmp_path: Path, forget_files) -> None:
+    shutil.copytree(tiny.root / "lang", tmp_path / "lang")
+    forget_files(tmp_path / "lang")
+    with open(tmp_path / "lang" / "words.txt", "a") as stream:
+        stream.write("MORE 77\n")
+    with pytest.raises(
+        MismatchError, match=r"graph and .*lang were made from different versions of words\.txt .* Give"
+    ):
+        load_system(SystemSpec(str(tiny.model), str(tiny.graph), str(tmp_path / "lang")))
+
+
+def test_scores_of_another_model_are_refused(tiny, hybrid, spec, tmp_path: Path) -> None:
+    result = hybrid("gmm", "scores", "--model", tiny.model, "--feats", tiny.feats, "--out", tmp_path / "s.ark")
+    assert result.exit_code == 0, result.output
+    meta = json.loads((tmp_path / "s.ark.meta.json").read_text())
+    meta["inputs"]["tree"] = "0" * 64
+    (tmp_path / "s.ark.meta.json").write_text(json.dumps(meta))
+    with pytest.raises(
+        MismatchError, match=r"s\.ark and .*mono were made from different versions of the tree .* Write"
+    ):
+        decode_corpus(spec, ScoreFolder(str(tmp_path / "s.ark")), tmp_path / "out")
+
+
 def test_lattice_commands(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
     words = tiny.graph / "words.txt"
     best = hybrid("lattice", "best-path", decoded, "--words", words)
@@ -206,6 +258,12 @@ def test_lattice_commands(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
     result = hybrid("lattice", "best-path", decoded, "--words", wrong)
     assert isinstance(result.exception, MismatchError)
     assert str(decoded) in str(result.exception) and str(wrong) in str(result.exception)
+    for archive in (tmp_path / "p.txt", decoded / "lat.1.gz"):  # it knows its words after prune and copy, too
+        result = hybrid("lattice", "best-path", archive, "--words", wrong)
+        assert isinstance(result.exception, MismatchError) and "different versions of words.txt" in str(
+            result.exception
+        )
+    (tmp_path / "p.gz.meta.json").unlink()  # as an archive of Kaldi's
     result = hybrid("lattice", "best-path", tmp_path / "p.gz", "--words", wrong)
     assert isinstance(result.exception, InputError) and "which its symbol table lacks" in str(result.exception)
 
@@ -214,5 +272,5 @@ def test_lattice_commands(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
 def test_a_damaged_npy_is_a_reason_not_an_end(tmp_path, data):
     (tmp_path / "a.npy").write_bytes(data)
     source = ScoreFolder(str(tmp_path))
-    (found,) = source.scores(None, source.speech()[0])
+    (found,) = source.scores(SimpleNamespace(part=Part("model", "m")), source.speech()[0])
     assert isinstance(found, str) and "a.npy: " in found
