@@ -230,7 +230,10 @@ def main() -> int:
         remove_leftovers(options.outputs)
         stamps = {str(p): stamp(p) for p in options.inputs}
         log_path = options.state / "log" / f"{options.name}.log"
-        status, costs = run(options.command, log_path)
+        try:
+            status, costs = run(options.command, log_path)
+        except OSError as error:  # of the log; a write does not tell its file
+            raise OSError(error.errno, error.strerror, error.filename or str(log_path)) from error
         missing = [p for p in options.outputs if not p.exists()] if status == 0 else []
         if status or missing:
             lines = log_path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -247,5 +250,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except OSError as error:
-        place = error.filename or "the folder of --state, or standard output"
+        place = error.filename or "the folder of --state"
         sys.exit(f"step: {place}: {error.strerror}. Free some space or mend the permissions, and run the recipe again.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -102,6 +103,27 @@ def test_failures(step: Run, tmp_path: Path, command: str, message: str) -> None
     assert done.returncode != 0
     assert message in done.stderr
     assert not (tmp_path / "exp/steps/one.json").exists()
+
+
+def test_a_log_that_cannot_be_written_is_one_line(step: Run, tmp_path: Path) -> None:
+    (tmp_path / "exp/log").mkdir(parents=True)
+    (tmp_path / "exp/log/one.log").symlink_to("/dev/full")
+    done = step(COMMAND)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "step: exp/log/one.log: No space left on device. Free some space or mend the permissions, "
+        "and run the recipe again.\n"
+    )
+
+
+def test_output_that_nobody_can_keep_does_not_stop_a_command(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    follow = script("scripts/step.py").follow
+    with open("/dev/full", "w") as full:
+        lines = iter(["a\n", "b\n"])
+        follow(lines, full, False)
+        assert next(lines, None) is None
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 def test_missing_input(step: Run, tmp_path: Path) -> None:
