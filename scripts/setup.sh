@@ -47,4 +47,7 @@ if sys.argv[1] == "k2":
     names += ", k2 " + version("k2")
 print("ready:", names)
 ' "$stack"
+echo "Compiling the inner loops for this processor, a few minutes, only now ..."
+"$venv/bin/python" -m hybrid.cli.main doctor --compile > /dev/null ||
+  echo "scripts/setup.sh: the rehearsal did not succeed; what is missing will be compiled when it is needed" >&2
 echo "$want" > "$venv/.finished"

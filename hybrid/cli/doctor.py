@@ -12,7 +12,8 @@ import click
 @click.option("--verify", is_flag=True, help="Verify the artifacts PATHS instead, and all that they were made from.")
 @click.option("--all", "show_all", is_flag=True, help="With --verify: also list what is as it was.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-def command(as_json: bool, verify: bool, show_all: bool, paths: tuple[Path, ...]) -> None:
+@click.option("--compile", "compile_kernels", is_flag=True, help="Compile all kernels beforehand (set-up does it).")
+def command(as_json: bool, verify: bool, show_all: bool, paths: tuple[Path, ...], compile_kernels: bool) -> None:
     """Says what is installed, what fits together and what is missing, with a cure for each finding.
 
     With --verify every file of the artifacts (models, graphs, features, lattices, language models, …) is read and held
@@ -30,7 +31,17 @@ def command(as_json: bool, verify: bool, show_all: bool, paths: tuple[Path, ...]
     if verify:
         _verify(paths, as_json, show_all)
     else:
+        if compile_kernels:
+            _compile()
         _examine(as_json)
+
+
+def _compile() -> None:
+    from hybrid.cli.rehearsal import rehearse
+
+    click.echo("compiling kernels on made-up speech, a few minutes, only now", err=True)
+    used, compiled = rehearse()
+    click.echo(f"kernels: {used} called, {compiled} signatures compiled, the others were in the cache", err=True)
 
 
 def _examine(as_json: bool) -> None:

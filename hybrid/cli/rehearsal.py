@@ -1,0 +1,108 @@
+"""A rehearsal of the whole toolkit on made-up speech, for its side effect: every kernel that it calls is compiled.
+
+`scripts/setup.sh` runs it, so that neither the first run nor its workers compile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.cli.main import command
+
+__all__ = ["rehearse"]
+
+RATE = 8000
+BANDS = {"LOW": (300, 600), "MID": (1200, 1700), "HIGH": (2600, 3400)}
+# {} is the folder; a step a line. Steps use the commands that users use: other doors would compile other signatures.
+STEPS = """
+data from-audio {}/audio --out-dir {}/train --rate 8000
+data check --cuts {}/train --out-dir {}/checked
+feats extract --cuts {}/train --config {}/mfcc.yaml --out-dir {}/feats
+lang prepare --dict-dir {}/dict --oov <UNK> --out-dir {}/lang
+lm train {}/text --order 3 --out {}/lm.arpa.gz
+lm prune {}/lm.arpa.gz --threshold 1e-9 --out {}/small.arpa.gz
+lm interpolate {}/lm.arpa.gz {}/small.arpa.gz --tune-on {}/text --out {}/both.arpa.gz
+lm perplexity {}/lm.arpa.gz {}/text
+lm fst {}/lm.arpa.gz --lang {}/lang --out {}/G.fst
+lm g2p-train {}/dict/lexicon.txt --out {}/g2p.arpa
+lm g2p-apply {}/g2p.arpa {}/words --out {}/guessed.txt
+gmm train-mono --feats {}/feats --lang {}/lang --total-gaussians 40 --num-passes 8 --last-mix-up-pass 5 --out-dir {}/mono
+gmm align --model {}/mono --feats {}/feats --lang {}/lang --out-dir {}/mono_ali --ctm
+gmm train-deltas --model {}/mono --ali {}/mono_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri1
+gmm align --model {}/tri1 --feats {}/feats --lang {}/lang --out-dir {}/tri1_ali
+gmm train-lda-mllt --model {}/tri1 --ali {}/tri1_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri2b
+gmm align --model {}/tri2b --feats {}/feats --lang {}/lang --out-dir {}/tri2b_ali
+gmm train-sat --model {}/tri2b --ali {}/tri2b_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri3b
+graph compile --model {}/tri2b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph
+graph compile --model {}/tri3b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph_sat
+decode --model {}/tri2b --graph {}/graph --feats {}/feats --out-dir {}/decoded --phones --nbest 3
+decode --model {}/tri2b --graph {}/graph --audio --out-dir {}/heard {}/audio/a/a_0.wav
+gmm decode-fmllr --model {}/tri3b --lang {}/lang --graph {}/graph_sat --feats {}/feats --out-dir {}/decoded_sat
+lattice prune --beam 2 {}/decoded {}/pruned.gz
+lattice copy --compact {}/pruned.gz {}/copy.gz
+lattice nbest {}/copy.gz
+score sweep --ref {}/train --lattices {}/decoded --words {}/graph/words.txt --out-dir {}/score
+align audio {}/audio --model {}/tri2b --lang {}/lang --out-dir {}/aligned
+align clean --cuts {}/train/cuts.jsonl.gz --model {}/tri2b --lang {}/lang --out-dir {}/clean
+"""  # noqa: E501
+
+
+def _make(folder: Path) -> None:
+    """Writes twenty recordings of two speakers, whose words are bands of noise, with texts, dictionary and settings."""
+    import soundfile
+
+    rng = np.random.default_rng(1)
+    sentences = [[str(w) for w in rng.choice(list(BANDS), size=int(rng.integers(1, 4)))] for _ in range(20)]
+    for i, words in enumerate(sentences):
+        speaker = "ab"[i % 2]
+        (folder / "audio" / speaker).mkdir(parents=True, exist_ok=True)
+        name = folder / "audio" / speaker / f"{speaker}_{i}"
+        soundfile.write(f"{name}.wav", _speech(words, rng), RATE, subtype="PCM_16")
+        name.with_suffix(".txt").write_text(" ".join(words) + "\n")
+    (folder / "text").write_text("".join(" ".join(words) + "\n" for words in sentences))
+    (folder / "words").write_text("HILOW\n")
+    (folder / "mfcc.yaml").write_text("sampling_rate: 8000\nnum_mel_bins: 23\nlow_freq: 20\nhigh_freq: 3800\n")
+    (folder / "dict").mkdir()
+    (folder / "dict" / "lexicon.txt").write_text("!SIL SIL\n<UNK> SPN\nHIGH H A\nLOW L A\nMID M A\n")
+    (folder / "dict" / "nonsilence_phones.txt").write_text("H\nL\nM\nA\n")
+    (folder / "dict" / "silence_phones.txt").write_text("SIL\nSPN\n")
+    (folder / "dict" / "optional_silence.txt").write_text("SIL\n")
+    (folder / "dict" / "extra_questions.txt").write_text("")
+
+
+def _speech(words: list[str], rng: np.random.Generator) -> np.ndarray:
+    parts = [np.zeros(RATE // 5)]
+    for word in words:
+        size = int(RATE * rng.uniform(0.3, 0.4))
+        spectrum, frequency = np.fft.rfft(rng.normal(size=size)), np.fft.rfftfreq(size, 1 / RATE)
+        spectrum[(frequency < BANDS[word][0]) | (frequency > BANDS[word][1])] = 0
+        burst = np.fft.irfft(spectrum, size)
+        parts += [0.2 * burst / np.abs(burst).max(), np.zeros(RATE // 5)]
+    samples = np.concatenate(parts)
+    return samples + 0.002 * rng.normal(size=len(samples))
+
+
+def rehearse() -> tuple[int, int]:
+    """Runs every step in a temporary folder.
+
+    Returns:
+      How many kernels were compiled for some signature, and how many signatures were not in the cache before.
+    """
+    from hybrid.base.compiled import KERNELS
+
+    with tempfile.TemporaryDirectory(prefix="hybrid-") as folder, contextlib.redirect_stdout(io.StringIO()):
+        logging.disable(logging.WARNING)
+        try:
+            _make(Path(folder))
+            for step in STEPS.strip().splitlines():
+                command.main([word.replace("{}", folder) for word in step.split()], standalone_mode=False)
+        finally:
+            logging.disable(logging.NOTSET)
+    used = [kernel for kernel in KERNELS if kernel.signatures]
+    return len(used), sum(sum(kernel.stats.cache_misses.values()) for kernel in used)
