@@ -11,11 +11,11 @@ import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
+from hybrid.base.reading import read_bytes
 from lexicon.cmudict import CmudictConfig
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
@@ -88,14 +88,13 @@ def load_pieces(path: str | os.PathLike) -> Any:
     """
     import sentencepiece
 
+    data = read_bytes(path)
     try:
-        data = Path(path).read_bytes()
         processor = sentencepiece.SentencePieceProcessor(model_proto=data)
         if not data or processor.get_piece_size() < 2:
             raise RuntimeError("no pieces")
     except (OSError, RuntimeError, ValueError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or "no SentencePiece model"
-        raise InputError.at(path, f"cannot be read ({reason})", "Train one with --train-text.") from error
+        raise InputError.at(path, "is no SentencePiece model", "Train one with --train-text.") from error
     return processor
 
 

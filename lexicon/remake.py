@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hybrid.base.errors import MismatchError
+from hybrid.base.reading import read_text
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
 from lexicon.fst import silence_probability
@@ -33,7 +34,7 @@ def remake_lang(dict_dir: str | os.PathLike, lang: LangDir, out_dir: str | os.Pa
     """
     phone_set, lexicon = read_dict_dir(dict_dir)
     _require_same_words(dict_dir, lexicon, lang)
-    topo = lang.topo_path.read_text(encoding="utf-8")
+    topo = read_text(lang.topo_path)
     config = _settings_of(lang, phone_set)
     prepare_lang(dict_dir, lang.oov_word, out_dir, lambda *phones: topo, config, lang.phones)
 

@@ -7,15 +7,14 @@ mark) would end up inside a word or phone without being seen, so it is refused h
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid.base.errors import InputError
+from hybrid.base.reading import read_text
 
 __all__ = ["Problem", "check_lines", "raise_first", "read_lines", "read_user_lines"]
 
@@ -61,27 +60,12 @@ def raise_first(problems: Sequence[Problem], command: str = "") -> None:
     raise InputError(f"{errors[0]}{more}")
 
 
-def _read_bytes(path: Path) -> bytes:
-    data = path.read_bytes()
-    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-
-
 def _decode(path: Path) -> tuple[str, list[Problem]]:
     """Returns the text of a file, or an empty text and the problem that hinders it."""
     try:
-        data = _read_bytes(path)
-    except FileNotFoundError:
-        return "", [Problem(path, None, "the file does not exist", "a text file", "Make it or correct the path.")]
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return "", [Problem(path, None, f"cannot be read ({reason})", "a text file", "Make it again or correct it.")]
-    try:
-        return data.decode("utf-8"), []
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        cure = f"Convert the file, e.g. `iconv -f latin1 -t utf-8 {path.name}`."
-        return "", [Problem(path, line, found, "UTF-8 text", cure)]
+        return read_text(path), []
+    except InputError as error:
+        return "", [Problem(path, error.line, error.found, "", error.cure)]
 
 
 def check_lines(path: PathLike, may_be_empty: bool = False) -> tuple[list[str], list[Problem]]:

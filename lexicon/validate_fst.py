@@ -8,6 +8,7 @@ import numpy as np
 
 from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, read_fst
+from hybrid.base.reading import read_text
 from lexicon.disambig import find_clashes
 from lexicon.fst import word_pronunciations
 from lexicon.symbols import SymbolTable
@@ -83,9 +84,9 @@ def _pronunciations(folder: Path, name: str, fst: FstArrays, words: SymbolTable,
     others = {w for w in words.symbols if w.startswith("#nonterm")}
     extra = folder / "phones/wdisambig.txt"
     if extra.exists():
-        others |= set(extra.read_text(encoding="utf-8").split())
+        others |= set(read_text(extra).split())
     not_words = [words[w] for w in {*symbols, *others} if w in words]
-    silence = phones[(folder / "phones/optional_silence.txt").read_text(encoding="utf-8").strip()]
+    silence = phones[read_text(folder / "phones/optional_silence.txt").strip()]
     pairs = word_pronunciations(fst, silence, not_words)
     spoken = {w for w, _ in pairs}
     problems = []

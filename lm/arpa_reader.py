@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import mmap
 import os
 import re
-import zlib
 
 import numpy as np
 
 from hybrid.base.errors import InputError
+from hybrid.base.reading import map_bytes
 from lm.arpa_kernels import POWERS, ParseStatus, parse_rows
 from lm.arpa_model import Section, build_model
 from lm.ngram import NgramModel
-from lm.text import open_bytes
 from lm.vocabulary import SENTENCE_END, SENTENCE_START, WordTable
 
 __all__ = ["read_arpa"]
@@ -48,13 +46,7 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
 
 
 def _load(path: str | os.PathLike) -> bytes | mmap.mmap:
-    with open_bytes(path) as stream:
-        try:
-            if not isinstance(stream, gzip.GzipFile) and os.fstat(stream.fileno()).st_size > 0:
-                return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            raw = stream.read()
-        except (OSError, EOFError, ValueError, zlib.error) as error:
-            raise InputError.at(path, f"cannot be read to its end ({error})", "Copy or compress it again.") from error
+    raw = map_bytes(path)
     if not raw:
         raise InputError.at(path, "is empty, wanted an ARPA language model", "Make it again.")
     return raw

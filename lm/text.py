@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import numpy as np
 
 from hybrid.base.errors import InputError
+from hybrid.base.reading import open_bytes, read_bytes
 from lexicon.transcripts import is_cuts, read_utterances
 from lm.vocabulary import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
 
@@ -19,29 +16,6 @@ __all__ = ["BLOCK_BYTES", "read_ids", "read_word_list"]
 
 BLOCK_BYTES = 1 << 20
 LONGEST_WORD = 1 << 16
-
-
-@contextmanager
-def open_bytes(path: str | os.PathLike) -> Iterator[Any]:
-    """Yields a file (or pipe) opened for reading bytes, through gzip where its first bytes say so.
-
-    Raises:
-      InputError: missing, a folder, or not readable.
-    """
-    with ExitStack() as stack:
-        try:
-            stream = stack.enter_context(open(path, "rb"))
-        except OSError as error:
-            raise InputError.at(path, f"cannot be read ({error.strerror or error})", "Give a text file.") from error
-        zipped = stream.peek(2)[:2] == b"\x1f\x8b"
-        yield stack.enter_context(gzip.GzipFile(fileobj=stream)) if zipped else stream
-
-
-def _read(stream, size: int, path: str | os.PathLike) -> bytes:
-    try:
-        return stream.read(size)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError.at(path, f"cannot be read to its end ({error})", "Copy or compress the file again.") from error
 
 
 def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
@@ -52,7 +26,7 @@ def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
         return
     first = True
     with open_bytes(path) as stream:
-        while block := _read(stream, max(block_bytes, 3), path):
+        while block := stream.read(max(block_bytes, 3)):
             yield _without_mark(block, path) if first else block
             first = False
 
@@ -149,8 +123,7 @@ def read_word_list(path: str | os.PathLike) -> list[str]:
     Raises:
       InputError: not readable, not UTF-8, or no word in it.
     """
-    with open_bytes(path) as stream:
-        data = _read(stream, -1, path)
+    data = read_bytes(path)
     _check_utf8(path, data, len(data), 1)
     data = data.removeprefix(b"\xef\xbb\xbf")
     found = data.split()

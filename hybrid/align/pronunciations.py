@@ -12,6 +12,7 @@ from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.log import get_logger, log_settings, log_totals, track
+from hybrid.base.reading import read_text
 from hybrid.feats.store import FeatureStore
 from hybrid.hmm import TransitionModel
 from hybrid.model_dir import Model, check_phones
@@ -127,7 +128,7 @@ def add_probabilities(
     files = {**counts.to_files(), "failed.txt": "".join(f"{u} {reason}\n" for u, reason in sorted(failures.items()))}
     boundaries = Path(dict_dir) / "word_boundary.txt"
     if boundaries.exists():
-        files["word_boundary.txt"] = boundaries.read_text(encoding="utf-8")
+        files["word_boundary.txt"] = read_text(boundaries)
     inputs = {"dict": str(dict_dir), "L.fst": lang.path / "L.fst"}
     inputs |= {} if model.path is None else {"model": model.path / "final.safetensors"}
     write_dict_dir(out_dict, phone_set, weighted, config_to_dict(config), inputs, files)

@@ -15,7 +15,8 @@ from pathlib import Path
 from hybrid.align.ctm import TimedLabel
 from hybrid.align.timed import TimedText, tile
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import read_bytes
 
 __all__ = ["TextGrid", "Tier", "format_textgrid", "read_textgrid", "textgrid_of", "write_textgrid"]
 
@@ -145,16 +146,13 @@ def read_textgrid(path: str | os.PathLike) -> TextGrid:
         count = int(next(tokens)) if exists == "exists" else 0
         found = [_read_tier(tokens) for _ in range(count)]
         return TextGrid(start, end, tuple(tier for tier in found if tier is not None))
-    except (StopIteration, ValueError) as error:
-        why = str(error) or "it ends too early"
+    except (StopIteration, ValueError, OverflowError) as error:
+        why = quote(error) or "it ends too early"
         raise InputError.at(path, f"is cut short or damaged ({why})", CURE) from error
 
 
 def _tokens(path: Path) -> Iterator[str]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})", "Mend the path.") from error
+    raw = read_bytes(path)
     kind = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = raw.decode(kind)

@@ -24,7 +24,7 @@ from typing import Any
 from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder
 from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.output import MARK, real_path, replaced_folder, temporary_name
-from hybrid.base.reading import read_json
+from hybrid.base.reading import open_bytes, read_json
 
 __all__ = [
     "atomic_folder",
@@ -32,7 +32,6 @@ __all__ = [
     "content_hash",
     "is_fresh",
     "meta_path",
-    "open_text",
     "read_meta",
     "require_same_hash",
     "write_gzip",
@@ -93,17 +92,6 @@ def atomic_folder(path: PathLike, kind: str, inputs: Iterable[PathLike | None] =
         raise disk_error(error, path) or error from error
 
 
-def open_text(path: PathLike) -> Any:
-    """Opens text for reading, through gzip where the file is gzip (by its first bytes), as strict UTF-8.
-
-    A file in another encoding raises UnicodeDecodeError while it is read; readers turn that into an
-    InputError with the line.
-    """
-    with open(path, "rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt", encoding="utf-8") if zipped else open(path, encoding="utf-8")
-
-
 @contextmanager
 def write_gzip(path: PathLike, level: int = 6) -> Iterator[Any]:
     """Yields a binary stream that is compressed into `path`; no time stamp, so equal content is equal bytes."""
@@ -123,9 +111,7 @@ def content_hash(path: PathLike) -> str:
         for file in sorted(p for p in path.rglob("*") if p.is_file() and not _is_meta(p)):
             digest.update(f"{file.relative_to(path)}\0{content_hash(file)}\0".encode())
         return digest.hexdigest()
-    with open(path, "rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rb") if zipped else open(path, "rb") as stream:
+    with open_bytes(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -52,7 +52,15 @@ class HybridError(Exception):
 
 
 class InputError(HybridError):
-    """A file, folder or setting that cannot be used as it is."""
+    """A file, folder or setting that cannot be used as it is.
+
+    Attributes:
+      found, cure, line: its parts, see `at`.
+    """
+
+    found: str = ""
+    cure: str = ""
+    line: int | None = None
 
     @classmethod
     def at(cls, place: object, message: str, cure: str = "", line: int | None = None) -> "InputError":
@@ -66,7 +74,9 @@ class InputError(HybridError):
         """
         where = f"{place}:{line}" if line is not None else f"{place}"
         text = f"{where}: {message.rstrip('.')}."
-        return cls(f"{text} {cure}".rstrip())
+        error = cls(f"{text} {cure}".rstrip())
+        error.found, error.cure, error.line = message, cure, line
+        return error
 
 
 class MismatchError(HybridError):

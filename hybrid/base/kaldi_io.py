@@ -18,7 +18,8 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError
-from hybrid.base.kaldi_values import Source, array_bytes, int_bytes, int_vector, matrix_or_vector, open_stream
+from hybrid.base.kaldi_values import Source, array_bytes, int_bytes, int_vector, matrix_or_vector
+from hybrid.base.reading import open_bytes, text_lines
 
 __all__ = [
     "read_int_vectors",
@@ -34,7 +35,7 @@ PathLike = str | os.PathLike
 
 
 def _archive(path: PathLike, value: Callable[[Source], T]) -> Iterator[tuple[str, T]]:
-    with open_stream(path) as stream:
+    with open_bytes(path) as stream:
         source = Source(stream, path)
         while True:
             key = _key(source)
@@ -71,11 +72,7 @@ _RANGE = re.compile(r"(.*)\[(\d+):(\d+)\]\Z")
 
 def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:
     """Reads the entries that an scp file points at: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`."""
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.at(path, f"cannot be read ({error})", "Check the path.") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in text_lines(path):
         key, _, rest = line.strip().partition(" ")
         rest = rest.strip()
         if not key:
@@ -86,13 +83,13 @@ def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[st
         match = _RANGE.fullmatch(rest)
         target = match[1] if match else rest
         name, colon, offset = target.rpartition(":")
-        if not (colon and offset.isdigit()):
+        if not (colon and offset.isascii() and offset.isdigit() and len(offset) < 19):
             name, offset = target, "0"
         file = Path(name)
         if not file.is_absolute() and not file.exists():
             file = Path(path).parent / name
         try:
-            with open_stream(file) as stream:
+            with open_bytes(file) as stream:
                 stream.seek(int(offset))
                 found = value(Source(stream, file, int(offset)))
         except InputError as error:
@@ -123,7 +120,7 @@ def read_int_vectors(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:
 
 def read_matrix(path: PathLike) -> np.ndarray:
     """Reads a file that holds one matrix or vector without a key, such as a transform."""
-    with open_stream(path) as stream:
+    with open_bytes(path) as stream:
         return matrix_or_vector(Source(stream, path))
 
 

@@ -6,8 +6,6 @@ archives of these values.
 
 from __future__ import annotations
 
-import gzip
-import os
 import struct
 from typing import Any, BinaryIO
 
@@ -21,7 +19,6 @@ __all__ = [
     "int_bytes",
     "int_vector",
     "matrix_or_vector",
-    "open_stream",
 ]
 
 STEP = 1 << 26  # bytes asked for at once, so that a lying header cannot claim the memory
@@ -41,23 +38,17 @@ class Source:
 
     def read(self, count: int) -> bytes:
         """Up to `count` bytes."""
-        try:
-            data = self._ahead[:count]
-            self._ahead = self._ahead[count:]
-            if len(data) < count:
-                data += self.stream.read(count - len(data))
-        except (EOFError, OSError, ValueError) as error:
-            raise self.fail(f"cannot be read: {error}") from error
+        data = self._ahead[:count]
+        self._ahead = self._ahead[count:]
+        if len(data) < count:
+            data += self.stream.read(count - len(data))
         self.position += len(data)
         return data
 
     def peek(self, count: int) -> bytes:
         """Up to `count` bytes, which stay unread."""
         if len(self._ahead) < count:
-            try:
-                self._ahead += self.stream.read(count - len(self._ahead))
-            except (EOFError, OSError, ValueError) as error:
-                raise self.fail(f"cannot be read: {error}") from error
+            self._ahead += self.stream.read(count - len(self._ahead))
         return self._ahead[:count]
 
     def exactly(self, count: int) -> bytes:
@@ -81,10 +72,7 @@ class Source:
             data = data[:cut]
         else:
             self._ahead = b""
-            try:
-                data += self.stream.readline()
-            except (EOFError, OSError, ValueError) as error:
-                raise self.fail(f"cannot be read: {error}") from error
+            data += self.stream.readline()
         self.position += len(data)
         return data
 
@@ -103,16 +91,6 @@ class Source:
             return out.decode("utf-8")
         except UnicodeDecodeError as error:
             raise self.fail("is no archive: a key is not UTF-8") from error
-
-
-def open_stream(path: str | os.PathLike) -> BinaryIO:
-    """Opens a file for reading bytes, through gzip where it is gzip."""
-    try:
-        with open(path, "rb") as stream:
-            zipped = stream.read(2) == b"\x1f\x8b"
-        return gzip.open(path, "rb") if zipped else open(path, "rb")  # type: ignore[return-value]
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})", "Check the path.") from error
 
 
 def _integer(source: Source) -> int:

@@ -10,19 +10,20 @@ import errno
 import gzip
 import io
 import json
+import mmap
 import os
 import re
 import tokenize
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from hybrid.base.errors import InputError, quote
 
-__all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_RATIO", "byte_lines", "open_bytes", "open_text", "parse_json", "parse_yaml",
-           "read_bytes", "read_json", "read_text", "reading", "text_lines"]  # fmt: skip
+__all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_RATIO", "byte_lines", "map_bytes", "open_bytes", "open_text", "parse_json",
+           "parse_yaml", "read_bytes", "read_json", "read_text", "reading", "text_lines"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
@@ -56,7 +57,7 @@ def _unreadable(path: object, error: Exception) -> InputError:
 class _Guarded(io.RawIOBase):
     """A stream whose failures are InputErrors and whose unpacked size is bounded by its packed one."""
 
-    def __init__(self, stream: Any, path: object, limit: int | None) -> None:
+    def __init__(self, stream: Any, path: object, limit: Callable[[], int] | None) -> None:
         self._stream, self._path, self._limit, self._count = stream, path, limit, 0
 
     def readable(self) -> bool:
@@ -71,10 +72,10 @@ class _Guarded(io.RawIOBase):
         except (OSError, EOFError, zlib.error) as error:
             raise _unreadable(self._path, error) from error
         self._count += count
-        if self._limit is not None and self._count > self._limit:
+        if self._limit is not None and self._count > FREE_BYTES and self._count > self._limit():
             raise InputError.at(
                 self._path,
-                f"unpacks to more than {self._limit >> 20} MiB, more than {MAX_RATIO} times its size",
+                f"unpacks to more than {self._count >> 20} MiB, more than {MAX_RATIO} times its size",
                 "Unpack it yourself if you trust it.",
             )
         return count
@@ -112,39 +113,73 @@ def open_bytes(path: PathLike) -> BinaryIO:
         raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the stream it is given to
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise _unreadable(quote(path, 300), error) from error
-    limit = None
     try:
-        stream: Any = raw
-        if raw.seekable():
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if zipped:
-                limit = max(FREE_BYTES, MAX_RATIO * os.fstat(raw.fileno()).st_size)
-                stream = _owning_gzip(raw)
+        limit, stream = _unpacked(raw)
     except OSError as error:
         raw.close()
         raise _unreadable(path, error) from error
     return io.BufferedReader(_Guarded(stream, path, limit), 1 << 16)
 
 
-def _owning_gzip(raw: io.FileIO) -> gzip.GzipFile:
-    stream = gzip.GzipFile(fileobj=raw, mode="rb")
-    stream.myfileobj = raw  # type: ignore[assignment]  # closed with the stream
-    return stream
+def _unpacked(raw: io.FileIO) -> tuple[Callable[[], int] | None, Any]:
+    """Returns the most bytes that a file may unpack to, if it is gzip, and its stream."""
+    packed: Any
+    if raw.seekable():
+        start = raw.read(2)
+        raw.seek(0)
+        size, packed = os.fstat(raw.fileno()).st_size, raw
+    else:  # a pipe
+        size, packed = 0, io.BufferedReader(_Counted(raw))
+        start = packed.peek(2)[:2]
+    if start != b"\x1f\x8b":
+        return None, packed
+    stream = gzip.GzipFile(fileobj=packed, mode="rb")
+    stream.myfileobj = packed  # closed with the stream
+    return lambda: MAX_RATIO * (size or packed.raw.count), stream
 
 
-def open_text(path: PathLike) -> io.TextIOWrapper:
+class _Counted(io.RawIOBase):
+    """Counts what is read from a pipe."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw, self.count = raw, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._raw.readinto(buffer) or 0
+        self.count += count
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+def open_text(path: PathLike, errors: str = "strict") -> io.TextIOWrapper:
     """Opens UTF-8 text, through gzip where it is gzip; see `open_bytes`. Line ends stay as they are.
 
-    What is no UTF-8 raises UnicodeDecodeError while it is read; `text_lines` and `read_text` name the line instead.
+    What is no UTF-8 raises UnicodeDecodeError while it is read, or is treated as `errors` says; `text_lines` and
+    `read_text` name the line instead.
     """
-    return io.TextIOWrapper(open_bytes(path), encoding="utf-8", newline="\n")  # type: ignore[type-var]
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8", errors=errors, newline="\n")  # type: ignore[type-var]
 
 
 def read_bytes(path: PathLike) -> bytes:
     """Returns a whole file, unpacked where it is gzip."""
     with open_bytes(path) as stream:
         return stream.read()
+
+
+def map_bytes(path: PathLike) -> bytes | mmap.mmap:
+    """Returns a whole file, mapped where it is not packed, so that what is not looked at is not read."""
+    with open_bytes(path) as stream:
+        try:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):  # packed, a pipe, or empty
+            return stream.read()
 
 
 def read_text(path: PathLike) -> str:

@@ -40,11 +40,9 @@ def _table(lattices: Path, words: Path | None) -> SymbolTable | None:
 
 def _scale(lattices: Path, given: float | None) -> float:
     """The acoustic scale that was asked for, or the one with which a folder was decoded."""
-    if given is None and (lattices / "decode.json").exists():
-        import json
+    from hybrid.lattice.archive import decoding_scale
 
-        given = json.loads((lattices / "decode.json").read_text(encoding="utf-8")).get("acoustic_scale")
-    return 0.1 if given is None else float(given)
+    return 0.1 if (scale := given if given is not None else decoding_scale(lattices)) is None else scale
 
 
 def _record(output: Path, source: Path, settings: dict[str, Any], count: int) -> None:

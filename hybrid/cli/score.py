@@ -150,6 +150,7 @@ def table(results: Path, into: Path | None, copy_to: Path | None) -> None:
     """
     from hybrid.base.artifact import atomic_path
     from hybrid.base.errors import InputError
+    from hybrid.base.reading import read_text
     from hybrid.score.results import format_table, insert_table, read_results, write_results
 
     rows = read_results(results)
@@ -160,10 +161,7 @@ def table(results: Path, into: Path | None, copy_to: Path | None) -> None:
     if into is None:
         click.echo(format_table(rows), nl=False)
         return
-    try:
-        document = into.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.at(into, f"cannot be read ({error})") from error
+    document = read_text(into)
     with atomic_path(into) as temporary:
         temporary.write_text(insert_table(document, format_table(rows), into), encoding="utf-8")
 
@@ -252,19 +250,17 @@ def _write_folder(folder: Path, values: dict[str, Any], texts: dict[str, str], o
 
 def _spent(costs: Sequence[Path]) -> tuple[float, float]:
     """Returns the CPU seconds of all and the peak memory of the largest."""
-    import json
-
-    from hybrid.base.errors import InputError
+    from hybrid.base.errors import InputError, quote
+    from hybrid.base.reading import read_json
 
     seconds, gigabytes = 0.0, 0.0
     for cost in costs:
+        found = read_json(cost, "Give the record of a step.")
         try:
-            found = json.loads(cost.read_text(encoding="utf-8"))
             seconds, gigabytes = seconds + float(found["cpu_s"]), max(gigabytes, float(found["max_gb"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError.at(
-                cost, f"does not tell cpu_s and max_gb ({error})", "Give the record of a step."
-            ) from error
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
+            found = f"does not tell cpu_s and max_gb ({quote(error)})"
+            raise InputError.at(cost, found, "Give the record of a step.") from error
     return seconds, gigabytes
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, MismatchError, quote
+from hybrid.base.reading import read_bytes
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.gmm.diag_gmm import DiagGmm
 from hybrid.hmm import TransitionModel
@@ -94,9 +95,7 @@ def read_kaldi_model(path: str | os.PathLike, tree: ContextTree) -> tuple[Transi
       MismatchError: it is not a model of `tree`.
     """
     try:
-        text = Path(path).read_text(encoding="ascii")
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})") from error
+        text = read_bytes(path).decode("ascii")
     except UnicodeDecodeError as error:
         raise InputError.at(path, "is no text model", f"Kaldi's binary models: {CURE}") from error
     first, end, rest = text.partition(END)

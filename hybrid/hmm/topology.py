@@ -12,10 +12,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import read_text
 
 __all__ = ["MAX_PHONE", "EmittingState", "HmmTopology", "TopologyEntry"]
 
@@ -229,11 +229,7 @@ class HmmTopology:
         Raises:
           InputError: the file is missing or not a topology.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError.at(path, f"cannot be read as a topology ({error})") from error
-        return cls.from_text(text, path)
+        return cls.from_text(read_text(path), path)
 
     def content_hash(self) -> str:
         """Returns the sha256 of the text form."""

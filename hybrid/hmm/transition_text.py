@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, MismatchError, quote
+from hybrid.base.reading import read_bytes
 from hybrid.hmm.topology_text import TokenReader, format_topology, read_topology
 from hybrid.hmm.transition_model import TransitionModel
 from hybrid.tree import ContextTree
@@ -40,9 +40,7 @@ def write_transition_model(path: str | os.PathLike, model: TransitionModel, digi
 def read_transition_model(path: str | os.PathLike, tree: ContextTree) -> TransitionModel:
     """Reads the text form and holds its transition-states against the tree's."""
     try:
-        text = Path(path).read_text(encoding="ascii")
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})") from error
+        text = read_bytes(path).decode("ascii")
     except UnicodeDecodeError as error:
         cure = "Kaldi's binary models: run `copy-transition-model --binary=false` first."
         raise InputError.at(path, "is no text transition model", cure) from error

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from hybrid.agreement import part_of, require_fit, words_part
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
+from hybrid.base.reading import open_bytes, read_json
 from hybrid.lattice.compact import factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
@@ -24,6 +23,7 @@ from hybrid.lattice.lattice import Lattice, LatticeError
 __all__ = [
     "LatticeWriter",
     "check_words",
+    "decoding_scale",
     "lattice_files",
     "open_writer",
     "read_lattice_folder",
@@ -90,17 +90,9 @@ def read_lattices(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:
       InputError: missing, damaged, cut short, or no lattice archive; names the utterance.
       MismatchError: not the archive that was written; each state of it is looked at once.
     """
-    try:
-        check(path, cached=True)
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream = gzip.GzipFile(fileobj=raw) if zipped else raw
-            yield from _entries(_Source(stream), path)  # type: ignore[arg-type]
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError.at(path, f"is damaged gzip ({error})", CURE) from error
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror or error})", "Give a lattice archive.") from error
+    check(path, cached=True)
+    with open_bytes(path) as stream:
+        yield from _entries(_Source(stream), path)
 
 
 def _entries(source: _Source, path: object) -> Iterator[tuple[str, Lattice]]:
@@ -148,6 +140,24 @@ def _lines(source: _Source) -> Iterator[tuple[int, str]]:
         if not line.strip():
             return
         yield source.line, line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def decoding_scale(folder: str | os.PathLike) -> float | None:
+    """Returns the acoustic scale that a folder was decoded with; None where it does not tell.
+
+    Raises:
+      InputError: its decode.json is damaged.
+    """
+    path = Path(folder) / "decode.json"
+    if not path.exists():
+        return None
+    record = read_json(path, CURE)
+    scale = record.get("acoustic_scale") if isinstance(record, dict) else record
+    if scale is None:
+        return None
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < 1e6:
+        raise InputError.at(path, f"acoustic_scale is '{quote(scale)}', wanted a number above 0", CURE)
+    return float(scale)
 
 
 class LatticeWriter:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hybrid.align.alignment import Segment, Speller, phone_segments
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import text_lines
 from hybrid.hmm import TransitionModel
 from hybrid.lattice.paths import Path as LatticePath
 
@@ -94,11 +95,13 @@ def find_speller(graph_dir: Path, lang_dir: Path | None, phones: SymbolTable) ->
 
 def _align_lexicon(path: Path) -> list[tuple[int, ...]]:
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in text_lines(path):
         try:
             rows.append(tuple(int(x) for x in line.split()))
         except ValueError as error:
-            raise InputError.at(path, f"'{line[:40]}' is no row of ids", "Compile the graph again.", number) from error
+            raise InputError.at(
+                path, f"'{quote(line, 40)}' is no row of ids", "Compile the graph again.", number
+            ) from error
     return [row for row in rows if len(row) > 2]
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder, writing
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import text_lines
 
 __all__ = ["Result", "add_result", "format_table", "insert_table", "read_results", "write_results"]
 
@@ -75,14 +76,11 @@ def read_results(path: str | os.PathLike) -> list[Result]:
     path = Path(path)
     if not path.exists():
         return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.at(path, f"cannot be read ({error})", "Give a table of results.") from error
+    lines = [line for _, line in text_lines(path)]
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:
-        found = lines[0][:80] if lines else ""
+        found = quote(lines[0]) if lines else ""
         wanted = ", ".join(COLUMNS)
-        raise InputError.at(path, f"columns are {found!r}, wanted {wanted} with tabs", "Mend the first line.", 1)
+        raise InputError.at(path, f"columns are '{found}', wanted {wanted} with tabs", "Mend the first line.", 1)
     rows = []
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")
@@ -92,7 +90,9 @@ def read_results(path: str | os.PathLike) -> list[Result]:
             names, rates, counts, costs = cells[:3], cells[3:6], cells[6:10], cells[10:]
             rows.append(Result(*names, *map(float, rates), *map(int, counts), *map(float, costs)))  # type: ignore[arg-type]
         except ValueError as error:
-            raise InputError.at(path, f"is no row of {len(COLUMNS)} cells ({error})", "Mend it.", number) from error
+            raise InputError.at(
+                path, f"is no row of {len(COLUMNS)} cells ({quote(error)})", "Mend it.", number
+            ) from error
     return rows
 
 

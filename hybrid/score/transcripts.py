@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hybrid.base.artifact import open_text
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
+from hybrid.base.reading import text_lines
 from hybrid.data.manifest import read_cuts
 
 __all__ = ["Transcripts", "pair", "read_table", "read_transcripts"]
@@ -36,23 +35,6 @@ class Transcripts:
         return len(self.words)
 
 
-def _lines(path: str | os.PathLike) -> list[tuple[int, str]]:
-    """Non-empty lines with their numbers (from 1), as strict UTF-8."""
-    number = 0
-    try:
-        with open_text(path) as stream:
-            found = []
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    found.append((number, line.strip()))
-            return found
-    except UnicodeDecodeError as error:
-        raise InputError.at(path, f"is not UTF-8 ({error.reason})", "Convert it to UTF-8.", number + 1) from error
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError.at(path, f"cannot be read ({reason})", "Give a text file or cuts.jsonl.gz.") from error
-
-
 def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
     """Reads `key value value …` lines, e.g. Kaldi's text or utt2spk.
 
@@ -60,10 +42,13 @@ def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
       InputError: unreadable, not UTF-8, or a key that stands there twice.
     """
     table: dict[str, list[str]] = {}
-    for number, line in _lines(path):
-        key, *values = line.split()
+    for number, line in text_lines(path):
+        if not (fields := line.split()):
+            continue
+        key, *values = fields
         if key in table:
-            raise InputError.at(path, f"utterance '{key}' stands here a second time", "Remove one of them.", number)
+            found = f"utterance '{quote(key)}' stands here a second time"
+            raise InputError.at(path, found, "Remove one of them.", number)
         table[key] = values
     return table
 
@@ -112,8 +97,8 @@ def pair(reference: Transcripts, hypothesis: Transcripts) -> dict[str, tuple[lis
     if len(missing) == len(reference.words):
         raise InputError.at(
             hypothesis.path,
-            f"shares no utterance with {reference.path} (its first is '{next(iter(hypothesis.words), '')}', "
-            f"wanted e.g. '{next(iter(reference.words))}')",
+            f"shares no utterance with {reference.path} (its first is '{quote(next(iter(hypothesis.words), ''))}', "
+            f"wanted e.g. '{quote(next(iter(reference.words)))}')",
             "Check that both are of the same set.",
         )
     if missing:
@@ -123,7 +108,7 @@ def pair(reference: Transcripts, hypothesis: Transcripts) -> dict[str, tuple[lis
             len(missing),
             len(reference.words),
             reference.path,
-            missing[0],
+            quote(missing[0]),
         )
     if extra:
         _log.warning("%s has %d utterances without reference; left out", hypothesis.path, len(extra))

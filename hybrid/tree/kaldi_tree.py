@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 import struct
-from pathlib import Path
 from typing import NoReturn
 
 from hybrid.base.errors import InputError
+from hybrid.base.reading import read_bytes
 from hybrid.tree.context_tree import ContextTree
 from hybrid.tree.nodes import Leaf, Node, Split, Table
 
@@ -47,11 +47,7 @@ def read_tree(path: str | os.PathLike) -> ContextTree:
     Raises:
       InputError: the file is missing, cut short, or not a tree.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})", "Give the path of a tree file.") from error
-    return parse_tree(data, path)
+    return parse_tree(read_bytes(path), path)
 
 
 def parse_tree(data: bytes, place: object = "tree") -> ContextTree:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import text_lines
 from hybrid.tree.cluster import cluster_top_down
 from hybrid.tree.nodes import PDF_CLASS_KEY
 from hybrid.tree.stats import TreeStats, sum_by
@@ -87,14 +88,10 @@ def read_questions(path: str | os.PathLike) -> PhoneSets:
       InputError: a line is not a set of phone ids.
     """
     sets = []
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError.at(path, f"cannot be read ({error})", "Give a text file of phone ids.") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in text_lines(path):
         fields = line.split()
         if not all(f.isascii() and f.isdigit() and 0 < len(f) < 7 for f in fields):
-            raise InputError.at(path, f"found {line[:40]!r}; wanted phone ids", "Use ids, not symbols.", number)
+            raise InputError.at(path, f"found '{quote(line, 40)}'; wanted phone ids", "Use ids, not symbols.", number)
         if len(set(fields)) != len(fields):
             raise InputError.at(path, "a phone stands twice in one set", "Remove the repeat.", number)
         if fields:

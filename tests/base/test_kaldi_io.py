@@ -112,7 +112,7 @@ def test_hostile_archives_get_one_line(tmp_path: Path, content: bytes, message: 
 
 
 def test_other_errors(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="absent.ark: the file does not exist"):
         list(read_matrices(tmp_path / "absent.ark"))
     (tmp_path / "pipe.scp").write_text("utt cat secret |\n")
     with pytest.raises(InputError, match="has a command where FILE:OFFSET was expected"):
@@ -122,7 +122,7 @@ def test_other_errors(tmp_path: Path) -> None:
         list(read_int_vectors(tmp_path / "i.txt"))
     whole = gzip.compress(b"utt [ 1 2 ]\n" * 1000)
     (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cut.gz: is damaged or cut short"):
         list(read_matrices(tmp_path / "cut.gz"))
     with pytest.raises(InputError, match="cannot point into a compressed archive"):
         write_matrices(tmp_path / "x.gz", {}, scp=tmp_path / "x.scp")

@@ -1,13 +1,18 @@
 """Files that anybody may have made: every failure is one InputError with the place."""
 
+import contextlib
 import gzip
 import os
+import pickle
+from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from hybrid.base.errors import HybridError, InputError, one_line, quote
 from hybrid.base.reading import (
     MAX_DEPTH,
+    map_bytes,
     open_bytes,
     open_text,
     parse_json,
@@ -113,3 +118,36 @@ def test_messages_have_an_end():
     """Place and cure stay, whatever a file made a reader quote."""
     error = InputError.at("file", f"found '{'[' * 10**6}'", "Mend it.")
     assert len(str(error)) < 1300 and str(error).startswith("file: found '[[") and str(error).endswith("[['. Mend it.")
+
+
+def test_pipes_are_unpacked_and_bounded(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("hybrid.base.reading.FREE_BYTES", 1 << 16)
+    for name, content in [("plain", b"A B\n"), ("packed", gzip.compress(b"A B\n"))]:
+        assert list(text_lines(_pipe(tmp_path / name, content))) == [(1, "A B")]
+    with pytest.raises(InputError, match="more than 100 times its size"):
+        list(text_lines(_pipe(tmp_path / "bomb", gzip.compress(b"\n" * (1 << 24)))))
+
+
+def _pipe(path: Path, content: bytes) -> Path:
+    os.mkfifo(path)
+    Thread(target=_feed, args=(path, content), daemon=True).start()
+    return path
+
+
+def _feed(path: Path, content: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), open(path, "wb") as stream:
+        stream.write(content)
+
+
+def test_what_is_mapped(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"abc")
+    (tmp_path / "packed").write_bytes(gzip.compress(b"abc"))
+    (tmp_path / "empty").write_bytes(b"")
+    assert [bytes(map_bytes(tmp_path / name)) for name in ("plain", "packed", "empty")] == [b"abc", b"abc", b""]
+
+
+def test_an_error_keeps_its_parts() -> None:
+    error = InputError.at("f.txt", "is odd", "Mend it.", 3)
+    assert (error.found, error.cure, error.line) == ("is odd", "Mend it.", 3)
+    again = pickle.loads(pickle.dumps(error))  # as from a worker
+    assert (str(again), again.found, again.line) == (str(error), "is odd", 3)

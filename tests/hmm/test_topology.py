@@ -119,7 +119,7 @@ def test_unknown_phone():
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match="cannot be read as a topology"):
+    with pytest.raises(InputError, match="topo: the file does not exist"):
         HmmTopology.read(tmp_path / "topo")
 
 

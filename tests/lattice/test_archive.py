@@ -126,9 +126,9 @@ def test_every_cut_of_an_archive_is_noticed(tmp_path: Path, valid: bytes) -> Non
 
 def test_damaged_gzip_and_missing_files(tmp_path: Path, valid: bytes) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(valid)[:-20])
-    with pytest.raises(InputError, match="is damaged gzip"):
+    with pytest.raises(InputError, match="is damaged or cut short"):
         list(read_lattices(tmp_path / "x.gz"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="none.ark: the file does not exist"):
         list(read_lattices(tmp_path / "none.ark"))
     with pytest.raises(InputError, match="holds no lattices"):
         lattice_files(tmp_path)

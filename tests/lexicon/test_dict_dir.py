@@ -50,7 +50,7 @@ def test_peers_folders_are_right(peers: Path) -> None:
     [
         ({"lexicon.txt": None}, ["dict: holds no lexicon; wanted lexicon.txt ('word phone …') or lexiconp.txt"]),
         ({"lexicon.txt": ""}, ["lexicon.txt: the file is empty"]),
-        ({"lexicon.txt": b"<UNK> SPN\nCAF\xc9 S\n"}, ["lexicon.txt:2: byte 0xc9 is not UTF-8; wanted UTF-8 text."]),
+        ({"lexicon.txt": b"<UNK> SPN\nCAF\xc9 S\n"}, ["lexicon.txt:2: byte 0xc9 is not UTF-8 text. Convert it"]),
         (
             {"lexicon.txt": "<UNK> SPN\r\nA AH\r\n"},
             ["lexicon.txt:1: carriage return (Windows line ends, 2 in the file)"],

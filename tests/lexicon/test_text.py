@@ -24,7 +24,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "data, message",
     [
-        (b"A AH\nCAF\xc9 K\n", "a.txt:2: byte 0xc9 is not UTF-8; wanted UTF-8 text. Convert the file, e.g. `iconv"),
+        (b"A AH\nCAF\xc9 K\n", "a.txt:2: byte 0xc9 is not UTF-8 text. Convert it, e.g. `iconv"),
         (b"", "a.txt: the file is empty; wanted at least one line. Fill it"),
         (b" \n\n", "a.txt: the file is empty"),
         (b"A AH\r\nB B\r\n", "a.txt:1: carriage return (Windows line ends, 2 in the file); wanted lines that end in"),
@@ -32,7 +32,7 @@ def test_gzip_is_read(tmp_path: Path) -> None:
         ("A AH\nB\u00a0B\n".encode(), "a.txt:2: white space U+00A0; wanted fields separated by spaces or tabs."),
         (b"A AH\x00\n", "a.txt:1: control character U+0000; wanted fields separated by spaces or tabs. Replace it"),
         (b"\xef\xbb\xbfA AH\n", "a.txt:1: starts with a byte-order mark; wanted plain UTF-8 text. Remove it"),
-        (b"\x1f\x8b\x08broken", "a.txt: cannot be read"),
+        (b"\x1f\x8b\x08broken", "a.txt: is damaged or cut short"),
     ],
 )
 def test_message_of_bad_text(tmp_path: Path, data: bytes, message: str) -> None:

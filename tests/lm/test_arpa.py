@@ -171,12 +171,12 @@ def test_not_utf8_and_nul(tmp_path):
 
 def test_gzip_cut_short(tmp_path):
     (tmp_path / "a.gz").write_bytes(gzip.compress(PLAIN.encode())[:-20])
-    with pytest.raises(InputError, match="a.gz: cannot be read to its end"):
+    with pytest.raises(InputError, match="a.gz: is damaged or cut short"):
         read_arpa(tmp_path / "a.gz")
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match="nothing: cannot be read"):
+    with pytest.raises(InputError, match="nothing: the file does not exist"):
         read_arpa(tmp_path / "nothing")
 
 

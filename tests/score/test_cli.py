@@ -130,6 +130,7 @@ def test_wrong_options(files: Path, words: list[str], message: str) -> None:
 
 
 def test_cost_that_is_none(files: Path) -> None:
-    names = ["--results", files / "r.tsv", "--system", "m", "--set", "t", "--lm", "g", "--cost", files / "ref"]
+    (files / "cost").write_text('{"cpu_s": "many"}')
+    names = ["--results", files / "r.tsv", "--system", "m", "--set", "t", "--lm", "g", "--cost", files / "cost"]
     done = call("--ref", files / "ref", "--hyp", files / "hyp", *names)
-    assert "ref: does not tell cpu_s and max_gb" in str(done.exception)
+    assert "cost: does not tell cpu_s and max_gb" in str(done.exception)

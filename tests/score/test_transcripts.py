@@ -48,7 +48,7 @@ def test_cuts(tmp_path: Path, as_folder: bool) -> None:
         (b"u1 A\nu1 B\n", ":2: utterance 'u1' stands here a second time. Remove one of them."),
         (b"u1 A\nu2 \xff\n", "is not UTF-8"),
         (b"\n", ": holds no transcript. Give"),
-        (b"\x1f\x8b\x08cut", "cannot be read"),
+        (b"\x1f\x8b\x08cut", "is damaged or cut short"),
     ],
 )
 def test_bad_text(tmp_path: Path, content: bytes, message: str) -> None:
@@ -61,7 +61,7 @@ def test_bad_text(tmp_path: Path, content: bytes, message: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none: cannot be read"):
+    with pytest.raises(InputError, match="none: the file does not exist"):
         read_transcripts(tmp_path / "none")
 
 

@@ -94,5 +94,5 @@ def test_text_of_errors(text, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="none: the file does not exist"):
         ContextTree.read(tmp_path / "none")

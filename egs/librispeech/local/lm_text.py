@@ -11,15 +11,15 @@ most frequent first.
 from __future__ import annotations
 
 import argparse
-import gzip
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hybrid.base.artifact import atomic_folder, open_text, write_meta
+from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.reading import open_text, text_lines
 from lexicon.cmudict import read_cmudict
 
 TITLES = ((re.compile(r"\bMr\."), "MISTER"), (re.compile(r"\bMrs\."), "MISSUS"), (re.compile(r"\bDr\."), "DOCTOR"))
@@ -43,16 +43,13 @@ def sentences_of_prose(text: str) -> Iterator[list[str]]:
 
 def sentences_of_transcripts(path: Path) -> Iterator[list[str]]:
     """Yields the words of each `utterance-id word word …` line."""
-    with open_text(path) as stream:
-        for line in stream:
-            yield line.split()[1:]
+    for _, line in text_lines(path):
+        yield line.split()[1:]
 
 
 def sentences_of_lines(path: Path) -> Iterator[list[str]]:
     """Yields the words of each line, normalised as prose is; bytes that are no UTF-8 are dropped."""
-    with open(path, "rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-    with (gzip.open if zipped else open)(path, "rt", encoding="utf-8", errors="ignore") as stream:
+    with open_text(path, errors="ignore") as stream:
         for line in stream:
             yield from sentences_of_prose(line)
 
@@ -72,7 +69,8 @@ def sentences_of(source: Path) -> Iterator[list[str]]:
     for path in transcripts:
         yield from sentences_of_transcripts(path)
     for path in books:
-        yield from sentences_of_prose(path.read_text(encoding="utf-8", errors="ignore"))
+        with open_text(path, errors="ignore") as stream:
+            yield from sentences_of_prose(stream.read())
 
 
 def vocabulary(counts: Counter[str], known: Iterable[str]) -> list[str]:
