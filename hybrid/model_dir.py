@@ -25,7 +25,7 @@ from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_met
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.disk import make_folder, remove_mark
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
@@ -174,7 +174,7 @@ def load_model(path: str | os.PathLike) -> Model:
     folder = Path(path)
     missing = [name for name in (*MODEL_FILES, "meta.json") if not (folder / name).exists()]
     if missing:
-        what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{missing[0]}'"
+        what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{quote(missing[0])}'"
         raise InputError.at(folder, what, "Train one with `hybrid gmm train-mono`; a killed training can be run again.")
     for file in MODEL_FILES:
         check(folder / file)

@@ -38,7 +38,7 @@ class CmudictConfig:
     def __post_init__(self) -> None:
         for word in (self.oov, self.silence_word or "x"):
             if not word or word in RESERVED_WORDS or len(word.split()) != 1:
-                raise ValueError(f"'{word}' cannot be a word of the lexicon; wanted one token that is not reserved")
+                raise ValueError(f"'{quote(word)}' cannot be a word of the lexicon; wanted one token that is not reserved")
 
     def special_entries(self) -> list[Pronunciation]:
         """The words that are no speech: unknown word and silence."""
@@ -63,7 +63,7 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
         phones = " ".join(phones).partition("#")[0].split()
         if not phones:
             cure = "Add its phones or remove the line."
-            raise InputError.at(path, f"word '{word}' has no pronunciation; wanted 'word phone …'", cure, number)
+            raise InputError.at(path, f"word '{quote(word)}' has no pronunciation; wanted 'word phone …'", cure, number)
         if "(" in word:
             word = _VARIANT.sub("", word)
         joined = " ".join(phones)

@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_folder, write_meta
+from hybrid.base.errors import quote
 from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon
 from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.silence import check_silence_probs
@@ -105,7 +106,7 @@ def _check_phones(folder: Path) -> tuple[PhoneLines, list[Problem]]:
     if not found and (len(lines) != 1 or lines[0].strip() not in tables[0]):
         cure = "Write the phone that stands between words, e.g. SIL."
         wanted = f"one line with one of the {len(tables[0])} phones of silence_phones.txt"
-        problems.append(Problem(file, 1, f"found '{' '.join(lines)[:60]}'", wanted, cure))
+        problems.append(Problem(file, 1, f"found '{quote(' '.join(lines), 60)}'", wanted, cure))
     return (tables[0], tables[1]), problems
 
 
@@ -117,14 +118,14 @@ def _check_phone_line(
     problems = []
     for phone in phones:
         if phone in table:
-            found = f"phone '{phone}' stands in line {table[phone]} already"
+            found = f"phone '{quote(phone)}' stands in line {table[phone]} already"
             problems.append(Problem(file, number, found, "each phone once", "Remove one of them."))
         elif any(phone in other for other in earlier):
-            found = f"phone '{phone}' is a silence phone already"
+            found = f"phone '{quote(phone)}' is a silence phone already"
             cure = "Remove it from one of the two files."
             problems.append(Problem(file, number, found, "silence and non-silence phones apart", cure))
         elif reason := bad_phone_form(phone):
-            problems.append(Problem(file, number, f"phone '{phone}' {reason}", "another name", "Rename it."))
+            problems.append(Problem(file, number, f"phone '{quote(phone)}' {reason}", "another name", "Rename it."))
         table.setdefault(phone, number)
     return problems
 
@@ -159,8 +160,8 @@ def _check_pair(
     cure = f"Remove {second} if {first} is the one you edited, else make {first} from it again."
     for number, (one, other) in enumerate(zip(entries, others), 1):
         if one[:2] != other[:2]:
-            found = f"'{' '.join((other.word, *other.phones))}'"
-            wanted = f"'{' '.join((one.word, *one.phones))}' as in line {number} of {first}"
+            found = f"'{quote(' '.join((other.word, *other.phones)))}'"
+            wanted = f"'{quote(' '.join((one.word, *one.phones)))}' as in line {number} of {first}"
             return [Problem(folder / second, number, found, wanted, cure)]
     if len(entries) != len(others):
         found = f"has {len(others)} lines and {first} has {len(entries)}"
@@ -181,7 +182,7 @@ def _check_questions(folder: Path, known: set[str], nonsilence: dict[str, int]) 
                 problems.append(Problem(file, number, "an empty line", "a set of phones", "Remove the line."))
             for phone in phones:
                 if phone not in known:
-                    found = f"phone '{phone}' is absent from silence_phones.txt and nonsilence_phones.txt"
+                    found = f"phone '{quote(phone)}' is absent from silence_phones.txt and nonsilence_phones.txt"
                     cure = "Add the phone or correct this line."
                     problems.append(Problem(file, number, f"{found} ({len(known)} phones)", "", cure))
             questions.append(set(phones))
@@ -191,7 +192,7 @@ def _check_questions(folder: Path, known: set[str], nonsilence: dict[str, int]) 
     for number, group in groups.items():
         for one, other in combinations(group, 2):
             if not any((one in q) != (other in q) for q in questions):
-                found = f"phones '{one}' and '{other}' share a tree root and no question tells them apart"
+                found = f"phones '{quote(one)}' and '{quote(other)}' share a tree root and no question tells them apart"
                 wanted = "a line of extra_questions.txt that holds one of them and not the other"
                 cure = "Add such a line, or put them on lines of their own."
                 problems.append(Problem(folder / "nonsilence_phones.txt", number, found, wanted, cure))

@@ -6,6 +6,7 @@ two words have the same phone string and none is the beginning of another (Mohri
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -80,8 +81,8 @@ class Clash(NamedTuple):
     def __str__(self) -> str:
         phones = " ".join(self.phones)
         if self.kind == "same":
-            return f"'{self.first}' and '{self.second}' are both pronounced '{phones}'"
-        return f"the pronunciation '{phones}' of '{self.first}' begins that of '{self.second}'"
+            return f"'{quote(self.first)}' and '{quote(self.second)}' are both pronounced '{quote(phones)}'"
+        return f"the pronunciation '{quote(phones)}' of '{quote(self.first)}' begins that of '{quote(self.second)}'"
 
 
 def find_clashes(entries: Iterable[tuple[str, Sequence[str]]], limit: int | None = None) -> list[Clash]:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from lexicon.cmudict import CmudictConfig
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
@@ -34,7 +34,7 @@ class GraphemeConfig:
 
     def __post_init__(self) -> None:
         if self.marks not in ("joined", "apart", "dropped"):
-            raise ValueError(f"marks is '{self.marks}'; wanted joined, apart or dropped")
+            raise ValueError(f"marks is '{quote(self.marks)}'; wanted joined, apart or dropped")
         CmudictConfig(oov=self.oov)
 
 

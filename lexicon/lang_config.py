@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from dataclasses import dataclass, field
 
 from lexicon.symbols import is_disambig
@@ -37,6 +38,6 @@ class LangConfig:
             raise ValueError(f"extra_phone_disambig is {self.extra_phone_disambig}; wanted at least 1")
         for symbol in self.extra_word_disambig:
             if not is_disambig(symbol) or symbol[1:].isdecimal() or len(symbol.split()) != 1:
-                raise ValueError(f"extra_word_disambig has '{symbol}'; wanted '#' and a name that is no number")
+                raise ValueError(f"extra_word_disambig has '{quote(symbol)}'; wanted '#' and a name that is no number")
         if len(set(self.extra_word_disambig)) != len(self.extra_word_disambig):
             raise ValueError("extra_word_disambig has a symbol twice")

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check, recorded_files
 from hybrid.base.openfst import FstArrays, read_fst, to_kaldifst
 from lexicon.disambig import Clash, find_clashes
@@ -105,7 +105,7 @@ class LangDir:
 
         oov_word = " ".join(read_lines(path / "oov.txt")).strip()
         if oov_word not in words:
-            raise InputError.at(path / "oov.txt", f"'{oov_word}' is not in words.txt", REMAKE, 1)
+            raise InputError.at(path / "oov.txt", f"'{quote(oov_word)}' is not in words.txt", REMAKE, 1)
         optional = column("optional_silence")
         if len(optional) != 1:
             raise InputError.at(folder / "optional_silence.int", f"holds {len(optional)} phones; wanted one", REMAKE)
@@ -142,7 +142,7 @@ class LangDir:
             except ValueError:
                 row = ()
             if len(row) < 3:
-                message = f"found '{line.strip()[:60]}'; wanted 'word-id word-id phone-id …'"
+                message = f"found '{quote(line.strip(), 60)}'; wanted 'word-id word-id phone-id …'"
                 raise InputError.at(self.path / "phones" / "align_lexicon.int", message, REMAKE, number)
             rows.append(row)
         return rows
@@ -198,7 +198,7 @@ def _read_ids(file: Path, known: set[int], may_be_empty: bool) -> list[tuple[int
         try:
             row = tuple(map(int, line.split()))
         except ValueError:
-            message = f"found '{line.strip()[:60]}'; wanted phone ids"
+            message = f"found '{quote(line.strip(), 60)}'; wanted phone ids"
             raise InputError.at(file, message, REMAKE, number) from None
         if not known.issuperset(row):
             missing = next(i for i in row if i not in known)
@@ -212,7 +212,7 @@ def _read_roots(file: Path, known: set[int]) -> list[RootSet]:
     for number, line in enumerate(read_lines(file), 1):
         shared, split, *ids = (line.split() + ["", ""])[: max(2, len(line.split()))]
         if shared not in ("shared", "not-shared") or split not in ("split", "not-split") or not ids:
-            message = f"found '{line.strip()[:60]}'; wanted 'shared|not-shared split|not-split phone-id …'"
+            message = f"found '{quote(line.strip(), 60)}'; wanted 'shared|not-shared split|not-split phone-id …'"
             raise InputError.at(file, message, REMAKE, number)
         if not all(i.isdecimal() and int(i) in known for i in ids):
             raise InputError.at(file, "a phone id is absent from phones.txt", REMAKE, number)
@@ -227,7 +227,7 @@ def _read_boundaries(file: Path, known: set[int]) -> dict[int, str] | None:
     for number, line in enumerate(read_lines(file), 1):
         fields = line.split()
         if len(fields) != 2 or not fields[0].isdecimal() or fields[1] not in BOUNDARY_KINDS:
-            message = f"found '{line.strip()[:60]}'; wanted a phone id and one of {', '.join(BOUNDARY_KINDS)}"
+            message = f"found '{quote(line.strip(), 60)}'; wanted a phone id and one of {', '.join(BOUNDARY_KINDS)}"
             raise InputError.at(file, message, REMAKE, number)
         if int(fields[0]) not in known:
             raise InputError.at(file, f"phone id {fields[0]} is absent from phones.txt", REMAKE, number)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from lexicon.silence import SilenceProbs, number_text
 from lexicon.text import Problem, check_lines, raise_first
 
@@ -79,9 +79,9 @@ class Lexicon:
             raise ValueError("a pronunciation of a word stands twice in the lexicon")
         for entry in self.entries:
             if entry.word in RESERVED_WORDS or not entry.phones or not 0 < entry.probability <= 1:
-                raise ValueError(f"word '{entry.word}' is reserved, or lacks phones or a probability in (0, 1]")
+                raise ValueError(f"word '{quote(entry.word)}' is reserved, or lacks phones or a probability in (0, 1]")
             if (entry.silence is None) != (self.silence_probs is None):
-                raise ValueError(f"word '{entry.word}': silence probabilities belong to every word or to none")
+                raise ValueError(f"word '{quote(entry.word)}': silence probabilities belong to every word or to none")
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -175,7 +175,7 @@ def check_lexicon(
         if numbers or absent or not pronunciation or word in RESERVED_WORDS:
             wrong = _wrong_line(word, fields, first, known)
         if not wrong and (earlier := line_of.setdefault((word, pronunciation), number)) != number:
-            found = f"word '{word}' has the pronunciation '{' '.join(pronunciation)}' in line {earlier} already"
+            found = f"word '{quote(word)}' has the pronunciation '{quote(' '.join(pronunciation))}' in line {earlier} already"
             wrong = (found, "each pronunciation of a word once", "Remove one of the lines.")
         if wrong:
             problems.append(Problem(path, number, *wrong))
@@ -192,7 +192,7 @@ def _wrong_line(word: str, fields: list[str], first: int, phones: Set[str] | Non
         return "an empty line", "'word phone phone …'", "Remove the line."
     if word in RESERVED_WORDS:
         cure = "Rename the word or remove the line; the lang folder adds this symbol itself."
-        return f"'{word}' as a word", "a word other than <eps>, <s>, </s> and #0", cure
+        return f"'{quote(word)}' as a word", "a word other than <eps>, <s>, </s> and #0", cure
     for place, text in enumerate(fields[1:first]):
         try:
             value = float(text)
@@ -202,16 +202,16 @@ def _wrong_line(word: str, fields: list[str], first: int, phones: Set[str] | Non
             kind = ("pronunciation probability", "silence probability", "correction", "correction")[place]
             wanted = "a number above 0, at most 1" if place < 2 else "a number above 0"
             cure = "Correct the number; a file without probabilities is called lexicon.txt."
-            return f"word '{word}' has the {kind} '{text}'", wanted, cure
+            return f"word '{quote(word)}' has the {kind} '{quote(text)}'", wanted, cure
         if place == 1 and value == 1:
-            found = f"word '{word}' has the silence probability 1"
+            found = f"word '{quote(word)}' has the silence probability 1"
             return found, "a number between 0 and 1", "Make it smaller, e.g. 0.99."
     if len(fields) <= first:
-        return f"word '{word}' has no pronunciation", "at least one phone", "Add its phones or remove the line."
+        return f"word '{quote(word)}' has no pronunciation", "at least one phone", "Add its phones or remove the line."
     if phones is not None:
         for phone in fields[first:]:
             if phone not in phones:
-                found = f"word '{word}' uses phone '{phone}', absent from silence_phones.txt and nonsilence_phones.txt"
+                found = f"word '{quote(word)}' uses phone '{quote(phone)}', absent from silence_phones.txt and nonsilence_phones.txt"
                 return f"{found} ({len(phones)} phones)", "", "Add the phone or correct this line."
     return None
 

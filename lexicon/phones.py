@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from lexicon.text import read_lines
 
 __all__ = ["POSITIONS", "PhoneInventory", "PhoneSet", "bad_phone_form", "position_forms"]
@@ -87,15 +87,15 @@ class PhoneSet:
             raise ValueError("wanted at least one silence phone and one non-silence phone")
         if len(set(names)) != len(names):
             twice = next(p for p in names if names.count(p) > 1)
-            raise ValueError(f"phone '{twice}' stands twice in the phone set")
+            raise ValueError(f"phone '{quote(twice)}' stands twice in the phone set")
         for phone in names:
             if reason := bad_phone_form(phone):
-                raise ValueError(f"phone '{phone}' {reason}")
+                raise ValueError(f"phone '{quote(phone)}' {reason}")
         if self.optional_silence not in self.silence_phones:
-            raise ValueError(f"optional silence '{self.optional_silence}' is no silence phone")
+            raise ValueError(f"optional silence '{quote(self.optional_silence)}' is no silence phone")
         for phone in (p for question in self.extra_questions for p in question):
             if phone not in self:
-                raise ValueError(f"extra question asks about '{phone}', which is no phone of the set")
+                raise ValueError(f"extra question asks about '{quote(phone)}', which is no phone of the set")
 
     @cached_property
     def silence_phones(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import read_bytes
 from lexicon.cmudict import CmudictConfig
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
@@ -40,7 +40,7 @@ class PieceConfig:
         if self.vocab_size < 2 or self.alternatives < 1:
             raise ValueError("wanted vocab_size of at least 2 and at least 1 alternative")
         if self.model_type not in ("unigram", "bpe"):
-            raise ValueError(f"model_type is '{self.model_type}'; wanted unigram or bpe")
+            raise ValueError(f"model_type is '{quote(self.model_type)}'; wanted unigram or bpe")
         if self.model_type == "bpe" and self.alternatives > 1:
             raise ValueError("a bpe model has one segmentation per word; wanted alternatives 1 or model_type unigram")
         CmudictConfig(oov=self.oov)

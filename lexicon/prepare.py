@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.artifact import atomic_folder, write_meta
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.openfst import FstArrays, write_fst
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
@@ -52,7 +52,7 @@ def prepare_lang(
     phone_set, lexicon = read_dict_dir(dict_dir)
     if oov not in lexicon:
         cure = f"Add a line such as '{oov} {phone_set.silence_phones[-1]}', or name another word."
-        raise InputError.at(dict_dir, f"the lexicon lacks '{oov}'; wanted a word that stands for unknown words", cure)
+        raise InputError.at(dict_dir, f"the lexicon lacks '{quote(oov)}'; wanted a word that stands for unknown words", cure)
     inventory = phone_set.inventory(config.position_dependent_phones, config.share_silence_phones)
     if not config.position_dependent_phones:
         inventory = _with_given_boundaries(inventory, Path(dict_dir) / "word_boundary.txt")
@@ -68,11 +68,11 @@ def _with_given_boundaries(inventory: PhoneInventory, file: Path) -> PhoneInvent
     for number, line in enumerate(read_lines(file), 1):
         fields = line.split()
         if len(fields) != 2 or fields[0] not in known:
-            message = f"found '{line.strip()[:60]}'; wanted one of the {len(known)} phones and its kind"
+            message = f"found '{quote(line.strip(), 60)}'; wanted one of the {len(known)} phones and its kind"
             raise InputError.at(file, message, "Correct the line.", number)
         kinds[fields[0]] = fields[1]
     if missing := sorted(known - set(kinds)):
-        raise InputError.at(file, f"lacks phone '{missing[0]}'; wanted every phone", "Add it.")
+        raise InputError.at(file, f"lacks phone '{quote(missing[0])}'; wanted every phone", "Add it.")
     return PhoneInventory(**{**vars(inventory), "word_boundary": kinds})
 
 
@@ -251,7 +251,7 @@ def _phone_table(
             cure = f"Use --{'' if is_marked else 'no-'}position-dependent-phones."
             raise InputError.at(place, f"its phones {state} marked for word position", cure)
         cure = "Replace it in the dictionary; a model knows no phones but its own."
-        raise InputError.at(place, f"lacks phone '{missing}' of the dictionary ({len(given)} symbols)", cure)
+        raise InputError.at(place, f"lacks phone '{quote(missing)}' of the dictionary ({len(given)} symbols)", cure)
     pairs = sorted((given[n], n) for n in names)
     if pairs[-1][0] >= first:
         raise InputError.at(place, "has phones behind '#0'; wanted disambiguation symbols last", "Use another table.")

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import InputError, MismatchError, quote
 from lexicon.lexicon import Lexicon, Pronunciation
 from lexicon.pronunciation_counts import BEGIN, END, PAUSE, PronunciationCounts, Spoken
 from lexicon.silence import SilenceProbs
@@ -67,7 +67,7 @@ def reestimate(lexicon: Lexicon, counts: PronunciationCounts, config: Pronunciat
     for item, count in counts.spoken.items():
         if item not in known and item[0] != PAUSE:
             raise MismatchError(
-                f"lexicon: lacks the pronunciation '{' '.join(item)}', which the alignments hold {count} times. "
+                f"lexicon: lacks the pronunciation '{quote(' '.join(item))}', which the alignments hold {count} times. "
                 "Use the dictionary folder that the lang folder was made from."
             )
     if not any(item[0] != PAUSE for item in counts.spoken):

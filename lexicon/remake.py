@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hybrid.base.errors import MismatchError
+from hybrid.base.errors import MismatchError, quote
 from hybrid.base.reading import read_text
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
@@ -48,7 +48,7 @@ def _require_same_words(dict_dir: str | os.PathLike, lexicon: Lexicon, lang: Lan
     word = min(mine ^ theirs)
     lacking, having = (dict_dir, lang.path) if word in theirs else (lang.path, dict_dir)
     raise MismatchError(
-        f"{lacking}: lacks the word '{word}' of {having} ({len(mine)} words in the dictionary, {len(theirs)} in the "
+        f"{lacking}: lacks the word '{quote(word)}' of {having} ({len(mine)} words in the dictionary, {len(theirs)} in the "
         "lang folder). Use the dictionary folder that the lang folder was made from."
     )
 

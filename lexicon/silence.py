@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import quote
 from lexicon.text import Problem, check_lines
 
 __all__ = ["SilenceProbs", "check_silence_probs", "number_text"]
@@ -73,12 +74,12 @@ def check_silence_probs(path: str | os.PathLike) -> tuple[SilenceProbs | None, l
         limit = 1 if name in ("<s>", "overall") else math.inf
         if name not in _SILPROB_NAMES or name in values or not 0 < value <= limit or (name == "<s>" and value == 1):
             wanted = f"one line each of {', '.join(_SILPROB_NAMES)}, numbers above 0 (<s> below 1, overall up to 1)"
-            problems.append(Problem(path, number, f"found '{line.strip()[:60]}'", wanted, "Correct the line."))
+            problems.append(Problem(path, number, f"found '{quote(line.strip(), 60)}'", wanted, "Correct the line."))
         else:
             values[name] = value
     missing = [name for name in _SILPROB_NAMES if name not in values]
     if missing and not problems:
-        problems.append(Problem(path, None, f"lacks the line '{missing[0]}'", "four lines", "Add it."))
+        problems.append(Problem(path, None, f"lacks the line '{quote(missing[0])}'", "four lines", "Add it."))
     if problems:
         return None, problems
     return SilenceProbs(*(values[name] for name in _SILPROB_NAMES)), []

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from lexicon.text import Problem, check_lines, raise_first
 
 __all__ = ["EPSILON", "SymbolTable", "check_symbols", "is_disambig"]
@@ -104,7 +104,7 @@ class SymbolTable:
         try:
             return [self._index[s] for s in symbols]
         except KeyError as error:
-            raise InputError.at(place, f"'{error.args[0]}' is not among the {len(self)} symbols") from error
+            raise InputError.at(place, f"'{quote(error.args[0])}' is not among the {len(self)} symbols") from error
 
     def disambig_ids(self) -> list[int]:
         """Returns the ids of symbols that have the form of disambiguation symbols, rising."""
@@ -164,13 +164,13 @@ def _wrong_line(
 ) -> tuple[str, str, str] | None:
     """Returns (found, wanted, cure) of a line, or None after entering it into the two maps."""
     if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdecimal()):
-        return f"found '{' '.join(fields)[:60]}'", "'symbol id' with an id from 0", "Correct the line."
+        return f"found '{quote(' '.join(fields), 60)}'", "'symbol id' with an id from 0", "Correct the line."
     symbol, symbol_id = fields[0], int(fields[1])
     if symbol_id in by_id:
-        found = f"id {symbol_id} of '{symbol}' already belongs to '{by_id[symbol_id]}'"
+        found = f"id {symbol_id} of '{quote(symbol)}' already belongs to '{quote(by_id[symbol_id])}'"
         return found, "an id of its own for each symbol", "Change one of the two."
     if symbol in line_of:
-        found = f"symbol '{symbol}' stands in line {line_of[symbol]} already"
+        found = f"symbol '{quote(symbol)}' stands in line {line_of[symbol]} already"
         return found, "each symbol once", "Remove one of the lines."
     by_id[symbol_id], line_of[symbol] = symbol, number
     return None

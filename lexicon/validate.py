@@ -5,6 +5,7 @@ Each problem names file, line, what was found, what was wanted, and the cure.
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -75,10 +76,10 @@ class _LangCheck:
         for symbol in ("<s>", "</s>", "#0"):
             if symbol not in self.words:
                 why = "a back-off language model" if symbol == "#0" else "sentence ends in language-model rescoring"
-                self.add("words.txt", None, f"lacks '{symbol}'", f"it, for {why}", AGAIN, "warning")
+                self.add("words.txt", None, f"lacks '{quote(symbol)}'", f"it, for {why}", AGAIN, "warning")
         for symbol in ("#0", "#1"):
             if symbol not in self.phones:
-                self.add("phones.txt", None, f"lacks '{symbol}'", "it, to tell words apart", AGAIN, "warning")
+                self.add("phones.txt", None, f"lacks '{quote(symbol)}'", "it, to tell words apart", AGAIN, "warning")
 
     def pair(
         self, name: str, table: SymbolTable, skip: int = 0, last: int | None = None, empty: bool = False
@@ -101,11 +102,11 @@ class _LangCheck:
             unknown = next((s for s in row[skip:last] if s not in table), None)
             if unknown is not None:
                 kind = "phones.txt" if table is self.phones else "words.txt"
-                self.add(f"{name}.txt", number, f"'{unknown}' is absent from {kind} ({len(table)} symbols)", "")
+                self.add(f"{name}.txt", number, f"'{quote(unknown)}' is absent from {kind} ({len(table)} symbols)", "")
                 continue
             wanted = [*row[:skip], *(str(table[s]) for s in row[skip:last]), *(row[last:] if last else [])]
             if line.split() != wanted:
-                found, right = f"found '{line.strip()[:60]}'", f"'{' '.join(wanted)[:60]}'"
+                found, right = f"found '{quote(line.strip(), 60)}'", f"'{quote(' '.join(wanted), 60)}'"
                 self.add(f"{name}.int", number, found, f"{right}, the ids of line {number} of {Path(name).name}.txt")
         return rows
 
@@ -119,12 +120,12 @@ class _LangCheck:
         self.lists[name] = symbols
         repeated = _first_repeated(symbols)
         if repeated:
-            self.add(f"phones/{name}.txt", repeated[0], f"phone '{repeated[1]}' stands twice", "each phone once")
+            self.add(f"phones/{name}.txt", repeated[0], f"phone '{quote(repeated[1])}' stands twice", "each phone once")
         line = self.lines(f"phones/{name}.csl", may_be_empty=True)
         wanted = ":".join(str(self.phones.get(s)) for s in symbols)
         if line is not None and rows and "".join(line).strip() != wanted:
-            found = f"found '{''.join(line).strip()[:40]}'"
-            self.add(f"phones/{name}.csl", 1, found, f"'{wanted[:40]}', the ids of {name}.int with colons between")
+            found = f"found '{quote(''.join(line).strip(), 40)}'"
+            self.add(f"phones/{name}.csl", 1, found, f"'{quote(wanted, 40)}', the ids of {name}.int with colons between")
 
     def phone_classes(self) -> None:
         """Checks that each symbol of phones.txt is of one class."""
@@ -133,19 +134,19 @@ class _LangCheck:
             for number, symbol in enumerate(self.lists[name], 1):
                 other = class_of.setdefault(symbol, name)
                 if other != name:
-                    found = f"phone '{symbol}' stands in {other}.txt too"
+                    found = f"phone '{quote(symbol)}' stands in {other}.txt too"
                     self.add(f"phones/{name}.txt", number, found, "each phone in one class")
         for number, symbol in enumerate(self.phones.symbols[1:], 2):
             if symbol not in class_of and not symbol.startswith("#nonterm"):
-                found = f"phone '{symbol}' is in none of silence.txt, nonsilence.txt, disambig.txt"
+                found = f"phone '{quote(symbol)}' is in none of silence.txt, nonsilence.txt, disambig.txt"
                 self.add("phones.txt", number, found, "each phone in one class")
         optional = self.lists["optional_silence"]
         if len(optional) != 1 or optional[0] not in self.lists["silence"]:
-            found = f"found '{' '.join(optional)[:60]}'"
+            found = f"found '{quote(' '.join(optional), 60)}'"
             self.add("phones/optional_silence.txt", None, found, "one of the phones of silence.txt")
         for number, symbol in enumerate(self.lists["disambig"], 1):
             if not symbol.startswith("#"):
-                self.add("phones/disambig.txt", number, f"found '{symbol}'", "a symbol that starts with '#'")
+                self.add("phones/disambig.txt", number, f"found '{quote(symbol)}'", "a symbol that starts with '#'")
 
     @property
     def real_phones(self) -> list[str]:
@@ -159,7 +160,7 @@ class _LangCheck:
                 right = row[:1] in (["shared"], ["not-shared"]) and row[1:2] in (["split"], ["not-split"])
                 if skip and not (right and len(row) > 2):
                     wanted = "'shared|not-shared split|not-split phone …'"
-                    self.add(f"phones/{name}.txt", number, f"found '{' '.join(row)[:60]}'", wanted)
+                    self.add(f"phones/{name}.txt", number, f"found '{quote(' '.join(row), 60)}'", wanted)
             self.covers(f"phones/{name}.txt", [row[skip:] for row in rows])
         self.pair("phones/extra_questions", self.phones, empty=True)
 
@@ -169,14 +170,14 @@ class _LangCheck:
         for number, row in enumerate(rows, 1):
             for phone in row:
                 if phone in line_of:
-                    found = f"phone '{phone}' stands in line {line_of[phone]} too"
+                    found = f"phone '{quote(phone)}' stands in line {line_of[phone]} too"
                     self.add(name, number, found, "each phone once")
                 elif phone not in self.real_phones:
-                    self.add(name, number, f"'{phone}' is neither a silence nor a non-silence phone", "phones only")
+                    self.add(name, number, f"'{quote(phone)}' is neither a silence nor a non-silence phone", "phones only")
                 line_of.setdefault(phone, number)
         for phone in self.real_phones:
             if rows and phone not in line_of:
-                self.add(name, None, f"lacks phone '{phone}'", "every silence and non-silence phone")
+                self.add(name, None, f"lacks phone '{quote(phone)}'", "every silence and non-silence phone")
 
     def word_boundary(self) -> None:
         """Checks word_boundary, which folders without marked phones do not have."""
@@ -186,7 +187,7 @@ class _LangCheck:
         for number, row in enumerate(rows, 1):
             if len(row) != 2 or row[1] not in KINDS:
                 wanted = f"a phone and one of {', '.join(KINDS)}"
-                self.add("phones/word_boundary.txt", number, f"found '{' '.join(row)[:60]}'", wanted)
+                self.add("phones/word_boundary.txt", number, f"found '{quote(' '.join(row), 60)}'", wanted)
         self.covers("phones/word_boundary.txt", [row[:1] for row in rows])
 
     def word_disambig(self) -> None:
@@ -203,8 +204,8 @@ class _LangCheck:
                 self.add(name, None, f"has {len(numbers)} lines", f"{len(text)} as in wdisambig.txt")
             for number, (symbol, line) in enumerate(zip(map(str.strip, text), numbers), 1):
                 if line.strip() != str(table.get(symbol)):
-                    wanted = f"'{table.get(symbol)}', the id of '{symbol}' in {kind}.txt"
-                    self.add(name, number, f"found '{line.strip()[:60]}'", wanted)
+                    wanted = f"'{quote(table.get(symbol))}', the id of '{quote(symbol)}' in {kind}.txt"
+                    self.add(name, number, f"found '{quote(line.strip(), 60)}'", wanted)
 
     def oov(self) -> None:
         rows = self.pair("oov", self.words)
@@ -228,7 +229,7 @@ class _LangCheck:
         for number, row in enumerate(rows, 1):
             unknown = next((field for field in row if field not in known), None)
             if unknown is not None:
-                self.add("topo", number, f"phone id '{unknown}' is absent from phones.txt", "ids of phones")
+                self.add("topo", number, f"phone id '{quote(unknown)}' is absent from phones.txt", "ids of phones")
                 return
         self.covers("topo", [[known[field] for field in row] for row in rows])
 
@@ -247,10 +248,10 @@ class _LangCheck:
             if None in wanted:
                 symbol = [one, two, *row][wanted.index(None)]
                 kind = "words.txt" if wanted.index(None) < 2 else "phones.txt"
-                self.add("phones/align_lexicon.txt", number, f"'{symbol}' is absent from {kind}", "")
+                self.add("phones/align_lexicon.txt", number, f"'{quote(symbol)}' is absent from {kind}", "")
             elif ids.split() != wanted:
-                right = f"'{' '.join(map(str, wanted))[:60]}', the ids of line {number} of align_lexicon.txt"
-                self.add("phones/align_lexicon.int", number, f"found '{ids.strip()[:60]}'", right)
+                right = f"'{quote(' '.join(map(str, wanted)), 60)}', the ids of line {number} of align_lexicon.txt"
+                self.add("phones/align_lexicon.int", number, f"found '{quote(ids.strip(), 60)}'", right)
 
 
 def _first_repeated(symbols: Sequence[str]) -> tuple[int, str] | None:

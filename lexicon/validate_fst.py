@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, quote
 from hybrid.base.openfst import FstArrays, read_fst
 from hybrid.base.reading import read_text
 from lexicon.disambig import find_clashes
@@ -92,7 +92,7 @@ def _pronunciations(folder: Path, name: str, fst: FstArrays, words: SymbolTable,
     problems = []
     missing = [w for w, i in zip(words.symbols[1:], words.ids[1:]) if i not in spoken and i not in not_words]
     for word in missing[:SHOWN]:
-        found = f"word '{word}' of words.txt has no pronunciation here"
+        found = f"word '{quote(word)}' of words.txt has no pronunciation here"
         problems.append(Problem(file, None, found, "one for each word", AGAIN))
     label_of = dict(zip(phones.ids, phones.symbols))
     is_disambig = np.asarray([i for i, s in label_of.items() if s.startswith("#")], np.int32)
@@ -117,5 +117,5 @@ def _grammar(file: Path, fst: FstArrays, words: SymbolTable) -> list[Problem]:
     for symbol in ("<s>", "</s>"):
         if symbol in words and (fst.ilabels == words[symbol]).any():
             cure = "Make it with `hybrid lm fst`, which turns sentence ends into the start state and final weights."
-            problems.append(Problem(file, None, f"has arcs that read '{symbol}'", "none", cure))
+            problems.append(Problem(file, None, f"has arcs that read '{quote(symbol)}'", "none", cure))
     return problems

@@ -8,7 +8,7 @@ import re
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import map_bytes
 from lm.arpa_kernels import POWERS, ParseStatus, parse_rows
 from lm.arpa_model import Section, build_model
@@ -88,7 +88,7 @@ class _Reader:
             match = _SECTION.match(line)
             order = int(match[1]) if match else 0
             if order not in declared:
-                raise self.error(f"'{self.line(start)}' stands where a declared section or \\end\\ should stand", start)
+                raise self.error(f"'{quote(self.line(start))}' stands where a declared section or \\end\\ should stand", start)
             if order in sections or (order > 1 and 1 not in sections):
                 raise self.error(f"section \\{order}-grams: is there twice, or before \\1-grams:", start)
             sections[order], position = self._section(order, declared[order], position)
@@ -120,10 +120,10 @@ class _Reader:
                 break
             count = _COUNT.match(line)
             if not count or int(count[1]) in declared:
-                raise self.error(f"'{self.line(start)}' stands where 'ngram ORDER=COUNT' should stand", start)
+                raise self.error(f"'{quote(self.line(start))}' stands where 'ngram ORDER=COUNT' should stand", start)
             declared[int(count[1])] = int(count[2])
             if declared[int(count[1])] > len(self.raw) // (2 * int(count[1]) + 1):
-                raise self.error(f"'{self.line(start)}' declares more n-grams than the file can hold", start)
+                raise self.error(f"'{quote(self.line(start))}' declares more n-grams than the file can hold", start)
             position = following
         if not declared or sorted(declared) != list(range(1, len(declared) + 1)):
             raise self.error("the header must declare each order from 1 on", start)
@@ -146,7 +146,7 @@ class _Reader:
         if status == ParseStatus.END_OF_FILE or (status in _MESSAGES and self._line_end(at) == len(self.raw)):
             raise self.error(f"the file ends in \\{order}-grams: it was cut short", at, "Copy or make it again.")
         if status in _MESSAGES:
-            raise self.error(f"'{self.line(at)}' {_MESSAGES[status]}", at)
+            raise self.error(f"'{quote(self.line(at))}' {_MESSAGES[status]}", at)
         if status == ParseStatus.FULL or rows != count:
             found = "more" if status == ParseStatus.FULL else f"{rows}"
             raise self.error(f"the header declares {count} {order}-grams, their section has {found}", at)

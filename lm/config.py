@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,7 +40,7 @@ class EstimateConfig:
         if not 1 <= self.order <= 9:
             raise ValueError(f"order {self.order} is not in 1 … 9")
         if self.smoothing not in ("kneser-ney", "witten-bell"):
-            raise ValueError(f"smoothing '{self.smoothing}' is neither kneser-ney nor witten-bell")
+            raise ValueError(f"smoothing '{quote(self.smoothing)}' is neither kneser-ney nor witten-bell")
         if len(self.prune) > self.order:
             raise ValueError(f"{len(self.prune)} pruning thresholds for a model of order {self.order}")
         if any(p < 0 for p in self.prune) or any(a > b for a, b in zip(self.prune, self.prune[1:])):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import open_bytes, read_bytes
 from lexicon.transcripts import is_cuts, read_utterances
 from lm.vocabulary import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
@@ -111,7 +111,7 @@ def _bad_word(path: str | os.PathLike, data: bytes, position: int, status: int, 
     assert status == SPECIAL_WORD
     word = data[position : position + 20].split(maxsplit=1)[0].decode("utf-8", "replace")
     return InputError.at(
-        path, f"'{word}' stands in the text, where only words may stand", "Remove it, or skip special words.", line
+        path, f"'{quote(word)}' stands in the text, where only words may stand", "Remove it, or skip special words.", line
     )
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.base.compiled import kernel
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 
 __all__ = ["BOS", "EOS", "SENTENCE_END", "SENTENCE_START", "UNK", "UNKNOWN_WORDS", "Vocabulary", "WordTable"]
 
@@ -279,5 +279,5 @@ def check_words(words: Iterable[str], place: object) -> list[str]:
         return checked
     for word in checked:
         if not word or any(c in word for c in " \t\r\n\0") or word in ("<eps>", "#0"):
-            raise InputError.at(place, f"'{word}' cannot be a word of a language model", "Take it out of the list.")
+            raise InputError.at(place, f"'{quote(word)}' cannot be a word of a language model", "Take it out of the list.")
     return checked

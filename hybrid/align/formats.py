@@ -17,7 +17,7 @@ from hybrid.align.subtitles import SubtitleConfig, captions, format_srt, format_
 from hybrid.align.textgrid import textgrid_of, write_textgrid
 from hybrid.align.timed import TimedText
 from hybrid.base.artifact import atomic_path, write_gzip
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, quote
 from hybrid.base.names import file_stem
 
 __all__ = ["FORMATS", "joined", "json_record", "supervision_record", "write_formats"]
@@ -48,7 +48,7 @@ def write_formats(
     """
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown:
-        raise ValueError(f"format '{unknown[0]}' is none of {', '.join(FORMATS)}")
+        raise ValueError(f"format '{quote(unknown[0])}' is none of {', '.join(FORMATS)}")
     ordered = sorted(texts, key=lambda text: (text.recording, text.start, text.utterance))
     folder = Path(folder)
     if "ctm" in formats:

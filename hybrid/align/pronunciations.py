@@ -10,7 +10,7 @@ from hybrid.align.align_set import usable_texts
 from hybrid.align.alignment import Speller, phone_segments
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.config import config_to_dict
-from hybrid.base.errors import HybridError, MismatchError
+from hybrid.base.errors import HybridError, MismatchError, quote
 from hybrid.base.log import get_logger, log_settings, log_totals, track
 from hybrid.base.reading import read_text
 from hybrid.feats.store import FeatureStore
@@ -76,7 +76,7 @@ def _base_names(lang: LangDir, phone_set: PhoneSet) -> dict[int, str]:
         names[number] = marked if marked in known else marked.removesuffix(suffix)
         if names[number] not in known:
             raise MismatchError(
-                f"{lang.path}: its phone '{marked}' is no phone of the dictionary ({len(known)} phones). "
+                f"{lang.path}: its phone '{quote(marked)}' is no phone of the dictionary ({len(known)} phones). "
                 "Use the dictionary folder that the lang folder was made from."
             )
     return names

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hybrid.align.speech_set import SpeechItem
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.data.corpus import read_lines
 from hybrid.data.manifest import read_cuts
 from hybrid.data.own import find_audio, normalise_text, read_transcripts, speaker_of
@@ -46,7 +46,7 @@ def items_of_files(
     items: list[SpeechItem] = []
     for name, path in found:
         if any(item.utterance == name for item in items):
-            failures[name] = f"{path}: two files are called '{name}'. Rename one."
+            failures[name] = f"{path}: two files are called '{quote(name)}'. Rename one."
             continue
         try:
             spoken = _text_of(name, path, texts)
@@ -142,6 +142,6 @@ def read_pronunciations(path: str | os.PathLike) -> dict[str, list[list[str]]]:
     for number, line in good:
         word, *phones = line.split()
         if not phones:
-            raise InputError.at(path, f"word '{word}' has no phones", "Wanted 'WORD PHONE PHONE …'.", number)
+            raise InputError.at(path, f"word '{quote(word)}' has no phones", "Wanted 'WORD PHONE PHONE …'.", number)
         found.setdefault(word, []).append(phones)
     return found

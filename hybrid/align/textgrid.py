@@ -39,10 +39,10 @@ class Tier:
         for before, after in zip(self.intervals, self.intervals[1:]):
             if abs(before.end - after.start) > 1e-4:
                 raise ValueError(
-                    f"tier '{self.name}': an interval ends at {before.end} s, the next starts at {after.start} s"
+                    f"tier '{quote(self.name)}': an interval ends at {before.end} s, the next starts at {after.start} s"
                 )
         if any(i.duration <= 0 for i in self.intervals):
-            raise ValueError(f"tier '{self.name}': an interval without length")
+            raise ValueError(f"tier '{quote(self.name)}': an interval without length")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -62,9 +63,9 @@ class TimedText:
         last = self.start
         for word in self.words:
             if not (math.isfinite(word.start) and math.isfinite(word.duration) and word.duration >= 0):
-                raise ValueError(f"'{word.label}' from {word.start} lasts {word.duration} s")
+                raise ValueError(f"'{quote(word.label)}' from {word.start} lasts {word.duration} s")
             if word.start < last - SAME:
-                raise ValueError(f"'{word.label}' starts at {word.start} s, before {last} s")
+                raise ValueError(f"'{quote(word.label)}' starts at {word.start} s, before {last} s")
             last = word.end
         if last > self.end + SAME:
             raise ValueError(f"the words end at {last} s, the utterance at {self.end} s")

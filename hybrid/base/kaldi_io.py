@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hybrid.base.artifact import atomic_path, write_gzip
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.kaldi_values import Source, array_bytes, int_bytes, int_vector, matrix_or_vector
 from hybrid.base.reading import open_bytes, text_lines
 
@@ -78,7 +78,7 @@ def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[st
         if not key:
             continue
         if rest.endswith("|") or not rest:
-            raise InputError.at(path, f"'{key}' has {'a command' if rest else 'nothing'} where FILE:OFFSET was "
+            raise InputError.at(path, f"'{quote(key)}' has {'a command' if rest else 'nothing'} where FILE:OFFSET was "
                                 "expected", "Write the archive to a file first.", number)  # fmt: skip
         match = _RANGE.fullmatch(rest)
         target = match[1] if match else rest
@@ -93,7 +93,7 @@ def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[st
                 stream.seek(int(offset))
                 found = value(Source(stream, file, int(offset)))
         except InputError as error:
-            raise InputError.at(path, f"'{key}': {error}", line=number) from error
+            raise InputError.at(path, f"'{quote(key)}': {error}", line=number) from error
         yield key, found[int(match[2]) : int(match[3]) + 1] if match else found
 
 
@@ -142,7 +142,7 @@ def _write(
             stream = stack.enter_context(open(stack.enter_context(atomic_path(path)), "wb"))
         for key, value in items.items() if isinstance(items, Mapping) else items:
             if not key or key.split() != [key]:
-                raise ValueError(f"key '{key}' is empty or has white space")
+                raise ValueError(f"key '{quote(key)}' is empty or has white space")
             head = f"{key} ".encode()
             data = encode(value, text)
             index.append(f"{key} {path}:{position + len(head)}\n")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.fst_arrays import REMEDY, FstArrays
 
 __all__ = ["read_fst", "read_fst_stream", "read_header", "write_fst", "write_stream"]
@@ -94,9 +94,9 @@ def read_header(stream: BinaryIO, place: object) -> Header:
         raise InputError.at(place, "is no OpenFst binary file", "Text FSTs: run fstcompile first.")
     kind, arc = _text(stream, place), _text(stream, place)
     if kind not in ("vector", "const"):
-        raise InputError.at(place, f"is an FST of type '{kind}', wanted vector or const", "Run fstconvert on it.")
+        raise InputError.at(place, f"is an FST of type '{quote(kind)}', wanted vector or const", "Run fstconvert on it.")
     if arc != "standard":
-        raise InputError.at(place, f"has arcs of type '{arc}', wanted standard", "Convert its weights first.")
+        raise InputError.at(place, f"has arcs of type '{quote(arc)}', wanted standard", "Convert its weights first.")
     version, flags, _, start, states, arcs = struct.unpack("<iiQqqq", _take(stream, 40, place))
     for bit in (1, 2):  # input and output symbols inside the file
         if flags & bit:
@@ -169,7 +169,7 @@ def write_fst(path: str | os.PathLike, fst: FstArrays, kind: str = "vector") -> 
       kind: "vector" (what most programs write) or "const" (smaller and quicker to load).
     """
     if kind not in ("vector", "const"):
-        raise ValueError(f"kind of FST file is '{kind}', wanted vector or const")
+        raise ValueError(f"kind of FST file is '{quote(kind)}', wanted vector or const")
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         write_stream(stream, fst, kind)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def extract(
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals:
-            raise InputError.at("--set", f"'{change}' is not NAME=VALUE")
+            raise InputError.at("--set", f"'{quote(change)}' is not NAME=VALUE")
         values[name.strip().replace("-", "_")] = _plain(value)
     config = config_from_dict(FeatureConfig, values, config_file or "--set")
     log_settings(get_logger("hybrid.feats"), "features", config_to_dict(config))
@@ -59,7 +60,7 @@ def _plain(value: str) -> object:
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise InputError.at("--set", f"'{value}' is no plain value") from error
+        raise InputError.at("--set", f"'{quote(value)}' is no plain value") from error
 
 
 @command.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -292,7 +293,7 @@ def _thresholds(value: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in value.replace(",", " ").split())
     except ValueError as error:
-        raise click.BadParameter(f"'{value}' is not a list of counts such as 0,0,1") from error
+        raise click.BadParameter(f"'{quote(value)}' is not a list of counts such as 0,0,1") from error
 
 
 def _write(out: Path, model: NgramModel, settings: dict[str, Any], inputs: dict[str, Path]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder, sync_tree, writing
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.log import get_logger, progress
 
 __all__ = ["SOURCES", "Source", "download_file", "fetch_corpus"]
@@ -100,9 +100,9 @@ def fetch_corpus(
     """
     parts = SOURCES.get(corpus)
     if parts is None:
-        raise InputError.at("corpus", f"'{corpus}' is unknown", f"Known: {', '.join(SOURCES)}.")
+        raise InputError.at("corpus", f"'{quote(corpus)}' is unknown", f"Known: {', '.join(SOURCES)}.")
     if part not in parts:
-        raise InputError.at("--part", f"{corpus} has no part '{part}'", f"Parts: {', '.join(parts) or 'none'}.")
+        raise InputError.at("--part", f"{corpus} has no part '{quote(part)}'", f"Parts: {', '.join(parts) or 'none'}.")
     source = parts[part]
     if base_url:
         source = replace(source, url=f"{base_url.rstrip('/')}/{source.url.rsplit('/', 1)[1]}")
@@ -200,7 +200,7 @@ def _verify(path: Path, url: str, checksum: str) -> None:
         return
     kind, _, wanted = checksum.partition(":")
     if kind not in ("md5", "sha256") or not wanted:
-        raise InputError.at("--checksum", f"'{checksum}' is not md5:… or sha256:…")
+        raise InputError.at("--checksum", f"'{quote(checksum)}' is not md5:… or sha256:…")
     digest = hashlib.new(kind)
     with open(path, "rb") as stream:
         while block := stream.read(CHUNK):
@@ -225,7 +225,7 @@ def _unpack(archive: Path, source: Source, out: Path) -> None:
             for member in tar:
                 name = Path(member.name)
                 if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
-                    raise InputError.at(archive, f"holds '{member.name}', which is no plain file below it", "Beware.")
+                    raise InputError.at(archive, f"holds '{quote(member.name)}', which is no plain file below it", "Beware.")
                 place = temporary / name
                 if member.isdir():
                     place.mkdir(parents=True, exist_ok=True)
@@ -237,7 +237,7 @@ def _unpack(archive: Path, source: Source, out: Path) -> None:
                     shutil.copyfileobj(content, stream, CHUNK)
         found = temporary / source.member
         if not found.is_dir():
-            raise InputError.at(archive, f"holds no folder '{source.member}'", "The publisher changed its layout.")
+            raise InputError.at(archive, f"holds no folder '{quote(source.member)}'", "The publisher changed its layout.")
         if source.content and content_digest(found) != source.content:
             raise InputError.at(
                 archive, f"its files are not those known (sha256 {content_digest(found)})", "Download it again."

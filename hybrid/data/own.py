@@ -16,7 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
@@ -56,7 +57,7 @@ class OwnConfig:
         if self.channel < -1:
             raise ValueError(f"channel is {self.channel}, wanted -1 (mean) or a channel from 0")
         if self.speakers not in ("folder", "prefix", "file", "one"):
-            raise ValueError(f"speakers is '{self.speakers}', wanted folder, prefix, file or one")
+            raise ValueError(f"speakers is '{quote(self.speakers)}', wanted folder, prefix, file or one")
 
 
 def find_audio(paths: Sequence[str | os.PathLike]) -> list[tuple[str, Path]]:
@@ -120,7 +121,7 @@ def read_transcripts(path: str | os.PathLike) -> tuple[dict[str, str], list[tupl
     for number, line in good:
         name, _, text = line.partition("\t") if "\t" in line else line.partition(" ")
         if name in texts:
-            reason = str(InputError.at(path, f"'{name}' stands in an earlier line too", "Remove one.", number))
+            reason = str(InputError.at(path, f"'{quote(name)}' stands in an earlier line too", "Remove one.", number))
             failed.append((name, reason))
             continue
         texts[name] = text.strip()

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybrid.base.artifact import write_meta
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.data.corpus import write_failed
-from hybrid.data.manifest import Utterance, manifest_path, usable_cuts, write_cuts
+from hybrid.data.manifest import Utterance, manifest_path, read_cuts, usable_cuts, write_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 
 __all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set"]
@@ -38,7 +38,7 @@ class SubsetConfig:
 
     def __post_init__(self) -> None:
         if self.order not in ("first", "shortest", "longest", "random"):
-            raise ValueError(f"order is '{self.order}', wanted first, shortest, longest or random")
+            raise ValueError(f"order is '{quote(self.order)}', wanted first, shortest, longest or random")
         if self.count < 0 or self.max_duration < 0:
             raise ValueError("count and max_duration: wanted 0 or more")
 
@@ -57,10 +57,10 @@ def choose(
     known = {utterance.speaker for utterance in utterances}
     for speaker in (*config.speakers, *config.not_speakers):
         if speaker not in known:
-            raise InputError.at("--speaker", f"no speaker '{speaker}'", f"There are {', '.join(sorted(known)[:20])}.")
+            raise InputError.at("--speaker", f"no speaker '{quote(speaker)}'", f"There are {', '.join(sorted(known)[:20])}.")
     missing = sorted(set(ids or ()) - {utterance.id for utterance in utterances})
     if missing:
-        raise InputError.at("--ids", f"no utterance '{missing[0]}' ({len(missing)} such ids)", "Mend the list.")
+        raise InputError.at("--ids", f"no utterance '{quote(missing[0])}' ({len(missing)} such ids)", "Mend the list.")
     kept = [
         u
         for u in sorted(utterances, key=lambda u: u.id)
@@ -130,7 +130,7 @@ def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike, 
         for utterance in usable:
             if utterance.id in origin:
                 raise InputError.at(
-                    path, f"utterance id '{utterance.id}' stands in {origin[utterance.id]} too", "Leave one out."
+                    path, f"utterance id '{quote(utterance.id)}' stands in {origin[utterance.id]} too", "Leave one out."
                 )
             origin[utterance.id] = path
             utterances.append(utterance)

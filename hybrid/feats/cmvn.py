@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 
 __all__ = ["CmvnConfig", "CmvnStats", "normalise", "sliding_cmvn"]
 
@@ -91,9 +91,9 @@ class CmvnConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in ("speaker", "utterance", "sliding", "none"):
-            raise ValueError(f"CMVN kind is '{self.kind}', wanted speaker, utterance, sliding or none")
+            raise ValueError(f"CMVN kind is '{quote(self.kind)}', wanted speaker, utterance, sliding or none")
         if self.fallback not in ("utterance", "sliding", "prior"):
-            raise ValueError(f"CMVN fallback is '{self.fallback}', wanted utterance, sliding or prior")
+            raise ValueError(f"CMVN fallback is '{quote(self.fallback)}', wanted utterance, sliding or prior")
         if self.window < 1 or not 1 <= self.min_window <= self.window:
             raise ValueError(f"CMVN window {self.window}, min_window {self.min_window}: wanted 1 <= min <= window")
         if self.prior_frames < 0 or len(self.prior_mean) != len(self.prior_var):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -45,12 +46,12 @@ class FeatureConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in ("mfcc", "fbank"):
-            raise ValueError(f"kind is '{self.kind}', wanted mfcc or fbank")
+            raise ValueError(f"kind is '{quote(self.kind)}', wanted mfcc or fbank")
         if not 100 <= self.sampling_rate <= 1_000_000:
             raise ValueError(f"sampling_rate is {self.sampling_rate} Hz, wanted 100 to 1000000 (speech: 8000 or 16000)")
         if self.window not in ("povey", "hamming", "hanning", "rectangular", "blackman", "sine"):
             raise ValueError(
-                f"window is '{self.window}', wanted povey, hamming, hanning, rectangular, blackman or sine"
+                f"window is '{quote(self.window)}', wanted povey, hamming, hanning, rectangular, blackman or sine"
             )
         if self.frame_shift <= 0 or self.frame_length < self.frame_shift:
             raise ValueError(

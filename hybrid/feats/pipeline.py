@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybrid.base.config import config_from_dict
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats, normalise
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.context import add_deltas, splice
@@ -57,7 +57,7 @@ class FeaturePipeline:
         dim = self.context_dim
         for transform in self.transforms:
             if transform.input_dim != dim:
-                raise ValueError(f"transform '{transform.name}' takes dimension {transform.input_dim}, found {dim}")
+                raise ValueError(f"transform '{quote(transform.name)}' takes dimension {transform.input_dim}, found {dim}")
             dim = transform.dim
 
     @classmethod

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 
 __all__ = ["LinearTransform"]
 
@@ -29,12 +29,12 @@ class LinearTransform:
         matrix = np.asarray(self.matrix, np.float32)
         if matrix.ndim != 2 or matrix.shape[1] not in (self.input_dim, self.input_dim + 1):
             raise InputError.at(
-                f"transform '{self.name}'",
+                f"transform '{quote(self.name)}'",
                 f"has shape {matrix.shape}, wanted [out][{self.input_dim}] or [out][{self.input_dim + 1}]",
                 "Use the transform of this model.",
             )
         if not np.isfinite(matrix).all():
-            raise InputError.at(f"transform '{self.name}'", "holds NaN or infinity", "Estimate it again.")
+            raise InputError.at(f"transform '{quote(self.name)}'", "holds NaN or infinity", "Estimate it again.")
         matrix.setflags(write=False)
         object.__setattr__(self, "matrix", matrix)
 
@@ -56,7 +56,7 @@ class LinearTransform:
         """
         if features.ndim != 2 or features.shape[1] != self.input_dim:
             raise InputError.at(
-                f"transform '{self.name}'",
+                f"transform '{quote(self.name)}'",
                 f"was made for features of dimension {self.input_dim}, found {features.shape[-1]}",
                 "Use the transform of this model and these features.",
             )
@@ -71,7 +71,7 @@ class LinearTransform:
         """
         if other.input_dim != self.dim:
             raise InputError.at(
-                f"transform '{other.name}'", f"takes dimension {other.input_dim}, '{self.name}' gives {self.dim}"
+                f"transform '{quote(other.name)}'", f"takes dimension {other.input_dim}, '{quote(self.name)}' gives {self.dim}"
             )
         first = self.matrix.astype(np.float64)
         linear = other.matrix[:, : self.dim].astype(np.float64)

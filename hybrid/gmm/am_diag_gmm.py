@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ class AmDiagGmm:
         wanted = ("row_splits", "weights", "means_invvars", "inv_vars")
         missing = [name for name in wanted if name not in arrays]
         if missing:
-            raise ValueError(f"array '{missing[0]}' of a GMM is missing (found {', '.join(sorted(arrays)) or 'none'})")
+            raise ValueError(f"array '{quote(missing[0])}' of a GMM is missing (found {', '.join(sorted(arrays)) or 'none'})")
         return cls(*(arrays[name] for name in wanted))
 
     def content_hash(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.base.openfst import FstArrays
+from hybrid.base.errors import quote
 
 if TYPE_CHECKING:
     from lexicon.lang_dir import LangDir
@@ -47,5 +48,5 @@ def grammar_ambiguities(grammar: FstArrays, words: SymbolTable) -> list[str]:
     twice = (np.diff(sources[order]) == 0) & (np.diff(grammar.ilabels[order]) == 0) & (grammar.ilabels[order][1:] > 0)
     for index in np.flatnonzero(twice)[:SHOWN]:
         arc = order[index]
-        found.append(f"state {int(sources[arc])} has two arcs for '{words.symbol(int(grammar.ilabels[arc]))}'")
+        found.append(f"state {int(sources[arc])} has two arcs for '{quote(words.symbol(int(grammar.ilabels[arc])))}'")
     return found

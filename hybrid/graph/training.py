@@ -126,7 +126,7 @@ class TrainingGraphCompiler:
 
     def _name(self, word_id: int) -> str:
         known = self._symbols is not None and word_id in self._symbols.ids
-        return f"'{self._symbols.symbol(word_id)}'" if known else f"id {word_id}"  # type: ignore[union-attr]
+        return f"'{quote(self._symbols.symbol(word_id))}'" if known else f"id {word_id}"  # type: ignore[union-attr]
 
 
 def compile_training_graphs(

@@ -173,7 +173,7 @@ class LatticeWriter:
           InputError: an utterance id with white space, which would break the archive.
         """
         if not utterance or utterance.split() != [utterance]:
-            raise InputError.at("lattice archive", f"utterance id '{utterance}' is empty or has white space")
+            raise InputError.at("lattice archive", f"utterance id '{quote(utterance)}' is empty or has white space")
         value = factor(lattice) if self._compact else lattice
         if self._text:
             lines = format_compact(value) if self._compact else format_lattice(value)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ number of arcs, and the arcs; costs are float32, a compact weight ends in its co
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 import struct
 from typing import Protocol
 
@@ -44,7 +45,7 @@ def read_binary(source: ByteSource) -> Lattice:
         raise LatticeError("is no binary FST")
     kind, arc_type = _text(source), _text(source)
     if kind != b"vector" or arc_type not in ARC_TYPES:
-        raise LatticeError(f"holds an FST '{kind.decode('latin-1')}' of '{arc_type.decode('latin-1')}' arcs, "
+        raise LatticeError(f"holds an FST '{quote(kind.decode('latin-1'))}' of '{quote(arc_type.decode('latin-1'))}' arcs, "
                            "wanted a vector of lattice4 or compactlattice44")  # fmt: skip
     _, flags, _, start, states, _ = struct.unpack("<iiQqqq", source.take(40))
     if flags & 3:

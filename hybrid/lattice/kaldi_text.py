@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -36,7 +37,7 @@ def parse_text(lines: Iterable[tuple[int, str]]) -> Lattice:
                 arcs.append(_arc(columns, form))
         except (ValueError, IndexError) as error:
             raise LatticeError(
-                f"line {number}: '{line[:60]}' is no arc or final state of a lattice ({error})"
+                f"line {number}: '{quote(line, 60)}' is no arc or final state of a lattice ({error})"
             ) from None
         if form is not None and compact is not None and form != compact:
             raise LatticeError(f"line {number}: arcs of a lattice and of a compact lattice are mixed")
@@ -60,7 +61,7 @@ def _arc(columns: list[str], compact: bool) -> tuple:
 def _weight(text: str) -> tuple[float, float, list[int] | None]:
     parts = text.split(",")
     if len(parts) not in (2, 3):
-        raise ValueError(f"weight '{text[:30]}', wanted 'graph,acoustic' or 'graph,acoustic,ids'")
+        raise ValueError(f"weight '{quote(text, 30)}', wanted 'graph,acoustic' or 'graph,acoustic,ids'")
     graph, acoustic = float(parts[0]), float(parts[1])
     if np.isnan(graph) or np.isnan(acoustic):
         raise ValueError("a cost is NaN")

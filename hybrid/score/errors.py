@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def score_utterances(pairs: Pairs, unit: str = "word") -> UtteranceErrors:
     import kaldialign
 
     if unit not in ("word", "character"):
-        raise ValueError(f"unit is '{unit}', wanted 'word' or 'character'")
+        raise ValueError(f"unit is '{quote(unit)}', wanted 'word' or 'character'")
     table = np.zeros((4, len(pairs)), dtype=np.int64)
     for column, (reference, hypothesis) in enumerate(pairs.values()):
         if unit == "character":

@@ -51,7 +51,7 @@ class Result:
         for name in ("system", "set", "lm"):
             value = getattr(self, name)
             if not value or value != value.strip() or "\t" in value or "\n" in value:
-                raise ValueError(f"{name} is {value!r}, wanted a name without tabs and line ends")
+                raise ValueError(f"{name} is '{quote(value)}', wanted a name without tabs and line ends")
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -80,7 +80,7 @@ def read_results(path: str | os.PathLike) -> list[Result]:
     if not lines or tuple(lines[0].split("\t")) != COLUMNS:
         found = quote(lines[0]) if lines else ""
         wanted = ", ".join(COLUMNS)
-        raise InputError.at(path, f"columns are '{found}', wanted {wanted} with tabs", "Mend the first line.", 1)
+        raise InputError.at(path, f"columns are '{quote(found)}', wanted {wanted} with tabs", "Mend the first line.", 1)
     rows = []
     for number, line in enumerate(lines[1:], 2):
         cells = line.split("\t")

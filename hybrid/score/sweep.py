@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
 from hybrid.lattice.archive import lattice_files, read_lattices
@@ -96,7 +96,7 @@ def parse_range(text: str) -> tuple[float, ...]:
             return tuple(first + i * width for i in range(int((last - first) / width + 1e-9) + 1))
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"'{text}' is no range; wanted FIRST:LAST, FIRST:LAST:STEP or A,B,C") from None
+        raise ValueError(f"'{quote(text)}' is no range; wanted FIRST:LAST, FIRST:LAST:STEP or A,B,C") from None
 
 
 def _file_paths(file: Path, grid: Sequence[Weights]) -> list[tuple[str, list[np.ndarray]]]:
@@ -130,7 +130,7 @@ def best_paths(
     for file, found in zip(files, map_in_order(functools.partial(_file_paths, grid=tuple(grid)), files, executor)):
         for utterance, paths in found:
             if utterance in names[0]:
-                raise InputError.at(file, f"utterance '{utterance}' has another lattice", "Give each set once.")
+                raise InputError.at(file, f"utterance '{quote(utterance)}' has another lattice", "Give each set once.")
             for place, ids in enumerate(paths):
                 names[place][utterance] = [words.symbol(int(i), utterance) for i in ids]
     return [Transcripts(", ".join(map(str, places)), hypotheses) for hypotheses in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.search.config import SearchConfig
 from hybrid.search.searcher import Searcher
 
@@ -22,7 +22,7 @@ def choose_engine(engine: str, device: str = "cpu") -> str:
     if engine == "auto":
         return "native" if str(device) == "cpu" else "k2"
     if engine not in ENGINES:
-        raise InputError.at("engine", f"'{engine}' is unknown", f"Choose one of auto, {', '.join(ENGINES)}.")
+        raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of auto, {', '.join(ENGINES)}.")
     return engine
 
 
@@ -63,4 +63,4 @@ def make_searcher(
         from hybrid.search.reference import ReferenceSearcher
 
         return ReferenceSearcher(graph, config)
-    raise InputError.at("engine", f"'{engine}' is unknown", f"Choose one of {', '.join(ENGINES)}.")
+    raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of {', '.join(ENGINES)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 
 __all__ = ["ARPABET", "starts_of", "to_arpabet"]
 
@@ -39,7 +39,7 @@ def to_arpabet(symbol: str) -> tuple[str, ...] | None:
     if symbol.startswith("_") or not plain:
         return None
     if plain not in ARPABET:
-        raise InputError.at("phoneme", f"'{symbol}' is none of espeak-ng's English ones", "Use an English voice.")
+        raise InputError.at("phoneme", f"'{quote(symbol)}' is none of espeak-ng's English ones", "Use an English voice.")
     return tuple(ARPABET[plain].split())
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.base.artifact import write_gzip
-from hybrid.base.errors import HybridError
+from hybrid.base.artifact import atomic_path, write_gzip
+from hybrid.base.errors import HybridError, quote
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
 from hybrid.data.audio import write_audio
@@ -67,7 +67,7 @@ class SynthesisConfig:
         if not self.bases or not self.speeds or not self.noises:
             raise ValueError("bases, speeds and noises need at least one entry each")
         if unknown := set(self.noises) - set(NOISES):
-            raise ValueError(f"noise '{min(unknown)}' is none of {', '.join(NOISES)}")
+            raise ValueError(f"noise '{quote(min(unknown))}' is none of {', '.join(NOISES)}")
         for name in ("rates", "pitches", "pitch_ranges", "snr_db", "levels_db"):
             low_high = getattr(self, name)
             if len(low_high) != 2 or low_high[0] > low_high[1]:
@@ -94,7 +94,7 @@ class SynthesisConfig:
 def _matching(pattern: str, known: Sequence[str]) -> list[str]:
     found = [v for v in known if v == pattern or (pattern.endswith("*") and v.startswith(pattern[:-1]))]
     if not found:
-        raise HybridError(f"espeak-ng has no voice variant '{pattern}'; `hybrid synth voices` lists them.")
+        raise HybridError(f"espeak-ng has no voice variant '{quote(pattern)}'; `hybrid synth voices` lists them.")
     return found
 
 

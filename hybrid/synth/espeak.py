@@ -23,7 +23,7 @@ from types import ModuleType
 
 import numpy as np
 
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.optional import import_optional
 
 __all__ = ["Speech", "TimedSymbol", "Voice", "english_bases", "speak", "variants"]
@@ -183,14 +183,14 @@ def _speak_here(text: str, voice: Voice, seed: int) -> bytes:
     recorder = _Recorder()
     library.espeak_SetSynthCallback(recorder.callback)
     if voice.variant and voice.variant not in variants() or library.espeak_SetVoiceByName(voice.name.encode()):
-        raise InputError.at("voice", f"espeak-ng has no '{voice.name}'", "`hybrid synth voices` lists them.")
+        raise InputError.at("voice", f"espeak-ng has no '{quote(voice.name)}'", "`hybrid synth voices` lists them.")
     for parameter, value in ((_RATE, voice.rate), (_PITCH, voice.pitch), (_RANGE, voice.pitch_range)):
         library.espeak_SetParameter(parameter, value, 0)
     library.espeak_ng_SetRandSeed(seed)
     raw = text.encode() + b"\0"
     status = library.espeak_Synth(raw, ctypes.c_size_t(len(raw)), 0, 0, 0, _UTF8, None, None)
     if status:
-        raise HybridError(f"espeak-ng could not speak '{text[:60]}' (status {status}).")
+        raise HybridError(f"espeak-ng could not speak '{quote(text, 60)}' (status {status}).")
     header = json.dumps({"rate": rate, "phones": recorder.phones, "words": recorder.words}).encode()
     return struct.pack("<q", len(header)) + header + b"".join(recorder.blocks)
 
@@ -234,7 +234,7 @@ def _read_all(pipe: int, text: str) -> bytes:
     while True:
         ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
         if not ready:
-            raise HybridError(f"espeak-ng took more than {TIME_LIMIT:g} s for '{text[:60]}'. Shorten the text.")
+            raise HybridError(f"espeak-ng took more than {TIME_LIMIT:g} s for '{quote(text, 60)}'. Shorten the text.")
         block = os.read(pipe, 1 << 20)
         if not block:
             return b"".join(blocks)
@@ -263,7 +263,7 @@ def speak(text: str, voice: Voice, seed: int = 1) -> Speech:
     if reply[:1] == b"-":
         raise (InputError if reply.startswith(b"-voice") else HybridError)(reply[1:].decode())
     if reply[:1] != b"+":
-        raise HybridError(f"espeak-ng crashed while it spoke '{text[:60]}' as {voice.name}. Choose another voice.")
+        raise HybridError(f"espeak-ng crashed while it spoke '{quote(text, 60)}' as {voice.name}. Choose another voice.")
     (size,) = struct.unpack("<q", reply[1:9])
     header = json.loads(reply[9 : 9 + size])
     samples = np.frombuffer(reply[9 + size :], np.int16)

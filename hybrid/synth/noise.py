@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 import numpy as np
 
 __all__ = ["NOISES", "add_noise", "babble", "change_speed", "coloured", "hum"]
@@ -63,7 +64,7 @@ def add_noise(
       ValueError: an unknown kind.
     """
     if kind not in NOISES:
-        raise ValueError(f"noise is '{kind}', wanted one of {', '.join(NOISES)}")
+        raise ValueError(f"noise is '{quote(kind)}', wanted one of {', '.join(NOISES)}")
     count = len(samples)
     if kind == "hum":
         noise = hum(count, rate, generator)

@@ -11,7 +11,7 @@ import re
 import struct
 from typing import NoReturn
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import read_bytes
 from hybrid.tree.context_tree import ContextTree
 from hybrid.tree.nodes import Leaf, Node, Split, Table
@@ -86,7 +86,7 @@ def _parse_node(source: _Text | _Binary, kind: str, width: int, depth: int) -> N
         pdf = source.integer()
         return Leaf(pdf) if 0 <= pdf < 1 << 24 else source.fail(f"pdf {pdf} is out of range")
     if kind not in ("SE", "TE"):
-        source.fail(f"found {kind[:20]!r}; wanted one of CE, SE, TE, NULL")
+        source.fail(f"found '{quote(kind, 20)}'; wanted one of CE, SE, TE, NULL")
     key = source.integer()
     if not -1 <= key < width:
         source.fail(f"a question asks about position {key} of a context of {width} phones")
@@ -131,12 +131,12 @@ class _Text:
     def expect(self, wanted: str) -> None:
         found = self.token()
         if found != wanted:
-            self.fail(f"found {found[:20]!r}; wanted {wanted!r}")
+            self.fail(f"found '{quote(found, 20)}'; wanted '{quote(wanted)}'")
 
     def integer(self) -> int:
         found = self.token()
         if not re.fullmatch(r"-?[0-9]{1,10}", found):
-            self.fail(f"found {found[:20]!r}; wanted an integer")
+            self.fail(f"found '{quote(found, 20)}'; wanted an integer")
         return int(found)
 
     def size(self) -> int:
@@ -150,7 +150,7 @@ class _Text:
         values = []
         while (found := self.token()) != "]":
             if not re.fullmatch(r"-?[0-9]{1,10}", found):
-                self.fail(f"found {found[:20]!r}; wanted an integer or ']'")
+                self.fail(f"found '{quote(found, 20)}'; wanted an integer or ']'")
             values.append(int(found))
         return tuple(values)
 
@@ -180,7 +180,7 @@ class _Binary:
     def expect(self, wanted: str) -> None:
         found = self.token()
         if found != wanted:
-            self.fail(f"found {found[:20]!r}; wanted {wanted!r}")
+            self.fail(f"found '{quote(found, 20)}'; wanted '{quote(wanted)}'")
 
     def integer(self) -> int:
         if self._take(1) not in (b"\x04", b"\xfc"):

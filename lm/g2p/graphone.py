@@ -6,6 +6,7 @@ letter or phone means something else there, or to an ARPA file, is written as %X
 
 from __future__ import annotations
 
+from hybrid.base.errors import quote
 from typing import NamedTuple
 
 __all__ = ["Graphone"]
@@ -45,5 +46,5 @@ class Graphone(NamedTuple):
         letters, brace, phones = text.partition("}")
         parts = tuple(_unescape(p) for p in letters.split("|"))
         if not brace or "}" in phones or not all(len(p) == 1 for p in parts):
-            raise ValueError(f"'{text}' is no graphone (LETTER|LETTER}}PHONE|PHONE)")
+            raise ValueError(f"'{quote(text)}' is no graphone (LETTER|LETTER}}PHONE|PHONE)")
         return cls(parts, tuple(_unescape(p) for p in phones.split("|")) if phones else ())
