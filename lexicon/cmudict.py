@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.ranges import check_fields
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.text import read_user_lines
@@ -36,9 +37,12 @@ class CmudictConfig:
     silence_word: str = field(default="!SIL", metadata={"help": "Word that stands for silence; empty for none."})
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for word in (self.oov, self.silence_word or "x"):
             if not word or word in RESERVED_WORDS or len(word.split()) != 1:
-                raise ValueError(f"'{quote(word)}' cannot be a word of the lexicon; wanted one token that is not reserved")
+                raise ValueError(
+                    f"'{quote(word)}' cannot be a word of the lexicon; wanted one token that is not reserved"
+                )
 
     def special_entries(self) -> list[Pronunciation]:
         """The words that are no speech: unknown word and silence."""

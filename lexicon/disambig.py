@@ -6,10 +6,11 @@ two words have the same phone string and none is the beginning of another (Mohri
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+from hybrid.base.errors import quote
 
 __all__ = ["Clash", "assign_disambig", "find_clashes", "homophones"]
 

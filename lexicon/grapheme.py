@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.ranges import check_fields
 from lexicon.cmudict import CmudictConfig
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
@@ -33,6 +34,7 @@ class GraphemeConfig:
     oov: str = field(default="<UNK>", metadata={"help": "Word that stands for unknown words; it is pronounced SPN."})
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.marks not in ("joined", "apart", "dropped"):
             raise ValueError(f"marks is '{quote(self.marks)}'; wanted joined, apart or dropped")
         CmudictConfig(oov=self.oov)

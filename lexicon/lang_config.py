@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from dataclasses import dataclass, field
 
+from hybrid.base.errors import quote
+from hybrid.base.ranges import Range, check_fields
 from lexicon.symbols import is_disambig
 
 __all__ = ["LangConfig"]
@@ -32,6 +33,7 @@ class LangConfig:
     )
 
     def __post_init__(self) -> None:
+        check_fields(self, extra_phone_disambig=Range(1, 10_000))
         if not 0 <= self.silence_prob < 1:
             raise ValueError(f"silence_prob is {self.silence_prob}; wanted at least 0 and below 1")
         if self.extra_phone_disambig < 1:

@@ -175,7 +175,8 @@ def check_lexicon(
         if numbers or absent or not pronunciation or word in RESERVED_WORDS:
             wrong = _wrong_line(word, fields, first, known)
         if not wrong and (earlier := line_of.setdefault((word, pronunciation), number)) != number:
-            found = f"word '{quote(word)}' has the pronunciation '{quote(' '.join(pronunciation))}' in line {earlier} already"
+            spoken = quote(" ".join(pronunciation))
+            found = f"word '{quote(word)}' has the pronunciation '{spoken}' in line {earlier} already"
             wrong = (found, "each pronunciation of a word once", "Remove one of the lines.")
         if wrong:
             problems.append(Problem(path, number, *wrong))
@@ -211,8 +212,9 @@ def _wrong_line(word: str, fields: list[str], first: int, phones: Set[str] | Non
     if phones is not None:
         for phone in fields[first:]:
             if phone not in phones:
-                found = f"word '{quote(word)}' uses phone '{quote(phone)}', absent from silence_phones.txt and nonsilence_phones.txt"
-                return f"{found} ({len(phones)} phones)", "", "Add the phone or correct this line."
+                found = f"word '{quote(word)}' uses phone '{quote(phone)}'"
+                absent = f"absent from silence_phones.txt and nonsilence_phones.txt ({len(phones)} phones)"
+                return f"{found}, {absent}", "", "Add the phone or correct this line."
     return None
 
 

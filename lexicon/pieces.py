@@ -15,6 +15,7 @@ from typing import Any
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
+from hybrid.base.ranges import Range, check_fields
 from hybrid.base.reading import read_bytes
 from lexicon.cmudict import CmudictConfig
 from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
@@ -37,6 +38,7 @@ class PieceConfig:
     oov: str = field(default="<UNK>", metadata={"help": "Word that stands for unknown words; it is pronounced SPN."})
 
     def __post_init__(self) -> None:
+        check_fields(self, vocab_size=Range(2, 1_000_000), alternatives=Range(1, 1000))
         if self.vocab_size < 2 or self.alternatives < 1:
             raise ValueError("wanted vocab_size of at least 2 and at least 1 alternative")
         if self.model_type not in ("unigram", "bpe"):

@@ -52,7 +52,9 @@ def prepare_lang(
     phone_set, lexicon = read_dict_dir(dict_dir)
     if oov not in lexicon:
         cure = f"Add a line such as '{oov} {phone_set.silence_phones[-1]}', or name another word."
-        raise InputError.at(dict_dir, f"the lexicon lacks '{quote(oov)}'; wanted a word that stands for unknown words", cure)
+        raise InputError.at(
+            dict_dir, f"the lexicon lacks '{quote(oov)}'; wanted a word that stands for unknown words", cure
+        )
     inventory = phone_set.inventory(config.position_dependent_phones, config.share_silence_phones)
     if not config.position_dependent_phones:
         inventory = _with_given_boundaries(inventory, Path(dict_dir) / "word_boundary.txt")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hybrid.base.errors import InputError, MismatchError, quote
+from hybrid.base.ranges import POSITIVE, check_fields
 from lexicon.lexicon import Lexicon, Pronunciation
 from lexicon.pronunciation_counts import BEGIN, END, PAUSE, PronunciationCounts, Spoken
 from lexicon.silence import SilenceProbs
@@ -37,9 +38,7 @@ class PronunciationConfig:
     silence: bool = field(default=True, metadata={"help": "Word-specific silence too, not only pronunciations."})
 
     def __post_init__(self) -> None:
-        for name in ("pronunciation_smoothing", "silence_smoothing", "correction_smoothing"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; wanted more than 0, so that nothing is impossible")
+        check_fields(self, pronunciation_smoothing=POSITIVE, silence_smoothing=POSITIVE, correction_smoothing=POSITIVE)
 
 
 def reestimate(lexicon: Lexicon, counts: PronunciationCounts, config: PronunciationConfig | None = None) -> Lexicon:

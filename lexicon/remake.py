@@ -48,8 +48,8 @@ def _require_same_words(dict_dir: str | os.PathLike, lexicon: Lexicon, lang: Lan
     word = min(mine ^ theirs)
     lacking, having = (dict_dir, lang.path) if word in theirs else (lang.path, dict_dir)
     raise MismatchError(
-        f"{lacking}: lacks the word '{quote(word)}' of {having} ({len(mine)} words in the dictionary, {len(theirs)} in the "
-        "lang folder). Use the dictionary folder that the lang folder was made from."
+        f"{lacking}: lacks the word '{quote(word)}' of {having} ({len(mine)} words in the dictionary, {len(theirs)} in "
+        "the lang folder). Use the dictionary folder that the lang folder was made from."
     )
 
 

@@ -5,11 +5,11 @@ Each problem names file, line, what was found, what was wanted, and the cure.
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hybrid.base.errors import quote
 from lexicon.symbols import SymbolTable, check_symbols
 from lexicon.text import Problem, check_lines
 from lexicon.validate_fst import check_fsts
@@ -125,7 +125,9 @@ class _LangCheck:
         wanted = ":".join(str(self.phones.get(s)) for s in symbols)
         if line is not None and rows and "".join(line).strip() != wanted:
             found = f"found '{quote(''.join(line).strip(), 40)}'"
-            self.add(f"phones/{name}.csl", 1, found, f"'{quote(wanted, 40)}', the ids of {name}.int with colons between")
+            self.add(
+                f"phones/{name}.csl", 1, found, f"'{quote(wanted, 40)}', the ids of {name}.int with colons between"
+            )
 
     def phone_classes(self) -> None:
         """Checks that each symbol of phones.txt is of one class."""
@@ -173,7 +175,9 @@ class _LangCheck:
                     found = f"phone '{quote(phone)}' stands in line {line_of[phone]} too"
                     self.add(name, number, found, "each phone once")
                 elif phone not in self.real_phones:
-                    self.add(name, number, f"'{quote(phone)}' is neither a silence nor a non-silence phone", "phones only")
+                    self.add(
+                        name, number, f"'{quote(phone)}' is neither a silence nor a non-silence phone", "phones only"
+                    )
                 line_of.setdefault(phone, number)
         for phone in self.real_phones:
             if rows and phone not in line_of:

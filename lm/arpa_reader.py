@@ -88,7 +88,9 @@ class _Reader:
             match = _SECTION.match(line)
             order = int(match[1]) if match else 0
             if order not in declared:
-                raise self.error(f"'{quote(self.line(start))}' stands where a declared section or \\end\\ should stand", start)
+                raise self.error(
+                    f"'{quote(self.line(start))}' stands where a declared section or \\end\\ should stand", start
+                )
             if order in sections or (order > 1 and 1 not in sections):
                 raise self.error(f"section \\{order}-grams: is there twice, or before \\1-grams:", start)
             sections[order], position = self._section(order, declared[order], position)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from dataclasses import dataclass, field
 from typing import Literal
+
+from hybrid.base.errors import quote
+from hybrid.base.ranges import NATURAL, Range, check_fields
 
 __all__ = ["EstimateConfig"]
 
@@ -37,6 +39,7 @@ class EstimateConfig:
     )
 
     def __post_init__(self) -> None:
+        check_fields(self, order=Range(1, 9), prune=NATURAL)
         if not 1 <= self.order <= 9:
             raise ValueError(f"order {self.order} is not in 1 … 9")
         if self.smoothing not in ("kneser-ney", "witten-bell"):

@@ -111,7 +111,10 @@ def _bad_word(path: str | os.PathLike, data: bytes, position: int, status: int, 
     assert status == SPECIAL_WORD
     word = data[position : position + 20].split(maxsplit=1)[0].decode("utf-8", "replace")
     return InputError.at(
-        path, f"'{quote(word)}' stands in the text, where only words may stand", "Remove it, or skip special words.", line
+        path,
+        f"'{quote(word)}' stands in the text, where only words may stand",
+        "Remove it, or skip special words.",
+        line,
     )
 
 

@@ -279,5 +279,7 @@ def check_words(words: Iterable[str], place: object) -> list[str]:
         return checked
     for word in checked:
         if not word or any(c in word for c in " \t\r\n\0") or word in ("<eps>", "#0"):
-            raise InputError.at(place, f"'{quote(word)}' cannot be a word of a language model", "Take it out of the list.")
+            raise InputError.at(
+                place, f"'{quote(word)}' cannot be a word of a language model", "Take it out of the list."
+            )
     return checked

@@ -19,6 +19,7 @@ from hybrid.base.disk import make_folder
 from hybrid.base.errors import HybridError, InputError, one_line
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.base.ranges import POSITIVE, SHARE, check_fields
 from hybrid.feats.store import FeatureStore
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model.boost import boosted
@@ -45,6 +46,9 @@ class AlignSetConfig:
     boost_silence: float = 1.0
     max_failed: float = 0.5
     ctm: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self, boost_silence=POSITIVE, max_failed=SHARE)
 
 
 def align_set(

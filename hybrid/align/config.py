@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hybrid.base.errors import HybridError
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, check_fields
 
 __all__ = ["AlignConfig", "AlignmentError"]
 
@@ -34,11 +35,14 @@ class AlignConfig:
     min_active: int = field(default=20, metadata={"help": "Tokens kept on every frame, whatever the beam."})
 
     def __post_init__(self) -> None:
-        if not self.beam > 0:
-            raise ValueError(f"beam is {self.beam}; wanted more than 0")
+        check_fields(
+            self,
+            beam=POSITIVE,
+            retry_beam=NATURAL,
+            acoustic_scale=POSITIVE,
+            transition_scale=NATURAL,
+            self_loop_scale=NATURAL,
+            min_active=COUNT,
+        )
         if self.retry_beam and self.retry_beam <= self.beam:
             raise ValueError(f"retry_beam {self.retry_beam} is not wider than beam {self.beam}; use 0 for no retry")
-        if not self.acoustic_scale > 0 or self.transition_scale < 0 or self.self_loop_scale < 0:
-            raise ValueError("acoustic_scale must be positive, transition_scale and self_loop_scale not negative")
-        if self.min_active < 1:
-            raise ValueError(f"min_active is {self.min_active}; wanted at least 1")

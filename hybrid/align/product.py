@@ -22,6 +22,7 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.base.ranges import SHARE, check_fields
 from hybrid.model_dir import Model, check_phones
 from lexicon.lang_dir import LangDir
 
@@ -44,6 +45,9 @@ class ProductConfig:
     subtitles: SubtitleConfig = field(default_factory=SubtitleConfig)
     formats: tuple[str, ...] = ("ctm", "textgrid")
     max_failed: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self, max_failed=SHARE)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hybrid.align.config import AlignConfig
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, SHARE, Range, check_fields
 
 __all__ = ["BiasedConfig", "CleanConfig", "LongConfig", "SpeechAlignConfig"]
 
@@ -21,8 +22,7 @@ class BiasedConfig:
     max_active: int = field(default=3000, metadata={"help": "Tokens of biased decoding."})
 
     def __post_init__(self) -> None:
-        if not 1 <= self.order <= 5 or self.other_words < 0 or self.search_beam <= 0 or self.max_active < 1:
-            raise ValueError("biased decoding: order 1 to 5, other_words from 0, beam and max_active above 0")
+        check_fields(self, order=Range(1, 5), other_words=NATURAL, search_beam=POSITIVE, max_active=COUNT)
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,7 @@ class CleanConfig:
     min_duration: float = field(default=1.0, metadata={"help": "Seconds of the shortest stretch that is kept."})
 
     def __post_init__(self) -> None:
-        if self.tolerate < 0 or self.min_words < 1 or self.min_duration < 0 or not 0 <= self.max_error <= 1:
-            raise ValueError("cleaning: tolerate from 0, min_words from 1, min_duration from 0, max_error 0 to 1")
+        check_fields(self, tolerate=NATURAL, max_error=SHARE, min_words=COUNT, min_duration=NATURAL)
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,7 @@ class LongConfig:
     gap_words: int = field(default=3, metadata={"help": "Differing words in a row that are set apart and checked."})
 
     def __post_init__(self) -> None:
-        if min(self.chunk, self.max_segment, self.long_from) < 1 or min(self.anchor_words, self.gap_words) < 1:
-            raise ValueError("long recordings: long_from, chunk, max_segment at least 1 s, words at least 1")
+        check_fields(self, long_from=COUNT, chunk=COUNT, max_segment=COUNT, anchor_words=COUNT, gap_words=COUNT)
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,12 @@ class SpeechAlignConfig:
     )
 
     def __post_init__(self) -> None:
-        shares = (self.min_confidence, self.gap_confidence, self.max_error, self.max_unknown)
-        if not all(0 <= share <= 1 for share in shares):
-            raise ValueError("min_confidence, gap_confidence, max_error and max_unknown: wanted 0 to 1")
-        if self.rescue_beam < 0 or self.adapt_frames < 0:
-            raise ValueError("rescue_beam and adapt_frames must not be negative")
+        check_fields(
+            self,
+            min_confidence=SHARE,
+            gap_confidence=SHARE,
+            max_unknown=SHARE,
+            max_error=SHARE,
+            rescue_beam=NATURAL,
+            adapt_frames=NATURAL,
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hybrid.align.timed import TimedWord
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, check_fields
 
 __all__ = ["Caption", "SubtitleConfig", "captions", "format_srt", "format_vtt"]
 
@@ -20,8 +21,7 @@ class SubtitleConfig:
     break_pause: float = field(default=0.6, metadata={"help": "Seconds of pause at which a subtitle ends."})
 
     def __post_init__(self) -> None:
-        if self.max_line < 1 or self.max_lines < 1 or self.max_duration <= 0 or self.break_pause < 0:
-            raise ValueError("subtitles: max_line, max_lines, max_duration above 0, break_pause not below")
+        check_fields(self, max_line=COUNT, max_lines=COUNT, max_duration=POSITIVE, break_pause=NATURAL)
 
 
 @dataclass(frozen=True)

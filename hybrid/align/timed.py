@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hybrid.align.ctm import TimedLabel
+from hybrid.base.errors import quote
 
 __all__ = ["TimedText", "TimedWord", "tile"]
 

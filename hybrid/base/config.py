@@ -43,15 +43,15 @@ def config_from_dict(cls: type[C], values: Mapping[str, Any], place: object = "s
         hint = hints[name]
         if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
             value = config_from_dict(hint, value, f"{place}: {name}")  # type: ignore[arg-type]
-        elif isinstance(value, list):
-            value = tuple(value)
-        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        kwargs[name] = value
+        kwargs[name] = tuple(value) if isinstance(value, list) else value
     try:
-        return cls(**kwargs)
-    except (TypeError, ValueError) as error:
+        return cls(**{name: _as_float(value) if hints[name] is float else value for name, value in kwargs.items()})
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError.at(place, str(error), "Mend the settings.") from error
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def read_yaml(path: str | os.PathLike) -> dict[str, Any]:

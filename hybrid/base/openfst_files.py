@@ -94,7 +94,9 @@ def read_header(stream: BinaryIO, place: object) -> Header:
         raise InputError.at(place, "is no OpenFst binary file", "Text FSTs: run fstcompile first.")
     kind, arc = _text(stream, place), _text(stream, place)
     if kind not in ("vector", "const"):
-        raise InputError.at(place, f"is an FST of type '{quote(kind)}', wanted vector or const", "Run fstconvert on it.")
+        raise InputError.at(
+            place, f"is an FST of type '{quote(kind)}', wanted vector or const", "Run fstconvert on it."
+        )
     if arc != "standard":
         raise InputError.at(place, f"has arcs of type '{quote(arc)}', wanted standard", "Convert its weights first.")
     version, flags, _, start, states, arcs = struct.unpack("<iiQqqq", _take(stream, 40, place))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import numbers
 import typing
-from functools import lru_cache
+from collections.abc import Hashable
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from hybrid.base.errors import quote
@@ -38,8 +38,8 @@ class Range(NamedTuple):
 NATURAL, COUNT, POSITIVE, SHARE = Range(0), Range(1), Range(0, above=True), Range(0, 1)
 
 
-@lru_cache(maxsize=None)
-def _hints(cls: type) -> dict[str, Any]:
+@cache
+def _hints(cls: Hashable) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
@@ -52,7 +52,8 @@ def check_fields(config: Any, **ranges: Range) -> None:
     Raises:
       ValueError: names field, value and what is wanted.
     """
-    for name, hint in _hints(type(config)).items():
+    cls: Any = type(config)
+    for name, hint in _hints(cls).items():
         _check(name, getattr(config, name), hint, ranges.get(name, Range()))
 
 
@@ -72,8 +73,8 @@ def _check(name: str, value: Any, hint: Any, allowed: Range) -> None:
 _WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
-def _check_plain(name: str, value: Any, kind: type, allowed: Range) -> None:
-    types = {int: numbers.Integral, float: numbers.Real}.get(kind, kind)
+def _check_plain(name: str, value: Any, kind: Any, allowed: Range) -> None:
+    types: Any = {int: numbers.Integral, float: numbers.Real}.get(kind, kind)
     if not isinstance(value, types) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{name} is '{quote(value)}', wanted {_WANTED[kind]}")
     if kind in (int, float) and not allowed.holds(value):

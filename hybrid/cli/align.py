@@ -10,14 +10,14 @@ import click
 
 from hybrid.align.config import AlignConfig
 from hybrid.align.speech_config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import CHANNEL, JOBS, PORTION, SCALE, config_options, make_config
 
 FILE = click.Path(path_type=Path)
 FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
 model_option = click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
 lang_option = click.option("--lang", "lang_dir", type=FILE, required=True, help="Lang folder of the model.")
-jobs_option = click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
-scale_option = click.option("--acoustic-scale", type=float, help="Factor of the scores; by default the model's own.")
+jobs_option = click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
+scale_option = click.option("--acoustic-scale", type=SCALE, help="Factor of the scores; by default the model's own.")
 dict_option = click.option("--pronunciations", type=FILE, help="Lines 'WORD PHONE …' for words the lang folder lacks.")
 g2p_option = click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
 
@@ -37,13 +37,13 @@ def command() -> None:
               help="What to write; may be given several times.")  # fmt: skip
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
               help="Who speaks: the file's folder, its name up to - or _, itself, or one.")  # fmt: skip
-@click.option("--channel", type=int, default=0, help="Channel of the files, from 0; -1 mixes all.")
+@click.option("--channel", type=CHANNEL, default=0, help="Channel of the files, from 0; -1 mixes all.")
 @click.option("--normalise/--no-normalise", default=True, help="Texts to upper case, without punctuation.")
 @dict_option
 @g2p_option
 @jobs_option
 @scale_option
-@click.option("--max-failed", type=float, default=0.5, help="Share of files that may fail.")
+@click.option("--max-failed", type=PORTION, default=0.5, help="Share of files that may fail.")
 @config_options(SpeechAlignConfig)
 @config_options(LongConfig)
 @config_options(BiasedConfig)

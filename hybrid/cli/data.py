@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import make_trust, trust_options
+from hybrid.cli.options import CHANNEL, JOBS, PORTION, Real, Whole, make_trust, trust_options
 
 FILE = click.Path(path_type=Path)
 
@@ -89,14 +89,16 @@ def download(corpus: str, out_dir: Path, parts: tuple[str, ...], base_url: str, 
 @click.argument("paths", type=FILE, nargs=-1, required=True)
 @click.option("--out-dir", type=FILE, required=True, help="Gets the set, and converted audio where need be.")
 @click.option("--text", type=FILE, help="'name text' lines; else .txt or .lab files beside the audio, if any.")
-@click.option("--rate", type=int, default=16000, help="Wanted sampling rate, Hz; other audio is resampled.")
-@click.option("--channel", type=int, default=-1, help="Of files with several, from 0; -1: the mean of all.")
+@click.option(
+    "--rate", type=Whole(1000, 768_000), default=16000, help="Wanted sampling rate, Hz; other audio is resampled."
+)
+@click.option("--channel", type=CHANNEL, default=-1, help="Of files with several, from 0; -1: the mean of all.")
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
               help="Who speaks: the file's folder, its name up to - or _, itself, or one for all.")  # fmt: skip
 @click.option("--normalise/--no-normalise", default=True, help="Upper case, without punctuation.")
-@click.option("--cut-at-pauses", type=float, default=0.0, help="Cut audio without text at pauses, at most so many "
+@click.option("--cut-at-pauses", type=Real(0), default=0.0, help="Cut audio without text at pauses, at most so many "
               "seconds long; 0: do not cut.")  # fmt: skip
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes.")
 def from_audio(
     paths: tuple[Path, ...], out_dir: Path, text: Path | None, rate: int, channel: int, speakers: str,
     normalise: bool, cut_at_pauses: float, jobs: int,
@@ -126,14 +128,14 @@ def _segmenter(longest: float):  # type: ignore[no-untyped-def]
 @command.command()
 @click.option("--cuts", type=FILE, required=True, help="Set to choose from.")
 @click.option("--out-dir", type=FILE, required=True, help="Gets the chosen set.")
-@click.option("--count", type=click.IntRange(0), default=0, help="Take at most so many; 0: all.")
+@click.option("--count", type=Whole(), default=0, help="Take at most so many; 0: all.")
 @click.option("--order", type=click.Choice(["first", "shortest", "longest", "random"]), default="first",
               help="Which come first.")  # fmt: skip
-@click.option("--seed", type=int, default=0, help="Of order random.")
+@click.option("--seed", type=Whole(), default=0, help="Of order random.")
 @click.option("--ids", type=FILE, help="File of utterance ids (first word of each line).")
 @click.option("--speaker", "speakers", multiple=True, help="Only this speaker; may be repeated.")
 @click.option("--not-speaker", "not_speakers", multiple=True, help="Without this speaker; may be repeated.")
-@click.option("--max-duration", type=float, default=0.0, help="Leave out longer ones, seconds; 0: keep.")
+@click.option("--max-duration", type=Real(0), default=0.0, help="Leave out longer ones, seconds; 0: keep.")
 @trust_options
 def subset(
     cuts: Path, out_dir: Path, count: int, order: str, seed: int, ids: Path | None, speakers: tuple[str, ...],
@@ -171,12 +173,12 @@ def combine(sets: tuple[Path, ...], out_dir: Path, **options: Any) -> None:
 @click.option("--cuts", type=FILE, required=True, help="Set to check.")
 @click.option("--words", type=FILE, help="words.txt, a lexicon or a word list: words outside it are counted.")
 @click.option("--out-dir", type=FILE, help="Gets the repaired set, failed.txt, findings.tsv and oov.txt.")
-@click.option("--rate", type=int, default=0, help="Wanted sampling rate, Hz; 0 takes what comes.")
+@click.option("--rate", type=Whole(0, 768_000), default=0, help="Wanted sampling rate, Hz; 0 takes what comes.")
 @click.option("--need-text/--no-need-text", default=True, help="Utterances without words fail.")
 @click.option("--read-audio/--headers-only", default=True, help="Read every sample: only this finds a cut flac.")
-@click.option("--max-overlap", type=float, default=0.5, help="Seconds that two segments of a channel may share.")
-@click.option("--max-failed", type=float, default=0.1, help="Fraction of utterances that may fail.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+@click.option("--max-overlap", type=Real(0), default=0.5, help="Seconds that two segments of a channel may share.")
+@click.option("--max-failed", type=PORTION, default=0.1, help="Fraction of utterances that may fail.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes.")
 @trust_options
 def check(
     cuts: Path, words: Path | None, out_dir: Path | None, rate: int, need_text: bool, read_audio: bool,

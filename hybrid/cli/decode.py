@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import config_options, make_config, make_trust, trust_options
+from hybrid.cli.options import CHANNEL, JOBS, Real, SCALE, Whole, config_options, make_config, make_trust, trust_options
 from hybrid.search.config import RetryConfig, SearchConfig
 
 FILE = click.Path(path_type=Path)
@@ -22,17 +22,19 @@ FILE = click.Path(path_type=Path)
 @trust_options
 @click.option("--scores", type=FILE, help="Decode log-likelihoods: a Kaldi archive, an scp, or a folder of UTT.npy.")
 @click.option("--audio", is_flag=True, help="Decode the FILES; long ones are cut at pauses.")
-@click.option("--channel", type=int, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
-@click.option("--max-length", type=float, default=30.0, help="Seconds; longer recordings are cut at pauses.")
+@click.option("--channel", type=CHANNEL, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
+@click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and flags.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option("--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto",
               help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
 @click.option("--device", default="cpu", help="Of k2: cpu, cuda, cuda:1.")
-@click.option("--acoustic-scale", type=float, help="Factor of the acoustic scores; by default the model's own.")
+@click.option("--acoustic-scale", type=SCALE, help="Factor of the acoustic scores; by default the model's own.")
 @config_options(SearchConfig, exclude=("acoustic_scale",))
 @config_options(RetryConfig)
-@click.option("--nbest", type=int, default=0, help="Write so many best word sequences of each to nbest.txt.")
+@click.option(
+    "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
+)
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.option("--compact/--no-compact", default=False, help="Write lattices in Kaldi's compact form.")
 @click.argument("files", nargs=-1, type=FILE)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hybrid.cli.options import make_trust, trust_options
+from hybrid.base.errors import quote
+from hybrid.cli.options import CHANNEL, JOBS, PORTION, Real, Whole, make_trust, trust_options
 
 FILE = click.Path(path_type=Path)
 
@@ -23,9 +23,9 @@ def command() -> None:
 @click.option("--config", "config_file", type=FILE, help="YAML of feature settings; what it leaves out has defaults.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="Change one setting, e.g. high_freq=5500.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of the features; a killed run goes on in it.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes.")
 @click.option("--resample/--no-resample", default=False, help="Resample audio of another rate (else it fails).")
-@click.option("--max-failed", type=float, default=0.1, help="Fraction of utterances that may fail.")
+@click.option("--max-failed", type=PORTION, default=0.1, help="Fraction of utterances that may fail.")
 @trust_options
 def extract(
     cuts: Path, config_file: Path | None, changes: tuple[str, ...], out_dir: Path, jobs: int, resample: bool,
@@ -95,7 +95,7 @@ def info(store: Path, speakers: bool) -> None:
     "--cmvn", type=click.Choice(["none", "speaker", "utterance", "sliding"]), default="none", help="Normalise."
 )
 @click.option("--deltas", type=click.IntRange(0, 4), default=0, help="Append slopes up to this order.")
-@click.option("--splice", type=(int, int), default=(0, 0), help="Frames put in before and after.")
+@click.option("--splice", type=(Whole(0, 1000), Whole(0, 1000)), default=(0, 0), help="Frames put in before and after.")
 @click.option("--model", type=FILE, help="Apply this model's pipeline instead.")
 def copy(
     store: Path, out: Path, scp: Path | None, text: bool, cmvn: str, deltas: int, splice: tuple[int, int],
@@ -146,9 +146,9 @@ def cmvn(store: Path, out: Path, text: bool) -> None:
 
 @command.command()
 @click.argument("audio", type=FILE, nargs=-1, required=True)
-@click.option("--channel", type=int, default=-1, help="From 0; -1: the mean of all.")
-@click.option("--max-length", type=float, default=30.0, help="Seconds; longer segments are cut.")
-@click.option("--min-pause", type=float, default=0.5, help="Seconds of silence that separate segments.")
+@click.option("--channel", type=CHANNEL, default=-1, help="From 0; -1: the mean of all.")
+@click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer segments are cut.")
+@click.option("--min-pause", type=Real(0), default=0.5, help="Seconds of silence that separate segments.")
 def vad(audio: tuple[Path, ...], channel: int, max_length: float, min_pause: float) -> None:
     """Print where recordings hold speech: file, start and end in seconds.
 

@@ -10,7 +10,7 @@ import click
 from hybrid.align.config import AlignConfig
 from hybrid.cli.gmm_adapt import COMMANDS as ADAPT
 from hybrid.cli.gmm_ladder import COMMANDS as LADDER
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import JOBS, PORTION, SCALE, Whole, config_options, make_config
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.train.config import EmConfig
 
@@ -22,7 +22,7 @@ FILE = click.Path(path_type=Path)
 feats_option = click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
 lang_option = click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
 model_option = click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
-jobs_option = click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+jobs_option = click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 
 
 @click.group(context_settings={"show_default": True})
@@ -49,7 +49,7 @@ for _rung in (*LADDER, *ADAPT):
 @lang_option
 @click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it.")
 @jobs_option
-@click.option("--subset-shortest", type=click.IntRange(1), help="Train on this many of the shortest utterances only.")
+@click.option("--subset-shortest", type=Whole(1), help="Train on this many of the shortest utterances only.")
 @click.option(
     "--cmvn", type=click.Choice(["speaker", "utterance", "sliding", "none"]), default="speaker", help="Whose means."
 )
@@ -102,8 +102,8 @@ def train_mono(
 @click.option("--out-dir", type=FILE, required=True, help="Gets ali.gz, failed.txt and what --ctm asks for.")
 @jobs_option
 @click.option("--ctm", is_flag=True, help="Also write words.ctm and phones.ctm.")
-@click.option("--boost-silence", type=float, default=1.0, help="Factor on the likelihood of silence.")
-@click.option("--max-failed", type=float, default=0.5, help="Share of utterances that may fail.")
+@click.option("--boost-silence", type=SCALE, default=1.0, help="Factor on the likelihood of silence.")
+@click.option("--max-failed", type=PORTION, default=0.5, help="Share of utterances that may fail.")
 @config_options(AlignConfig)
 def align(
     model_dir: Path,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import JOBS, config_options, make_config
 from hybrid.gmm.adapt_config import MapConfig, MllrConfig
 
 __all__ = ["COMMANDS"]
@@ -18,7 +18,7 @@ FILE = click.Path(path_type=Path)
 
 def _common(function: Callable) -> Callable:
     for option in (
-        click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it."),
+        click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it."),
         click.option("--out-dir", type=FILE, required=True, help="Folder of the adapted model."),
         click.option("--ali", type=FILE, required=True, help="Alignments of the new speech (hybrid gmm align)."),
         click.option("--model", "model_dir", type=FILE, required=True, help="Model folder to adapt."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import JOBS, PORTION, SCALE, config_options, make_config
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -35,7 +35,7 @@ FILE = click.Path(path_type=Path)
 def _common(function: Callable) -> Callable:
     """Adds the options that every rung has."""
     for option in (
-        click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it."),
+        click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it."),
         click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it."),
         click.option("--ali", type=FILE, required=True, help="Folder of its alignments of the set (hybrid gmm align)."),
         click.option("--model", "model_dir", type=FILE, required=True, help="Model folder of the rung below."),
@@ -174,7 +174,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
 @click.option("--lang", type=FILE, required=True, help="Lang folder: which phones are silence.")
 @click.option("--feats", type=FILE, required=True, help="Feature store to decode.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and transforms.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option(
     "--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto", help="Search engine."
 )
@@ -216,10 +216,10 @@ def decode_fmllr(
 @click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
 @click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
 @click.option("--out-dir", type=FILE, required=True, help="Gets ali.gz, transforms.safetensors and failed.txt.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; no result depends on it.")
-@click.option("--boost-silence", type=float, default=1.0, help="Factor on the likelihood of silence.")
-@click.option("--silence-weight", type=click.FloatRange(0, 1), default=0.0, help="Weight of silence in fMLLR.")
-@click.option("--max-failed", type=float, default=0.5, help="Share of utterances that may fail.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
+@click.option("--boost-silence", type=SCALE, default=1.0, help="Factor on the likelihood of silence.")
+@click.option("--silence-weight", type=PORTION, default=0.0, help="Weight of silence in fMLLR.")
+@click.option("--max-failed", type=PORTION, default=0.5, help="Share of utterances that may fail.")
 @config_options(FmllrConfig)
 @config_options(AlignConfig)
 def align_fmllr(

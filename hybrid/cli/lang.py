@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import Whole, config_options, make_config
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
 from lexicon.lang_config import LangConfig
@@ -70,7 +70,7 @@ def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **opti
 
 @command.command()
 @click.argument("folder", type=FILE)
-@click.option("--limit", type=click.IntRange(1), default=50, help="Problems to show.")
+@click.option("--limit", type=Whole(1), default=50, help="Problems to show.")
 def validate(folder: Path, limit: int) -> None:
     """Check a dictionary folder or a lang folder; status 1 if it has errors.
 
@@ -216,7 +216,7 @@ def add_probs(
 @click.option("--lexicon", type=FILE, help="A lexicon (lexicon.txt, lexiconp.txt).")
 @click.option("--lang", type=FILE, help="A lang folder, or a words.txt.")
 @ids_option
-@click.option("--show", type=click.IntRange(0), default=20, help="Words to print, the most frequent first.")
+@click.option("--show", type=Whole(), default=20, help="Words to print, the most frequent first.")
 @click.option("--out", type=FILE, help="Write all words with counts and first utterance here (tab-separated).")
 def oov(
     texts: tuple[Path, ...], lexicon: Path | None, lang: Path | None, with_ids: bool, show: int, out: Path | None

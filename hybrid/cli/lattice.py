@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybrid.cli.options import SCALE, Real, Whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,10 +18,10 @@ FILE = click.Path(path_type=Path)
 lattices_argument = click.argument("lattices", type=FILE)
 words_option = click.option("--words", type=FILE, help="words.txt; without it words are numbers.")
 scale_option = click.option(
-    "--acoustic-scale", type=float, help="Factor of the acoustic scores; by default that of the search, else 0.1."
+    "--acoustic-scale", type=SCALE, help="Factor of the acoustic scores; by default that of the search, else 0.1."
 )
-lm_option = click.option("--lm-scale", type=float, default=1.0, help="Factor of the graph scores.")
-penalty_option = click.option("--word-penalty", type=float, default=0.0, help="Taken from the graph score per word.")
+lm_option = click.option("--lm-scale", type=Real(0), default=1.0, help="Factor of the graph scores.")
+penalty_option = click.option("--word-penalty", type=Real(), default=0.0, help="Taken from the graph score per word.")
 
 
 @click.group(context_settings={"show_default": True})
@@ -88,8 +90,10 @@ def best_path_command(
 @command.command("nbest")
 @lattices_argument
 @words_option
-@click.option("-n", "--count", type=click.IntRange(1), default=10, help="Word sequences per lattice.")
-@click.option("--beam", type=float, default=float("inf"), help="Leave out what is worse than the best by more.")
+@click.option("-n", "--count", type=Whole(1), default=10, help="Word sequences per lattice.")
+@click.option(
+    "--beam", type=Real(0, endless=True), default=float("inf"), help="Leave out what is worse than the best by more."
+)
 @scale_option
 @lm_option
 @penalty_option
@@ -124,7 +128,7 @@ def _pruned(lattices: Path, beam: float, scale: float) -> Iterator[tuple[str, An
 @command.command("prune")
 @lattices_argument
 @click.argument("output", type=FILE)
-@click.option("--beam", type=float, required=True, help="Keep paths worse than the best by at most this.")
+@click.option("--beam", type=Real(0, above=True), required=True, help="Keep paths worse than the best by at most this.")
 @scale_option
 @click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
 @click.option("--text/--no-text", default=False, help="Write text.")

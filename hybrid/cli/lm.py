@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import config_options, make_config
+from hybrid.base.errors import quote
+from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config
 from lm.config import EstimateConfig
 from lm.g2p.config import AlignConfig
 
@@ -68,8 +68,8 @@ def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path |
 
 @command.command()
 @click.argument("model", type=FILE)
-@click.option("--threshold", type=click.FloatRange(0), required=True, help="Relative rise of perplexity, e.g. 1e-7.")
-@click.option("--min-order", type=click.IntRange(2), default=2, help="Shorter n-grams stay.")
+@click.option("--threshold", type=Real(0), required=True, help="Relative rise of perplexity, e.g. 1e-7.")
+@click.option("--min-order", type=Whole(2, 9), default=2, help="Shorter n-grams stay.")
 @out_option
 def prune(model: Path, threshold: float, min_order: int, out: Path) -> None:
     """Drop n-grams whose loss hardly changes the model (entropy pruning, Stolcke 1998).
@@ -85,7 +85,7 @@ def prune(model: Path, threshold: float, min_order: int, out: Path) -> None:
 
 @command.command()
 @click.argument("models", type=FILE, nargs=-1, required=True)
-@click.option("--weight", "weights", type=float, multiple=True, help="One for each model, in their order.")
+@click.option("--weight", "weights", type=Real(0), multiple=True, help="One for each model, in their order.")
 @click.option("--tune-on", type=FILE, multiple=True, help="Held-out text; EM finds the weights on it.")
 @ids_option
 @out_option
@@ -203,7 +203,7 @@ cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdic
 @click.argument("lexicon", type=FILE)
 @cmudict_option
 @click.option("--order", type=click.IntRange(1, 9), default=8, help="Length of the longest n-grams of graphones.")
-@click.option("--held-out", type=click.IntRange(0), default=0, help="Test on each N-th word, left out; 0: none.")
+@click.option("--held-out", type=Whole(), default=0, help="Test on each N-th word, left out; 0: none.")
 @config_options(AlignConfig)
 @click.option("--out", type=FILE, required=True, help="The model to write (ARPA over graphones; .gz compresses it).")
 def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path, **options: Any) -> None:
@@ -258,8 +258,8 @@ def g2p_test(model: Path, lexicon: Path, cmudict: bool) -> None:
 @click.argument("words", type=FILE, nargs=-1, required=True)
 @click.option("--lexicon", type=FILE, help="Words of this lexicon are known and left out.")
 @click.option("--nbest", type=click.IntRange(1, 100), default=1, help="Most pronunciations of a word.")
-@click.option("--least-share", type=click.FloatRange(0, 1), default=0.1, help="Of the best one; further ones need it.")
-@click.option("--beam", type=click.FloatRange(0, min_open=True), default=12.0, help="Width of the search, in nats.")
+@click.option("--least-share", type=PORTION, default=0.1, help="Of the best one; further ones need it.")
+@click.option("--beam", type=Real(0, above=True, endless=True), default=12.0, help="Width of the search, in nats.")
 @click.option("--out", type=FILE, required=True, help="The lexicon to write; lexiconp.txt holds probabilities.")
 def g2p_apply(
     model: Path, words: tuple[Path, ...], lexicon: Path | None, nbest: int, least_share: float, beam: float, out: Path

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hybrid.base.ranges import LARGEST
+
 if TYPE_CHECKING:
     from hybrid.data.trust import Trust
 
-__all__ = ["config_options", "make_config", "make_trust", "trust_options"]
+__all__ = ["CHANNEL", "JOBS", "PORTION", "SCALE", "Real", "Whole", "config_options", "make_config", "make_trust",
+           "trust_options"]  # fmt: skip
 
 C = TypeVar("C")
+
+
+class Whole(click.IntRange):
+    """Whole numbers from `low` on; never more than any setting needs."""
+
+    def __init__(self, low: int = 0, high: int = int(LARGEST)) -> None:
+        super().__init__(low, high)
+
+
+class Real(click.FloatRange):
+    """Numbers in a range; NaN is none, and infinity only where `endless`."""
+
+    def __init__(
+        self, low: float = -LARGEST, high: float = LARGEST, above: bool = False, endless: bool = False
+    ) -> None:
+        super().__init__(low, math.inf if endless else high, min_open=above)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuses NaN, which lies in no range and outside none."""
+        if math.isnan(float(click.FLOAT.convert(value, param, ctx))):
+            self.fail(f"{value} is no number", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+JOBS, CHANNEL = Whole(1, 1024), Whole(-1, 1023)
+PORTION, SCALE = Real(0, 1), Real(0, above=True)
 
 
 def config_options(cls: type, exclude: tuple[str, ...] = ()) -> Callable:
@@ -80,4 +110,6 @@ def make_config(cls: type[C], options: dict[str, Any]) -> C:
     try:
         return cls(**{name: options.pop(name) for name in names})
     except (TypeError, ValueError) as error:
-        raise click.UsageError(str(error)) from error
+        name, space, rest = str(error).partition(" ")
+        option = f"--{name.replace('_', '-')}" if name in names else name
+        raise click.UsageError(f"{option}{space}{rest}") from error

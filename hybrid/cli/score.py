@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybrid.cli.options import JOBS, Whole
+
 if TYPE_CHECKING:
     from hybrid.score.report import Score
     from hybrid.score.significance import BootstrapConfig
@@ -33,9 +35,9 @@ def command() -> None:
 
 def _common(function: Callable) -> Callable:
     for option in (
-        click.option("--seed", type=int, default=0, help="Of the bootstrap's draws."),
-        click.option("--replications", type=int, default=10000, help="Resampled test sets of the bootstrap."),
-        click.option("--top", type=click.IntRange(0), default=10, help="How many confusions of a kind to print."),
+        click.option("--seed", type=Whole(), default=0, help="Of the bootstrap's draws."),
+        click.option("--replications", type=Whole(1), default=10000, help="Resampled test sets of the bootstrap."),
+        click.option("--top", type=Whole(), default=10, help="How many confusions of a kind to print."),
         click.option(
             "--cost",
             "costs",
@@ -79,7 +81,7 @@ def wer(hyp: Path, **options: Any) -> None:
 @click.option("--penalties", default="0,0.5,1", help="Word insertion penalties, likewise.")
 @click.option("--tune-ref", type=FILE, help="Choose weight and penalty on this set instead of on --ref.")
 @click.option("--tune-lattices", type=FILE, help="Lattices of --tune-ref.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes.")
 def sweep(
     lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, tune_ref: Path | None,
     tune_lattices: Path | None, jobs: int, **options: Any,
@@ -126,8 +128,8 @@ def sweep(
 @click.option("--ref", type=FILE, required=True, help="Cuts (or their folder), or `utt word word …` lines.")
 @click.option("--hyp", type=FILE, required=True, help="The system in question.")
 @click.option("--against", type=FILE, required=True, help="The system to compare it with.")
-@click.option("--replications", type=int, default=10000, help="Resampled test sets of the bootstrap.")
-@click.option("--seed", type=int, default=0, help="Of the bootstrap's draws.")
+@click.option("--replications", type=Whole(1), default=10000, help="Resampled test sets of the bootstrap.")
+@click.option("--seed", type=Whole(), default=0, help="Of the bootstrap's draws.")
 def compare(ref: Path, hyp: Path, against: Path, replications: int, seed: int) -> None:
     """Test whether one system is better than another: paired bootstrap and MAPSSWE.
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from hybrid.cli.options import JOBS, Whole
+
 FILE = click.Path(path_type=Path)
 
 
@@ -18,7 +20,7 @@ def command() -> None:
 @click.option("--text", type=FILE, required=True, help="Kaldi's form: `utt-id word word …`.")
 @click.option("--config", "config_file", type=FILE, help="YAML: voices, rates, noise; what it leaves out has defaults.")
 @click.option("--out-dir", type=FILE, required=True, help="Gets wav/, cuts.jsonl.gz and phones.jsonl.gz.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Processes; the files do not depend on it.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes; the files do not depend on it.")
 def corpus(text: Path, config_file: Path | None, out_dir: Path, jobs: int) -> None:
     """Speak a set of sentences with many voices, in noise.
 
@@ -39,8 +41,8 @@ def corpus(text: Path, config_file: Path | None, out_dir: Path, jobs: int) -> No
 @command.command()
 @click.argument("text")
 @click.option("--voice", default="en-us", help="BASE or BASE+VARIANT.")
-@click.option("--rate", type=int, default=170, help="Words a minute.")
-@click.option("--pitch", type=int, default=50, help="0 to 100.")
+@click.option("--rate", type=Whole(20, 1000), default=170, help="Words a minute.")
+@click.option("--pitch", type=Whole(0, 100), default=50, help="0 to 100.")
 @click.option("--out", type=FILE, required=True, help="WAV file.")
 @click.option("--phones", is_flag=True, help="Print each phoneme with its times.")
 def say(text: str, voice: str, rate: int, pitch: int, out: Path, phones: bool) -> None:

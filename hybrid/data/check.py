@@ -36,6 +36,7 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name, name_fault
+from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.data.audio import AudioError, probe_audio
 from hybrid.data.manifest import Utterance, is_plain, load_samples, manifest_path, parse_cut, parse_line, raw_lines
 from hybrid.data.trust import FILES_ONLY, NotAllowedError, Trust, resampled
@@ -63,8 +64,7 @@ class CheckConfig:
     max_overlap: float = field(default=0.5, metadata={"help": "seconds that two segments of a channel may share"})
 
     def __post_init__(self) -> None:
-        if self.rate < 0 or self.max_overlap < 0:
-            raise ValueError(f"rate {self.rate} and max_overlap {self.max_overlap}: wanted 0 or more")
+        check_fields(self, rate=NATURAL, max_overlap=NATURAL)
 
 
 @dataclass(frozen=True)

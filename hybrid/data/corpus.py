@@ -57,7 +57,8 @@ def cut_record(item: Item, info: AudioInfo) -> dict[str, Any]:
     if duration <= 0 or item.start < 0 or item.start >= info.duration:
         raise InputError.at(
             item.path,
-            f"segment '{quote(item.id)}' from {item.start:g} s lasting {duration:g} s does not lie in {info.duration:.3f} s",
+            f"segment '{quote(item.id)}' from {item.start:g} s lasting {duration:g} s does not lie in "
+            f"{info.duration:.3f} s",
             "Mend its times.",
         )
     duration = min(duration, info.duration - item.start)
@@ -120,7 +121,9 @@ def write_set(
         for item in items:
             try:
                 if item.id == last:
-                    raise InputError.at(item.path, f"utterance id '{quote(item.id)}' stands for two files", "Rename one.")
+                    raise InputError.at(
+                        item.path, f"utterance id '{quote(item.id)}' stands for two files", "Rename one."
+                    )
                 last = item.id
                 for what, value in (
                     ("utterance", item.id),

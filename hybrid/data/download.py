@@ -225,7 +225,9 @@ def _unpack(archive: Path, source: Source, out: Path) -> None:
             for member in tar:
                 name = Path(member.name)
                 if name.is_absolute() or ".." in name.parts or not (member.isfile() or member.isdir()):
-                    raise InputError.at(archive, f"holds '{quote(member.name)}', which is no plain file below it", "Beware.")
+                    raise InputError.at(
+                        archive, f"holds '{quote(member.name)}', which is no plain file below it", "Beware."
+                    )
                 place = temporary / name
                 if member.isdir():
                     place.mkdir(parents=True, exist_ok=True)
@@ -237,7 +239,9 @@ def _unpack(archive: Path, source: Source, out: Path) -> None:
                     shutil.copyfileobj(content, stream, CHUNK)
         found = temporary / source.member
         if not found.is_dir():
-            raise InputError.at(archive, f"holds no folder '{quote(source.member)}'", "The publisher changed its layout.")
+            raise InputError.at(
+                archive, f"holds no folder '{quote(source.member)}'", "The publisher changed its layout."
+            )
         if source.content and content_digest(found) != source.content:
             raise InputError.at(
                 archive, f"its files are not those known (sha256 {content_digest(found)})", "Download it again."

@@ -21,6 +21,7 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
+from hybrid.base.ranges import Range, check_fields
 from hybrid.data.audio import probe_audio, read_audio, write_audio
 from hybrid.data.corpus import Item, read_lines, write_set
 
@@ -52,6 +53,7 @@ class OwnConfig:
     normalise: bool = field(default=True, metadata={"help": "upper case, without punctuation"})
 
     def __post_init__(self) -> None:
+        check_fields(self, rate=Range(1000, 768_000), channel=Range(-1, 1023))
         if not 1000 <= self.rate <= 768_000:
             raise ValueError(f"rate is {self.rate} Hz, wanted 1000 to 768000 (speech: 8000 or 16000)")
         if self.channel < -1:

@@ -11,6 +11,7 @@ from pathlib import Path
 from hybrid.base.artifact import write_meta
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
+from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.data.corpus import write_failed
 from hybrid.data.manifest import Utterance, manifest_path, read_cuts, usable_cuts, write_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
@@ -37,10 +38,9 @@ class SubsetConfig:
     max_duration: float = field(default=0.0, metadata={"help": "leave out longer ones, seconds; 0: keep"})
 
     def __post_init__(self) -> None:
+        check_fields(self, count=NATURAL, max_duration=NATURAL, seed=NATURAL)
         if self.order not in ("first", "shortest", "longest", "random"):
             raise ValueError(f"order is '{quote(self.order)}', wanted first, shortest, longest or random")
-        if self.count < 0 or self.max_duration < 0:
-            raise ValueError("count and max_duration: wanted 0 or more")
 
 
 def choose(
@@ -57,7 +57,9 @@ def choose(
     known = {utterance.speaker for utterance in utterances}
     for speaker in (*config.speakers, *config.not_speakers):
         if speaker not in known:
-            raise InputError.at("--speaker", f"no speaker '{quote(speaker)}'", f"There are {', '.join(sorted(known)[:20])}.")
+            raise InputError.at(
+                "--speaker", f"no speaker '{quote(speaker)}'", f"There are {', '.join(sorted(known)[:20])}."
+            )
     missing = sorted(set(ids or ()) - {utterance.id for utterance in utterances})
     if missing:
         raise InputError.at("--ids", f"no utterance '{quote(missing[0])}' ({len(missing)} such ids)", "Mend the list.")

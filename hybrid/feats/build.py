@@ -25,6 +25,7 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import agrees
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, log_totals, progress
+from hybrid.base.ranges import SHARE, check_fields
 from hybrid.base.reading import read_json
 from hybrid.data.manifest import Utterance, load_samples, manifest_path, read_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
@@ -54,8 +55,7 @@ class ExtractConfig:
     trust: Trust = FILES_ONLY
 
     def __post_init__(self) -> None:
-        if not 0 <= self.max_failed <= 1:
-            raise ValueError(f"max_failed is {self.max_failed}, wanted 0 to 1")
+        check_fields(self, max_failed=SHARE)
 
 
 def extract_features(

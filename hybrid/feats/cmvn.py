@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.ranges import COUNT, NATURAL, check_fields
 
 __all__ = ["CmvnConfig", "CmvnStats", "normalise", "sliding_cmvn"]
 
@@ -90,6 +91,7 @@ class CmvnConfig:
     prior_var: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        check_fields(self, window=COUNT, min_window=COUNT, prior_frames=NATURAL)
         if self.kind not in ("speaker", "utterance", "sliding", "none"):
             raise ValueError(f"CMVN kind is '{quote(self.kind)}', wanted speaker, utterance, sliding or none")
         if self.fallback not in ("utterance", "sliding", "prior"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from hybrid.base.errors import quote
+from hybrid.base.ranges import NATURAL, SHARE, Range, check_fields
 
 __all__ = ["FeatureConfig"]
 
@@ -45,6 +47,16 @@ class FeatureConfig:
     dither: float = _help(0.0, "standard deviation of noise added to samples as 16-bit integers (repeatable)")
 
     def __post_init__(self) -> None:
+        check_fields(
+            self,
+            sampling_rate=Range(100, 1_000_000),
+            num_mel_bins=Range(3, 4096),
+            preemphasis=SHARE,
+            cepstral_lifter=NATURAL,
+            energy_floor=NATURAL,
+            dither=NATURAL,
+            frame_length=Range(0, 10_000, above=True),
+        )
         if self.kind not in ("mfcc", "fbank"):
             raise ValueError(f"kind is '{quote(self.kind)}', wanted mfcc or fbank")
         if not 100 <= self.sampling_rate <= 1_000_000:

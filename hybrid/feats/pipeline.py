@@ -57,7 +57,9 @@ class FeaturePipeline:
         dim = self.context_dim
         for transform in self.transforms:
             if transform.input_dim != dim:
-                raise ValueError(f"transform '{quote(transform.name)}' takes dimension {transform.input_dim}, found {dim}")
+                raise ValueError(
+                    f"transform '{quote(transform.name)}' takes dimension {transform.input_dim}, found {dim}"
+                )
             dim = transform.dim
 
     @classmethod

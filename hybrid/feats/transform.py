@@ -71,7 +71,8 @@ class LinearTransform:
         """
         if other.input_dim != self.dim:
             raise InputError.at(
-                f"transform '{quote(other.name)}'", f"takes dimension {other.input_dim}, '{quote(self.name)}' gives {self.dim}"
+                f"transform '{quote(other.name)}'",
+                f"takes dimension {other.input_dim}, '{quote(self.name)}' gives {self.dim}",
             )
         first = self.matrix.astype(np.float64)
         linear = other.matrix[:, : self.dim].astype(np.float64)

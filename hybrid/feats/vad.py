@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hybrid.base.ranges import COUNT, NATURAL, Range, check_fields
+
 __all__ = ["Segment", "VadConfig", "cut_at_pauses", "log_energies", "segment_file", "speech_frames", "speech_threshold"]
 
 FLOOR = np.float32(1.0)  # energy of a frame of digital silence, samples as 16-bit integers
@@ -60,6 +62,15 @@ class VadConfig:
     frame_shift: float = field(default=10.0, metadata={"help": "ms"})
 
     def __post_init__(self) -> None:
+        check_fields(
+            self,
+            context=Range(0, 10_000),
+            max_length=COUNT,
+            padding=NATURAL,
+            min_pause=NATURAL,
+            min_speech=NATURAL,
+            frame_length=Range(0, 10_000, above=True),
+        )
         if self.context < 0 or not 0 < self.proportion < 1:
             raise ValueError(f"context {self.context}, proportion {self.proportion}: wanted >= 0 and in (0, 1)")
         if not 0 <= self.span_scale < 1:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, SHARE, Range, check_fields
+
 __all__ = ["AdaptConfig", "BasisConfig", "FmllrConfig", "LdaConfig", "MapConfig", "MllrConfig"]
+
+
+_TAU = Range(0, 1e15, above=True)
 
 
 @dataclass(frozen=True)
@@ -17,8 +22,7 @@ class LdaConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.dim < 1:
-            raise ValueError(f"LDA: {self.dim} dimensions; wanted 1 or more")
+        check_fields(self, dim=COUNT)
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,7 @@ class FmllrConfig:
     num_sweeps: int = field(default=40, metadata={"help": "Passes over the rows of the transform."})
 
     def __post_init__(self) -> None:
-        if self.min_speaker_frames < 0 or self.num_sweeps < 0:
-            raise ValueError("fMLLR: min_speaker_frames and num_sweeps must not be negative")
+        check_fields(self, min_speaker_frames=NATURAL, num_sweeps=Range(0, 10000))
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,7 @@ class BasisConfig:
     num_sweeps: int = field(default=10, metadata={"help": "Newton steps."})
 
     def __post_init__(self) -> None:
-        if self.size_scale <= 0 or self.min_count < 0 or self.num_sweeps < 0:
-            raise ValueError("basis fMLLR: size_scale above 0, min_count and num_sweeps not negative")
+        check_fields(self, size_scale=POSITIVE, min_count=NATURAL, num_sweeps=Range(0, 10000))
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ class MapConfig:
     min_variance: float = field(default=0.001, metadata={"help": "Floor of every variance."})
 
     def __post_init__(self) -> None:
-        if min(self.mean_tau, self.variance_tau, self.weight_tau) <= 0 or self.min_variance <= 0:
-            raise ValueError("MAP: the taus and the variance floor must be above 0")
+        check_fields(self, mean_tau=_TAU, variance_tau=_TAU, weight_tau=_TAU, min_variance=POSITIVE)
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class MllrConfig:
     min_count: float = field(default=1000.0, metadata={"help": "Frames that a class needs for a transform of its own."})
 
     def __post_init__(self) -> None:
-        if self.max_classes < 1 or self.min_count < 0:
-            raise ValueError("MLLR: max_classes is 1 or more, min_count not negative")
+        check_fields(self, max_classes=COUNT, min_count=NATURAL)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,12 @@ class AdaptConfig:
     per_utterance: bool = field(default=False, metadata={"help": "A transform per utterance instead of per speaker."})
 
     def __post_init__(self) -> None:
-        if min(self.si_beam, self.first_beam_adapted, self.posterior_beam) <= 0:
-            raise ValueError("beams must be above 0")
-        if not 0 <= self.silence_weight <= 1:
-            raise ValueError(f"silence_weight is {self.silence_weight}; wanted 0 to 1")
+        check_fields(
+            self,
+            si_beam=POSITIVE,
+            si_max_active=COUNT,
+            first_beam_adapted=POSITIVE,
+            first_max_active=COUNT,
+            silence_weight=SHARE,
+            posterior_beam=POSITIVE,
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hybrid.base.errors import quote
 from hybrid.gmm.diag_gmm import DiagGmm, check_gaussians, gaussian_constants
 
 __all__ = ["AmDiagGmm"]
@@ -169,7 +169,9 @@ class AmDiagGmm:
         wanted = ("row_splits", "weights", "means_invvars", "inv_vars")
         missing = [name for name in wanted if name not in arrays]
         if missing:
-            raise ValueError(f"array '{quote(missing[0])}' of a GMM is missing (found {', '.join(sorted(arrays)) or 'none'})")
+            raise ValueError(
+                f"array '{quote(missing[0])}' of a GMM is missing (found {', '.join(sorted(arrays)) or 'none'})"
+            )
         return cls(*(arrays[name] for name in wanted))
 
     def content_hash(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import NATURAL, POSITIVE, SHARE, Range, check_fields
+
 __all__ = ["MixConfig", "UpdateConfig"]
 
 
@@ -23,10 +25,9 @@ class UpdateConfig:
     )
 
     def __post_init__(self) -> None:
-        if not self.min_variance > 0:
-            raise ValueError(f"min_variance is {self.min_variance}; wanted more than 0")
-        if self.min_gaussian_occupancy < 0 or not 0 <= self.min_gaussian_weight < 1:
-            raise ValueError("min_gaussian_occupancy must not be negative and min_gaussian_weight lies in [0, 1)")
+        check_fields(self, min_gaussian_occupancy=NATURAL, min_gaussian_weight=SHARE, min_variance=POSITIVE)
+        if self.min_gaussian_weight == 1:
+            raise ValueError("min_gaussian_weight is 1, wanted less, or no Gaussian is left")
 
 
 @dataclass(frozen=True)
@@ -42,5 +43,4 @@ class MixConfig:
     min_count: float = field(default=20.0, metadata={"help": "Frames that each Gaussian of a split pdf must have."})
 
     def __post_init__(self) -> None:
-        if self.power < 0 or self.perturb_factor < 0 or self.min_count < 0:
-            raise ValueError("power, perturb_factor and min_count must not be negative")
+        check_fields(self, power=Range(0, 10), perturb_factor=NATURAL, min_count=NATURAL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import NATURAL, check_fields
+
 __all__ = ["GraphConfig"]
 
 
@@ -28,7 +30,4 @@ class GraphConfig:
     memory_gb: float = field(default=0.0, metadata={"help": "Memory limit in GB; 0: nine tenths of what is free."})
 
     def __post_init__(self) -> None:
-        if self.transition_scale < 0 or self.self_loop_scale < 0:
-            raise ValueError("transition_scale and self_loop_scale must not be negative")
-        if self.max_states < 0 or self.memory_gb < 0:
-            raise ValueError("max_states and memory_gb must not be negative")
+        check_fields(self, transition_scale=NATURAL, self_loop_scale=NATURAL, max_states=NATURAL, memory_gb=NATURAL)

@@ -23,6 +23,7 @@ from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.integrity import check
 from hybrid.base.jobs import map_in_order
 from hybrid.base.openfst import FstArrays
+from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.base.reading import reading
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.graph.phone_graph import LexiconIndex, add_context
@@ -54,8 +55,7 @@ class TrainingGraphConfig:
     self_loop_scale: float = field(default=0.0, metadata={"help": "Scale of self-loop probabilities in the graph."})
 
     def __post_init__(self) -> None:
-        if self.transition_scale < 0 or self.self_loop_scale < 0:
-            raise ValueError("transition_scale and self_loop_scale must not be negative")
+        check_fields(self, transition_scale=NATURAL, self_loop_scale=NATURAL)
 
 
 def transition_costs(model: TransitionModel, transition_scale: float, self_loop_scale: float) -> np.ndarray:

@@ -6,13 +6,13 @@ number of arcs, and the arcs; costs are float32, a compact weight ends in its co
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 import struct
 from typing import Protocol
 
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.errors import quote
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.lattice import Lattice, LatticeError
 
@@ -45,8 +45,8 @@ def read_binary(source: ByteSource) -> Lattice:
         raise LatticeError("is no binary FST")
     kind, arc_type = _text(source), _text(source)
     if kind != b"vector" or arc_type not in ARC_TYPES:
-        raise LatticeError(f"holds an FST '{quote(kind.decode('latin-1'))}' of '{quote(arc_type.decode('latin-1'))}' arcs, "
-                           "wanted a vector of lattice4 or compactlattice44")  # fmt: skip
+        found, arcs = quote(kind.decode("latin-1")), quote(arc_type.decode("latin-1"))
+        raise LatticeError(f"holds an FST '{found}' of '{arcs}' arcs, wanted a vector of lattice4 or compactlattice44")
     _, flags, _, start, states, _ = struct.unpack("<iiQqqq", source.take(40))
     if flags & 3:
         raise LatticeError("holds symbol tables, which lattices do not")

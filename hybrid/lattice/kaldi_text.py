@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from hybrid.base.errors import quote
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.lattice import Lattice, LatticeError
 

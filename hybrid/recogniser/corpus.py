@@ -30,6 +30,7 @@ from hybrid.base.disk import make_folder, remove_mark, writing
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
+from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.lattice.archive import open_writer
 from hybrid.lattice.paths import nbest
 from hybrid.recogniser.recognition import Recognition
@@ -58,8 +59,7 @@ class DecodeOptions:
     block: int = field(default=32, metadata={"help": "Utterances per piece of work and per lattice archive."})
 
     def __post_init__(self) -> None:
-        if self.nbest < 0 or self.block < 1:
-            raise ValueError(f"nbest {self.nbest} (wanted 0 or more), block {self.block} (wanted 1 or more)")
+        check_fields(self, nbest=Range(0, 100000), block=COUNT)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from hybrid.base.errors import quote
 
 __all__ = ["Confusions", "ErrorCounts", "UtteranceErrors", "align", "characters", "confusions", "score_utterances"]
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybrid.base.ranges import NATURAL, SHARE, Range, check_fields
 from hybrid.score.errors import UtteranceErrors, align
 
 __all__ = [
@@ -44,8 +45,7 @@ class BootstrapConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.replications < 100:
-            raise ValueError(f"replications is {self.replications}, wanted at least 100")
+        check_fields(self, replications=Range(100, 10_000_000), level=SHARE, seed=NATURAL)
         if not 0 < self.level < 1:
             raise ValueError(f"level is {self.level}, wanted between 0 and 1")
 

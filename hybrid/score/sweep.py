@@ -18,6 +18,7 @@ import numpy as np
 from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
+from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.lattice.archive import lattice_files, read_lattices
 from hybrid.lattice.paths import best_path
 from hybrid.score.errors import ErrorCounts, score_utterances
@@ -29,6 +30,7 @@ __all__ = ["Sweep", "SweepConfig", "SweepPoint", "best_paths", "choose", "parse_
 _log = get_logger(__name__)
 
 Weights = tuple[float, float]  # (LM weight, penalty)
+MOST_VALUES = 1000  # of a range
 Lattices = str | os.PathLike | Sequence[str | os.PathLike]
 
 
@@ -45,10 +47,9 @@ class SweepConfig:
     penalties: tuple[float, ...] = (0.0, 0.5, 1.0)
 
     def __post_init__(self) -> None:
+        check_fields(self, lm_weights=POSITIVE)
         if not self.lm_weights or not self.penalties:
             raise ValueError("the sweep has no LM weight or no penalty")
-        if min(self.lm_weights) <= 0:
-            raise ValueError(f"LM weight {min(self.lm_weights):g} is not above 0")
 
     @property
     def grid(self) -> list[Weights]:
@@ -91,7 +92,7 @@ def parse_range(text: str) -> tuple[float, ...]:
         if ":" in text:
             first, last, *step = (float(part) for part in text.split(":"))
             width = step[0] if step else 1.0
-            if len(step) > 1 or width <= 0 or last < first:
+            if len(step) > 1 or width <= 0 or not 0 <= last - first <= MOST_VALUES * width:
                 raise ValueError
             return tuple(first + i * width for i in range(int((last - first) / width + 1e-9) + 1))
         return tuple(float(part) for part in text.split(","))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from hybrid.base.ranges import COUNT, LARGEST, NATURAL, POSITIVE, Range, check_fields
+
 __all__ = ["RetryConfig", "SearchConfig"]
 
 
@@ -23,14 +25,16 @@ class SearchConfig:
     check_limit: bool = field(default=False, metadata={"help": "k2: search twice to learn whether max-active cut."})
 
     def __post_init__(self) -> None:
-        if not (self.beam > 0 and self.lattice_beam > 0):
-            raise ValueError(f"beam {self.beam} and lattice-beam {self.lattice_beam} must be above 0")
-        if not 0 <= self.min_active <= self.max_active or self.max_active < 1:
-            raise ValueError(
-                f"min-active {self.min_active} and max-active {self.max_active}: wanted 0 <= min-active <= max-active"
-            )
-        if not 0 < self.acoustic_scale < float("inf"):
-            raise ValueError(f"acoustic-scale {self.acoustic_scale} must be above 0 and finite")
+        check_fields(
+            self,
+            beam=POSITIVE,
+            lattice_beam=POSITIVE,
+            max_active=COUNT,
+            min_active=NATURAL,
+            acoustic_scale=POSITIVE,
+        )
+        if self.min_active > self.max_active:
+            raise ValueError(f"min_active {self.min_active} is more than max_active {self.max_active}")
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,12 @@ class RetryConfig:
     widen: float = field(default=1.5, metadata={"help": "Factor of beam and max-active at each repetition."})
 
     def __post_init__(self) -> None:
-        if self.retries < 0 or not 1.0 < self.widen <= 10.0:
-            raise ValueError(f"retries {self.retries} (wanted 0 or more) and widen {self.widen} (wanted 1 to 10)")
+        check_fields(self, retries=Range(0, 20), widen=Range(1, 10, above=True))
 
     def ladder(self, config: SearchConfig) -> list[SearchConfig]:
         """The settings of the repetitions, narrowest first."""
         factors = [self.widen**n for n in range(1, self.retries + 1)]
-        return [replace(config, beam=config.beam * f, max_active=int(config.max_active * f)) for f in factors]
+        return [
+            replace(config, beam=min(config.beam * f, LARGEST), max_active=int(min(config.max_active * f, LARGEST)))
+            for f in factors
+        ]

@@ -39,7 +39,9 @@ def to_arpabet(symbol: str) -> tuple[str, ...] | None:
     if symbol.startswith("_") or not plain:
         return None
     if plain not in ARPABET:
-        raise InputError.at("phoneme", f"'{quote(symbol)}' is none of espeak-ng's English ones", "Use an English voice.")
+        raise InputError.at(
+            "phoneme", f"'{quote(symbol)}' is none of espeak-ng's English ones", "Use an English voice."
+        )
     return tuple(ARPABET[plain].split())
 
 

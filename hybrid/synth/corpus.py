@@ -17,6 +17,7 @@ from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import HybridError, quote
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
+from hybrid.base.ranges import NATURAL, SHARE, check_fields
 from hybrid.data.audio import write_audio
 from hybrid.data.corpus import Item, write_set
 from hybrid.synth.espeak import TimedSymbol, Voice, speak, variants
@@ -64,6 +65,7 @@ class SynthesisConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self, clean=SHARE, seed=NATURAL)
         if not self.bases or not self.speeds or not self.noises:
             raise ValueError("bases, speeds and noises need at least one entry each")
         if unknown := set(self.noises) - set(NOISES):

@@ -263,7 +263,9 @@ def speak(text: str, voice: Voice, seed: int = 1) -> Speech:
     if reply[:1] == b"-":
         raise (InputError if reply.startswith(b"-voice") else HybridError)(reply[1:].decode())
     if reply[:1] != b"+":
-        raise HybridError(f"espeak-ng crashed while it spoke '{quote(text, 60)}' as {voice.name}. Choose another voice.")
+        raise HybridError(
+            f"espeak-ng crashed while it spoke '{quote(text, 60)}' as {voice.name}. Choose another voice."
+        )
     (size,) = struct.unpack("<q", reply[1:9])
     header = json.loads(reply[9 : 9 + size])
     samples = np.frombuffer(reply[9 + size :], np.int16)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 import numpy as np
+
+from hybrid.base.errors import quote
 
 __all__ = ["NOISES", "add_noise", "babble", "change_speed", "coloured", "hum"]
 

@@ -19,6 +19,7 @@ from hybrid.base.disk import make_folder
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.base.ranges import POSITIVE, SHARE, check_fields
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel
 from hybrid.gmm.adapt_config import FmllrConfig
@@ -44,6 +45,9 @@ class AlignAdaptedConfig:
     boost_silence: float = 1.0
     silence_weight: float = 0.0
     max_failed: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self, boost_silence=POSITIVE, silence_weight=SHARE, max_failed=SHARE)
 
 
 def align_adapted(

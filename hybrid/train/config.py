@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, SHARE, Range, check_fields
+
 __all__ = ["EmConfig"]
 
 
@@ -27,9 +29,15 @@ class EmConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.num_passes < 2:
-            raise ValueError(f"num_passes is {self.num_passes}; wanted at least 2")
-        if not 1 <= self.last_mix_up_pass <= self.num_passes:
+        check_fields(
+            self,
+            num_passes=Range(2, 1000),
+            last_mix_up_pass=COUNT,
+            total_gaussians=COUNT,
+            realign_passes=COUNT,
+            first_beam=NATURAL,
+            boost_silence=POSITIVE,
+            max_failed=SHARE,
+        )
+        if self.last_mix_up_pass > self.num_passes:
             raise ValueError(f"last_mix_up_pass {self.last_mix_up_pass} lies outside 1 to {self.num_passes}")
-        if self.total_gaussians < 1 or not self.boost_silence > 0 or not 0 <= self.max_failed <= 1:
-            raise ValueError("total_gaussians and boost_silence must be positive and max_failed lie in [0, 1]")

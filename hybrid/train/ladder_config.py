@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import COUNT, NATURAL, SHARE, Range, check_fields
 from hybrid.gmm.config import MixConfig
 from hybrid.train.config import EmConfig
 
@@ -29,7 +30,8 @@ class ContextConfig:
     )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.central_position < self.context_width:
+        check_fields(self, context_width=Range(1, 9), central_position=NATURAL, question_pdf_classes=NATURAL)
+        if not self.central_position < self.context_width:
             raise ValueError(f"central_position {self.central_position} lies outside {self.context_width} phones")
 
 
@@ -58,6 +60,10 @@ class LdaMlltEmConfig(TriEmConfig):
         default=4, metadata={"help": "MLLT looks at every n-th frame; sets below 200000 frames are used in full."}
     )
 
+    def __post_init__(self) -> None:
+        check_fields(self, mllt_passes=COUNT, mllt_stride=COUNT)
+        super().__post_init__()
+
 
 @dataclass(frozen=True)
 class SpliceConfig:
@@ -67,8 +73,7 @@ class SpliceConfig:
     splice_right: int = field(default=3, metadata={"help": "Frames put in after."})
 
     def __post_init__(self) -> None:
-        if self.splice_left < 0 or self.splice_right < 0:
-            raise ValueError("splice_left and splice_right count frames: wanted 0 or more")
+        check_fields(self, splice_left=Range(0, 1000), splice_right=Range(0, 1000))
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,10 @@ class SatEmConfig(TriEmConfig):
     fmllr_passes: tuple[int, ...] = field(
         default=(2, 4, 6, 12), metadata={"help": "Passes that begin by estimating fMLLR (repeat the option)."}
     )
+
+    def __post_init__(self) -> None:
+        check_fields(self, fmllr_passes=COUNT)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,4 @@ class SatConfig:
     )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.silence_weight <= 1:
-            raise ValueError(f"silence_weight is {self.silence_weight}; wanted 0 to 1")
-        if self.basis_speakers < 0:
-            raise ValueError(f"basis_speakers is {self.basis_speakers}; wanted 0 or more")
+        check_fields(self, silence_weight=SHARE, basis_speakers=NATURAL)

@@ -23,6 +23,7 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
@@ -62,8 +63,7 @@ class MonoConfig:
     init_utterances: int = field(default=100, metadata={"help": "Utterances whose mean and variance begin all pdfs."})
 
     def __post_init__(self) -> None:
-        if self.init_utterances < 1:
-            raise ValueError(f"init_utterances is {self.init_utterances}; wanted at least 1")
+        check_fields(self, delta_order=Range(0, 4), init_utterances=COUNT)
 
 
 def train_mono(

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.align.config import AlignConfig
 from hybrid.align.corpus import CorpusAlignments
+from hybrid.base.ranges import Range, check_fields
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm import MixConfig, UpdateConfig
 from hybrid.model_dir import Model
@@ -32,6 +33,9 @@ class TriConfig:
     tree: TreeConfig = field(default_factory=lambda: TreeConfig(max_leaves=1500))
     context: ContextConfig = field(default_factory=ContextConfig)
     delta_order: int = 2
+
+    def __post_init__(self) -> None:
+        check_fields(self, delta_order=Range(0, 4))
 
 
 def train_tri(start: Start, out_dir: Path, config: TriConfig | None = None, executor: Executor | None = None) -> Model:

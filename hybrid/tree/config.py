@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, check_fields
+
 __all__ = ["TreeConfig"]
 
 
@@ -29,9 +31,13 @@ class TreeConfig:
     variance_floor: float = field(default=0.01, metadata={"help": "Least variance of a dimension in the likelihood."})
 
     def __post_init__(self) -> None:
-        if self.max_leaves < 0 or self.threshold < 0 or self.min_leaf_frames < 0 or self.variance_floor <= 0:
-            raise ValueError("tree: limits must not be negative and the variance floor must be above 0")
-        if self.leaf_multiple < 1:
-            raise ValueError(f"tree: leaf_multiple is {self.leaf_multiple}; wanted 1 or more")
+        check_fields(
+            self,
+            max_leaves=NATURAL,
+            threshold=NATURAL,
+            leaf_multiple=COUNT,
+            min_leaf_frames=NATURAL,
+            variance_floor=POSITIVE,
+        )
         if self.threshold == 0 and self.max_leaves == 0:
             raise ValueError("tree: give a threshold or a number of leaves, or the tree never ends")

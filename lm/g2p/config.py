@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, Range, check_fields
+
 __all__ = ["AlignConfig"]
 
 
@@ -27,9 +29,12 @@ class AlignConfig:
     max_length: int = field(default=60, metadata={"help": "longer words are left out"})
 
     def __post_init__(self) -> None:
-        if not (1 <= self.max_letters <= 4 and 1 <= self.max_phones <= 4):
-            raise ValueError("graphones have 1 to 4 letters and phones")
-        if not self.unequal > 0:
-            raise ValueError("the first guess of unequal graphones must be above 0")
-        if self.iterations < 1 or self.tolerance < 0 or self.max_length < 1:
-            raise ValueError("iterations and length must be 1 or more, tolerance 0 or more")
+        check_fields(
+            self,
+            max_letters=Range(1, 4),
+            max_phones=Range(1, 4),
+            unequal=POSITIVE,
+            iterations=COUNT,
+            tolerance=NATURAL,
+            max_length=COUNT,
+        )

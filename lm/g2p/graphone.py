@@ -6,8 +6,9 @@ letter or phone means something else there, or to an ARPA file, is written as %X
 
 from __future__ import annotations
 
-from hybrid.base.errors import quote
 from typing import NamedTuple
+
+from hybrid.base.errors import quote
 
 __all__ = ["Graphone"]
 

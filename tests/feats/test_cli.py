@@ -63,7 +63,7 @@ def test_bad_settings_get_one_line(folder: Path) -> None:
     for setting, message in (
         ("num_cepts=3", "unknown setting 'num_cepts'"),
         ("num_ceps", "'num_ceps' is not NAME=VALUE"),
-        ("sampling_rate=1", "sampling_rate is 1 Hz"),
+        ("sampling_rate=1", "sampling_rate is 1, wanted 100 to 1000000"),
     ):
         with pytest.raises(InputError, match=message):
             run(feats, "extract", "--cuts", folder / "data", "--set", setting, "--out-dir", folder / "x")

@@ -212,14 +212,14 @@ def test_bad_samples_get_one_line() -> None:
     ("settings", "message"),
     [
         ({"kind": "plp"}, "kind is 'plp', wanted mfcc or fbank"),
-        ({"sampling_rate": 1}, "sampling_rate is 1 Hz"),
+        ({"sampling_rate": 1}, "sampling_rate is 1, wanted 100"),
         ({"num_ceps": 24}, r"num_ceps is 24, wanted 1 to num_mel_bins \(23\)"),
         ({"high_freq": 9000.0}, "mel filters from 20 to 9000 Hz, wanted 0 <= low < high <= 8000"),
         ({"frame_shift": 0.0}, "wanted 0 < shift <= length"),
         ({"window": "kaiser"}, "window is 'kaiser'"),
-        ({"dither": -1.0}, "dither is -1.0, wanted 0 or more"),
-        ({"preemphasis": 2.0}, "preemphasis is 2.0, wanted 0 to 1"),
-        ({"num_mel_bins": 2, "num_ceps": 2}, "num_mel_bins is 2, wanted at least 3"),
+        ({"dither": -1.0}, "dither is -1, wanted at least 0"),
+        ({"preemphasis": 2.0}, "preemphasis is 2, wanted 0 to 1"),
+        ({"num_mel_bins": 2, "num_ceps": 2}, "num_mel_bins is 2, wanted 3 to 4096"),
     ],
 )
 def test_bad_settings(settings: dict, message: str) -> None:

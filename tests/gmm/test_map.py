@@ -53,7 +53,7 @@ def test_likelihood_of_the_new_data_rises():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="taus"):
+    with pytest.raises(ValueError, match="mean_tau is 0, wanted more than 0"):
         MapConfig(mean_tau=0)
     with pytest.raises(ValueError, match="statistics of shape"):
         map_adapt(make(), GmmStats(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2))))

@@ -82,5 +82,5 @@ def test_the_closest_two_are_merged():
 
 
 def test_settings_check_themselves():
-    with pytest.raises(ValueError, match="power, perturb_factor and min_count must not be negative"):
+    with pytest.raises(ValueError, match="power is -1, wanted 0 to 10"):
         MixConfig(power=-1)

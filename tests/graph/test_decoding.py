@@ -233,7 +233,7 @@ def test_what_a_limited_process_raises_is_raised_here(ambiguous_lang, models, gr
 
 
 def test_config_checks_itself():
-    with pytest.raises(ValueError, match="must not be negative"):
+    with pytest.raises(ValueError, match="self_loop_scale is -0.1, wanted at least 0"):
         GraphConfig(self_loop_scale=-0.1)
 
 

@@ -100,7 +100,7 @@ def test_oov_against_a_lang_folder(make_lang: Make, tmp_path: Path) -> None:
         (("grapheme", "--out-dir", "x"), "Give at least one --vocabulary"),
         (
             ("prepare", "--dict-dir", "x", "--out-dir", "y", "--silence-prob", "1"),
-            "silence_prob is 1.0; wanted at least 0",
+            "--silence-prob is 1.0; wanted at least 0",
         ),
         (
             ("prepare", "--dict-dir", "x", "--out-dir", "y", "--num-silence-states", "2"),

@@ -118,7 +118,7 @@ def test_a_pronunciation_that_the_lexicon_lacks() -> None:
 
 
 def test_settings_check_themselves() -> None:
-    with pytest.raises(ValueError, match="silence_smoothing is 0; wanted more than 0"):
+    with pytest.raises(ValueError, match="silence_smoothing is 0, wanted more than 0"):
         PronunciationConfig(silence_smoothing=0)
 
 

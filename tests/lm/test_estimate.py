@@ -119,7 +119,7 @@ def test_discounts_where_counts_of_counts_do_not_exist():
 @pytest.mark.parametrize(
     "settings_, message",
     [
-        ({"order": 10}, "order 10"),
+        ({"order": 10}, "order is 10, wanted 1 to 9"),
         ({"order": 2, "prune": (0, 0, 1)}, "3 pruning thresholds"),
         ({"prune": (1, 0)}, "must not fall"),
         ({"smoothing": "laplace"}, "laplace"),

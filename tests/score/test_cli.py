@@ -120,7 +120,7 @@ def test_compare_and_table(files: Path) -> None:
     ("words", "message"),
     [
         (["--results", "r.tsv"], "--results needs --system, --set and --lm"),
-        (["--replications", "5"], "replications is 5, wanted at least 100"),
+        (["--replications", "5"], "replications is 5, wanted 100 to 10000000"),
     ],
 )
 def test_wrong_options(files: Path, words: list[str], message: str) -> None:

@@ -70,5 +70,5 @@ def test_bad_table(tmp_path: Path, content: str, message: str) -> None:
 
 
 def test_names_without_tabs() -> None:
-    with pytest.raises(ValueError, match="system is 'a.tb'"):
+    with pytest.raises(ValueError, match="system is 'a b'"):
         replace(ROW, system="a\tb")

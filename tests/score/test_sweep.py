@@ -73,7 +73,7 @@ def test_ranges() -> None:
     for bad in ("x", "7:", "9:7", "1:2:0", "1:2:3:4", ""):
         with pytest.raises(ValueError, match="is no range; wanted FIRST:LAST"):
             parse_range(bad)
-    with pytest.raises(ValueError, match="LM weight 0 is not above 0"):
+    with pytest.raises(ValueError, match="lm_weights is 0, wanted more than 0"):
         SweepConfig((0.0,))
 
 

@@ -43,9 +43,9 @@ def test_a_partial_result_is_kept_when_the_wider_search_is_no_better(build) -> N
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"beam": 0.0}, "beam 0.0 and lattice-beam 6.0 must be above 0"),
-        ({"max_active": 100}, "min-active 200 and max-active 100"),
-        ({"acoustic_scale": 0.0}, "acoustic-scale 0.0 must be above 0"),
+        ({"beam": 0.0}, "beam is 0, wanted more than 0"),
+        ({"max_active": 100}, "min_active 200 is more than max_active 100"),
+        ({"acoustic_scale": 0.0}, "acoustic_scale is 0, wanted more than 0"),
     ],
 )
 def test_settings_that_make_no_sense(settings: dict, message: str) -> None:
@@ -54,6 +54,6 @@ def test_settings_that_make_no_sense(settings: dict, message: str) -> None:
 
 
 def test_retry_settings() -> None:
-    with pytest.raises(ValueError, match="retries -1"):
+    with pytest.raises(ValueError, match="retries is -1, wanted 0 to 20"):
         RetryConfig(retries=-1)
     assert RetryConfig(retries=0).ladder(SearchConfig()) == []

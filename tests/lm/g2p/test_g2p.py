@@ -116,7 +116,7 @@ def test_pairs_that_cannot_be_aligned():
     assert aligned.failed[0][1] == "1 letters and 5 phones cannot be cut into graphones"
     with pytest.raises(InputError, match="lexicon: no word can be aligned"):
         align_lexicon([("w", ("D", "AH", "B"))], AlignConfig())
-    with pytest.raises(ValueError, match="1 to 4 letters"):
+    with pytest.raises(ValueError, match="max_letters is 0, wanted 1 to 4"):
         AlignConfig(max_letters=0)
 
 
