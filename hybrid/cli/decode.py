@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import CHANNEL, JOBS, Real, SCALE, Whole, config_options, make_config, make_trust, trust_options
+from hybrid.cli.options import CHANNEL, JOBS, SCALE, Real, Whole, config_options, make_config, make_trust, trust_options
 from hybrid.search.config import RetryConfig, SearchConfig
 
 FILE = click.Path(path_type=Path)

@@ -16,7 +16,6 @@ from typing import Literal
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress

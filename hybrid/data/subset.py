@@ -13,7 +13,7 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.data.corpus import write_failed
-from hybrid.data.manifest import Utterance, manifest_path, read_cuts, usable_cuts, write_cuts
+from hybrid.data.manifest import Utterance, manifest_path, usable_cuts, write_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 
 __all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set"]

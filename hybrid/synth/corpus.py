@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path, write_gzip
+from hybrid.base.artifact import write_gzip
 from hybrid.base.errors import HybridError, quote
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
