@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, TypeVar
 
+from hybrid.base.errors import one_line
+
 __all__ = [
     "Progress",
     "get_logger",
@@ -34,10 +36,17 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name)
 
 
+class OneLineFormatter(logging.Formatter):
+    """Shows what a record quotes from files as one line without control characters."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return one_line(super().formatMessage(record))
+
+
 def setup_logging(verbose: bool = False) -> None:
     """Sends the logs of our packages to standard error, one plain line a record."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     for package in ("hybrid", "lexicon", "lm"):
         logger = logging.getLogger(package)
         logger.handlers[:] = [handler]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hybrid.base.ranges import COUNT, NATURAL, check_fields
 from hybrid.feats.cmvn import SLIDING_VARIANCE_FLOOR, CmvnConfig, CmvnStats
 
 __all__ = ["OnlineCmvn", "OnlineCmvnConfig"]
@@ -24,8 +25,7 @@ class OnlineCmvnConfig:
     prior_frames: int = field(default=200, metadata={"help": "Frames that the training data's mean counts for."})
 
     def __post_init__(self) -> None:
-        if self.window < 1 or self.speaker_frames < 0 or self.prior_frames < 0:
-            raise ValueError("online CMVN: wanted window from 1, speaker_frames and prior_frames from 0")
+        check_fields(self, window=COUNT, speaker_frames=NATURAL, prior_frames=NATURAL)
 
 
 class OnlineCmvn:

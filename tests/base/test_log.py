@@ -29,3 +29,8 @@ def test_totals_hold_the_real_time_factor(caplog):
     assert "3 done, 1 failed" in caplog.text and "real-time factor" in caplog.text
     assert "decode: beam=13" in caplog.text and "numpy" in caplog.text
     assert log.peak_memory_gb() > 0.01
+
+
+def test_names_cannot_write_escapes_into_a_log():
+    record = logging.LogRecord("hybrid", logging.WARNING, "", 0, "%s failed", ("a\x1b[2J\nb",), None)
+    assert log.OneLineFormatter("%(message)s").format(record) == "a\\x1b[2J b failed"

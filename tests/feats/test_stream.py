@@ -140,5 +140,5 @@ def test_what_a_stream_cannot_do_is_said() -> None:
     with pytest.raises(InputError, match=r"samples: have shape \(2, 2\), wanted \[N\]"):
         stream.advance(np.zeros((2, 2), np.float32))
     assert stream.frames == 0
-    with pytest.raises(ValueError, match="online CMVN: wanted window from 1"):
+    with pytest.raises(ValueError, match="window is 0, wanted at least 1"):
         OnlineCmvnConfig(window=0)
