@@ -126,7 +126,8 @@ class KernelCache(_Cache):
         path = self._path(signature, target)
         try:
             if path is not None and path.exists():
-                result = CompileResult._rebuild(target, *_load(path))
+                # Code, like any module of the package, in a folder that only its owner may write.
+                result = CompileResult._rebuild(target, *pickle.loads(_payload(path)))
                 with suppress(OSError):
                     os.utime(path)
                 return result
@@ -176,8 +177,8 @@ def _text(path: str) -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
-def _load(path: Path) -> Any:
-    """Reads a file of the cache, which is code like any module of the package, after a look at its checksum.
+def _payload(path: Path) -> bytes:
+    """Returns what a file of the cache holds, after a look at its checksum.
 
     Raises:
       DamagedError: it is not what was written.
@@ -186,7 +187,7 @@ def _load(path: Path) -> Any:
     payload = data[len(MAGIC) + 32 :]
     if not data.startswith(MAGIC) or hashlib.sha256(payload).digest() != data[len(MAGIC) : len(MAGIC) + 32]:
         raise DamagedError("its checksum does not fit")
-    return pickle.loads(payload)
+    return payload
 
 
 _depth = 0  # of nested compilations; only touched by who holds numba's compiler lock
@@ -260,11 +261,11 @@ def examine_kernels() -> tuple[int, int]:
     whole = removed = 0
     for path in sorted(folder.path.glob(f"*{SUFFIX}")) if folder.path else []:
         try:
-            _load(path)
+            _payload(path)
             whole += 1
         except FileNotFoundError:
             continue
-        except Exception:  # whatever foreign bytes throw
+        except (DamagedError, OSError):
             removed += 1
             with suppress(OSError):
                 path.unlink()

@@ -170,3 +170,10 @@ def test_every_kernel_has_the_one_decorator_and_no_lock():
                 assert not re.search(r"\bn?jit\b|vectorize|cfunc", path.read_text(encoding="utf-8")), path
     kernels = import_kernels()
     assert len(kernels) > 100 and all(k.targetoptions["nogil"] for k in kernels)
+
+
+def test_doctor_runs_nothing_that_it_finds(folder, monkeypatch):
+    misses(kernel(total))
+    monkeypatch.setattr(compiled.pickle, "loads", None)
+    (folder / "other.kernel").write_bytes(b"")
+    assert compiled.examine_kernels() == (1, 1)
