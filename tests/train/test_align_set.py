@@ -57,12 +57,13 @@ def test_failures_are_listed_and_too_many_are_refused(model, make_store, lang, s
         align_set(model, store, lang, tmp_path / "ali2", AlignSetConfig(max_failed=0.1))
 
 
-def test_a_lang_of_other_phones_is_refused(model, store, lang, tmp_path):
+def test_a_lang_of_other_phones_is_refused(model, store, lang, tmp_path, forget_files):
     import shutil
 
     from lexicon.lang_dir import LangDir
 
     shutil.copytree(lang.path, tmp_path / "lang")
+    forget_files(tmp_path / "lang")
     phones = tmp_path / "lang" / "phones.txt"
     phones.write_text(phones.read_text().replace("a_B", "x_B"))
     with pytest.raises(MismatchError, match=r"phone 'x_B' is number \d+, but absent from"):
