@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -488,6 +489,12 @@ def _meta(path: Path, root: Path) -> None:
     LangDir.load(path.parent)
 
 
+def _verify(path: Path, _: Path) -> None:
+    """As `doctor --verify`, whose status 1 is an answer too."""
+    with contextlib.suppress(SystemExit):
+        hybrid("doctor", "--verify", "--all", path.parent)
+
+
 READERS: dict[str, Reader] = {
     "ark.binary": Reader("m.ark", _matrices),
     "ark.text": Reader("m.text.ark", _matrices),
@@ -581,6 +588,8 @@ READERS: dict[str, Reader] = {
     "score.document": Reader("table.md", _results),
     "score.cost": Reader("cost.json", _cost),
     "meta": Reader("whole/meta.json", _meta),
+    "meta.verify": Reader("whole/meta.json", _verify),
+    "meta.verify-file": Reader("whole/words.txt", _verify),
 }
 READERS |= {
     f"dict.{name}": Reader(f"{folder}/{name}", partial(_prepare, folder))
