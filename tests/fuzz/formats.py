@@ -62,7 +62,7 @@ def _scores(path: Path, root: Path) -> None:
 
     source = ScoreFolder(str(path.parent if path.suffix == ".npy" else path))
     speech, _ = source.speech()
-    for scores in source.scores(None, speech):  # type: ignore[arg-type]
+    for scores in source.scores(_model(root), speech):
         if not isinstance(scores, str):
             try:
                 check_scores(scores, _model(root).tree.num_pdfs)
@@ -126,10 +126,10 @@ def _grammar(path: Path, root: Path) -> None:
 
 def _graph(path: Path, root: Path) -> None:
     """As `decode`: load what belongs together, search, tell words and phones."""
-    from hybrid.recogniser.system import Speech, SystemSpec, load_system
+    from hybrid.recogniser.system import Speech, SystemSpec, _load_system, load_system
     from hybrid.search.config import SearchConfig
 
-    load_system.cache_clear()
+    _load_system.cache_clear()
     spec = SystemSpec(str(root / "mono"), str(root / "graph"), search=SearchConfig(beam=6.0, max_active=200))
     system = load_system(spec)
     scores = np.random.RandomState(0).randn(6, system.model.tree.num_pdfs).astype(np.float32)
