@@ -67,7 +67,7 @@ def _key(source: Source) -> str:
         raise source.fail("is no archive: a key is not UTF-8") from error
 
 
-_RANGE = re.compile(r"(.*)\[(\d+):(\d+)\]\Z")
+_RANGE = re.compile(r"(.*)\[(\d{1,18}):(\d{1,18})\]", re.ASCII)
 
 
 def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:
@@ -85,16 +85,25 @@ def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[st
         name, colon, offset = target.rpartition(":")
         if not (colon and offset.isascii() and offset.isdigit() and len(offset) < 19):
             name, offset = target, "0"
-        file = Path(name)
-        if not file.is_absolute() and not file.exists():
-            file = Path(path).parent / name
+        file = _target(name, Path(path).parent)
+        if file is None:  # nor a device or pipe, which may never end
+            found = f"'{quote(key)}' points at '{quote(name)}', which is no file"
+            raise InputError.at(path, found, "Correct the path.", number)
         try:
             with open_bytes(file) as stream:
                 stream.seek(int(offset))
-                found = value(Source(stream, file, int(offset)))
+                array = value(Source(stream, file, int(offset)))
         except InputError as error:
             raise InputError.at(path, f"'{quote(key)}': {error}", line=number) from error
-        yield key, found[int(match[2]) : int(match[3]) + 1] if match else found
+        yield key, array[int(match[2]) : int(match[3]) + 1] if match else array
+
+
+def _target(name: str, folder: Path) -> Path | None:
+    """Returns the file of a name, here or beside the scp file; None where it is none."""
+    try:
+        return next((place for place in (Path(name), folder / name) if place.is_file()), None)
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _entries(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:

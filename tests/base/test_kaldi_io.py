@@ -165,3 +165,11 @@ def test_reads_an_alignment_archive_of_kaldi(peers: Path) -> None:
 
 def _run(folder: Path, program: str, *arguments: str) -> None:
     subprocess.run([str(folder / program), *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero:0", "nothing.ark:3", "x" * 300, "a\0b:1", ".", "[" + "9" * 5000 + ":1]"])
+def test_scp_points_at_files_only(tmp_path: Path, target: str) -> None:
+    """/dev/zero never ends; the others are names that no file can have."""
+    (tmp_path / "x.scp").write_text(f"utt {target}\n")
+    with pytest.raises(InputError, match=r"x\.scp:1: 'utt' points at '.{1,90}', which is no file"):
+        list(read_matrices(tmp_path / "x.scp"))
