@@ -4,7 +4,8 @@
 
 A step is done again if its command has changed, if an input has another time or size than when it ran, or if an
 output is gone. `STATE/steps/NAME.json` is written last, so a step that was killed is not taken for finished; it also
-holds the CPU seconds (of all processes below) and the peak memory (of the largest of them). The step's messages go to
+holds the CPU seconds (of all processes below) and the peak memory (of the largest of them), over all `attempts` on the
+same inputs: what was spent is noted every second, so that a kill loses no more. The step's messages go to
 `STATE/log/NAME.log`; its standard output, its warnings and a line now and then also reach the terminal.
 """
 
@@ -22,16 +23,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hybrid.base.output import host_tag, temporary_name
+from hybrid.base.locks import host_tag, temporary_name
 
 SHOW_EVERY = 20.0  # seconds between lines of a step's log that are shown though they are no warnings
 SHOW_AT_END = 15  # lines of the log shown when a step fails
+NOTE_EVERY = 1.0  # seconds between notes of what an attempt has cost so far
 GRACE = 10.0  # seconds that processes may live on after the command that started them
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)-([0-9a-f]{6})-[0-9a-f]{6}\.")  # hybrid.base.output.temporary_name
+TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)-([0-9a-f]{6})-[0-9a-f]{6}\.")  # hybrid.base.locks.temporary_name
 
 
 def prctl(option: int, value: int) -> None:
@@ -126,19 +129,83 @@ def end_group(leader: int, how: int) -> None:
         os.killpg(leader, how)
 
 
-def wait_for_all(child: subprocess.Popen) -> tuple[int, float, int]:
+@dataclass
+class Usage:
+    """What the processes of a step that have ended took: CPU seconds of all, peak memory of the largest in kB."""
+
+    seconds: float = 0.0
+    kilobytes: int = 0
+
+    def with_living(self) -> Usage:
+        """Adds what the processes below this one have taken so far (Linux; elsewhere nothing)."""
+        seconds, kilobytes = self.seconds, self.kilobytes
+        found: dict[int, tuple[int, float]] = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = stat.read_text().rpartition(")")[2].split()
+                spent = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+                found[int(stat.parent.name)] = (int(fields[1]), spent)
+        below = {os.getpid()}
+        while more := {pid for pid, (parent, _) in found.items() if parent in below} - below:
+            below |= more
+        for pid in below - {os.getpid()}:
+            seconds += found[pid][1]
+            with contextlib.suppress(OSError, ValueError):
+                peak = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM:" in line]
+                kilobytes = max([kilobytes, *(int(line.split()[1]) for line in peak)])
+        return Usage(seconds, kilobytes)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was spent on a step before, in a file; it counts for the same command on the same inputs."""
+
+    path: Path
+    work: dict[str, Any]
+    earlier: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: Path, work: dict[str, Any]) -> Spent:
+        nothing = {"attempts": 0, "cpu_s": 0.0, "wall_s": 0.0, "max_gb": 0.0}
+        try:
+            old = json.loads(path.read_text(encoding="utf-8"))
+            earlier = (
+                {name: type(value)(old[name]) for name, value in nothing.items()} if old["work"] == work else nothing
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            earlier = nothing
+        return cls(path, work, earlier)
+
+    def total(self, usage: Usage, wall: float) -> dict[str, Any]:
+        """Returns the costs of all attempts, this one included."""
+        return {
+            "attempts": self.earlier["attempts"] + 1,
+            "cpu_s": round(self.earlier["cpu_s"] + usage.seconds, 2),
+            "wall_s": round(self.earlier["wall_s"] + wall, 2),
+            "max_gb": max(self.earlier["max_gb"], round(usage.kilobytes * 1024 / 1e9, 3)),
+        }
+
+    def note(self, usage: Usage, wall: float) -> None:
+        """Keeps the costs so far, for the case that this attempt is killed."""
+        write_record(self.path, {"work": self.work, **self.total(usage, wall)})
+
+
+def wait_for_all(child: subprocess.Popen, usage: Usage) -> int:
     """Waits for the command and all that it started; what outlives it by GRACE seconds is killed.
 
+    Args:
+      usage: gets what they took.
+
     Returns:
-      Status, CPU seconds of all, peak memory of the largest in kB.
+      The command's status.
     """
-    status, seconds, kilobytes = 1, 0.0, 0
+    status = 1
     deadline: float | None = None
     while True:
         try:
-            pid, code, usage = os.wait4(-1, os.WNOHANG if deadline else 0)
+            pid, code, taken = os.wait4(-1, os.WNOHANG if deadline else 0)
         except ChildProcessError:
-            return status, seconds, kilobytes
+            return status
         except KeyboardInterrupt:
             end_group(child.pid, signal.SIGTERM)
             continue
@@ -148,15 +215,15 @@ def wait_for_all(child: subprocess.Popen) -> tuple[int, float, int]:
                 deadline = time.monotonic() + GRACE
             time.sleep(0.02)
             continue
-        seconds += usage.ru_utime + usage.ru_stime
-        kilobytes = max(kilobytes, usage.ru_maxrss)
+        usage.seconds += taken.ru_utime + taken.ru_stime
+        usage.kilobytes = max(usage.kilobytes, taken.ru_maxrss)
         if pid == child.pid:
             status = child.returncode = os.waitstatus_to_exitcode(code)
             deadline = time.monotonic() + GRACE
 
 
-def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
-    """Runs the command to its end, with all processes that it leaves behind; returns its status and costs."""
+def run(command: list[str], log_path: Path, spent: Spent) -> tuple[int, dict[str, Any]]:
+    """Runs the command to its end, with all processes that it leaves behind; returns its status and all costs."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     prctl(SET_CHILD_SUBREAPER, 1)
@@ -178,16 +245,21 @@ def run(command: list[str], log_path: Path) -> tuple[int, dict[str, float]]:
             threading.Thread(target=follow, args=(stream, log, always), daemon=True)
             for stream, always in ((child.stdout, True), (child.stderr, False))
         ]
-        for reader in readers:
+        usage, over = Usage(), threading.Event()
+
+        def note() -> None:
+            while not over.wait(NOTE_EVERY):
+                spent.note(usage.with_living(), time.monotonic() - started)
+
+        for reader in (*readers, notes := threading.Thread(target=note, daemon=True)):
             reader.start()
-        status, seconds, kilobytes = wait_for_all(child)
-        for reader in readers:
+        status = wait_for_all(child, usage)
+        over.set()
+        for reader in (*readers, notes):
             reader.join()
-    return status, {
-        "cpu_s": round(seconds, 2),
-        "wall_s": round(time.monotonic() - started, 2),
-        "max_gb": round(kilobytes * 1024 / 1e9, 3),
-    }
+    wall = time.monotonic() - started
+    spent.note(usage, wall)
+    return status, spent.total(usage, wall)
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
@@ -230,8 +302,10 @@ def main() -> int:
         remove_leftovers(options.outputs)
         stamps = {str(p): stamp(p) for p in options.inputs}
         log_path = options.state / "log" / f"{options.name}.log"
+        work = {"command": without_jobs(options.command), "inputs": stamps}
+        spent = Spent.load(options.state / "steps" / f".{options.name}.spent", work)
         try:
-            status, costs = run(options.command, log_path)
+            status, costs = run(options.command, log_path, spent)
         except OSError as error:  # of the log; a write does not tell its file
             raise OSError(error.errno, error.strerror, error.filename or str(log_path)) from error
         missing = [p for p in options.outputs if not p.exists()] if status == 0 else []
@@ -242,7 +316,10 @@ def main() -> int:
             print(f"step {options.name} {reason}; the whole log: {log_path.absolute()}", file=sys.stderr)
             return status if status > 0 else 1
         write_record(record, {"name": options.name, "command": options.command, "inputs": stamps, **costs})
-        print("  {}: {wall_s:.1f} s, {cpu_s:.1f} CPU s, {max_gb:.2f} GB".format(options.name, **costs), file=sys.stderr)
+        spent.path.unlink(missing_ok=True)
+        tries = f" in {costs['attempts']} attempts" if costs["attempts"] > 1 else ""
+        line = "  {}: {wall_s:.1f} s, {cpu_s:.1f} CPU s, {max_gb:.2f} GB{}"
+        print(line.format(options.name, tries, **costs), file=sys.stderr)
     return 0
 
 

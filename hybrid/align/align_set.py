@@ -15,7 +15,8 @@ from hybrid.align.corpus import Aligner, CorpusAlignments, align_corpus
 from hybrid.align.ctm import ctm_lines, timed_labels
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
-from hybrid.base.disk import make_folder
+from hybrid.base.disk import remove_mark
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError, one_line
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
@@ -51,6 +52,7 @@ class AlignSetConfig:
         check_fields(self, boost_silence=POSITIVE, max_failed=SHARE)
 
 
+@writes_into("alignments", "model", "store", "lang")
 def align_set(
     model: Model,
     store: FeatureStore,
@@ -84,7 +86,7 @@ def align_set(
     alignments = align_corpus(aligner, store, graphs, utterances, executor)
     failures |= {**more, **alignments.failures}
     _refuse_too_many(failures, len(store.ids), config.max_failed)
-    make_folder(out_dir)
+    remove_mark(out_dir)
     write_failed(out_dir / "failed.txt", failures)
     if config.ctm:
         write_ctms(out_dir, model, store, lang, dict(texts), alignments)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.align.align_set import write_failed
 from hybrid.base.artifact import atomic_path, write_meta
+from hybrid.base.doors import output_folder, paths_of
 from hybrid.base.errors import HybridError
 from hybrid.base.kaldi_io import write_matrices
 from hybrid.base.log import track
@@ -50,16 +51,18 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
         done = write_matrices(out, items(), text)
         report = out.with_name(out.name + ".failed.txt")
     else:
-        done = 0
-        written: dict[str, str] = {}
-        for utterance, rows in items():
-            other = written.setdefault(file_stem(utterance), utterance)
-            if other != utterance:
-                failures[utterance] = f"its file would be that of '{other}'"
-                continue
-            with atomic_path(out / f"{file_stem(utterance)}.npy") as temporary:
-                np.save(temporary, rows)
-            done += 1
+        with output_folder(out, "scores", paths_of([model, store]), "--out"):
+            done = 0
+            written: dict[str, str] = {}
+            for utterance, rows in items():
+                other = written.setdefault(file_stem(utterance), utterance)
+                if other != utterance:
+                    failures[utterance] = f"its file would be that of '{other}'"
+                    continue
+                with atomic_path(out / f"{file_stem(utterance)}.npy") as temporary:
+                    np.save(temporary, rows)
+                done += 1
+            write_meta(out, "scores", {"pdfs": model.tree.num_pdfs})
         report = out / "failed.txt"
     write_failed(report, failures)
     if not done:

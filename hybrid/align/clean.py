@@ -15,13 +15,13 @@ from hybrid.align.anchors import TimedHeard
 from hybrid.align.biased import BiasedDecoder
 from hybrid.align.differences import compare, differing_runs
 from hybrid.align.long_audio import hear
-from hybrid.align.product import require_output
 from hybrid.align.recording import Recording
 from hybrid.align.speech_config import BiasedConfig, CleanConfig
 from hybrid.align.speech_set import SpeechItem, frequent_words
 from hybrid.align.vocabulary import OOV, Pronouncer, TextLexicon
 from hybrid.base.artifact import atomic_path
 from hybrid.base.config import config_to_dict
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
@@ -143,6 +143,7 @@ class CleanWork:
             return [], [], " ".join(str(error).split())
 
 
+@writes_into("data", "model", "lang")
 def clean_corpus(
     model: Model,
     lang: LangDir,
@@ -163,7 +164,6 @@ def clean_corpus(
       HybridError: nothing, or too little, is left.
     """
     config, biased = config or CleanConfig(), biased or BiasedConfig()
-    out_dir = require_output(out_dir)
     check_phones(model, lang.path / "phones.txt")
     lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, pronouncer)
     work = CleanWork(model.unadapted, lexicon, frequent_words(items, biased.other_words), biased, config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -19,14 +18,14 @@ from hybrid.align.timed import TimedText
 from hybrid.align.vocabulary import Pronouncer, TextLexicon
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
-from hybrid.base.disk import make_folder
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.doors import writes_into
+from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import SHARE, check_fields
 from hybrid.model_dir import Model, check_phones
 from lexicon.lang_dir import LangDir
 
-__all__ = ["AlignTotals", "ProductConfig", "align_speech", "require_output"]
+__all__ = ["AlignTotals", "ProductConfig", "align_speech"]
 
 logger = get_logger(__name__)
 
@@ -58,6 +57,7 @@ class AlignTotals:
     failed: int
 
 
+@writes_into("aligned-speech", "model", "lang")
 def align_speech(
     model: Model,
     lang: LangDir,
@@ -76,7 +76,6 @@ def align_speech(
     Raises:
       HybridError: nothing, or more than `max_failed`, could be aligned; failed.txt is written all the same.
     """
-    out_dir = require_output(out_dir)
     settings = config_to_dict(config)
     log_settings(logger, "align", {"model": model.path, "lang": lang.path, "items": len(items)})
     check_phones(model, lang.path / "phones.txt")
@@ -116,21 +115,6 @@ def align_speech(
     write_meta(out_dir, "aligned-speech", settings, inputs, facts)
     log_totals(logger, len(texts), len(failed), sum(text.duration for text in texts))
     return AlignTotals(len(texts), len(failed))
-
-
-def require_output(path: str | os.PathLike) -> Path:
-    """Makes the output folder before any work is done.
-
-    Raises:
-      HybridError: it cannot be made or written to.
-    """
-    folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise InputError.at(folder, "is a file, wanted a folder", "Choose another --out-dir.")
-    make_folder(folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError.at(folder, "is not writable", "Choose another --out-dir or mend its permissions.")
-    return folder
 
 
 def _sort(

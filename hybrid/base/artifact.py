@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder
+from hybrid.base.doors import replaced_folder
 from hybrid.base.errors import InputError, MismatchError, quote
-from hybrid.base.output import MARK, real_path, replaced_folder, temporary_name
+from hybrid.base.locks import MARK, temporary_name
+from hybrid.base.output import real_path
 from hybrid.base.reading import open_bytes, read_json
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import platform
 import resource
@@ -57,37 +58,46 @@ def setup_logging(verbose: bool = False) -> None:
 _WORKERS = {"cpu_seconds": 0.0, "kilobytes": 0.0}
 
 
-def add_worker_usage(pid: int) -> None:
-    """Counts CPU time and peak memory of a worker of a pool, which the system does not count as our child.
-
-    Reads /proc; where there is none, nothing is added.
-    """
+def _usage_of(pid: int) -> tuple[float, float]:
+    """CPU seconds and peak kilobytes of another process; 0 where there is no /proc or no such process."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
             fields = stream.read().rpartition(")")[2].split()
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
             peak = [line.split()[1] for line in stream if line.startswith("VmHWM:")]
     except OSError:
-        return
-    _WORKERS["cpu_seconds"] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    _WORKERS["kilobytes"] = max(_WORKERS["kilobytes"], *map(float, peak), 0.0)
+        return 0.0, 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), max(map(float, peak), default=0.0)
+
+
+def add_worker_usage(pid: int) -> None:
+    """Counts CPU time and peak memory of a worker that is about to end; the system does not count it as our child."""
+    seconds, kilobytes = _usage_of(pid)
+    _WORKERS["cpu_seconds"] += seconds
+    _WORKERS["kilobytes"] = max(_WORKERS["kilobytes"], kilobytes)
+
+
+def _living_workers() -> list[tuple[float, float]]:
+    return [_usage_of(process.pid or 0) for process in multiprocessing.active_children()]
 
 
 def peak_memory_gb() -> float:
-    """Peak resident memory of this process, finished children and ended pools: of the largest one, in 1e9 bytes."""
+    """Peak resident memory of this process, its children and the workers of pools: of the largest one, in 1e9 bytes."""
     kilobytes = max(
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
         _WORKERS["kilobytes"],
+        *(kilobytes for _, kilobytes in _living_workers()),
     )
     return kilobytes * 1024 / 1e9
 
 
 def cpu_seconds() -> float:
-    """User plus system time of this process, its finished children and the workers of ended pools."""
+    """User plus system time of this process, its finished children and the workers of pools, ended or at work."""
     own = resource.getrusage(resource.RUSAGE_SELF)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime + _WORKERS["cpu_seconds"]
+    workers = _WORKERS["cpu_seconds"] + sum(seconds for seconds, _ in _living_workers())
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime + workers
 
 
 def log_settings(logger: logging.Logger, title: str, settings: dict[str, Any]) -> None:

@@ -7,52 +7,21 @@ files in; it stays after a kill, and lets the same kind of command go on there.
 
 from __future__ import annotations
 
-import ctypes
-import errno
-import fcntl
-import json
+import gzip
 import os
-import secrets
-import shlex
-import shutil
-import socket
-import sys
-import time
+import re
+import stat
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
-from hybrid.base.disk import make_folder, sync_folder, sync_tree
-from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.base.errors import InputError, quote
+from hybrid.base.locks import MARK, SHOWN, is_ours, read_record, require_free
 from hybrid.base.reading import why
 
-__all__ = ["MARK", "check_folder", "check_place", "host_tag", "output_folder", "real_path", "replaced_folder",
-           "take_lock", "temporary_name"]  # fmt: skip
+__all__ = ["check_file", "check_folder", "check_place", "kind_of", "real_path", "require_kind"]
 
 PathLike = str | os.PathLike
-
-MARK = ".unfinished"
-OWN = (".tmp", ".old", ".lock.")  # how names of temporary files and locks begin
-AT_FDCWD, RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
-SHOWN = 100  # characters of a path in a message
-
-
-def temporary_name(name: str, role: str = "tmp") -> str:
-    """Returns a hidden name beside `name` that no other process, thread or host uses; it keeps the suffixes.
-
-    `.ROLE<pid>-<host>-<random>.NAME`: by process and host, what a killed command left can be told from what is in use.
-    """
-    kept = name if len(name) <= 50 else name[-50:]
-    return f".{role}{os.getpid()}-{host_tag()}-{secrets.token_hex(3)}.{kept}"
-
-
-@cache
-def host_tag() -> str:
-    """Returns six hex digits that tell the hosts of a shared file system apart."""
-    return f"{zlib.crc32(socket.gethostname().encode('utf-8', 'surrogateescape')) & 0xFFFFFF:06x}"
 
 
 def _at(path: PathLike, message: str, option: str) -> InputError:
@@ -95,21 +64,6 @@ def _require_writable(path: PathLike, place: Path, option: str) -> None:
         )  # fmt: skip
 
 
-def is_ours(path: Path) -> bool:
-    """Tells whether a name is that of a temporary file, a lock or a mark of this toolkit."""
-    return path.name == MARK or path.name.startswith(OWN)
-
-
-def _record(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_bytes()[: 1 << 24])
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def kind_of(path: PathLike) -> str:
     """Returns the kind of an artifact, finished or not, of a folder or a file; empty where nothing tells it."""
     path = Path(path)
@@ -117,13 +71,14 @@ def kind_of(path: PathLike) -> str:
         files = [path.with_name(path.name + ".meta.json")]
     else:
         files = [path / "meta.json", path / MARK]
-    for record in map(_record, files):
+    for record in map(read_record, files):
         if isinstance(record.get("kind"), str) and ("versions" in record or "pid" in record):
             return record["kind"]
     return ""
 
 
-def _require_kind(path: PathLike, folder: Path, kind: str, option: str) -> None:
+def require_kind(path: PathLike, folder: Path, kind: str, option: str) -> None:
+    """Raises InputError unless a folder is empty or an output of a kind."""
     found, others = kind_of(folder), sorted(p.name for p in folder.iterdir() if not is_ours(p))
     if found == kind or not others:
         return
@@ -182,13 +137,13 @@ def check_folder(
     _require_no_input(path, folder, inputs, whole, option)
     if folder.is_dir():
         try:
-            _require_kind(path, folder, kind, option)
+            require_kind(path, folder, kind, option)
             if whole:
                 _require_nothing_more(path, folder, kind, option)
         except PermissionError as error:
             raise _at(path, f"cannot be read ({why(error)})", option) from error
     _require_writable(path, folder.parent if whole else folder, option)
-    _require_free(path, folder.with_name(f".lock.{folder.name}") if whole else folder / MARK, option)
+    require_free(path, folder.with_name(f".lock.{folder.name}") if whole else folder / MARK, option)
     return folder
 
 
@@ -205,179 +160,74 @@ def check_place(path: PathLike, option: str = "--out-dir") -> Path:
     return folder
 
 
-def _holder(file: Path) -> str:
-    record = _record(file)
-    if not record:
-        return ""
-    host = "" if record.get("host") == socket.gethostname() else f" on {quote(record.get('host'))}"
-    pid, since, command = (quote(record.get(name)) for name in ("pid", "since", "command"))
-    return f" (process {pid}{host}, since {since}: {command})"
+def _is_kaldi_text(head: bytes) -> bool:
+    """A text archive of matrices, vectors or lattices."""
+    return re.match(rb"\S+ +\[|\S+( +-?\d+)+ *\n|\S+ *\n\d+[\t ]", head) is not None
 
 
-def _busy(path: PathLike, file: Path, option: str) -> HybridError:
-    return HybridError(
-        f"{quote(path, SHOWN)}: another run is writing to it{_holder(file)}. Wait for it, or choose another {option}."
-    )
+# How an earlier output without meta.json is known by its first bytes; other kinds only by their meta.json.
+FORMATS: dict[str, Callable[[bytes], bool]] = {
+    "arpa": lambda head: b"\\data\\" in head,
+    "g2p": lambda head: b"\\data\\" in head,
+    "G": lambda head: head.startswith(b"\xd6\xfd\xb2\x7e"),
+    "archive": lambda head: b"\0B" in head or _is_kaldi_text(head),
+    "scores": lambda head: b"\0B" in head or _is_kaldi_text(head),
+    "scp": lambda head: re.match(rb"\S+ [^\n]+:\d+\n", head) is not None,
+    "table": lambda head: b"\t" in head.split(b"\n")[0],
+    "mdl": lambda head: head.startswith(b"<TransitionModel>"),
+    "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
+    "svg": lambda head: b"<svg" in head,
+}
 
 
-def _require_free(path: PathLike, lock: Path, option: str) -> None:
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise _busy(path, lock, option) from error
-    except OSError:  # a file system without locks
-        return
-    finally:
-        os.close(descriptor)
+def _head(file: Path) -> bytes:
+    with open(file, "rb") as stream:
+        head = stream.read(4096)
+    if head[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(file) as stream:  # type: ignore[assignment]
+                return stream.read(4096)
+        except (OSError, EOFError, zlib.error):
+            return b""
+    return head
 
 
-def _same(descriptor: int, path: Path) -> bool:
-    try:
-        there = os.stat(path)
-    except OSError:
-        return False
-    ours = os.fstat(descriptor)
-    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-
-
-@contextmanager
-def take_lock(path: PathLike, lock: Path, kind: str, option: str = "--out-dir", keep: bool = False) -> Iterator[int]:
-    """Holds a lock file; it is freed when the process ends, however it ends.
-
-    The file is removed only while it is held, and a lock on a file that was removed meanwhile does not count.
+def check_file(
+    path: PathLike, kind: str, inputs: Iterable[PathLike | None] = (), option: str = "--out", lock: bool = True
+) -> Path:
+    """Decides whether a result may become a file: new, empty, or one of the same kind or format that is replaced.
 
     Args:
-      path: whose lock it is, for the message.
-      keep: let the file stand where the body fails.
+      kind: as in `NAME.meta.json`, or one of `FORMATS`.
+      inputs, option: see `check_folder`.
+      lock: look whether another run writes it.
 
-    Yields:
-      The descriptor of the lock file.
-
-    Raises:
-      HybridError: another run holds it.
-    """
-    while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise _busy(path, lock, option) from error
-        except OSError as error:  # a file system without locks: go on without
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
-                os.close(descriptor)
-                raise
-        if _same(descriptor, lock):
-            break
-        os.close(descriptor)
-    done = False
-    try:
-        record = {"kind": kind, "command": shlex.join(["hybrid", *sys.argv[1:]]), "pid": os.getpid(),
-                  "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}  # fmt: skip
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(record).encode(), 0)
-        yield descriptor
-        done = True
-    finally:
-        if (done or not keep) and _same(descriptor, lock):
-            lock.unlink()
-        os.close(descriptor)
-
-
-@contextmanager
-def output_folder(
-    path: PathLike, kind: str, inputs: Iterable[PathLike | None] = (), option: str = "--out-dir"
-) -> Iterator[Path]:
-    """Lends a folder to one command that writes into it file by file, and may go on in it after a kill.
+    Returns:
+      The file behind all links.
 
     Raises:
-      InputError, HybridError: see `check_folder`; or the folder was removed while the body wrote to it.
+      InputError: it may not be used; nothing was touched.
+      HybridError: another run is writing to it.
     """
-    folder = check_folder(path, kind, inputs, option)
-    make_folder(folder)
-    with take_lock(path, folder / MARK, kind, option, keep=True) as descriptor:
-        lost = HybridError(
-            f"{quote(path, SHOWN)}: was removed or moved away while this command wrote to it. Run the command again."
-        )
+    file = real_path(path, option)
+    if file.exists():
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise _at(path, f"is {'a folder' if stat.S_ISDIR(mode) else 'a device or pipe'}, wanted a file", option)
+        _require_no_input(path, file, inputs, False, option)
         try:
-            yield Path(path)
-        except Exception as error:
-            if not _same(descriptor, folder / MARK):
-                raise lost from error
-            raise
-        if not _same(descriptor, folder / MARK):
-            raise lost
+            found = kind_of(file)
+            ours = found == kind or not file.stat().st_size or (not found and FORMATS.get(kind, _never)(_head(file)))
+        except PermissionError as error:
+            raise _at(path, f"cannot be read ({why(error)})", option) from error
+        if not ours:
+            what = f"is another artifact ('{quote(found)}')" if found else "is a file of another kind"
+            raise _at(path, f"{what}; wanted a new file, or an earlier '{kind}' to replace", option)
+    _require_writable(path, file.parent, option)
+    if lock:
+        require_free(path, file.with_name(f".lock.{file.name}"), option)
+    return file
 
 
-@contextmanager
-def replaced_folder(
-    path: PathLike, kind: str, inputs: Iterable[PathLike | None] = (), option: str = "--out-dir"
-) -> Iterator[Path]:
-    """Yields a new folder beside the place of an output and puts it there as a whole if the body succeeds.
-
-    An older output stands until then: killed at any moment, there is the old one or the new one.
-
-    Raises:
-      InputError, HybridError: see `check_folder`.
-    """
-    folder = check_folder(path, kind, inputs, option, whole=True)
-    make_folder(folder.parent)
-    with take_lock(path, folder.with_name(f".lock.{folder.name}"), kind, option):
-        _restore(folder)
-        temporary = folder.with_name(temporary_name(folder.name))
-        try:
-            temporary.mkdir()
-            yield temporary
-            if folder.is_dir():
-                _require_kind(path, folder, kind, option)
-            sync_tree(temporary)
-            put_in_place(temporary, folder)
-            sync_folder(folder.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".old.{folder.name}")
-
-
-def _restore(folder: Path) -> None:
-    """Puts an older folder back, where a replacement was killed between its two renames."""
-    if not folder.exists() and _old(folder).is_dir():
-        os.replace(_old(folder), folder)
-
-
-def put_in_place(new: Path, folder: Path) -> None:
-    """Puts a folder in the place of another, at once where the file system can exchange two names."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    if _exchange(new, folder):
-        shutil.rmtree(new, ignore_errors=True)
-        return
-    shutil.rmtree(_old(folder), ignore_errors=True)
-    os.replace(folder, _old(folder))
-    try:
-        os.replace(new, folder)
-    except OSError:
-        _restore(folder)
-        raise
-    shutil.rmtree(_old(folder), ignore_errors=True)
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Exchanges two names in one step (Linux); tells whether that was possible."""
-    try:
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return False
-    if rename(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
-        return False
-    raise OSError(number, os.strerror(number), str(second))
+def _never(head: bytes) -> bool:
+    return False

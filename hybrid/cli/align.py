@@ -10,7 +10,7 @@ import click
 
 from hybrid.align.config import AlignConfig
 from hybrid.align.speech_config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
-from hybrid.cli.options import CHANNEL, JOBS, PORTION, SCALE, config_options, make_config
+from hybrid.cli.options import CHANNEL, JOBS, PORTION, SCALE, config_options, make_config, writes_folder
 
 FILE = click.Path(path_type=Path)
 FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
@@ -49,6 +49,7 @@ def command() -> None:
 @config_options(BiasedConfig)
 @config_options(AlignConfig, exclude=("acoustic_scale", "transition_scale", "self_loop_scale"))
 @click.argument("paths", nargs=-1, type=FILE)
+@writes_folder("aligned-speech", "model_dir", "lang_dir", "text", "cuts")
 def audio(
     model_dir: Path, lang_dir: Path, out_dir: Path, text: Path | None, cuts: Path | None, formats: tuple[str, ...],
     speakers: str, channel: int, normalise: bool, pronunciations: Path | None, g2p: Path | None, jobs: int,
@@ -97,6 +98,7 @@ def audio(
 @jobs_option
 @config_options(CleanConfig)
 @config_options(BiasedConfig)
+@writes_folder("data", "model_dir", "lang_dir", "cuts")
 def clean(
     model_dir: Path, lang_dir: Path, cuts: Path, out_dir: Path, pronunciations: Path | None, g2p: Path | None,
     jobs: int, **options: Any,

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import CHANNEL, JOBS, PORTION, Real, Whole, make_trust, trust_options
+from hybrid.cli.options import (
+    CHANNEL,
+    JOBS,
+    PORTION,
+    Real,
+    Whole,
+    make_trust,
+    trust_options,
+    writes_among,
+    writes_folder,
+)
 
 FILE = click.Path(path_type=Path)
 
@@ -24,6 +34,7 @@ def _corpus_options(function):  # type: ignore[no-untyped-def]
 
 @command.command()
 @_corpus_options
+@writes_among()
 def yesno(corpus_dir: Path, out_dir: Path) -> None:
     """yesno: sets train and test, alternate files.
 
@@ -36,6 +47,7 @@ def yesno(corpus_dir: Path, out_dir: Path) -> None:
 
 @command.command()
 @_corpus_options
+@writes_among()
 def fsdd(corpus_dir: Path, out_dir: Path) -> None:
     """Free Spoken Digit Dataset: sets train (takes 5 and up) and test (takes 0-4).
 
@@ -49,6 +61,7 @@ def fsdd(corpus_dir: Path, out_dir: Path) -> None:
 @command.command()
 @_corpus_options
 @click.option("--part", "parts", multiple=True, help="Which parts (default: all that are there).")
+@writes_among()
 def librispeech(corpus_dir: Path, out_dir: Path, parts: tuple[str, ...]) -> None:
     """LibriSpeech: one set per part.
 
@@ -69,6 +82,7 @@ def librispeech(corpus_dir: Path, out_dir: Path, parts: tuple[str, ...]) -> None
 @click.option(
     "--checksum", default="", help="md5:... or sha256:... wanted instead of the known one.", show_default=False
 )
+@writes_among()
 def download(corpus: str, out_dir: Path, parts: tuple[str, ...], base_url: str, checksum: str) -> None:
     """Download a corpus; it is checked and unpacked, and a broken download goes on.
 
@@ -99,6 +113,7 @@ def download(corpus: str, out_dir: Path, parts: tuple[str, ...], base_url: str, 
 @click.option("--cut-at-pauses", type=Real(0), default=0.0, help="Cut audio without text at pauses, at most so many "
               "seconds long; 0: do not cut.")  # fmt: skip
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
+@writes_folder("data", "paths", "text")
 def from_audio(
     paths: tuple[Path, ...], out_dir: Path, text: Path | None, rate: int, channel: int, speakers: str,
     normalise: bool, cut_at_pauses: float, jobs: int,
@@ -136,6 +151,7 @@ def _segmenter(longest: float):  # type: ignore[no-untyped-def]
 @click.option("--speaker", "speakers", multiple=True, help="Only this speaker; may be repeated.")
 @click.option("--not-speaker", "not_speakers", multiple=True, help="Without this speaker; may be repeated.")
 @click.option("--max-duration", type=Real(0), default=0.0, help="Leave out longer ones, seconds; 0: keep.")
+@writes_folder("data", "cuts", "ids")
 @trust_options
 def subset(
     cuts: Path, out_dir: Path, count: int, order: str, seed: int, ids: Path | None, speakers: tuple[str, ...],
@@ -157,6 +173,7 @@ def subset(
 @command.command()
 @click.argument("sets", type=FILE, nargs=-1, required=True)
 @click.option("--out-dir", type=FILE, required=True, help="Gets the one set of all.")
+@writes_folder("data", "sets")
 @trust_options
 def combine(sets: tuple[Path, ...], out_dir: Path, **options: Any) -> None:
     """Put sets together.
@@ -179,6 +196,7 @@ def combine(sets: tuple[Path, ...], out_dir: Path, **options: Any) -> None:
 @click.option("--max-overlap", type=Real(0), default=0.5, help="Seconds that two segments of a channel may share.")
 @click.option("--max-failed", type=PORTION, default=0.1, help="Fraction of utterances that may fail.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
+@writes_folder("data", "cuts", "words")
 @trust_options
 def check(
     cuts: Path, words: Path | None, out_dir: Path | None, rate: int, need_text: bool, read_audio: bool,

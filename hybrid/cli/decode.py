@@ -7,7 +7,18 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import CHANNEL, JOBS, SCALE, Real, Whole, config_options, make_config, make_trust, trust_options
+from hybrid.cli.options import (
+    CHANNEL,
+    JOBS,
+    SCALE,
+    Real,
+    Whole,
+    config_options,
+    make_config,
+    make_trust,
+    trust_options,
+    writes_folder,
+)
 from hybrid.search.config import RetryConfig, SearchConfig
 
 FILE = click.Path(path_type=Path)
@@ -38,6 +49,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.option("--compact/--no-compact", default=False, help="Write lattices in Kaldi's compact form.")
 @click.argument("files", nargs=-1, type=FILE)
+@writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "cuts", "scores", "files")
 def command(
     model_dir: Path,
     graph_dir: Path,

@@ -8,7 +8,17 @@ from typing import Any
 import click
 
 from hybrid.base.errors import quote
-from hybrid.cli.options import CHANNEL, JOBS, PORTION, Real, Whole, make_trust, trust_options
+from hybrid.cli.options import (
+    CHANNEL,
+    JOBS,
+    PORTION,
+    Real,
+    Whole,
+    make_trust,
+    trust_options,
+    writes_file,
+    writes_folder,
+)
 
 FILE = click.Path(path_type=Path)
 
@@ -26,6 +36,7 @@ def command() -> None:
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
 @click.option("--resample/--no-resample", default=False, help="Resample audio of another rate (else it fails).")
 @click.option("--max-failed", type=PORTION, default=0.1, help="Fraction of utterances that may fail.")
+@writes_folder("features", "cuts")
 @trust_options
 def extract(
     cuts: Path, config_file: Path | None, changes: tuple[str, ...], out_dir: Path, jobs: int, resample: bool,
@@ -97,6 +108,8 @@ def info(store: Path, speakers: bool) -> None:
 @click.option("--deltas", type=click.IntRange(0, 4), default=0, help="Append slopes up to this order.")
 @click.option("--splice", type=(Whole(0, 1000), Whole(0, 1000)), default=(0, 0), help="Frames put in before and after.")
 @click.option("--model", type=FILE, help="Apply this model's pipeline instead.")
+@writes_file("archive", "store", "model")
+@writes_file("scp", "store", "out", argument="scp")
 def copy(
     store: Path, out: Path, scp: Path | None, text: bool, cmvn: str, deltas: int, splice: tuple[int, int],
     model: Path | None,
@@ -130,6 +143,7 @@ def copy(
 @click.argument("store", type=FILE)
 @click.option("--out", type=FILE, required=True, help="Archive of one [2][dimension + 1] matrix per speaker.")
 @click.option("--text/--binary", default=False, help="Form of the archive.")
+@writes_file("archive", "store")
 def cmvn(store: Path, out: Path, text: bool) -> None:
     """Write CMVN statistics per speaker as Kaldi's compute-cmvn-stats does.
 

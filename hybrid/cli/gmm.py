@@ -10,7 +10,17 @@ import click
 from hybrid.align.config import AlignConfig
 from hybrid.cli.gmm_adapt import COMMANDS as ADAPT
 from hybrid.cli.gmm_ladder import COMMANDS as LADDER
-from hybrid.cli.options import JOBS, PORTION, SCALE, Whole, config_options, make_config
+from hybrid.cli.options import (
+    JOBS,
+    PORTION,
+    SCALE,
+    Whole,
+    config_options,
+    make_config,
+    writes_either,
+    writes_file,
+    writes_folder,
+)
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.train.config import EmConfig
 
@@ -59,6 +69,7 @@ for _rung in (*LADDER, *ADAPT):
 @config_options(AlignConfig)
 @config_options(UpdateConfig)
 @config_options(MixConfig)
+@writes_folder("gmm", "feats", "lang")
 def train_mono(
     feats: Path,
     lang: Path,
@@ -105,6 +116,7 @@ def train_mono(
 @click.option("--boost-silence", type=SCALE, default=1.0, help="Factor on the likelihood of silence.")
 @click.option("--max-failed", type=PORTION, default=0.5, help="Share of utterances that may fail.")
 @config_options(AlignConfig)
+@writes_folder("alignments", "model_dir", "feats", "lang")
 def align(
     model_dir: Path,
     feats: Path,
@@ -157,6 +169,11 @@ def info(model_dir: Path, pdfs: bool) -> None:
 @feats_option
 @click.option("--out", type=FILE, required=True, help="Kaldi archive NAME.ark, or a folder of .npy files.")
 @click.option("--text", is_flag=True, help="Archive in text form.")
+@writes_either(
+    lambda out: out.suffix in (".ark", ".gz"),
+    writes_file("scores", "model_dir", "feats"),
+    writes_folder("scores", "model_dir", "feats", argument="out"),
+)
 def scores(model_dir: Path, feats: Path, out: Path, text: bool) -> None:
     """Write log-likelihoods of every pdf, which `hybrid decode --scores` and Kaldi's decoders read.
 
@@ -178,6 +195,12 @@ def scores(model_dir: Path, feats: Path, out: Path, text: bool) -> None:
 @click.option("--phones", type=FILE, help="phones.txt (default: the one beside the model).")
 @click.option("--feats", type=FILE, help="Features such as the model was trained on.")
 @click.option("--delta-order", type=click.IntRange(0, 3), default=2, help="Deltas that the model was trained on.")
+@writes_either(
+    lambda target: target.suffix == ".mdl",
+    writes_file("mdl", "source", argument="target"),
+    writes_folder("gmm", "source", "feats", argument="target"),
+    argument="target",
+)
 def copy(
     source: Path, target: Path, tree: Path | None, phones: Path | None, feats: Path | None, delta_order: int
 ) -> None:
@@ -188,6 +211,7 @@ def copy(
 
     Example: hybrid gmm copy exp/mono exp/mono/final.mdl
     """
+    from hybrid.base.doors import output_folder
     from hybrid.base.errors import InputError
     from hybrid.feats.pipeline import FeaturePipeline
     from hybrid.feats.store import FeatureStore
@@ -205,4 +229,6 @@ def copy(
     transition_model, gmm = read_kaldi_model(source, ContextTree.read(tree or source.parent / "tree"))
     pipeline = FeaturePipeline.for_store(FeatureStore.open(feats), delta_order=delta_order)
     table = phones or source.parent / "phones.txt"
-    save_model(target, Model(transition_model, GmmAcousticModel(gmm), pipeline, table), inputs={"kaldi model": source})
+    model = Model(transition_model, GmmAcousticModel(gmm), pipeline, table)
+    with output_folder(target, "gmm", [source, feats], "TARGET"):
+        save_model(target, model, inputs={"kaldi model": source})

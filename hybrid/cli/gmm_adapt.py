@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import JOBS, config_options, make_config
+from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
 from hybrid.gmm.adapt_config import MapConfig, MllrConfig
 
 __all__ = ["COMMANDS"]
@@ -31,6 +31,7 @@ def _common(function: Callable) -> Callable:
 @click.command("adapt-map")
 @_common
 @config_options(MapConfig)
+@writes_folder("gmm", "feats", "model_dir", "ali")
 def adapt_map(feats: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any) -> None:
     """Adapt each Gaussian as far as new speech justifies (MAP); graphs of the model stay valid.
 
@@ -52,6 +53,7 @@ def adapt_map(feats: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int,
 @_common
 @click.option("--lang", type=FILE, required=True, help="Lang folder: which phones are silence.")
 @config_options(MllrConfig)
+@writes_folder("gmm", "feats", "model_dir", "ali", "lang")
 def adapt_mllr(feats: Path, model_dir: Path, ali: Path, lang: Path, out_dir: Path, jobs: int, **options: Any) -> None:
     """Adapt the means by a few affine transforms (MLLR), for little speech; graphs of the model stay valid.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
-from hybrid.cli.options import JOBS, PORTION, SCALE, config_options, make_config
+from hybrid.cli.options import JOBS, PORTION, SCALE, config_options, make_config, writes_file, writes_folder
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -65,6 +65,7 @@ def _start(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
 @config_options(AlignConfig)
 @config_options(UpdateConfig)
 @config_options(MixConfig)
+@writes_folder("gmm", "feats", "lang", "model_dir", "ali")
 def train_deltas(
     feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, delta_order: int, **options: Any
 ) -> None:
@@ -99,6 +100,7 @@ def train_deltas(
 @config_options(AlignConfig)
 @config_options(UpdateConfig)
 @config_options(MixConfig)
+@writes_folder("gmm", "feats", "lang", "model_dir", "ali")
 def train_lda_mllt(
     feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any
 ) -> None:
@@ -135,6 +137,7 @@ def train_lda_mllt(
 @config_options(AlignConfig)
 @config_options(UpdateConfig)
 @config_options(SatMixConfig)
+@writes_folder("gmm", "feats", "lang", "model_dir", "ali")
 def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any) -> None:
     """Train on features adapted to each speaker by fMLLR.
 
@@ -182,6 +185,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
 @config_options(FmllrConfig)
 @config_options(SearchConfig, exclude=("acoustic_scale",))
 @config_options(RetryConfig)
+@writes_folder("lattices", "feats", "model_dir", "graph_dir")
 def decode_fmllr(
     model_dir: Path,
     graph_dir: Path,
@@ -222,6 +226,7 @@ def decode_fmllr(
 @click.option("--max-failed", type=PORTION, default=0.5, help="Share of utterances that may fail.")
 @config_options(FmllrConfig)
 @config_options(AlignConfig)
+@writes_folder("alignments", "feats", "lang", "model_dir")
 def align_fmllr(
     model_dir: Path,
     feats: Path,
@@ -254,6 +259,7 @@ def align_fmllr(
 @click.argument("model_dir", type=FILE)
 @click.option("--svg", type=FILE, help="Draw the tree into this file instead.")
 @click.option("--kaldi", type=FILE, help="Show this tree of Kaldi's (text or binary) with MODEL's names.")
+@writes_file("svg", "model_dir", "kaldi", argument="svg")
 def show_tree(model_dir: Path, svg: Path | None, kaldi: Path | None) -> None:
     """Print the context tree of a model as questions, or draw it.
 

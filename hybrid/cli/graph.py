@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import config_options, make_config
+from hybrid.cli.options import config_options, make_config, writes_folder
 
 __all__ = ["command"]
 
@@ -30,6 +30,7 @@ def command() -> None:
 @click.option("--grammar", required=True, type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
 @click.option("--out-dir", required=True, type=click.Path(path_type=Path), help="Graph folder to make.")
 @config_options(_config_class())
+@writes_folder("graph", "model", "lang", "grammar", whole=True)
 def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: object) -> None:
     """Compiles HCLG from a model, a lang folder and a grammar."""
     from hybrid.agreement import lang_part, part_of, require_fit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import Whole, config_options, make_config
+from hybrid.cli.options import Whole, config_options, make_config, writes_file, writes_folder
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
 from lexicon.lang_config import LangConfig
@@ -44,6 +44,7 @@ def command() -> None:
 @click.option("--num-silence-states", type=click.IntRange(1, 100), default=5, help="HMM states of a silence phone.")
 @click.option("--phones", type=FILE, help="phones.txt of a trained model, to use a new dictionary with that model.")
 @config_options(LangConfig)
+@writes_folder("lang", "dict_dir", "phones", whole=True)
 def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **options: Any) -> None:
     """Make a lang folder (words, phones, L.fst, topology) from a dictionary folder.
 
@@ -100,6 +101,7 @@ def validate(folder: Path, limit: int) -> None:
 @click.option("--extra", type=FILE, multiple=True, help="Further 'word phone …' lines, e.g. names; may be repeated.")
 @dict_option
 @config_options(CmudictConfig)
+@writes_folder("dict", "cmudict", "vocabularies", "extra", whole=True)
 def cmudict(
     cmudict: Path,
     vocabularies: tuple[Path, ...],
@@ -131,6 +133,7 @@ def cmudict(
 @ids_option
 @dict_option
 @config_options(GraphemeConfig)
+@writes_folder("dict", "vocabularies", whole=True)
 def grapheme(vocabularies: tuple[Path, ...], with_ids: bool, out_dir: Path, **options: Any) -> None:
     """Make a dictionary folder in which words are pronounced as they are spelt.
 
@@ -150,6 +153,7 @@ def grapheme(vocabularies: tuple[Path, ...], with_ids: bool, out_dir: Path, **op
 @click.option("--train-text", type=FILE, multiple=True, help="Text to train pieces on; may be repeated.")
 @dict_option
 @config_options(PieceConfig)
+@writes_folder("dict", "vocabularies", "model", "train_text", whole=True)
 def sentencepiece(
     vocabularies: tuple[Path, ...],
     with_ids: bool,
@@ -165,6 +169,9 @@ def sentencepiece(
 
     Example: hybrid lang sentencepiece --vocabulary vocab.txt --train-text text.txt --out-dir data/dict_bpe
     """
+    from hybrid.base.artifact import write_meta
+    from hybrid.base.config import config_to_dict
+    from hybrid.base.output import check_file
     from lexicon.pieces import load_pieces, piece_dictionary, train_pieces
     from lexicon.transcripts import read_utterances
 
@@ -173,8 +180,10 @@ def sentencepiece(
     config = make_config(PieceConfig, options)
     if model is None:
         model = out_dir.with_name(out_dir.name + ".model")
+        check_file(model, "pieces", train_text, "--out-dir")
         lines = (" ".join(words) for file in train_text for _, words in read_utterances(file, with_ids))
         train_pieces(lines, model, config)
+        write_meta(model, "pieces", config_to_dict(config), {file.name: file for file in train_text})
     made = piece_dictionary(_vocabulary(vocabularies, with_ids), load_pieces(model), config)
     _write(out_dir, made, config, [model, *vocabularies], "has a letter that the pieces lack")
 
@@ -188,6 +197,8 @@ def sentencepiece(
 @click.option("--out-dict", type=FILE, required=True, help="The dictionary folder to make.")
 @click.option("--out-lang", type=FILE, required=True, help="The lang folder to make; models stay as they are.")
 @config_options(PronunciationConfig)
+@writes_folder("dict", "dict_dir", "lang", "ali", "feats", argument="out_dict", whole=True)
+@writes_folder("lang", "dict_dir", "lang", "ali", "feats", argument="out_lang", whole=True)
 def add_probs(
     dict_dir: Path, lang: Path, model_dir: Path, ali: Path, feats: Path, out_dict: Path, out_lang: Path, **options: Any
 ) -> None:
@@ -218,6 +229,7 @@ def add_probs(
 @ids_option
 @click.option("--show", type=Whole(), default=20, help="Words to print, the most frequent first.")
 @click.option("--out", type=FILE, help="Write all words with counts and first utterance here (tab-separated).")
+@writes_file("table", "texts", "lexicon", "lang")
 def oov(
     texts: tuple[Path, ...], lexicon: Path | None, lang: Path | None, with_ids: bool, show: int, out: Path | None
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import SCALE, Real, Whole
+from hybrid.cli.options import SCALE, Real, Whole, writes_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +132,7 @@ def _pruned(lattices: Path, beam: float, scale: float) -> Iterator[tuple[str, An
 @scale_option
 @click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
 @click.option("--text/--no-text", default=False, help="Write text.")
+@writes_file("archive", "lattices", argument="output")
 def prune_command(
     lattices: Path, output: Path, beam: float, acoustic_scale: float | None, compact: bool, text: bool
 ) -> None:
@@ -150,6 +151,7 @@ def prune_command(
 @click.argument("output", type=FILE)
 @click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
 @click.option("--text/--no-text", default=False, help="Write text.")
+@writes_file("archive", "lattices", argument="output")
 def copy_command(lattices: Path, output: Path, compact: bool, text: bool) -> None:
     """Convert between the forms of Kaldi's archives: plain and compact, binary and text, .gz and not."""
     from hybrid.lattice.archive import read_lattice_folder, write_lattices

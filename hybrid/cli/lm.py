@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.base.errors import quote
-from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config
+from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
 from lm.config import EstimateConfig
 from lm.g2p.config import AlignConfig
 
@@ -41,6 +41,7 @@ def command() -> None:
     "orders; 0,0,1 (or the option three times) drops trigrams seen once.",
 )
 @config_options(EstimateConfig, exclude=("prune",))
+@writes_file("arpa", "texts", "vocabulary")
 def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path | None, **options: Any) -> None:
     """Estimate a model from TEXTS (one sentence a line, gzip or not, or lhotse cuts).
 
@@ -71,6 +72,7 @@ def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path |
 @click.option("--threshold", type=Real(0), required=True, help="Relative rise of perplexity, e.g. 1e-7.")
 @click.option("--min-order", type=Whole(2, 9), default=2, help="Shorter n-grams stay.")
 @out_option
+@writes_file("arpa", "model")
 def prune(model: Path, threshold: float, min_order: int, out: Path) -> None:
     """Drop n-grams whose loss hardly changes the model (entropy pruning, Stolcke 1998).
 
@@ -89,6 +91,7 @@ def prune(model: Path, threshold: float, min_order: int, out: Path) -> None:
 @click.option("--tune-on", type=FILE, multiple=True, help="Held-out text; EM finds the weights on it.")
 @ids_option
 @out_option
+@writes_file("arpa", "models", "tune_on")
 def interpolate(
     models: tuple[Path, ...], weights: tuple[float, ...], tune_on: tuple[Path, ...], with_ids: bool, out: Path
 ) -> None:
@@ -123,6 +126,7 @@ def interpolate(
 @ids_option
 @click.option("--skip-special", is_flag=True, help="Pass over <s> and </s> in the text; else they are refused.")
 @click.option("--sentences", type=FILE, help="Write the figures of each sentence here (tab-separated).")
+@writes_file("table", "model", "texts", argument="sentences")
 def perplexity(
     model: Path, texts: tuple[Path, ...], with_ids: bool, skip_special: bool, sentences: Path | None
 ) -> None:
@@ -161,6 +165,7 @@ def perplexity(
 @click.option("--lang", type=FILE, required=True, help="The lang folder, or its words.txt.")
 @click.option("--backoff-symbol", default="#0", help="Input label of back-off arcs.")
 @click.option("--out", type=FILE, required=True, help="The G.fst to write.")
+@writes_file("G", "model", "lang")
 def fst(model: Path, lang: Path, backoff_symbol: str, out: Path) -> None:
     """Make G.fst, the acceptor of a model for decoding graphs.
 
@@ -206,6 +211,7 @@ cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdic
 @click.option("--held-out", type=Whole(), default=0, help="Test on each N-th word, left out; 0: none.")
 @config_options(AlignConfig)
 @click.option("--out", type=FILE, required=True, help="The model to write (ARPA over graphones; .gz compresses it).")
+@writes_file("g2p", "lexicon")
 def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path, **options: Any) -> None:
     """Learn from LEXICON how words are spoken (joint n-gram; Bisani and Ney, 2008).
 
@@ -261,6 +267,7 @@ def g2p_test(model: Path, lexicon: Path, cmudict: bool) -> None:
 @click.option("--least-share", type=PORTION, default=0.1, help="Of the best one; further ones need it.")
 @click.option("--beam", type=Real(0, above=True, endless=True), default=12.0, help="Width of the search, in nats.")
 @click.option("--out", type=FILE, required=True, help="The lexicon to write; lexiconp.txt holds probabilities.")
+@writes_file("guessed lexicon", "model", "words", "lexicon")
 def g2p_apply(
     model: Path, words: tuple[Path, ...], lexicon: Path | None, nbest: int, least_share: float, beam: float, out: Path
 ) -> None:

@@ -1,11 +1,14 @@
-"""Turns a config dataclass into command options: defaults stand in the dataclass and nowhere else."""
+"""Options of commands: from a config dataclass (defaults stand there and nowhere else), and checked outputs."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import math
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from hybrid.data.trust import Trust
 
 __all__ = ["CHANNEL", "JOBS", "PORTION", "SCALE", "Real", "Whole", "config_options", "make_config", "make_trust",
-           "trust_options"]  # fmt: skip
+           "trust_options", "writes_among", "writes_either", "writes_file", "writes_folder"]  # fmt: skip
 
 C = TypeVar("C")
 
@@ -113,3 +116,103 @@ def make_config(cls: type[C], options: dict[str, Any]) -> C:
         name, space, rest = str(error).partition(" ")
         option = f"--{name.replace('_', '-')}" if name in names else name
         raise click.UsageError(f"{option}{space}{rest}") from error
+
+
+Command = Callable[..., Any]
+
+
+def _output(argument: str, door: Callable[[Path, dict[str, Any]], Any]) -> Callable[[Command], Command]:
+    """Decorates a command with what is done about one of its outputs before it begins.
+
+    Args:
+      argument: name of the parameter; an output that was not asked for is passed over.
+      door: path and all arguments → what is held while the command runs.
+    """
+
+    def decorate(function: Command) -> Command:
+        @functools.wraps(function)
+        def wrapper(**arguments: Any) -> Any:
+            with contextlib.ExitStack() as stack:
+                if arguments[argument] is not None:
+                    held = door(arguments[argument], arguments)
+                    if hasattr(held, "__exit__"):
+                        stack.enter_context(held)
+                return function(**arguments)
+
+        wrapper.outputs = {argument, *getattr(function, "outputs", ())}  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def _flag(argument: str) -> str:
+    return argument.upper() if argument in ("output", "target") else f"--{argument.replace('_', '-')}"
+
+
+def writes_folder(
+    kind: str, *inputs: str, argument: str = "out_dir", whole: bool = False
+) -> Callable[[Command], Command]:
+    """Decorates a command that makes a folder: checked before the work; see `hybrid.base.output.check_folder`.
+
+    Args:
+      inputs: parameters that name what is read.
+    """
+
+    def door(path: Path, arguments: dict[str, Any]) -> None:
+        from hybrid.base.doors import paths_of
+        from hybrid.base.output import check_folder
+
+        check_folder(path, kind, paths_of(arguments[name] for name in inputs), _flag(argument), whole)
+
+    return _output(argument, door)
+
+
+def writes_among(argument: str = "out_dir") -> Callable[[Command], Command]:
+    """Decorates a command that makes several folders or files below one that may hold anything."""
+
+    def door(path: Path, arguments: dict[str, Any]) -> None:
+        from hybrid.base.output import check_place
+
+        check_place(path, _flag(argument))
+
+    return _output(argument, door)
+
+
+def writes_file(kind: str, *inputs: str, argument: str = "out", adds: bool = False) -> Callable[[Command], Command]:
+    """Decorates a command that makes a file: checked before the work, and its own until the end.
+
+    Args:
+      inputs: parameters that name what is read.
+      adds: the file gets something added, which waits for others; it is only checked.
+    """
+
+    def door(path: Path, arguments: dict[str, Any]) -> Any:
+        from hybrid.base.doors import output_file, paths_of
+        from hybrid.base.output import check_file
+
+        made_from = paths_of(arguments[name] for name in inputs)
+        if adds:
+            return check_file(path, kind, made_from, _flag(argument), lock=False)
+        return output_file(path, kind, made_from, _flag(argument))
+
+    return _output(argument, door)
+
+
+def writes_either(
+    first_if: Callable[[Path], bool],
+    first: Callable[[Command], Command],
+    second: Callable[[Command], Command],
+    argument: str = "out",
+) -> Callable[[Command], Command]:
+    """Decorates a command whose output is of one of two kinds, as its name tells."""
+
+    def decorate(function: Command) -> Command:
+        one, other = first(function), second(function)
+
+        @functools.wraps(one)
+        def wrapper(**arguments: Any) -> Any:
+            return (one if first_if(arguments[argument]) else other)(**arguments)
+
+        return wrapper
+
+    return decorate

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import JOBS, Whole
+from hybrid.cli.options import JOBS, Whole, writes_file, writes_folder
 
 if TYPE_CHECKING:
     from hybrid.score.report import Score
@@ -61,6 +61,8 @@ def _common(function: Callable) -> Callable:
 @command.command()
 @_common
 @click.option("--hyp", type=FILE, required=True, help="Transcript: `utt word word …` lines.")
+@writes_folder("score", "ref", "hyp", "compare", whole=True)
+@writes_file("table", argument="results", adds=True)
 def wer(hyp: Path, **options: Any) -> None:
     """Score a transcript: WER with interval, CER, speakers, confusions.
 
@@ -82,6 +84,8 @@ def wer(hyp: Path, **options: Any) -> None:
 @click.option("--tune-ref", type=FILE, help="Choose weight and penalty on this set instead of on --ref.")
 @click.option("--tune-lattices", type=FILE, help="Lattices of --tune-ref.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
+@writes_folder("score", "ref", "lattices", "compare", "words", "tune_ref", "tune_lattices", whole=True)
+@writes_file("table", argument="results", adds=True)
 def sweep(
     lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, tune_ref: Path | None,
     tune_lattices: Path | None, jobs: int, **options: Any,
@@ -145,6 +149,7 @@ def compare(ref: Path, hyp: Path, against: Path, replications: int, seed: int) -
 @click.argument("results", type=FILE)
 @click.option("--into", type=FILE, help="Markdown file with marks, whose table is replaced; else print it.")
 @click.option("--copy", "copy_to", type=FILE, help="Write the table of results to this file too.")
+@writes_file("table", "results", "into", argument="copy_to")
 def table(results: Path, into: Path | None, copy_to: Path | None) -> None:
     """Make the Markdown table of a results.tsv.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hybrid.cli.options import JOBS, Whole
+from hybrid.cli.options import JOBS, Whole, writes_file, writes_folder
 
 FILE = click.Path(path_type=Path)
 
@@ -21,6 +21,7 @@ def command() -> None:
 @click.option("--config", "config_file", type=FILE, help="YAML: voices, rates, noise; what it leaves out has defaults.")
 @click.option("--out-dir", type=FILE, required=True, help="Gets wav/, cuts.jsonl.gz and phones.jsonl.gz.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; the files do not depend on it.")
+@writes_folder("data", "text")
 def corpus(text: Path, config_file: Path | None, out_dir: Path, jobs: int) -> None:
     """Speak a set of sentences with many voices, in noise.
 
@@ -45,6 +46,7 @@ def corpus(text: Path, config_file: Path | None, out_dir: Path, jobs: int) -> No
 @click.option("--pitch", type=Whole(0, 100), default=50, help="0 to 100.")
 @click.option("--out", type=FILE, required=True, help="WAV file.")
 @click.option("--phones", is_flag=True, help="Print each phoneme with its times.")
+@writes_file("wav")
 def say(text: str, voice: str, rate: int, pitch: int, out: Path, phones: bool) -> None:
     """Speak one sentence into a file.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.data.check import CheckConfig, CheckReport
 from hybrid.data.corpus import read_lines, write_failed
@@ -51,6 +52,7 @@ def summary_lines(report: CheckReport, most: int = 20) -> list[str]:
     return lines
 
 
+@writes_into("data", "cuts")
 def write_report(report: CheckReport, out_dir: str | os.PathLike, cuts: str | os.PathLike, config: CheckConfig) -> None:
     """Writes the set that is left over: cuts.jsonl.gz, failed.txt, findings.tsv, oov.txt, meta.json.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.base.artifact import atomic_path, write_meta
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError, one_line, quote
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import MAX_NAME, name_fault
@@ -92,6 +93,7 @@ def cut_record(item: Item, info: AudioInfo) -> dict[str, Any]:
     return cut.to_dict()
 
 
+@writes_into("data", argument="folder")
 def write_set(
     items: Iterable[Item],
     folder: Path,

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError, quote
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
@@ -129,6 +130,7 @@ def read_transcripts(path: str | os.PathLike) -> tuple[dict[str, str], list[tupl
     return texts, failed
 
 
+@writes_into("data", "paths", "text")
 def prepare(
     paths: Sequence[str | os.PathLike],
     out_dir: str | os.PathLike,

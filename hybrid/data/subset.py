@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybrid.base.artifact import write_meta
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.ranges import NATURAL, check_fields
@@ -98,6 +99,7 @@ def _write(
     return len(utterances)
 
 
+@writes_into("data", "cuts")
 def subset_set(
     cuts: str | os.PathLike,
     out_dir: str | os.PathLike,
@@ -117,6 +119,7 @@ def subset_set(
     return _write(out_dir, kept, failed, {"choice": str(config)}, {"cuts": manifest_path(cuts)})
 
 
+@writes_into("data", "sets")
 def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike, trust: Trust = FILES_ONLY) -> int:
     """Writes all utterances of several sets as one set, without cuts that have a fault; returns how many.
 

@@ -21,6 +21,7 @@ from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_met
 from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import config_to_dict, write_config
 from hybrid.base.disk import make_folder, remove_mark, writing
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import agrees
 from hybrid.base.jobs import blocks, map_in_order, pool
@@ -58,6 +59,7 @@ class ExtractConfig:
         check_fields(self, max_failed=SHARE)
 
 
+@writes_into("features", "cuts")
 def extract_features(
     cuts: str | os.PathLike,
     out_dir: str | os.PathLike,
@@ -88,8 +90,6 @@ def extract_features(
     settings = {**config_to_dict(config), "resample": options.resample}
     source = content_hash(manifest)
     previous = read_meta(out)
-    if previous and previous.get("kind") != "features":
-        raise InputError.at(out, f"holds another artifact ({previous.get('kind')})", "Choose another --out-dir.")
     plan = [
         (f"{number:05d}", list(part), _digest(part, config, options))
         for number, part in enumerate(blocks(utterances, BLOCK))

@@ -21,6 +21,7 @@ import numpy as np
 from hybrid.agreement import part_of, require_fit
 from hybrid.base.artifact import content_hash, read_meta, write_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import state_of
 from hybrid.base.jobs import map_in_order
@@ -222,6 +223,7 @@ def estimate_transforms(
     return found
 
 
+@writes_into("lattices", "spec.model_dir", "spec.graph_dir", "store_path")
 def decode_adapted(
     spec: SystemSpec,
     store_path: str,

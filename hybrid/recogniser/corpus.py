@@ -26,11 +26,13 @@ import numpy as np
 from hybrid.align.ctm import ctm_lines
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
-from hybrid.base.disk import make_folder, remove_mark, writing
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
+from hybrid.base.doors import writes_into
+from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
 from hybrid.base.ranges import COUNT, Range, check_fields
+from hybrid.base.reading import read_json
 from hybrid.lattice.archive import open_writer
 from hybrid.lattice.paths import nbest
 from hybrid.recogniser.recognition import Recognition
@@ -78,6 +80,7 @@ class DecodeTotals:
     acoustic_scale: float
 
 
+@writes_into("lattices", "spec.model_dir", "spec.graph_dir", "source")
 def decode_corpus(
     spec: SystemSpec,
     source: ScoreSource,
@@ -93,22 +96,51 @@ def decode_corpus(
       HybridError: nothing, or less than half, could be decoded.
     """
     options, out = options or DecodeOptions(), Path(out_dir)
-    if out.is_dir() and any(p.name != PARTS for p in out.iterdir()) and not _is_ours(out):
-        raise InputError.at(out, "is a folder that this toolkit did not make", "Choose another output folder.")
     speech, failed = source.speech()
     work = blocks(speech, options.block)
     _prepare(out, _fingerprint(spec, source, options, speech))
+    costs = _Costs.begin(out / PARTS)
     shared = (spec, source, str(out), options)
     with progress("decoding", len(speech)) as state:
         for counts in map_in_order(_decode_block, list(enumerate(work, 1)), executor, shared=shared):
             state.advance(counts["done"], counts["failed"])
+            costs.note()
     totals = _merge(out, len(work), failed, options)
-    _finish(out, spec, source, options, totals)
+    _finish(out, spec, source, options, totals, costs)
     return totals
 
 
-def _is_ours(out: Path) -> bool:
-    return (out / PARTS).is_dir() or (out / "decode.json").exists()
+@dataclass(frozen=True)
+class _Costs:
+    """CPU time and memory of the attempts at one decoding, noted after each block: a kill loses no more than one.
+
+    Attributes:
+      file: of this attempt.
+      earlier: what each of those before cost.
+    """
+
+    file: Path
+    earlier: tuple[dict[str, float], ...]
+
+    @classmethod
+    def begin(cls, parts: Path) -> _Costs:
+        files = sorted(parts.glob("attempt.*.json"))
+        return cls(parts / f"attempt.{len(files) + 1:04d}.json", tuple(read_json(file) for file in files))
+
+    def total(self) -> dict[str, float]:
+        """Returns the sum, this attempt included."""
+        now = {"cpu_seconds": cpu_seconds(), "peak_memory_gb": peak_memory_gb()}
+        return {
+            "attempts": len(self.earlier) + 1,
+            "cpu_seconds": round(now["cpu_seconds"] + sum(each["cpu_seconds"] for each in self.earlier), 2),
+            "peak_memory_gb": round(max([now["peak_memory_gb"], *(e["peak_memory_gb"] for e in self.earlier)]), 3),
+        }
+
+    def note(self) -> None:
+        """Keeps what this attempt has cost so far."""
+        with atomic_path(self.file) as temporary:
+            record = {"cpu_seconds": cpu_seconds(), "peak_memory_gb": peak_memory_gb()}
+            temporary.write_text(json.dumps(record), encoding="utf-8")
 
 
 def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, speech: Sequence[Speech]) -> str:
@@ -124,7 +156,7 @@ def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, 
 
 
 def _prepare(out: Path, fingerprint: str) -> None:
-    """Keeps the blocks of an unfinished run of the same work; removes what an older run made."""
+    """Keeps the blocks of an unfinished run of the same work; what an older run made stands until this one is whole."""
     parts = out / PARTS
     mark = parts / "fingerprint"
     with writing(out):
@@ -132,11 +164,6 @@ def _prepare(out: Path, fingerprint: str) -> None:
             stale.unlink()
         if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
             return
-        remove_mark(out)
-        for name in WRITTEN:
-            (out / name).unlink(missing_ok=True)
-        for file in out.glob("lat.*.gz"):
-            file.unlink()
         shutil.rmtree(parts, ignore_errors=True)
     make_folder(parts)
     with atomic_path(mark) as temporary:
@@ -157,7 +184,7 @@ def _decode_block(
     failed: list[tuple[str, str]] = []
     utterances: list[dict[str, Any]] = []
     start, searching = time.process_time(), 0.0
-    with open_writer(Path(out) / f"lat.{number}.gz", compact=options.compact) as writer:
+    with open_writer(part.with_name(f"lat.{number}.gz"), compact=options.compact) as writer:
         for items, scores in _batches(system, source, speech, failed):
             begin = time.process_time()
             found = system.recognise(items, scores)
@@ -240,6 +267,7 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
         records, scale = records + part["utterances"], part["acoustic_scale"]
     empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
     failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
+    _replace_lattices(out, count)
     by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
     _write(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
     _write(out / "words.ctm", [line for r in by_time for line in r["words"]])
@@ -263,19 +291,37 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
     )
 
 
+def _replace_lattices(out: Path, count: int) -> None:
+    """Removes what an older run made and puts the lattices into its place; killed here, the next run goes on here."""
+    remove_mark(out)
+    names = {f"lat.{number}.gz" for number in range(1, count + 1)}
+    with writing(out):
+        for name in ("decode.json", "phones.ctm", "nbest.txt"):
+            (out / name).unlink(missing_ok=True)
+        for file in out.glob("lat.*.gz"):
+            if file.name not in names:
+                file.unlink()
+        for name in names:
+            if (out / PARTS / name).exists():
+                os.replace(out / PARTS / name, out / name)
+        sync_folder(out)
+
+
 def _write(path: Path, lines: Sequence[str]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _finish(out: Path, spec: SystemSpec, source: ScoreSource, options: DecodeOptions, totals: DecodeTotals) -> None:
+def _finish(
+    out: Path, spec: SystemSpec, source: ScoreSource, options: DecodeOptions, totals: DecodeTotals, spent: _Costs
+) -> None:
     """Writes the totals, logs them, and raises where nothing or too much failed."""
     facts: dict[str, Any] = config_to_dict(totals)
     seconds = totals.audio_seconds or 1.0
     costs = {name: round(facts.pop(name), 3) for name in ("search_seconds", "score_seconds")}
     costs["search_rtf"] = round(totals.search_seconds / seconds, 5)
     costs["rtf"] = round((totals.search_seconds + totals.score_seconds) / seconds, 5)
-    costs["cpu_seconds"], costs["peak_memory_gb"] = round(cpu_seconds(), 2), round(peak_memory_gb(), 3)
+    costs |= spent.total()
     log_totals(logger, totals.done, totals.failed, totals.audio_seconds)
     logger.info(
         "search: real-time factor %.4f; %d partial, %d empty, %d limited by max-active, %d searched again",

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.artifact import write_gzip
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, quote
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
@@ -183,6 +184,7 @@ def _write_block(
     return done
 
 
+@writes_into("data")
 def synthesise_corpus(
     texts: Mapping[str, Sequence[str]],
     out_dir: str | os.PathLike,

@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.config import config_to_dict
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.store import FeatureStore
@@ -85,6 +86,7 @@ def adapt_mllr(
     return _adapt(model, alignments, store, out_dir, config, update, executor)
 
 
+@writes_into("gmm", "model", "store")
 def _adapt(
     model: Model,
     alignments: CorpusAlignments,

@@ -15,7 +15,8 @@ from hybrid.align.config import AlignConfig
 from hybrid.align.corpus import Aligner, CorpusAlignments, align_corpus
 from hybrid.base.artifact import write_meta
 from hybrid.base.config import config_to_dict
-from hybrid.base.disk import make_folder
+from hybrid.base.disk import remove_mark
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
@@ -50,6 +51,7 @@ class AlignAdaptedConfig:
         check_fields(self, boost_silence=POSITIVE, silence_weight=SHARE, max_failed=SHARE)
 
 
+@writes_into("alignments", "model", "store", "lang")
 def align_adapted(
     model: Model,
     store: FeatureStore,
@@ -117,7 +119,7 @@ def _write(
     failures: dict[str, str],
     settings: dict[str, Any],
 ) -> None:
-    make_folder(out_dir)
+    remove_mark(out_dir)
     write_failed(out_dir / "failed.txt", {**unadapted_speakers(transforms), **failures})
     write_int_vectors(out_dir / "ali.gz", alignments.items())
     save_transforms(out_dir / "transforms.safetensors", transforms, model.tree.content_hash())

@@ -18,7 +18,8 @@ from hybrid.align.convert import convert_alignments
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path
 from hybrid.base.config import config_to_dict
-from hybrid.base.disk import make_folder, remove_mark
+from hybrid.base.disk import make_folder
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.integrity import check
 from hybrid.base.kaldi_io import read_int_vectors
@@ -162,6 +163,7 @@ class Rung:
         return {name: config_to_dict(getattr(self, name)) for name in names} | dict(self.extra)
 
 
+@writes_into("gmm", "start.model", "start.store", "start.lang")
 def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = None) -> Model:
     """Trains one rung, or goes on with a training that was stopped.
 
@@ -185,7 +187,6 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
         return model
     folder = work_dir(out_dir)
     make_folder(folder)
-    remove_mark(out_dir)
     state, usable = _resume(folder, identity, start), start.usable()
     if state is None:
         state = _first_state(rung, start, usable, folder, executor)

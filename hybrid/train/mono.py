@@ -20,7 +20,8 @@ from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.align.equal import equal_align, seed_of
 from hybrid.base.config import config_to_dict
-from hybrid.base.disk import make_folder, remove_mark
+from hybrid.base.disk import make_folder
+from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import COUNT, Range, check_fields
@@ -66,6 +67,7 @@ class MonoConfig:
         check_fields(self, delta_order=Range(0, 4), init_utterances=COUNT)
 
 
+@writes_into("gmm", "store", "lang")
 def train_mono(
     store: FeatureStore,
     lang: LangDir,
@@ -92,7 +94,6 @@ def train_mono(
         return model
     folder = work_dir(out_dir)
     make_folder(folder)
-    remove_mark(out_dir)
 
     topology = HmmTopology.read(lang.topo_path)
     tree = ContextTree.monophone(lang.sets, topology.pdf_class_counts())

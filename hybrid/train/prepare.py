@@ -14,7 +14,7 @@ import numpy as np
 from hybrid.align.align_set import write_failed
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path, content_hash, read_meta
-from hybrid.base.disk import make_folder
+from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.integrity import check
 from hybrid.base.kaldi_io import write_int_vectors
@@ -160,11 +160,14 @@ def finish_training(
 ) -> Model:
     """Writes alignments, reports and, last, the model; then drops the state of the training.
 
+    An older model stands until now; killed from here on, the same training run again only writes.
+
     Args:
       failures: utterances that never took part; those of the last alignment are added, and, after them, speakers
         whom adaptation left as they were.
     """
     alignments: CorpusAlignments = state.alignments
+    remove_mark(out_dir)
     write_int_vectors(out_dir / "ali.gz", alignments.items())
     remarks = unadapted_speakers(state.speaker_transforms)
     write_failed(out_dir / "failed.txt", {**remarks, **failures, **alignments.failures})

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from hybrid.base import artifact, jobs, output
+from hybrid.base import artifact, doors, jobs
 from hybrid.base.checkpoint import save_arrays
 from hybrid.base.disk import disk_error, make_folder, remove_mark
 from hybrid.base.errors import HybridError
@@ -104,7 +104,7 @@ def test_an_older_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_pat
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(output, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(doors, "_exchange", lambda first, second: False)
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(HybridError, match="out: the disk is full"):
         write("new")

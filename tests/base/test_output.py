@@ -1,15 +1,30 @@
 import fcntl
+import gzip
 import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hybrid.base import output
+from hybrid.base import doors
 from hybrid.base.artifact import atomic_folder, atomic_path, content_hash, write_meta
+from hybrid.base.doors import output_file, output_folder, writes_into
 from hybrid.base.errors import HybridError, InputError
-from hybrid.base.output import check_folder, check_place, output_folder
+from hybrid.base.locks import take_lock
+from hybrid.base.output import check_file, check_folder, check_place
+
+
+def elsewhere(function, *arguments, **options):
+    """Calls in another thread, as another run would; raises here what was raised there."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function, *arguments, **options).result()
+
+
+def enter(door, *arguments):
+    with door(*arguments):
+        pass
 
 
 def make(folder, kind, **files):
@@ -120,20 +135,23 @@ def test_a_second_run_at_one_folder_is_told_whose_it_is(tmp_path):
         with pytest.raises(
             HybridError, match=rf"out: another run is writing to it \(process {os.getpid()}, since 20.*: "
         ):
-            check_folder(tmp_path / "out", "lattices")
-        with pytest.raises(HybridError, match="another run is writing to it"), output_folder(out, "lattices"):
+            elsewhere(check_folder, tmp_path / "out", "lattices")
+        with pytest.raises(HybridError, match="another run is writing to it"):
+            elsewhere(enter, output_folder, out, "lattices")
+        with output_folder(out, "lattices"):  # its own part of the work
             pass
+        assert (out / ".unfinished").exists()
     assert sorted(p.name for p in out.iterdir()) == ["part"]
     with atomic_folder(tmp_path / "graph", "graph") as folder:
         with pytest.raises(HybridError, match="graph: another run is writing to it"):
-            check_folder(tmp_path / "graph", "graph", whole=True)
+            elsewhere(check_folder, tmp_path / "graph", "graph", whole=True)
         write_meta(folder, "graph")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["graph", "out"]
 
 
 def test_a_lock_dies_with_its_process_and_its_kind_may_go_on(tmp_path):
     code = (
-        "import os, signal; from hybrid.base.output import output_folder\n"
+        "import os, signal; from hybrid.base.doors import output_folder\n"
         f"with output_folder({str(tmp_path / 'out')!r}, 'gmm') as out:\n"
         "    (out / 'state').write_text('1')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)"
@@ -177,7 +195,7 @@ def test_the_mark_does_not_count_in_the_hash(tmp_path):
 
 def test_without_an_exchange_of_names_a_kill_between_two_renames_is_mended(tmp_path, monkeypatch):
     graph = make(tmp_path / "graph", "graph", x="old")
-    monkeypatch.setattr(output, "_exchange", lambda first, second: False)
+    monkeypatch.setattr(doors, "_exchange", lambda first, second: False)
     real, count = os.replace, []
 
     def killed(first, second):
@@ -206,8 +224,8 @@ def test_without_an_exchange_of_names_a_kill_between_two_renames_is_mended(tmp_p
 def test_names_are_exchanged_in_one_step(tmp_path, monkeypatch):
     graph = make(tmp_path / "graph", "graph", x="old")
     seen = []
-    exchange = output._exchange
-    monkeypatch.setattr(output, "_exchange", lambda a, b: seen.append(exchange(a, b)) or seen[-1])
+    exchange = doors._exchange
+    monkeypatch.setattr(doors, "_exchange", lambda a, b: seen.append(exchange(a, b)) or seen[-1])
     with atomic_folder(graph, "graph") as folder:
         write_meta(folder, "graph")
     assert not (graph / "x").exists()
@@ -246,7 +264,7 @@ def test_temporary_names_differ_in_one_process(tmp_path):
 
 def test_a_lock_on_a_removed_file_does_not_count(tmp_path):
     lock = tmp_path / ".lock.a"
-    with output.take_lock("a", lock, "graph") as descriptor:
+    with take_lock("a", lock, "graph") as descriptor:
         lock.unlink()
         lock.write_text("another run's")
     assert lock.read_text() == "another run's"
@@ -254,7 +272,77 @@ def test_a_lock_on_a_removed_file_does_not_count(tmp_path):
         fcntl.flock(other, fcntl.LOCK_EX)
         with (
             pytest.raises(HybridError, match="a: another run is writing to it. Wait"),
-            output.take_lock("a", lock, "x"),
+            take_lock("a", lock, "x"),
         ):
             pass
     assert descriptor
+
+
+KALDI = b"u1  [\n  1 2 ]\n"
+FILES = [
+    ("arpa", b"\\data\\\nngram 1=3\n"),
+    ("G", b"\xd6\xfd\xb2\x7e\x06\0\0\0vector"),
+    ("archive", KALDI),
+    ("archive", b"u1 \0BFM \4"),
+    ("archive", b"u1 \n0\t1\t3\t4.5,6,2\n"),
+    ("scp", b"u1 /a b/x.ark:3\n"),
+    ("table", b"word\t3\tu1\n"),
+    ("wav", b"RIFF\0\0\0\0WAVEfmt "),
+    ("mdl", b"<TransitionModel> \n"),
+    ("svg", b"<?xml version='1.0'?>\n<svg>"),
+]
+
+
+@pytest.mark.parametrize(("kind", "content"), FILES)
+def test_a_file_is_replaced_by_its_own_format_only(tmp_path, kind, content):
+    check_file(tmp_path / "new" / "f", kind)
+    for name, data in (("f", content), ("f.gz", gzip.compress(content)), ("empty", b"")):
+        (tmp_path / name).write_bytes(data)
+        assert check_file(tmp_path / name, kind) == tmp_path / name
+    (tmp_path / "mine").write_text("Chapter one, in which nobody is recognised\n")
+    with pytest.raises(
+        InputError, match=rf"mine: is a file of another kind; wanted a new file, or an earlier '{kind}' to replace\. Ch"
+    ):
+        check_file(tmp_path / "mine", kind)
+    write_meta(tmp_path / "f", "other")
+    with pytest.raises(InputError, match=r"f: is another artifact \('other'\); wanted a new file"):
+        check_file(tmp_path / "f", kind)
+    write_meta(tmp_path / "mine", kind)
+    check_file(tmp_path / "mine", kind)
+
+
+def test_a_file_is_no_input_no_folder_no_device(tmp_path):
+    (tmp_path / "a.arpa").write_bytes(FILES[0][1])
+    with pytest.raises(
+        InputError, match=r"a\.arpa: is also an input; it would be overwritten\. Choose another --out\."
+    ):
+        check_file(tmp_path / "a.arpa", "arpa", [tmp_path / "a.arpa"])
+    with pytest.raises(InputError, match="is a folder, wanted a file"):
+        check_file(tmp_path, "arpa")
+    with pytest.raises(InputError, match="/dev/null: is a device or pipe, wanted a file"):
+        check_file("/dev/null", "arpa")
+    with pytest.raises(InputError, match=r"a\.arpa/b: cannot be made, since .*a\.arpa is a file"):
+        check_file(tmp_path / "a.arpa" / "b", "arpa")
+
+
+def test_a_second_run_at_one_file_is_told(tmp_path):
+    with output_file(tmp_path / "d" / "a.arpa", "arpa"):
+        with pytest.raises(HybridError, match=r"a\.arpa: another run is writing to it \(process"):
+            elsewhere(check_file, tmp_path / "d" / "a.arpa", "arpa")
+    assert list((tmp_path / "d").iterdir()) == []
+
+
+def test_a_function_gets_its_folder_lent(tmp_path):
+    class Store:
+        path = tmp_path / "store"
+
+    @writes_into("gmm", "store", "more")
+    def work(store, out_dir, more=()):
+        assert (out_dir / ".unfinished").exists()
+        return 3
+
+    make(Store.path, "gmm")
+    assert work(Store(), tmp_path / "out") == work(store=Store(), out_dir=tmp_path / "out") == 3
+    for arguments in ((Store(), Store.path), (None, Store.path, [Store.path])):
+        with pytest.raises(InputError, match="store: is also an input"):
+            work(*arguments)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid.base.output import host_tag, temporary_name
+from hybrid.base.locks import host_tag, temporary_name
 
 Run = Callable[..., subprocess.CompletedProcess]
 
@@ -81,6 +81,35 @@ def test_costs_count_processes_left_behind(step: Run, tmp_path: Path) -> None:
     assert record["cpu_s"] >= 0.5
     assert record["max_gb"] >= 0.06
     assert record["wall_s"] >= 0.4
+
+
+BURN = f"{sys.executable} -c 'import time\nwhile time.process_time()<1.5: pass'"
+
+
+def test_costs_are_summed_over_attempts(step: Run, tmp_path: Path) -> None:
+    """A failed attempt counts exactly, a killed one but for its last second; on other inputs the sum begins anew."""
+    command = f"{BURN}; test -f go && touch out"
+    assert step(command).returncode != 0
+    process = step(command, start=True)
+    wait_for(lambda: cost_so_far(tmp_path, attempts=2) >= 2.0)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    (tmp_path / "go").touch()
+    assert "in 3 attempts" in step(command).stderr
+    record = json.loads((tmp_path / "exp/steps/one.json").read_text())
+    assert record["attempts"] == 3 and record["cpu_s"] >= 3.5 and record["wall_s"] >= 3.5
+    (tmp_path / "in").write_text("22\n")
+    step(command)
+    record = json.loads((tmp_path / "exp/steps/one.json").read_text())
+    assert record["attempts"] == 1 and record["cpu_s"] < 3.0
+
+
+def cost_so_far(tmp_path: Path, attempts: int) -> float:
+    try:
+        found = json.loads((tmp_path / "exp/steps/.one.spent").read_text())
+    except FileNotFoundError:
+        return 0.0
+    return found["cpu_s"] if found["attempts"] == attempts else 0.0
 
 
 def test_log_and_terminal(step: Run, tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def test_blocks_that_are_finished_are_kept(tmp_path: Path) -> None:
     whole = extract_features(cuts, tmp_path / "store", CONFIG)
     blocks = whole.path / "blocks"
     before = content_hash(whole.path)
-    (whole.path / "meta.json").unlink()
+    (whole.path / "meta.json").unlink()  # as a kill leaves it
+    (whole.path / ".unfinished").write_text(json.dumps({"kind": "features", "pid": 1}))
     (blocks / "00002.meta.json").unlink()
     (blocks / "00001.f32").write_bytes(b"cut")
     kept = (blocks / "00000.f32").stat().st_mtime_ns
@@ -212,8 +213,8 @@ def test_damaged_stores(store: FeatureStore, cuts: Path, tmp_path: Path, forget_
     with pytest.raises(InputError, match=r"index.tsv:1: is damaged"):
         FeatureStore.open(mine.path)
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "meta.json").write_text(json.dumps({"kind": "graph"}))
-    with pytest.raises(InputError, match=r"holds another artifact \(graph\)"):
+    (tmp_path / "other" / "meta.json").write_text(json.dumps({"kind": "graph", "versions": {}}))
+    with pytest.raises(InputError, match=r"holds another artifact \('graph'\)"):
         extract_features(cuts, tmp_path / "other", CONFIG)
 
 

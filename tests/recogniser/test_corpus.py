@@ -19,6 +19,7 @@ from hybrid.gmm import GmmAcousticModel
 from hybrid.lattice.archive import read_lattice_folder
 from hybrid.lattice.paths import best_path
 from hybrid.model_dir import load_model, save_model
+from hybrid.recogniser import corpus
 from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
 from hybrid.recogniser.sources import AudioSource, ScoreFolder, StoreSource
 from hybrid.recogniser.system import SystemSpec, load_system
@@ -81,20 +82,74 @@ def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_p
     out, whole = tmp_path / "out", corpus._decode_block
     seen: list[int] = []
 
-    def dies(spec, source, folder, options, item):  # type: ignore[no-untyped-def]
+    def dies(shared, item):  # type: ignore[no-untyped-def]
         if item[0] == 3 and len(seen) < 3:
             raise KeyboardInterrupt
         seen.append(item[0])
-        return whole(spec, source, folder, options, item)
+        return whole(shared, item)
 
     monkeypatch.setattr(corpus, "_decode_block", dies)
     with pytest.raises(KeyboardInterrupt):
         decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
-    stamp = (out / "lat.1.gz").stat().st_mtime_ns
+    stamp = (out / ".parts" / "lat.1.gz").stat().st_mtime_ns
     assert not (out / "transcript.txt").exists()
     seen += [0]
     decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
     assert (out / "lat.1.gz").stat().st_mtime_ns == stamp
+    assert files(out) == files(decoded)
+
+
+def test_costs_are_summed_over_attempts(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
+    out, whole = tmp_path / "out", corpus._decode_block
+
+    def dies(shared, item):  # type: ignore[no-untyped-def]
+        if item[0] == 3:
+            raise KeyboardInterrupt
+        return whole(shared, item)
+
+    monkeypatch.setattr(corpus, "_decode_block", dies)
+    monkeypatch.setattr(corpus, "cpu_seconds", lambda: 100.0)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    monkeypatch.setattr(corpus, "_decode_block", whole)
+    monkeypatch.setattr(corpus, "cpu_seconds", lambda: 7.0)
+    decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    facts = json.loads((out / "meta.json").read_text())["facts"]
+    assert facts["attempts"] == 3 and facts["cpu_seconds"] == 207.0
+    assert json.loads((decoded / "meta.json").read_text())["facts"]["attempts"] == 1
+
+
+def test_older_results_stand_until_the_new_ones_are_whole(
+    tiny, spec, decoded: Path, tmp_path: Path, monkeypatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(decoded, out)
+
+    def dies(*arguments):  # type: ignore[no-untyped-def]
+        raise KeyboardInterrupt
+
+    for where in ("_merge", "_decode_block"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(corpus, where, dies)
+            decode_corpus(spec, StoreSource(str(tiny.feats)), out, DecodeOptions(block=32))
+        assert files(out) == files(decoded) and (out / "meta.json").exists()
+
+
+def test_killed_while_results_are_put_in_place(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
+    out, write = tmp_path / "out", corpus._write
+    for count in range(5):
+
+        def dies(path, lines, left=[count]):  # type: ignore[no-untyped-def]  # noqa: B006
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            write(path, lines)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(corpus, "_write", dies)
+            decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
     assert files(out) == files(decoded)
 
 

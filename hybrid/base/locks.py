@@ -1,0 +1,162 @@
+"""Hidden files beside outputs: temporary names, and locks that die with their process."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shlex
+import socket
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hybrid.base.errors import HybridError, quote
+
+__all__ = ["MARK", "SHOWN", "host_tag", "is_ours", "read_record", "require_free", "still_there", "take_lock",
+           "temporary_name"]  # fmt: skip
+
+PathLike = str | os.PathLike
+
+MARK = ".unfinished"
+OWN = (".tmp", ".old", ".lock.")  # how names of temporary files and locks begin
+SHOWN = 100  # characters of a path in a message
+
+
+def temporary_name(name: str, role: str = "tmp") -> str:
+    """Returns a hidden name beside `name` that no other process, thread or host uses; it keeps the suffixes.
+
+    `.ROLE<pid>-<host>-<random>.NAME`: by process and host, what a killed command left can be told from what is in use.
+    """
+    kept = name if len(name) <= 50 else name[-50:]
+    return f".{role}{os.getpid()}-{host_tag()}-{secrets.token_hex(3)}.{kept}"
+
+
+@cache
+def host_tag() -> str:
+    """Returns six hex digits that tell the hosts of a shared file system apart."""
+    return f"{zlib.crc32(socket.gethostname().encode('utf-8', 'surrogateescape')) & 0xFFFFFF:06x}"
+
+
+def is_ours(path: Path) -> bool:
+    """Tells whether a name is that of a temporary file, a lock or a mark of this toolkit."""
+    return path.name == MARK or path.name.startswith(OWN)
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """Returns the JSON object in a small file; an empty one where there is none that can be read."""
+    try:
+        found = json.loads(file.read_bytes()[: 1 << 24])
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _holder(file: Path) -> str:
+    record = read_record(file)
+    if not record:
+        return ""
+    host = "" if record.get("host") == socket.gethostname() else f" on {quote(record.get('host'))}"
+    pid, since, command = (quote(record.get(name)) for name in ("pid", "since", "command"))
+    return f" (process {pid}{host}, since {since}: {command})"
+
+
+def _busy(path: PathLike, file: Path, option: str) -> HybridError:
+    return HybridError(
+        f"{quote(path, SHOWN)}: another run is writing to it{_holder(file)}. Wait for it, or choose another {option}."
+    )
+
+
+_held = threading.local()  # lock file → descriptor, of this thread
+
+
+def _held_here() -> dict[Path, int]:
+    if not hasattr(_held, "locks"):
+        _held.locks = {}
+    return _held.locks
+
+
+def require_free(path: PathLike, lock: Path, option: str) -> None:
+    """Raises HybridError where another run holds a lock; what this thread holds itself is free to it."""
+    if lock in _held_here():
+        return
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _busy(path, lock, option) from error
+    except OSError:  # a file system without locks
+        return
+    finally:
+        os.close(descriptor)
+
+
+def still_there(descriptor: int, path: Path) -> bool:
+    """Tells whether an open file still stands under its name."""
+    try:
+        there = os.stat(path)
+    except OSError:
+        return False
+    ours = os.fstat(descriptor)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+
+@contextmanager
+def take_lock(path: PathLike, lock: Path, kind: str, option: str = "--out-dir", keep: bool = False) -> Iterator[int]:
+    """Holds a lock file; it is freed when the process ends, however it ends.
+
+    The file is removed only while it is held, and a lock on a file that was removed meanwhile does not count. A thread
+    that holds it already passes.
+
+    Args:
+      path: whose lock it is, for the message.
+      keep: let the file stand where the body fails.
+
+    Yields:
+      The descriptor of the lock file.
+
+    Raises:
+      HybridError: another run holds it.
+    """
+    if lock in _held_here():
+        yield _held_here()[lock]
+        return
+    while True:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise _busy(path, lock, option) from error
+        except OSError as error:  # a file system without locks: go on without
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                os.close(descriptor)
+                raise
+        if still_there(descriptor, lock):
+            break
+        os.close(descriptor)
+    done = False
+    try:
+        record = {"kind": kind, "command": shlex.join(["hybrid", *sys.argv[1:]]), "pid": os.getpid(),
+                  "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}  # fmt: skip
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(record).encode(), 0)
+        _held_here()[lock] = descriptor
+        yield descriptor
+        done = True
+    finally:
+        _held_here().pop(lock, None)
+        if (done or not keep) and still_there(descriptor, lock):
+            lock.unlink()
+        os.close(descriptor)
