@@ -184,6 +184,7 @@ def test_a_textgrid_that_cannot_be_written_stops_no_other(toy, tmp_path):
         toy.save(tmp_path / "in" / f"{name}.wav", WORDS, 57 + i)
     out = tmp_path / "out"
     (out / "b.TextGrid").mkdir(parents=True)
+    (out / ".unfinished").write_text('{"kind": "aligned-speech", "pid": 1}')  # of an earlier run
     result = toy.align(out, tmp_path / "in")
     assert result.exit_code == 0, (result.output, result.exception)
     assert "1 aligned, 1 failed" in result.output
