@@ -7,7 +7,7 @@ import pytest
 from hybrid.base.compiled import import_kernels
 from hybrid.cli.rehearsal import rehearse
 
-# For k2, for oracles, for graphs with a grammar that is not minimal, and for training graphs with epsilons from outside.
+# For k2, for oracles, for grammars that are not minimal, and for training graphs with epsilons from outside.
 UNUSED = {"hybrid.graph.k2_kernels", "hybrid.lattice.oracle", "hybrid.graph.equivalence", "hybrid.align.kernels"}
 
 
