@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
-
-from hybrid.base.errors import InputError
 
 FUZZER = Path(__file__).with_name("fuzz.py")
 
@@ -48,7 +47,7 @@ READERS: dict[str, tuple[Callable, str]] = {
     "hangs": (endless, "no progress"),
     "grows": (lambda path, _: bytearray(2 << 30), "MemoryError at "),
     "dies": (killed, "signal 9"),
-    "babbles": (lambda path, _: (_ for _ in ()).throw(InputError("x" * 2000)), "longer than a screen"),
+    "babbles": (lambda path, _: (_ for _ in ()).throw(click.UsageError("x" * 2000)), "longer than a screen"),
 }
 
 
