@@ -17,7 +17,8 @@ from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import remove_mark
 from hybrid.base.doors import writes_into
-from hybrid.base.errors import HybridError, InputError, one_line
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.failures import write_failed
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import POSITIVE, SHARE, check_fields
@@ -27,7 +28,7 @@ from hybrid.model.boost import boosted
 from hybrid.model_dir import Model, check_phones, warn_of_twin
 from lexicon.lang_dir import LangDir
 
-__all__ = ["AlignSetConfig", "align_set", "usable_texts", "write_failed"]
+__all__ = ["AlignSetConfig", "align_set", "usable_texts"]
 
 logger = get_logger(__name__)
 
@@ -140,13 +141,6 @@ def usable_texts(
             store.path, f"none of {len(utterances)} utterances has a transcript", "Extract features of cuts with text."
         )
     return texts, failures
-
-
-def write_failed(path: Path, failures: dict[str, str]) -> None:
-    """Writes `utt-id reason`, one a line, sorted."""
-    with atomic_path(path) as temporary:
-        text = "".join(f"{one_line(utterance)} {one_line(reason)}\n" for utterance, reason in sorted(failures.items()))
-        temporary.write_text(text, encoding="utf-8")
 
 
 def _refuse_too_many(failures: dict[str, str], total: int, max_failed: float) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.align.align_set import write_failed
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.doors import output_folder, paths_of
 from hybrid.base.errors import HybridError
+from hybrid.base.failures import write_failed
 from hybrid.base.kaldi_io import write_matrices
 from hybrid.base.log import track
 from hybrid.base.names import file_stem

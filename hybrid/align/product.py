@@ -7,7 +7,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hybrid.align.align_set import write_failed
 from hybrid.align.formats import write_formats
 from hybrid.align.long_audio import Gap
 from hybrid.align.speech import TextAligner
@@ -20,6 +19,7 @@ from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
+from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import SHARE, check_fields
 from hybrid.model_dir import Model, check_phones

@@ -11,6 +11,7 @@ from hybrid.align.alignment import Speller, phone_segments
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, MismatchError, quote
+from hybrid.base.failures import failed_text
 from hybrid.base.log import get_logger, log_settings, log_totals, track
 from hybrid.base.reading import read_text
 from hybrid.feats.store import FeatureStore
@@ -125,7 +126,7 @@ def add_probabilities(
             f"{len(failures)} of {len(utterances)} utterances could not be counted; the first, {name}: {reason}"
         )
     weighted = reestimate(lexicon, counts, config)
-    files = {**counts.to_files(), "failed.txt": "".join(f"{u} {reason}\n" for u, reason in sorted(failures.items()))}
+    files = {**counts.to_files(), "failed.txt": failed_text(failures)}
     boundaries = Path(dict_dir) / "word_boundary.txt"
     if boundaries.exists():
         files["word_boundary.txt"] = read_text(boundaries)

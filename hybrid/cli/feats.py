@@ -49,6 +49,7 @@ def extract(
     from hybrid.base.config import config_from_dict, config_to_dict, read_yaml
     from hybrid.base.errors import InputError
     from hybrid.base.log import get_logger, log_settings
+    from hybrid.base.reading import parse_yaml
     from hybrid.feats.build import ExtractConfig, extract_features
     from hybrid.feats.config import FeatureConfig
 
@@ -57,21 +58,10 @@ def extract(
         name, equals, value = change.partition("=")
         if not equals:
             raise InputError.at("--set", f"'{quote(change)}' is not NAME=VALUE")
-        values[name.strip().replace("-", "_")] = _plain(value)
+        values[name.strip().replace("-", "_")] = parse_yaml(value, f"--set {quote(name)}")
     config = config_from_dict(FeatureConfig, values, config_file or "--set")
     log_settings(get_logger("hybrid.feats"), "features", config_to_dict(config))
     extract_features(cuts, out_dir, config, ExtractConfig(resample, max_failed, make_trust(options)), jobs)
-
-
-def _plain(value: str) -> object:
-    import yaml
-
-    from hybrid.base.errors import InputError
-
-    try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError.at("--set", f"'{quote(value)}' is no plain value") from error
 
 
 @command.command()

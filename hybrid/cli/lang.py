@@ -302,15 +302,17 @@ def _write(
 ) -> None:
     """Writes a dictionary folder and says how many words are in it and how many are not."""
     from hybrid.base.config import config_to_dict
+    from hybrid.base.errors import quote
+    from hybrid.base.failures import failed_text
     from hybrid.base.log import get_logger
     from lexicon.dict_dir import write_dict_dir
 
     phones, lexicon, missing = made
-    failed = {"failed.txt": "".join(f"{word} {reason}\n" for word in missing)} if missing else {}
+    failed = {"failed.txt": failed_text((word, reason) for word in missing)} if missing else {}
     named = {file.name: file for file in inputs}
     write_dict_dir(out_dir, phones, lexicon, config_to_dict(config), named, failed)
     log = get_logger("hybrid.lang")
     log.info("%s: %d words, %d pronunciations, %d phones", out_dir, len(lexicon.words), len(lexicon), len(phones))
     if missing:
         file = out_dir / "failed.txt"
-        log.warning("%d words have no pronunciation (%s …), see %s", len(missing), " ".join(missing[:5]), file)
+        log.warning("%d words have no pronunciation (%s …), see %s", len(missing), quote(" ".join(missing[:5])), file)

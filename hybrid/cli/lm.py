@@ -219,8 +219,9 @@ def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path
 
     Example: hybrid lm g2p-train data/dict --order 8 --out g2p.arpa.gz
     """
-    from hybrid.base.artifact import atomic_path, write_meta
+    from hybrid.base.artifact import write_meta
     from hybrid.base.config import config_to_dict
+    from hybrid.base.failures import write_failed
     from hybrid.base.log import get_logger
     from lm.g2p.evaluate import held_out as split
     from lm.g2p.evaluate import score_g2p
@@ -234,8 +235,7 @@ def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path
     model.save(out)
     settings = {"order": order, "held_out": held_out, **config_to_dict(config)}
     write_meta(out, "g2p", settings, {"lexicon": lexicon}, {"pairs": report.pairs, "graphones": report.graphones})
-    with atomic_path(f"{out}.failed.txt") as temporary:
-        temporary.write_text("".join(f"{word} {reason}\n" for word, reason in report.failed), encoding="utf-8")
+    write_failed(f"{out}.failed.txt", report.failed)
     message = "%s: %d pronunciations, %d graphones, %d left out, %d passes of EM"
     counts = (report.pairs, report.graphones, len(report.failed), len(report.log_likelihoods))
     get_logger("hybrid.lm").info(message, out, *counts)

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybrid.base.artifact import atomic_path, write_meta
+from hybrid.base.artifact import write_meta
 from hybrid.base.doors import writes_into
-from hybrid.base.errors import HybridError, InputError, one_line, quote
+from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger, progress
-from hybrid.base.names import MAX_NAME, name_fault
+from hybrid.base.names import name_fault
+from hybrid.base.reading import read_bytes
 from hybrid.data.audio import AudioInfo, probe_audio
 from hybrid.data.manifest import write_cuts
 
-__all__ = ["Item", "cut_record", "read_lines", "write_failed", "write_set"]
+__all__ = ["Item", "cut_record", "read_lines", "write_set"]
 
 logger = get_logger(__name__)
 MAX_FAILED = 0.5  # of a set; more than that means that something is wrong with the corpus, not with files
@@ -159,13 +161,6 @@ def write_set(
     return len(records)
 
 
-def write_failed(path: str | os.PathLike, failed: Sequence[tuple[str, str]]) -> None:
-    """Writes `utt-id reason` lines; the file is empty if nothing failed."""
-    with atomic_path(path) as temporary:
-        lines = (f"{quote('_'.join(name.split()), MAX_NAME)} {one_line(reason)}\n" for name, reason in failed)
-        temporary.write_text("".join(lines), encoding="utf-8")
-
-
 def read_lines(path: str | os.PathLike) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     """Reads a text file line by line, so that a line in another encoding costs that line only.
 
@@ -173,13 +168,10 @@ def read_lines(path: str | os.PathLike) -> tuple[list[tuple[int, str]], list[tup
       (line number, text) of the good lines that are not empty, and (line number, reason) of the bad ones.
 
     Raises:
-      InputError: the file is missing.
+      InputError: the file cannot be read.
     """
     good, bad = [], []
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})", "Restore the file.") from error
+    raw = read_bytes(path)
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         try:
             text = line.decode("utf-8").strip()

@@ -223,7 +223,7 @@ def _finish(
     out: Path, records: list[dict[str, Any]], config: FeatureConfig, settings: dict[str, Any], manifest: Path,
     source: str, options: ExtractConfig, total: int,
 ) -> FeatureStore:  # fmt: skip
-    from hybrid.data.corpus import write_failed
+    from hybrid.base.failures import write_failed
 
     failed = [(str(name), str(reason)) for record in records for name, reason in record["failed"]]
     rows = [row for record in records for row in record["rows"]]

@@ -29,10 +29,11 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
+from hybrid.base.failures import write_failed
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
 from hybrid.base.ranges import COUNT, Range, check_fields
-from hybrid.base.reading import read_json
+from hybrid.base.reading import read_bytes, read_json
 from hybrid.lattice.archive import open_writer
 from hybrid.lattice.paths import nbest
 from hybrid.recogniser.recognition import Recognition
@@ -150,7 +151,7 @@ def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, 
     for folder in (spec.model_dir, spec.graph_dir):
         meta = Path(folder) / "meta.json"
         if meta.exists():
-            digest.update(meta.read_bytes())
+            digest.update(read_bytes(meta))
     digest.update("\n".join(item.utterance for item in speech).encode())
     return digest.hexdigest()
 
@@ -178,7 +179,7 @@ def _decode_block(
     number, speech = item
     part = Path(out) / PARTS / f"{number}.json"
     if part.exists():
-        record = json.loads(part.read_text(encoding="utf-8"))
+        record = read_json(part)
         return {"done": len(record["utterances"]), "failed": len(record["failed"])}
     system = load_system(spec)
     failed: list[tuple[str, str]] = []
@@ -261,7 +262,7 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
     records: list[dict[str, Any]] = []
     failed, search, score, scale = list(failed), 0.0, 0.0, 0.0
     for number in range(1, count + 1):
-        part = json.loads((out / PARTS / f"{number}.json").read_text(encoding="utf-8"))
+        part = read_json(out / PARTS / f"{number}.json")
         failed += [tuple(pair) for pair in part["failed"]]
         search, score = search + part["search_seconds"], score + part["score_seconds"]
         records, scale = records + part["utterances"], part["acoustic_scale"]
@@ -272,7 +273,7 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
     _write(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
     _write(out / "words.ctm", [line for r in by_time for line in r["words"]])
     _write(out / "utterances.tsv", ["\t".join(TABLE), *("\t".join(r["row"]) for r in records)])
-    _write(out / "failed.txt", [f"{name} {reason}" for name, reason in sorted(failed)])
+    write_failed(out / "failed.txt", sorted(failed))
     if options.phones:
         _write(out / "phones.ctm", [line for r in by_time for line in r["phones"]])
     if options.nbest:

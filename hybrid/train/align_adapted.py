@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.align.align_set import usable_texts, write_failed
+from hybrid.align.align_set import usable_texts
 from hybrid.align.config import AlignConfig
 from hybrid.align.corpus import Aligner, CorpusAlignments, align_corpus
 from hybrid.base.artifact import write_meta
@@ -18,6 +18,7 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.disk import remove_mark
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.failures import write_failed
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import POSITIVE, SHARE, check_fields

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.align.align_set import write_failed
 from hybrid.align.corpus import CorpusAlignments
 from hybrid.base.artifact import atomic_path, content_hash, read_meta
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError, MismatchError
+from hybrid.base.failures import write_failed
 from hybrid.base.integrity import check
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
+from hybrid.base.failures import write_failed
 from lexicon.cmudict import read_cmudict
 from lexicon.lexicon import Lexicon, Pronunciation
 from lm.g2p.decode import Guess
@@ -68,6 +69,4 @@ def write_guesses(path: str | os.PathLike, rows: list[tuple[str, Guess, float]],
     with atomic_path(f"{os.fspath(path)}.guessed.tsv") as temporary:
         lines = [f"{w}\t{' '.join(g.phones)}\t{g.score:.4f}\t{share:.4f}\n" for w, g, share in rows]
         temporary.write_text("word\tphones\tlog_prob\tshare\n" + "".join(lines), encoding="utf-8")
-    with atomic_path(f"{os.fspath(path)}.failed.txt") as temporary:
-        lines = [f"{word} has a letter that the G2P model lacks\n" for word in failed]
-        temporary.write_text("".join(lines), encoding="utf-8")
+    write_failed(f"{os.fspath(path)}.failed.txt", ((word, "has a letter that the G2P model lacks") for word in failed))

@@ -188,15 +188,12 @@ def test_a_textgrid_that_cannot_be_written_stops_no_other(toy, tmp_path):
     result = toy.align(out, tmp_path / "in")
     assert result.exit_code == 0, (result.output, result.exception)
     assert "1 aligned, 1 failed" in result.output
-    assert (
-        failed(out)["b"]
-        == f"{out}/b.TextGrid: cannot be written (Is a directory). Choose another name or output folder."
-    )
+    assert failed(out)["b"] == f"{out}/b.TextGrid: is a folder, wanted a file. Choose another name."
     assert read_textgrid(out / "a.TextGrid").tiers and len(ctm(out / "words.ctm")) == 2 * len(WORDS.split())
     (out / "a.TextGrid").unlink()
     (out / "a.TextGrid").mkdir()
     result = toy.align(out, tmp_path / "in")
-    assert result.exit_code != 0 and ".TextGrid: cannot be written" in str(result.exception)
+    assert result.exit_code != 0 and ".TextGrid: is a folder, wanted a file" in str(result.exception)
 
 
 def test_lower_case_lang_folders_are_understood(toy, lower, tmp_path):

@@ -14,10 +14,11 @@ import soundfile
 
 from hybrid.base.artifact import write_gzip
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.failures import write_failed
 from hybrid.base.names import file_stem, mended_name, name_fault
 from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, check_cuts
-from hybrid.data.corpus import Item, cut_record, write_failed, write_set
+from hybrid.data.corpus import Item, cut_record, write_set
 from hybrid.data.manifest import read_cuts, usable_cuts, write_cuts
 from hybrid.data.subset import SubsetConfig, combine_sets, subset_set
 
