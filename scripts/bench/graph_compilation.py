@@ -3,11 +3,12 @@
 compile-train-graphs; the same tree, topology, lang folder and grammar, in turns, in one run.
 
     .venv/bin/python scripts/bench/graph_compilation.py --model exp/mono --lang data/lang --grammar G.fst \
-        [--text text] --kaldi-bin DIR [--repeat 1] [--check]
+        [--larger LANG G.fst] [--text text] --kaldi-bin DIR [--repeat 1] [--check]
 
 Prints CPU seconds (user + system) and peak memory. Kaldi's steps run one after another through files; its peak is that
-of its largest process. `--text` (utterance id and words a line) adds training graphs; `--check` weighs random paths of
-each HCLG in the other.
+of its largest process. `--larger` compiles a second graph with the same model (its lang folder has the same phones) and
+tells how arcs, seconds and memory grow. `--text` (utterance id and words a line) adds training graphs; `--check` weighs
+random paths of each HCLG in the other.
 """
 
 from __future__ import annotations
@@ -116,22 +117,21 @@ def training_worker(lang: Path, scratch: Path) -> None:
         sys.exit(f"{len(failed)} utterances failed")
 
 
-def compare(scratch: Path) -> str:
-    """States and arcs of both graphs, and whether random paths weigh the same."""
+def compare(ours: Path, theirs: Path) -> str:
+    """Whether random paths weigh the same in both graphs."""
     from hybrid.base.openfst import read_fst
     from hybrid.graph.equivalence import randomly_equivalent
 
-    ours, theirs = read_fst(scratch / "graph" / "HCLG.fst"), read_fst(scratch / "HCLG.fst")
-    difference = randomly_equivalent(ours, theirs, 20, 2e-3, max_length=300)
+    difference = randomly_equivalent(read_fst(ours), read_fst(theirs), 20, 2e-3, max_length=300)
     return f"20 random paths of each in the other: {difference or 'equal'}"
 
 
-def counts(file: Path) -> str:
+def counts(file: Path) -> tuple[int, int]:
     """States and arcs of an FST file."""
     from hybrid.base.openfst import read_fst
 
     fst = read_fst(file)
-    return f"{fst.num_states} states, {fst.num_arcs} arcs"
+    return fst.num_states, fst.num_arcs
 
 
 def report(name: str, ours: list[tuple[float, float]], theirs: list[tuple[float, float]]) -> None:
@@ -149,6 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("model", "lang", "grammar"):
         parser.add_argument(f"--{name}", type=lambda p: Path(p).resolve(), required=True)
+    parser.add_argument("--larger", nargs=2, type=lambda p: Path(p).resolve(), metavar=("LANG", "GRAMMAR"))
     parser.add_argument("--text", type=Path)
     parser.add_argument("--kaldi-bin", default=os.environ.get("KALDI_BIN"))
     parser.add_argument("--repeat", type=int, default=1)
@@ -176,14 +177,21 @@ def run(options: argparse.Namespace, kaldi: str | None, scratch: Path) -> None:
     width, central = prepare(options.model, scratch)
     if kaldi:
         run_steps(["gmm-init-model-flat tree topo flat.mdl"], kaldi, scratch)
+    pairs = [(options.lang, options.grammar), *([tuple(options.larger)] if options.larger else [])]
+    names = ["HCLG", "larger HCLG"][: len(pairs)]
+    medians = []
+    for name, (lang, grammar) in zip(names, pairs):
+        ours, theirs = [], []
+        command = [sys.executable, "-m", "hybrid.cli.main", "graph", "compile", "--model", str(scratch)]
+        command += ["--lang", str(lang), "--grammar", str(grammar), "--out-dir", str(scratch / name)]
+        for _ in range(options.repeat):
+            ours.append(measure(command, scratch))
+            if kaldi:
+                theirs.append(run_steps(mkgraph(lang, grammar, width, central), kaldi, scratch))
+                (scratch / "HCLG.fst").rename(scratch / f"kaldi {name}.fst")
+        report(name, ours, theirs)
+        medians.append([[statistics.median(r[k] for r in runs) for k in (0, 1)] for runs in (ours, theirs) if runs])
     base = ["--model", str(options.model), "--lang", str(options.lang), "--grammar", str(options.grammar)]
-    ours, theirs = [], []
-    command = [sys.executable, "-m", "hybrid.cli.main", "graph", "compile", "--model", str(scratch), *base[2:]]
-    for _ in range(options.repeat):
-        ours.append(measure([*command, "--out-dir", str(scratch / "graph")], scratch))
-        if kaldi:
-            theirs.append(run_steps(mkgraph(options.lang, options.grammar, width, central), kaldi, scratch))
-    report("HCLG", ours, theirs)
     if options.text:
         number = write_text_ids(options.text, options.lang, scratch / "text.int")
         ours, theirs = [], []
@@ -196,11 +204,18 @@ def run(options: argparse.Namespace, kaldi: str | None, scratch: Path) -> None:
                 theirs.append(run_steps([step], kaldi, scratch))
         report(f"training graphs of {number} utterances", ours, theirs)
     # Last, since what this process holds counts towards the peak of the processes it starts.
-    print(f"HCLG: hybrid {counts(scratch / 'graph' / 'HCLG.fst')}")
-    if kaldi:
-        print(f"HCLG: kaldi {counts(scratch / 'HCLG.fst')}")
+    files = [("hybrid", "{}/HCLG.fst"), *([("kaldi", "kaldi {}.fst")] if kaldi else [])]
+    for number, (who, file) in enumerate(files):
+        sizes = [counts(scratch / file.format(name)) for name in names]
+        for name, (states, arcs) in zip(names, sizes):
+            print(f"{name}: {who} {states} states, {arcs} arcs")
+        if options.larger:
+            (cpu, gb), (more_cpu, more_gb) = (runs[number] for runs in medians)
+            arcs = sizes[1][1] / sizes[0][1]
+            print(f"{who}: {arcs:.2f} times the arcs: {more_cpu / cpu:.2f} CPU, {more_gb / gb:.2f} memory")
     if kaldi and options.check:
-        print(compare(scratch))
+        for name in names:
+            print(f"{name}: {compare(scratch / name / 'HCLG.fst', scratch / f'kaldi {name}.fst')}")
 
 
 if __name__ == "__main__":
