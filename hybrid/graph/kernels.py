@@ -8,11 +8,11 @@ from numba.typed import Dict
 
 from hybrid.base.compiled import kernel
 
-__all__ = ["compose_text", "count_hmm_arcs", "expand_hmm"]
+__all__ = ["compose_text", "count_hmm_arcs", "expand_hmm", "first_at_least"]
 
 
 @kernel
-def _first_at_least(labels, begin, end, wanted):
+def first_at_least(labels, begin, end, wanted):
     """Returns the first index in the sorted labels[begin:end] whose label is not below `wanted`."""
     while begin < end:
         middle = (begin + end) // 2
@@ -58,7 +58,7 @@ def compose_text(start, splits, olabels, next_states, words):
         for step in range(2 if read < len(words) else 1):
             label = words[read] if step else 0
             position = read + step
-            arc = _first_at_least(olabels, splits[state], splits[state + 1], label)
+            arc = first_at_least(olabels, splits[state], splits[state + 1], label)
             while arc < splits[state + 1] and olabels[arc] == label:
                 key = position * num_states + next_states[arc]
                 if key not in index:

@@ -18,7 +18,7 @@ import numpy as np
 
 from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.graph.compose_h import compose_h
+from hybrid.graph.compose import compose
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.minimize import minimize_encoded
 from hybrid.graph.ops import is_deterministic, symbols_to_epsilon
@@ -62,6 +62,17 @@ def _determinize(graph: kaldifst.StdVectorFst, what: str, limit: int) -> None:
         raise NotDeterminizableError(f"{what} cannot be determinised within {limit} states")
 
 
+def _compose_grammar(lexicon: FstArrays, grammar: FstArrays) -> FstArrays:
+    """Returns L∘G; a G with arcs that read nothing, not even #0, needs kaldifst's filter of epsilons."""
+    import kaldifst
+
+    if grammar.ilabels.all():
+        return compose(lexicon, grammar)
+    left = to_kaldifst(lexicon)
+    kaldifst.arcsort(left, "olabel")
+    return from_kaldifst(kaldifst.compose(left, to_kaldifst(grammar)))
+
+
 def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_states: int = 0) -> FstArrays:
     """Returns push(min(det*(L∘G))).
 
@@ -74,18 +85,15 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
       NotDeterminizableError: one input has two outputs, or that many states were reached.
       HybridError: L∘G accepts nothing.
     """
-    import kaldifst
-
     with report.measure("L∘G") as out:
-        left = to_kaldifst(lexicon)
-        kaldifst.arcsort(left, "olabel")
-        graph = kaldifst.compose(left, to_kaldifst(grammar))
-        del left
-        out.append(graph)
-    if graph.num_states == 0:
+        arrays = _compose_grammar(lexicon, grammar)
+        out.append(arrays)
+    if arrays.num_states == 0:
         raise HybridError("L∘G accepts nothing: no sentence of the grammar can be spoken with this lexicon")
-    limit = max_states or 4 * graph.num_states + 10_000
+    limit = max_states or 4 * arrays.num_states + 10_000
     with report.measure("det*(L∘G)") as out:
+        graph = to_kaldifst(arrays)
+        del arrays
         _determinize(graph, "L∘G", limit)
         out.append(graph)
     with report.measure("min(det*(L∘G))") as out:
@@ -150,7 +158,7 @@ def make_hclg(
     """
     with report.measure("H∘CLG") as out:
         h, disambig = h_transducer(context_ids, tree, model, scales[0])
-        arrays = compose_h(h, clg)
+        arrays = compose(h, clg)
         del clg
         out.append(arrays)
     if arrays.num_states == 0:

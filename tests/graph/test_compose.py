@@ -1,0 +1,92 @@
+"""Composition: equal to kaldifst's, path by path."""
+
+import kaldifst
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.graph.compose import compose
+from hybrid.graph.equivalence import randomly_equivalent
+from hybrid.graph.h_transducer import h_transducer
+from hybrid.graph.report import GraphReport
+from hybrid.graph.stages import make_clg, make_lg
+
+
+@pytest.mark.parametrize("name", ["mono", "biphone", "triphone", "chain"])
+def test_equals_kaldifst(lang, models, grammar, name):
+    model = models[name]
+    lg = make_lg(lang.L_arrays(disambig=True), grammar, GraphReport())
+    clg, context_ids = make_clg(lg, lang.disambig_phones, model.tree, GraphReport())
+    h, _ = h_transducer(context_ids, model.tree, model, 1.0)
+    ours, theirs = compose(h, clg), from_kaldifst(kaldifst.compose(to_kaldifst(h), to_kaldifst(clg)))
+    assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
+    assert not randomly_equivalent(ours, theirs, 50, 1e-4)
+
+
+def test_lexicon_and_grammar_equal_kaldifst(lang, grammar):
+    left = to_kaldifst(lang.L_arrays(disambig=True))
+    kaldifst.arcsort(left, "olabel")
+    theirs = from_kaldifst(kaldifst.compose(left, to_kaldifst(grammar)))
+    ours = compose(lang.L_arrays(disambig=True), grammar)
+    assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
+    assert not randomly_equivalent(ours, theirs, 50, 1e-4)
+
+
+def test_a_grammar_with_epsilons(lang):
+    """The word after an arc that reads nothing is spoken as without it."""
+    word = lang.words["SEEDS"]
+    plain = FstArrays.from_arcs(0, [0, 1], [word, word], [word, word], [1, 2], [0.5, 0.25], [np.inf, np.inf, 0])
+    apart = FstArrays.from_arcs(
+        0, [0, 1, 2], [word, 0, word], [word, 0, word], [1, 2, 3], [0.25, 0.25, 0.25], [np.inf] * 3 + [0]
+    )
+    graphs = [make_lg(lang.L_arrays(disambig=True), g, GraphReport()) for g in (plain, apart)]
+    assert not randomly_equivalent(*graphs, 20, 3e-3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6))
+def test_any_transducers_equal_kaldifst(seed):
+    """Several arcs with one label, silent arcs between writing ones, several final states."""
+    random = np.random.default_rng(seed)
+
+    def draw(lowest_input, size):
+        states = int(random.integers(1, 8))
+        source, to = random.integers(0, states, (2, size))
+        labels = random.integers([[lowest_input], [0]], 3, (2, size))
+        finals = np.where(random.random(states) < 0.5, random.random(states), np.inf)
+        return FstArrays.from_arcs(0, source, *labels, to, random.random(size), finals)
+
+    left, right = draw(0, 12), draw(1, 12)
+    sorted_left = to_kaldifst(left)
+    kaldifst.arcsort(sorted_left, "olabel")
+    theirs = from_kaldifst(kaldifst.compose(sorted_left, to_kaldifst(right)))
+    ours = compose(left, right)
+    assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
+    if ours.num_states:
+        assert not randomly_equivalent(ours, theirs, 10, 1e-4, max_length=200)
+
+
+def test_unknown_labels_and_nothing():
+    """An arc that reads what the left never writes leads nowhere and is trimmed."""
+    h = FstArrays.from_arcs(0, [0, 1], [7, 8], [1, 0], [1, 0], [0.5, 0.25], [0, np.inf])
+    clg = FstArrays.from_arcs(0, [0, 0], [1, 2], [4, 5], [1, 1], [2, 4], [np.inf, 0])
+    graph = compose(h, clg)
+    assert graph.ilabels.tolist() == [7, 8] and graph.olabels.tolist() == [4, 0]
+    assert graph.costs.tolist() == [2.5, 0.25] and graph.next_states.tolist() == [1, 2]
+    assert compose(h, FstArrays.empty()).num_states == 0
+    with pytest.raises(ValueError, match="the right transducer has arcs without input labels"):
+        compose(h, h.__class__.from_arcs(0, [0], [0], [1], [0], [0], [0]))
+
+
+def test_many_states_outgrow_the_first_table():
+    """One arc through an HMM of 3000 states in a row."""
+    length = 3000
+    source, to = np.arange(length), (np.arange(length) + 1) % length
+    h = FstArrays.from_arcs(
+        0, source, source + 1, [1] + [0] * (length - 1), to, 0 * source, [0] + [np.inf] * (length - 1)
+    )
+    clg = FstArrays.from_arcs(0, [0], [1], [9], [1], [0.5], [np.inf, 0])
+    graph = compose(h, clg)
+    assert graph.num_states == length + 1 and graph.ilabels.tolist() == list(range(1, length + 1))
