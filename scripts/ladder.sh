@@ -27,7 +27,7 @@ align() { # MODEL [OPTION …]; tri3b in two passes of fMLLR
   local command=align
   [ "$1" != tri3b ] || command=align-fmllr
   step "ali_$1$tag" --in "$feats" --in data/lang --in "$dir/$1" --out "$dir/$1_ali" -- \
-    hybrid gmm "$command" --model "$dir/$1" "${train[@]}" --out-dir "$dir/$1_ali" "${@:2}"
+    hybrid gmm "$command" --model "$dir/$1" "${train[@]}" --acoustic-scale 0.1 --out-dir "$dir/$1_ali" "${@:2}"
 }
 
 climb() { # MODEL COMMAND FROM LEAVES GAUSSIANS [OPTION …]: from FROM and its alignments

@@ -16,7 +16,7 @@ from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.transform import LinearTransform
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel
 from hybrid.hmm import HmmTopology, TransitionModel
-from hybrid.model_dir import MODEL_FILES, Model, check_phones, is_model_dir, load_model, save_model
+from hybrid.model.folder import MODEL_FILES, Model, check_phones, is_model_dir, load_model, save_model
 from hybrid.tree import ContextTree
 
 PHONES = "<eps> 0\nsil 1\na 2\nb 3\n#0 4\n"

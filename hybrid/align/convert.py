@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybrid.align.alignment import phone_segments
-from hybrid.align.corpus import CorpusAlignments
+from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.base.errors import MismatchError
 from hybrid.hmm import TransitionModel
+from hybrid.timing.segments import phone_segments
 
 __all__ = ["convert_alignments", "pdf_classes", "phone_runs"]
 

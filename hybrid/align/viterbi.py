@@ -82,7 +82,7 @@ def _search(
 
     fst, size = graph.fst, (num_frames, len(graph.pdf_ids))
     arrays = fst.start, fst.row_splits, graph.columns, graph.costs, fst.next_states, fst.final_costs
-    widths = config.acoustic_scale, beam, config.min_active
+    widths = config.scale, beam, config.min_active
     if not (graph.columns < 0).any():
         path, cost, _, along = best_path_scored_on_demand(*arrays, score, *size, *widths)
         return path, cost, along
@@ -163,7 +163,7 @@ def best_path_reference(
                 if graph.columns[arc] < 0:
                     continue
                 target = int(fst.next_states[arc])
-                acoustic = config.acoustic_scale * float(scores[frame, graph.columns[arc]])
+                acoustic = config.scale * float(scores[frame, graph.columns[arc]])
                 total = cost + float(graph.costs[arc]) - acoustic
                 if total < following.get(target, (math.inf,))[0]:
                     following[target] = (total, (*arcs, arc))

@@ -9,15 +9,14 @@ from typing import Any
 import click
 
 from hybrid.align.config import AlignConfig
-from hybrid.align.speech_config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
-from hybrid.cli.options import CHANNEL, JOBS, PORTION, SCALE, config_options, make_config, writes_folder
+from hybrid.aligner.config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
+from hybrid.cli.options import CHANNEL, JOBS, PORTION, config_options, make_config, writes_folder
 
 FILE = click.Path(path_type=Path)
 FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
 model_option = click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
 lang_option = click.option("--lang", "lang_dir", type=FILE, required=True, help="Lang folder of the model.")
 jobs_option = click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
-scale_option = click.option("--acoustic-scale", type=SCALE, help="Factor of the scores; by default the model's own.")
 dict_option = click.option("--pronunciations", type=FILE, help="Lines 'WORD PHONE …' for words the lang folder lacks.")
 g2p_option = click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
 
@@ -42,18 +41,17 @@ def command() -> None:
 @dict_option
 @g2p_option
 @jobs_option
-@scale_option
 @click.option("--max-failed", type=PORTION, default=0.5, help="Share of files that may fail.")
 @config_options(SpeechAlignConfig)
 @config_options(LongConfig)
 @config_options(BiasedConfig)
-@config_options(AlignConfig, exclude=("acoustic_scale", "transition_scale", "self_loop_scale"))
+@config_options(AlignConfig, exclude=("transition_scale", "self_loop_scale"))
 @click.argument("paths", nargs=-1, type=FILE)
 @writes_folder("aligned-speech", "model_dir", "lang_dir", "text", "cuts")
 def audio(
     model_dir: Path, lang_dir: Path, out_dir: Path, text: Path | None, cuts: Path | None, formats: tuple[str, ...],
     speakers: str, channel: int, normalise: bool, pronunciations: Path | None, g2p: Path | None, jobs: int,
-    acoustic_scale: float | None, max_failed: float, paths: tuple[Path, ...], **options: Any,
+    max_failed: float, paths: tuple[Path, ...], **options: Any,
 ) -> None:  # fmt: skip
     """Align files, folders or long recordings (PATHS) with their texts.
 
@@ -61,11 +59,11 @@ def audio(
     hybrid align audio --model exp/mono --lang data/lang --out-dir out my_corpus/
     hybrid align audio --model exp/mono --lang data/lang --out-dir out --text book.txt --format srt chapter1.flac
     """
-    from hybrid.align.guess import make_pronouncer
-    from hybrid.align.product import ProductConfig, align_speech
-    from hybrid.align.speech_source import in_spelling_of, items_of_cuts, items_of_files
+    from hybrid.aligner.align_speech import ProductConfig, align_speech
+    from hybrid.aligner.guess import make_pronouncer
+    from hybrid.aligner.speech_source import in_spelling_of, items_of_cuts, items_of_files
     from hybrid.base.jobs import pool
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
 
     long, align = make_config(LongConfig, options), make_config(AlignConfig, options)
@@ -78,7 +76,6 @@ def audio(
     model, lang = load_model(model_dir), LangDir.load(lang_dir)
     if normalise and cuts is None:
         items = in_spelling_of(lang, items)
-    align = replace(align, acoustic_scale=acoustic_scale or model.acoustic_model.acoustic_scale)
     speech = replace(make_config(SpeechAlignConfig, options), align=align, long=long)
     biased = make_config(BiasedConfig, options)
     config = ProductConfig(speech=speech, biased=biased, formats=formats, max_failed=max_failed)
@@ -107,11 +104,11 @@ def clean(
 
     Example: hybrid align clean --model exp/mono --lang data/lang --cuts data/train/cuts.jsonl.gz --out-dir data/clean
     """
-    from hybrid.align.clean import clean_corpus
-    from hybrid.align.guess import make_pronouncer
-    from hybrid.align.speech_source import items_of_cuts
+    from hybrid.aligner.clean import clean_corpus
+    from hybrid.aligner.guess import make_pronouncer
+    from hybrid.aligner.speech_source import items_of_cuts
     from hybrid.base.jobs import pool
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
 
     config, biased = make_config(CleanConfig, options), make_config(BiasedConfig, options)

@@ -161,7 +161,7 @@ def subset(
 
     Example: hybrid data subset --cuts data/train --count 300 --order shortest --out-dir data/train_300
     """
-    from hybrid.data.corpus import read_lines
+    from hybrid.data.sets import read_lines
     from hybrid.data.subset import SubsetConfig, subset_set
 
     wanted = {line.split()[0] for _, line in read_lines(ids)[0]} if ids else None

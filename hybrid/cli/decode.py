@@ -10,7 +10,6 @@ import click
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
-    SCALE,
     Real,
     Whole,
     config_options,
@@ -40,8 +39,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto",
               help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
 @click.option("--device", default="cpu", help="Of k2: cpu, cuda, cuda:1.")
-@click.option("--acoustic-scale", type=SCALE, help="Factor of the acoustic scores; by default the model's own.")
-@config_options(SearchConfig, exclude=("acoustic_scale",))
+@config_options(SearchConfig)
 @config_options(RetryConfig)
 @click.option(
     "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
@@ -58,7 +56,6 @@ def command(
     jobs: int,
     engine: str,
     device: str,
-    acoustic_scale: float | None,
     nbest: int,
     phones: bool,
     compact: bool,
@@ -72,15 +69,13 @@ def command(
     """
     from hybrid.base.jobs import pool
     from hybrid.base.log import get_logger, log_settings
-    from hybrid.model_dir import load_model, warn_of_twin
-    from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
-    from hybrid.recogniser.system import SystemSpec
+    from hybrid.decode.decode_set import DecodeOptions, decode_corpus
+    from hybrid.decode.system import SystemSpec
+    from hybrid.model.folder import load_model, warn_of_twin
 
-    if acoustic_scale is not None:
-        options["acoustic_scale"] = acoustic_scale
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     lang = None if lang_dir is None else str(lang_dir)
-    spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, acoustic_scale is None, engine, device)
+    spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, engine, device)
     source = _source(options)
     if options["scores"] is None:
         warn_of_twin(load_model(model_dir), "hybrid gmm decode-fmllr")
@@ -94,8 +89,8 @@ def command(
 
 def _source(options: dict[str, Any]) -> Any:
     """The one source that was asked for."""
+    from hybrid.decode.sources import AudioSource, CutSource, ScoreFolder, StoreSource
     from hybrid.feats.vad import VadConfig
-    from hybrid.recogniser.sources import AudioSource, CutSource, ScoreFolder, StoreSource
 
     files = tuple(str(f) for f in options["files"])
     given = [name for name in ("feats", "cuts", "scores", "audio") if options[name]]

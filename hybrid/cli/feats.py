@@ -116,7 +116,7 @@ def copy(
 
     feats = FeatureStore.open(store)
     if model is not None:
-        from hybrid.model_dir import load_model
+        from hybrid.model.folder import load_model
 
         pipeline = load_model(model).pipeline
     else:

@@ -22,11 +22,11 @@ from hybrid.cli.options import (
     writes_folder,
 )
 from hybrid.gmm.config import MixConfig, UpdateConfig
-from hybrid.train.config import EmConfig
+from hybrid.train.gmm.config import EmConfig
 
 if TYPE_CHECKING:
     from hybrid.gmm.acoustic import GmmAcousticModel
-    from hybrid.model_dir import Model
+    from hybrid.model.folder import Model
 
 FILE = click.Path(path_type=Path)
 feats_option = click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
@@ -88,7 +88,7 @@ def train_mono(
     from hybrid.base.jobs import pool
     from hybrid.feats.cmvn import CmvnConfig
     from hybrid.feats.store import FeatureStore
-    from hybrid.train import mono
+    from hybrid.train.gmm import mono
     from lexicon.lang_dir import LangDir
 
     config = mono.MonoConfig(
@@ -132,10 +132,10 @@ def align(
 
     Example: hybrid gmm align --model exp/mono --feats exp/feats/train --lang data/lang --out-dir exp/mono_ali --ctm
     """
-    from hybrid.align.align_set import AlignSetConfig, align_set
+    from hybrid.aligner.align_set import AlignSetConfig, align_set
     from hybrid.base.jobs import pool
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
 
     config = AlignSetConfig(make_config(AlignConfig, options), boost_silence, max_failed, ctm)
@@ -152,7 +152,7 @@ def info(model_dir: Path, pdfs: bool) -> None:
     Example: hybrid gmm info exp/mono
     """
     from hybrid.gmm.describe import describe_model, describe_pdfs
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
 
     model = load_model(model_dir)
     acoustic = _gmm_of(model)
@@ -179,10 +179,10 @@ def scores(model_dir: Path, feats: Path, out: Path, text: bool) -> None:
 
     Example: hybrid gmm scores --model exp/mono --feats exp/feats/test --out exp/mono/scores/test.ark
     """
-    from hybrid.align.archive import write_scores
+    from hybrid.aligner.score_set import write_scores
     from hybrid.base.log import get_logger, log_totals
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
 
     done, failed = write_scores(load_model(model_dir), FeatureStore.open(feats), out, text)
     log_totals(get_logger("hybrid.gmm"), done, failed)
@@ -217,7 +217,7 @@ def copy(
     from hybrid.feats.store import FeatureStore
     from hybrid.gmm.acoustic import GmmAcousticModel
     from hybrid.gmm.kaldi_text import read_kaldi_model, write_kaldi_model
-    from hybrid.model_dir import Model, load_model, save_model
+    from hybrid.model.folder import Model, load_model, save_model
     from hybrid.tree import ContextTree
 
     if target.suffix == ".mdl":

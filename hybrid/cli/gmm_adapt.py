@@ -40,9 +40,9 @@ def adapt_map(feats: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int,
     """
     from hybrid.base.jobs import pool
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
-    from hybrid.train.adapt import adapt_map as adapt
-    from hybrid.train.ladder import load_alignments
+    from hybrid.model.folder import load_model
+    from hybrid.train.gmm.adapt_model import adapt_map as adapt
+    from hybrid.train.gmm.ladder import load_alignments
 
     model, store, config = load_model(model_dir), FeatureStore.open(feats), make_config(MapConfig, options)
     with pool(jobs) as executor:
@@ -62,9 +62,9 @@ def adapt_mllr(feats: Path, model_dir: Path, ali: Path, lang: Path, out_dir: Pat
     """
     from hybrid.base.jobs import pool
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
-    from hybrid.train.adapt import adapt_mllr as adapt
-    from hybrid.train.ladder import load_alignments
+    from hybrid.model.folder import load_model
+    from hybrid.train.gmm.adapt_model import adapt_mllr as adapt
+    from hybrid.train.gmm.ladder import load_alignments
     from lexicon.lang_dir import LangDir
 
     model, store, config = load_model(model_dir), FeatureStore.open(feats), make_config(MllrConfig, options)

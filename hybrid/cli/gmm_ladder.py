@@ -13,7 +13,7 @@ from hybrid.cli.options import JOBS, PORTION, SCALE, config_options, make_config
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.search.config import RetryConfig, SearchConfig
-from hybrid.train.ladder_config import (
+from hybrid.train.gmm.ladder_config import (
     ContextConfig,
     LdaMlltEmConfig,
     SatConfig,
@@ -25,7 +25,7 @@ from hybrid.train.ladder_config import (
 from hybrid.tree.config import TreeConfig
 
 if TYPE_CHECKING:
-    from hybrid.train.ladder import Start
+    from hybrid.train.gmm.ladder import Start
 
 __all__ = ["COMMANDS"]
 
@@ -48,8 +48,8 @@ def _common(function: Callable) -> Callable:
 
 def _start(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
-    from hybrid.train.ladder import Start, load_alignments
+    from hybrid.model.folder import load_model
+    from hybrid.train.gmm.ladder import Start, load_alignments
     from lexicon.lang_dir import LangDir
 
     model = load_model(model_dir)
@@ -75,7 +75,7 @@ def train_deltas(
     --out-dir exp/tri1 --max-leaves 1500 --total-gaussians 8000 --boost-silence 1.25
     """
     from hybrid.base.jobs import pool
-    from hybrid.train.tri import TriConfig, train_tri
+    from hybrid.train.gmm.tri import TriConfig, train_tri
 
     config = TriConfig(
         em=make_config(TriEmConfig, options),
@@ -110,8 +110,8 @@ def train_lda_mllt(
     --out-dir exp/tri2b --max-leaves 2000 --total-gaussians 12000
     """
     from hybrid.base.jobs import pool
-    from hybrid.train.lda_mllt import LdaMlltConfig
-    from hybrid.train.lda_mllt import train_lda_mllt as train
+    from hybrid.train.gmm.lda_mllt import LdaMlltConfig
+    from hybrid.train.gmm.lda_mllt import train_lda_mllt as train
 
     config = LdaMlltConfig(
         em=make_config(LdaMlltEmConfig, options),
@@ -149,8 +149,8 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
     """
     from hybrid.base.jobs import pool
     from hybrid.gmm.speaker_transforms import load_transforms
-    from hybrid.train.sat import SatTrainingConfig
-    from hybrid.train.sat import train_sat as train
+    from hybrid.train.gmm.sat import SatTrainingConfig
+    from hybrid.train.gmm.sat import train_sat as train
 
     config = SatTrainingConfig(
         em=make_config(SatEmConfig, options),
@@ -183,7 +183,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
 )
 @config_options(AdaptConfig)
 @config_options(FmllrConfig)
-@config_options(SearchConfig, exclude=("acoustic_scale",))
+@config_options(SearchConfig)
 @config_options(RetryConfig)
 @writes_folder("lattices", "feats", "model_dir", "graph_dir")
 def decode_fmllr(
@@ -201,14 +201,14 @@ def decode_fmllr(
     Example: hybrid gmm decode-fmllr --model exp/tri3b --graph exp/tri3b/graph --lang data/lang --feats exp/feats/dev
     --out-dir exp/tri3b/decode_dev --jobs 2
     """
+    from hybrid.adapt.two_pass import decode_adapted
     from hybrid.base.jobs import pool
-    from hybrid.recogniser.adapted import decode_adapted
-    from hybrid.recogniser.system import SystemSpec
+    from hybrid.decode.system import SystemSpec
     from lexicon.lang_dir import LangDir
 
     adapt, fmllr = make_config(AdaptConfig, options), make_config(FmllrConfig, options)
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
-    spec = SystemSpec(str(model_dir), str(graph_dir), str(lang), search, retry, True, engine)
+    spec = SystemSpec(str(model_dir), str(graph_dir), str(lang), search, retry, engine)
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor:
         totals = decode_adapted(spec, str(feats), out_dir, silence, adapt, fmllr, None, executor)
@@ -242,10 +242,10 @@ def align_fmllr(
 
     Example: hybrid gmm align-fmllr --model exp/tri3b --feats exp/feats/train --lang data/lang --out-dir exp/tri3b_ali
     """
+    from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
     from hybrid.base.jobs import pool
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
-    from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
+    from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
 
     config = AlignAdaptedConfig(

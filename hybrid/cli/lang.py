@@ -210,10 +210,10 @@ def add_probs(
     Example: hybrid lang add-probs --dict-dir data/dict --lang data/lang --model exp/tri3b --ali exp/tri3b_ali
     --feats exp/feats/train --out-dict data/dict_sp --out-lang data/lang_sp
     """
-    from hybrid.align.pronunciations import add_probabilities
+    from hybrid.aligner.pronunciations import add_probabilities
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
-    from hybrid.train.ladder import load_alignments
+    from hybrid.model.folder import load_model
+    from hybrid.train.gmm.ladder import load_alignments
     from lexicon.lang_dir import LangDir
 
     config = make_config(PronunciationConfig, options)

@@ -11,7 +11,7 @@ import click
 from hybrid.base.errors import quote
 from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
 from lm.config import EstimateConfig
-from lm.g2p.config import AlignConfig
+from lm.g2p.config import GraphoneAlignConfig
 
 if TYPE_CHECKING:
     from lm.ngram import NgramModel
@@ -209,7 +209,7 @@ cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdic
 @cmudict_option
 @click.option("--order", type=click.IntRange(1, 9), default=8, help="Length of the longest n-grams of graphones.")
 @click.option("--held-out", type=Whole(), default=0, help="Test on each N-th word, left out; 0: none.")
-@config_options(AlignConfig)
+@config_options(GraphoneAlignConfig)
 @click.option("--out", type=FILE, required=True, help="The model to write (ARPA over graphones; .gz compresses it).")
 @writes_file("g2p", "lexicon")
 def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path, **options: Any) -> None:
@@ -228,7 +228,7 @@ def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path
     from lm.g2p.lexicons import read_pronunciations
     from lm.g2p.model import train_g2p
 
-    config = make_config(AlignConfig, options)
+    config = make_config(GraphoneAlignConfig, options)
     entries = read_pronunciations(lexicon, cmudict)
     train, test = split(list(entries), held_out) if held_out else (list(entries), [])
     model, report = train_g2p(((word, phones) for word in train for phones in entries[word]), order, config)

@@ -9,9 +9,10 @@ from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.failures import write_failed
 from hybrid.data.check import CheckConfig, CheckReport
-from hybrid.data.corpus import read_lines, write_failed
 from hybrid.data.manifest import write_cuts
+from hybrid.data.sets import read_lines
 
 __all__ = ["read_vocabulary", "summary_lines", "write_report"]
 

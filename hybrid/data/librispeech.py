@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hybrid.base.errors import InputError
-from hybrid.data.corpus import Item, read_lines, require_folder, write_set
+from hybrid.data.sets import Item, read_lines, require_folder, write_set
 
 __all__ = ["PARTS", "prepare"]
 

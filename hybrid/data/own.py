@@ -23,7 +23,7 @@ from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
 from hybrid.base.ranges import Range, check_fields
 from hybrid.data.audio import probe_audio, read_audio, write_audio
-from hybrid.data.corpus import Item, read_lines, write_set
+from hybrid.data.sets import Item, read_lines, write_set
 
 __all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_transcripts", "speaker_of"]
 

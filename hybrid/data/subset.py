@@ -11,9 +11,9 @@ from pathlib import Path
 from hybrid.base.artifact import write_meta
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError, quote
+from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger
 from hybrid.base.ranges import NATURAL, check_fields
-from hybrid.data.corpus import write_failed
 from hybrid.data.manifest import Utterance, manifest_path, usable_cuts, write_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from hybrid.base.errors import InputError
-from hybrid.data.corpus import Item, require_folder, write_set
+from hybrid.data.sets import Item, require_folder, write_set
 
 __all__ = ["prepare"]
 

@@ -15,13 +15,21 @@ import numpy as np
 
 from hybrid.base.ranges import COUNT, NATURAL, Range, check_fields
 
-__all__ = ["Segment", "VadConfig", "cut_at_pauses", "log_energies", "segment_file", "speech_frames", "speech_threshold"]
+__all__ = [
+    "TimeSpan",
+    "VadConfig",
+    "cut_at_pauses",
+    "log_energies",
+    "segment_file",
+    "speech_frames",
+    "speech_threshold",
+]
 
 FLOOR = np.float32(1.0)  # energy of a frame of digital silence, samples as 16-bit integers
 
 
 @dataclass(frozen=True)
-class Segment:
+class TimeSpan:
     """A stretch of a recording, in seconds."""
 
     start: float
@@ -147,7 +155,7 @@ def _runs(speech: np.ndarray) -> list[tuple[int, int]]:
 
 def cut_at_pauses(
     speech: np.ndarray, energies: np.ndarray, total: float, config: VadConfig | None = None
-) -> list[Segment]:
+) -> list[TimeSpan]:
     """Turns decisions into segments that begin and end in pauses, none longer than `max_length`.
 
     Args:
@@ -177,7 +185,7 @@ def cut_at_pauses(
         after = (group[-1][1] + groups[i + 1][0][0]) // 2 if i + 1 < len(groups) else last
         begin, end = max(group[0][0] - pad, before), min(group[-1][1] + pad, after)
         pieces += _divide(begin, end, speech, energies, limit)
-    return [Segment(begin * shift, total if end >= last else min(end * shift, total)) for begin, end in pieces]
+    return [TimeSpan(begin * shift, total if end >= last else min(end * shift, total)) for begin, end in pieces]
 
 
 def _divide(begin: int, end: int, speech: np.ndarray, energies: np.ndarray, limit: int) -> list[tuple[int, int]]:
@@ -199,7 +207,7 @@ def _divide(begin: int, end: int, speech: np.ndarray, energies: np.ndarray, limi
     return [*pieces, (begin, end)]
 
 
-def segment_file(path: str | os.PathLike, config: VadConfig | None = None, channel: int = 0) -> list[Segment]:
+def segment_file(path: str | os.PathLike, config: VadConfig | None = None, channel: int = 0) -> list[TimeSpan]:
     """Finds the segments of speech of a recording of any length, in bounded memory.
 
     Args:

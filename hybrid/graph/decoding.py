@@ -24,8 +24,8 @@ from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.base.output import check_folder
+from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import GraphConfig
-from hybrid.graph.explain import explain
 from hybrid.graph.report import GraphReport, within_memory
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.hmm import TransitionModel

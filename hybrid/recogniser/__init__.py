@@ -9,8 +9,8 @@
 >>> lattice = transcript.segments[0].lattice
 """
 
+from hybrid.decode.recognition import Recognition, Transcript
+from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.recogniser.recogniser import Recogniser
-from hybrid.recogniser.recognition import Recognition, Transcript
-from hybrid.recogniser.system import System, SystemSpec, load_system
 
 __all__ = ["Recogniser", "Recognition", "System", "SystemSpec", "Transcript", "load_system"]

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.errors import InputError
+from hybrid.decode.recognition import Recognition, Transcript
+from hybrid.decode.recording import segment_scores, segments_of
+from hybrid.decode.system import Speech, System, SystemSpec, load_system
 from hybrid.feats.vad import VadConfig
-from hybrid.recogniser.audio import segment_scores, segments_of
-from hybrid.recogniser.recognition import Recognition, Transcript
-from hybrid.recogniser.system import Speech, System, SystemSpec, load_system
 from hybrid.search.config import RetryConfig, SearchConfig
 
 __all__ = ["Recogniser"]
@@ -37,7 +37,7 @@ class Recogniser:
         """Loads a model folder and a graph folder.
 
         Args:
-          config: widths and acoustic scale of the search; by default the usual widths and the model's scale.
+          config: widths of the search, and an acoustic scale where it is not to be the model's.
           lang_dir: wanted for word times where phones carry no position marks.
           engine: "auto", "native", "k2" or "reference".
           device: "cpu" or "cuda".
@@ -51,7 +51,6 @@ class Recogniser:
             None if lang_dir is None else os.fspath(lang_dir),
             config or SearchConfig(),
             retry or RetryConfig(),
-            config is None,
             engine,
             device,
         )

@@ -21,7 +21,9 @@ class SearchConfig:
     lattice_beam: float = field(default=6.0, metadata={"help": "Paths worse than the best by more leave the lattice."})
     max_active: int = field(default=7000, metadata={"help": "Tokens that go on from a frame, at most."})
     min_active: int = field(default=200, metadata={"help": "Tokens that go on from a frame, whatever the beam."})
-    acoustic_scale: float = field(default=0.1, metadata={"help": "Factor of the acoustic scores in the search."})
+    acoustic_scale: float | None = field(
+        default=None, metadata={"help": "Factor of the acoustic scores in the search; by default the model's."}
+    )
     check_limit: bool = field(default=False, metadata={"help": "k2: search twice to learn whether max-active cut."})
 
     def __post_init__(self) -> None:
@@ -35,6 +37,21 @@ class SearchConfig:
         )
         if self.min_active > self.max_active:
             raise ValueError(f"min_active {self.min_active} is more than max_active {self.max_active}")
+
+    @property
+    def scale(self) -> float:
+        """The acoustic scale in use.
+
+        Raises:
+          ValueError: none was given; `of_model` fills it in.
+        """
+        if self.acoustic_scale is None:
+            raise ValueError("acoustic_scale is not set, and no model at hand states one: give a number")
+        return self.acoustic_scale
+
+    def of_model(self, acoustic_scale: float) -> SearchConfig:
+        """Returns the settings with a model's acoustic scale where none was given."""
+        return self if self.acoustic_scale is not None else replace(self, acoustic_scale=float(acoustic_scale))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from hybrid.search.config import RetryConfig
-from hybrid.search.searcher import Searcher, SearchResult, split_batch
+from hybrid.search.protocol import Searcher, SearchResult, split_batch
 
 __all__ = ["search_with_retries"]
 

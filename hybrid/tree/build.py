@@ -19,12 +19,12 @@ from hybrid.tree.objective import VARIANCE_FLOOR, gaussian_objective
 from hybrid.tree.questions import Questions
 from hybrid.tree.stats import TreeStats, pdf_moments, sum_by
 
-__all__ = ["Root", "RootSet", "TreeConfig", "TreeReport", "build_tree", "tree_objective"]
+__all__ = ["Root", "SharedRoots", "TreeConfig", "TreeReport", "build_tree", "tree_objective"]
 
 _log = get_logger(__name__)
 
 
-class RootSet(Protocol):
+class SharedRoots(Protocol):
     """What a tree needs to know of a root: the phones that start in it, and how."""
 
     @property
@@ -89,7 +89,7 @@ class TreeReport:
 
 def build_tree(
     stats: TreeStats,
-    roots: Sequence[RootSet],
+    roots: Sequence[SharedRoots],
     questions: Questions,
     num_pdf_classes: Mapping[int, int],
     config: TreeConfig,

@@ -14,7 +14,7 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
-from lm.g2p.config import AlignConfig
+from lm.g2p.config import GraphoneAlignConfig
 from lm.g2p.graphone import Graphone
 
 __all__ = ["Alignments", "align_lexicon"]
@@ -52,7 +52,7 @@ class _Strings:
                     self.table[length - 1, first + at] = self.ids.setdefault(part, len(self.ids))
 
 
-def _unit_sizes(config: AlignConfig) -> np.ndarray:
+def _unit_sizes(config: GraphoneAlignConfig) -> np.ndarray:
     """(letters, phones) of the graphones: int64 [unit][2]."""
     wide = [(1, phones) for phones in range(config.max_phones + 1)]
     long = [(letters, 1) for letters in range(2, config.max_letters + 1)]
@@ -134,7 +134,7 @@ def _best_cut(units, letters, l0, n, phones, p0, m, probs, alpha, sizes):
     return count
 
 
-def align_lexicon(pairs: Sequence[Pair], config: AlignConfig) -> Alignments:
+def align_lexicon(pairs: Sequence[Pair], config: GraphoneAlignConfig) -> Alignments:
     """Aligns words with pronunciations.
 
     Args:
@@ -184,7 +184,9 @@ def _first_guess(letters: _Strings, phones: _Strings, unequal: float) -> np.ndar
     return probs / probs.sum()
 
 
-def _em(units, arrays, probs: np.ndarray, config: AlignConfig) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
+def _em(
+    units, arrays, probs: np.ndarray, config: GraphoneAlignConfig
+) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
     """Returns the probabilities of graphones, the log-likelihoods, and which pairs can be aligned."""
     totals = np.zeros(len(arrays[1]) - 1)
     likelihoods: list[float] = []

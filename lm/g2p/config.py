@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, Range, check_fields
 
-__all__ = ["AlignConfig"]
+__all__ = ["GraphoneAlignConfig"]
 
 
 @dataclass(frozen=True)
-class AlignConfig:
+class GraphoneAlignConfig:
     """What graphones there are, and how long EM goes on.
 
     A graphone has one letter and up to `max_phones` phones, or up to `max_letters` letters and one phone.

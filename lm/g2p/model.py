@@ -15,7 +15,7 @@ from lm.arpa import read_arpa, write_arpa
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
 from lm.g2p.align import Pair, align_lexicon
-from lm.g2p.config import AlignConfig
+from lm.g2p.config import GraphoneAlignConfig
 from lm.g2p.decode import Guess, n_best
 from lm.g2p.graphone import Graphone
 from lm.ngram import NgramModel
@@ -109,7 +109,7 @@ class G2pModel:
 
 
 def train_g2p(
-    pairs: Iterable[Pair], order: int = 8, config: AlignConfig | None = None
+    pairs: Iterable[Pair], order: int = 8, config: GraphoneAlignConfig | None = None
 ) -> tuple[G2pModel, G2pTrainReport]:
     """Learns from a lexicon: alignment by EM, then a Kneser-Ney n-gram over the graphones of its words.
 
@@ -121,7 +121,7 @@ def train_g2p(
       InputError: no pair can be aligned.
     """
     some = list(pairs)
-    aligned = align_lexicon(some, config or AlignConfig())
+    aligned = align_lexicon(some, config or GraphoneAlignConfig())
     names = {graphone: str(graphone) for row in aligned.graphones for graphone in row}
     sentences = [[names[graphone] for graphone in row] for row in aligned.graphones]
     ngrams, _ = estimate_from_sentences(sentences, EstimateConfig(order))

@@ -23,7 +23,8 @@ SCALES = ["--transition-scale=1.0", "--acoustic-scale=0.1", "--self-loop-scale=0
 
 def work(options) -> None:
     """One process of ours: all utterances, or one."""
-    from hybrid.align.corpus import Aligner, align_corpus
+    from hybrid.align.config import AlignConfig
+    from hybrid.align.corpus_alignments import Aligner, align_corpus
     from hybrid.base.kaldi_io import write_int_vectors
     from hybrid.graph.training import TrainingGraphs
 
@@ -32,7 +33,7 @@ def work(options) -> None:
         return
     model, store, _ = load(options)
     graphs = TrainingGraphs.load(options.scratch / "graphs.safetensors")
-    aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline)
+    aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline, AlignConfig(acoustic_scale=0.1))
     utterances = list(graphs.ids)[: 1 if options.worker == "start" else None]
     alignments = align_corpus(aligner, store, graphs, utterances)
     write_int_vectors(options.scratch / f"{options.worker}.ali", alignments.items())

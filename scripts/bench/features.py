@@ -47,9 +47,9 @@ def make_inputs(corpus: Path, part: str, scratch: Path) -> float:
     """Makes two sets (`flac`, `wav`) with a wav.scp each; returns seconds of audio."""
     import soundfile
 
-    from hybrid.data.corpus import Item, write_set
     from hybrid.data.librispeech import prepare
     from hybrid.data.manifest import read_cuts
+    from hybrid.data.sets import Item, write_set
 
     prepare(corpus, scratch, [part])
     os.replace(scratch / part, scratch / "flac")

@@ -32,7 +32,7 @@ def parse_options(description: str) -> argparse.Namespace:
 def load(options: argparse.Namespace):
     """Loads model, store and lang folder."""
     from hybrid.feats.store import FeatureStore
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
 
     store = FeatureStore.open(options.feats).shortest(options.utterances)
@@ -41,8 +41,9 @@ def load(options: argparse.Namespace):
 
 def export(options: argparse.Namespace, scratch: Path) -> None:
     """Writes model, features, training graphs and alignments of the set for both programs."""
-    from hybrid.align.align_set import usable_texts
-    from hybrid.align.corpus import Aligner, align_corpus
+    from hybrid.align.config import AlignConfig
+    from hybrid.align.corpus_alignments import Aligner, align_corpus
+    from hybrid.align.texts import usable_texts
     from hybrid.base.kaldi_io import write_int_vectors, write_matrices
     from hybrid.base.openfst import write_fst
     from hybrid.gmm.kaldi_text import write_kaldi_model
@@ -58,7 +59,7 @@ def export(options: argparse.Namespace, scratch: Path) -> None:
             write_fst(scratch / "one.fst", fst)
             archive.write(f"{utterance} ".encode() + (scratch / "one.fst").read_bytes())
     write_matrices(scratch / "feats.ark", ((u, model.pipeline.features(store, u)) for u in graphs.ids))
-    aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline)
+    aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline, AlignConfig(acoustic_scale=0.1))
     alignments = align_corpus(aligner, store, graphs, list(graphs.ids))
     write_int_vectors(scratch / "ali.ark", alignments.items())
 

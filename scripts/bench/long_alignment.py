@@ -95,7 +95,7 @@ def compare_words(
 
     The difference is infinite where the long side lacks the word.
     """
-    from hybrid.align.differences import compare
+    from hybrid.aligner.differences import compare
 
     places = [(utterance, place) for utterance in offsets for place in range(len(texts[utterance]))]
     steps = compare([texts[u][k] for u, k in places], [word for word, _ in long])

@@ -49,7 +49,7 @@ def prepare(options: argparse.Namespace) -> None:
     """Writes the scores of the chosen utterances, of the first one alone, and the model in Kaldi's form."""
     from hybrid.base.kaldi_io import read_matrices, write_matrices
     from hybrid.gmm.kaldi_text import write_kaldi_model
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
 
     chosen = [pair for pair, _ in zip(read_matrices(options.scores), range(options.utterances))]
     write_matrices(options.scratch / "all.ark", chosen)
@@ -69,9 +69,9 @@ def search(options: argparse.Namespace, engine: str, part: str) -> None:
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.lattice.archive import open_writer
     from hybrid.lattice.paths import best_path
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
+    from hybrid.search.choose import make_searcher
     from hybrid.search.config import SearchConfig
-    from hybrid.search.engines import make_searcher
 
     torch.set_num_threads(1)
     config = SearchConfig(options.beam, options.lattice_beam, options.max_active, acoustic_scale=options.acoustic_scale)

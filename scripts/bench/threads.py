@@ -21,10 +21,10 @@ import numpy as np
 
 from hybrid.base.openfst import FstArrays
 from hybrid.graph.decoding import DecodingGraph
-from hybrid.model_dir import load_model
+from hybrid.model.folder import load_model
 from hybrid.search.config import SearchConfig
+from hybrid.search.engines.native import NativeSearcher
 from hybrid.search.graph import SearchGraph
-from hybrid.search.native import NativeSearcher
 
 
 def parse_options() -> argparse.Namespace:

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.align.alignment import Segment, Speller, phone_segments
-from hybrid.align.ctm import ctm_lines, timed_labels
 from hybrid.align.equal import equal_align
+from hybrid.timing.ctm import ctm_lines, timed_labels
+from hybrid.timing.segments import Segment, phone_segments
+from hybrid.timing.word_alignment import LexiconWordAlignment
 
 # word 1: "2 3" or "2"; word 2: "3"; phone 1 may stand between words
-SPELLER = Speller([(0, 0, 1), (1, 1, 2, 3), (1, 1, 2), (2, 2, 3)])
+SPELLER = LexiconWordAlignment([(0, 0, 1), (1, 1, 2, 3), (1, 1, 2), (2, 2, 3)])
 
 
 def segments(labels: list[int], length: int = 2) -> list[Segment]:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.align.product import ProductConfig, align_speech
-from hybrid.align.speech import boundary_lag
-from hybrid.align.speech_config import SpeechAlignConfig
-from hybrid.align.speech_source import items_of_files
+from hybrid.aligner.align_speech import ProductConfig, align_speech
+from hybrid.aligner.config import SpeechAlignConfig
+from hybrid.aligner.speech import boundary_lag
+from hybrid.aligner.speech_source import items_of_files
+from hybrid.model.folder import load_model
 from hybrid.model.protocol import AcousticModel, AcousticModelBase
-from hybrid.model_dir import load_model
 from lexicon.lang_dir import LangDir
 
 WORDS = "ALFA BRAVO CHARLIE DELTA ECHO BRAVO ALFA"

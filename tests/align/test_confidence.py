@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from hybrid.align.alignment import Segment
-from hybrid.align.confidence import PhoneConfidence, word_confidence
 from hybrid.align.config import AlignConfig
 from hybrid.align.graph import scaled_transition_scores
+from hybrid.aligner.confidence import PhoneConfidence, word_confidence
+from hybrid.timing.segments import Segment
 
+CONFIG = AlignConfig(acoustic_scale=0.1, transition_scale=1.0, self_loop_scale=0.1)
 RIVALS = {1: (1, 2, 3), 2: (2, 3, 1), 3: (3, 2, 1)}
 
 
@@ -32,7 +34,7 @@ def by_hand(model, phone: int, scores: np.ndarray, config: AlignConfig) -> float
 
 
 def test_equals_the_sum_over_all_paths(transition_model):
-    config = AlignConfig(acoustic_scale=0.5)
+    config = dataclasses.replace(CONFIG, acoustic_scale=0.5)
     scores = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     segments = [Segment(2, 0, 3), Segment(3, 3, 4)]
     found = PhoneConfidence(transition_model, RIVALS, config)(segments, scores)
@@ -45,17 +47,17 @@ def test_equals_the_sum_over_all_paths(transition_model):
 def test_a_phone_that_alone_fits_is_certain(transition_model):
     scores = np.full((6, 5), -500.0, np.float32)
     scores[:3, 1] = scores[3:, 2] = 0.0
-    confidence = PhoneConfidence(transition_model, RIVALS)
+    confidence = PhoneConfidence(transition_model, RIVALS, CONFIG)
     assert confidence([Segment(2, 0, 6)], scores)[0] == pytest.approx(1.0)
     assert confidence([Segment(3, 0, 6)], scores)[0] < 1e-6
 
 
 def test_a_phone_too_long_for_its_frames_has_none(transition_model):
-    assert PhoneConfidence(transition_model, RIVALS)([Segment(2, 0, 1)], np.zeros((1, 5), np.float32))[0] == 0.0
+    assert PhoneConfidence(transition_model, RIVALS, CONFIG)([Segment(2, 0, 1)], np.zeros((1, 5), np.float32))[0] == 0.0
 
 
 def test_no_phones(transition_model):
-    assert len(PhoneConfidence(transition_model, RIVALS)([], np.zeros((0, 5), np.float32))) == 0
+    assert len(PhoneConfidence(transition_model, RIVALS, CONFIG)([], np.zeros((0, 5), np.float32))) == 0
 
 
 def test_words_take_the_geometric_mean():

@@ -8,13 +8,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.align import edit_kernels
-from hybrid.align.anchors import TimedHeard
-from hybrid.align.biased import Heard
-from hybrid.align.clean import good_stretches
-from hybrid.align.differences import Difference, compare, differing_runs, edit_path
-from hybrid.align.explain import Cause, better_speeds, examine, shown
-from hybrid.align.speech_config import CleanConfig
+from hybrid.aligner import edit_kernels
+from hybrid.aligner.anchors import TimedHeard
+from hybrid.aligner.biased import Heard
+from hybrid.aligner.clean import good_stretches
+from hybrid.aligner.config import CleanConfig
+from hybrid.aligner.differences import Difference, compare, differing_runs, edit_path
+from hybrid.aligner.reasons import Cause, better_speeds, examine, shown
 
 words = st.lists(st.integers(0, 3), max_size=12)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybrid.align.alignment import phone_segments
 from hybrid.align.config import AlignmentError
 from hybrid.align.equal import equal_align, seed_of
 from hybrid.base.openfst import FstArrays
+from hybrid.timing.segments import phone_segments
 
 
 def test_states_share_the_frames_evenly(transition_model, linear_graph):

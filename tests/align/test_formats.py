@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from hybrid.align.ctm import TimedLabel
-from hybrid.align.formats import joined, json_record, supervision_record, write_formats
-from hybrid.align.subtitles import SubtitleConfig, captions, format_srt, format_vtt
-from hybrid.align.timed import TimedText, TimedWord
+from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.formats import joined, json_record, supervision_record, write_formats
+from hybrid.timing.subtitles import SubtitleConfig, captions, format_srt, format_vtt
+from hybrid.timing.timed_text import TimedText, TimedWord
 
 
 def word(label: str, start: float, duration: float = 0.5, **more) -> TimedWord:

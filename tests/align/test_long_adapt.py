@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hybrid.align import long_adapt
-from hybrid.align.adapt import speech_stats, transform_of
-from hybrid.align.long_adapt import adapt_pieces
-from hybrid.align.long_audio import align_long
-from hybrid.align.recording import Recording
-from hybrid.align.speech import TextAligner
-from hybrid.align.speech_config import LongConfig, SpeechAlignConfig
-from hybrid.align.vocabulary import TextLexicon
+from hybrid.adapt.speech import speech_stats, transform_of
+from hybrid.aligner import long_adapt
+from hybrid.aligner.config import LongConfig, SpeechAlignConfig
+from hybrid.aligner.long_adapt import adapt_pieces
+from hybrid.aligner.long_audio import align_long
+from hybrid.aligner.recording import Recording
+from hybrid.aligner.speech import TextAligner
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
-from hybrid.model_dir import load_model
+from hybrid.model.folder import load_model
 from lexicon.lang_dir import LangDir
+from lexicon.vocabulary import TextLexicon
 
 WORDS = ["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"]
 
@@ -70,7 +70,8 @@ def test_the_transform_moves_features_to_the_model(toy, shifted, spoken):
     twin = aligner.with_model(shifted.unadapted)
     features = recording.features(0.0, recording.duration)
     ids = twin.align(words, recording.scores(0.0, recording.duration)).alignment.transition_ids
-    matrix, reason = transform_of(aligner, speech_stats(aligner, features, ids))
+    stats = speech_stats(aligner.model, aligner.lexicon.lang.silence_phones, [(features, ids)])
+    matrix, reason = transform_of(stats, aligner.config.adapt_frames, aligner.model.frame_shift)
     assert reason == ""
     moved = features @ matrix[:, :-1].T + matrix[:, -1] - features
     assert np.median(moved) == pytest.approx(3.0, abs=0.5)

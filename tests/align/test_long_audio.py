@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.align.anchors import Anchor, TimedHeard, find_anchors, pieces_between
-from hybrid.align.speech_config import LongConfig
+from hybrid.aligner.anchors import Anchor, TimedHeard, find_anchors, pieces_between
+from hybrid.aligner.config import LongConfig
 
 
 def said(words: str, step: float = 1.0) -> list[TimedHeard]:

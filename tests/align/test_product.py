@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hybrid.align.config import AlignmentError
-from hybrid.align.speech import TextAligner
-from hybrid.align.textgrid import read_textgrid
+from hybrid.aligner.speech import TextAligner
+from hybrid.timing.textgrid import read_textgrid
 
 WORDS = "ALFA BRAVO CHARLIE DELTA ECHO BRAVO ALFA"
 
@@ -224,7 +224,7 @@ def lower(toy, tmp_path_factory):
 @pytest.fixture(scope="module")
 def adapted(toy, tmp_path_factory):
     """The toy's model as one that was trained on adapted features."""
-    from hybrid.model_dir import load_model, save_model
+    from hybrid.model.folder import load_model, save_model
 
     path, model = tmp_path_factory.mktemp("sat") / "sat", load_model(toy.model)
     save_model(path, replace(model, speaker_independent=model.acoustic_model))
@@ -248,7 +248,7 @@ def test_a_speaker_with_one_second_of_speech_is_aligned_without_adaptation(toy, 
 
 def test_long_recordings_fall_back_on_the_speaker_independent_twin(toy, tmp_path):
     """An adapted model that hears nothing without its transforms."""
-    from hybrid.model_dir import load_model, save_model
+    from hybrid.model.folder import load_model, save_model
 
     model = load_model(toy.model)
     gmm = model.acoustic_model.gmm

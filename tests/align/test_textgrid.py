@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.align.ctm import TimedLabel
-from hybrid.align.textgrid import TextGrid, Tier, format_textgrid, read_textgrid, textgrid_of, write_textgrid
-from hybrid.align.timed import TimedText, TimedWord
 from hybrid.base.errors import HybridError, InputError
+from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.textgrid import TextGrid, Tier, format_textgrid, read_textgrid, textgrid_of, write_textgrid
+from hybrid.timing.timed_text import TimedText, TimedWord
 
 GRID = TextGrid(0.0, 1.5, (Tier("words", (TimedLabel("", 0.0, 0.5), TimedLabel('say "a"', 0.5, 1.0))),))
 

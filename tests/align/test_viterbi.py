@@ -10,14 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybrid.align import viterbi
 from hybrid.align.band import best_path_scored_on_demand
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.kernels import FINISHED, LOOP, NOT_FINAL, best_path
-from hybrid.align.viterbi import best_path_reference, viterbi_align, viterbi_align_batch
+from hybrid.align.viterbi import best_path_reference, viterbi_align_batch
 from hybrid.base.openfst import FstArrays
 
+USUAL = AlignConfig(acoustic_scale=0.1)
 WIDE = AlignConfig(beam=1e6, retry_beam=0, acoustic_scale=1.0)
+
+
+def viterbi_align(graph, scores, config=USUAL):
+    return viterbi.viterbi_align(graph, scores, config)
 
 
 @st.composite
@@ -157,7 +163,7 @@ def test_batch_equals_single_and_a_failure_stops_nobody(transition_model, linear
     graph = make(transition_model, linear_graph([2, 3]))
     random = np.random.RandomState(1)
     rows = [random.randn(n, 4).astype(np.float32) for n in (9, 2, 5)]
-    results = list(viterbi_align_batch([graph] * 3, rows))
+    results = list(viterbi_align_batch([graph] * 3, rows, USUAL))
     assert isinstance(results[1], AlignmentError)
     for n in (0, 2):
         assert results[n].transition_ids.tolist() == viterbi_align(graph, rows[n]).transition_ids.tolist()
@@ -170,7 +176,7 @@ def test_the_retry_beam_finds_what_the_beam_lost(transition_model):
     )
     graph = AlignmentGraph(fst, np.arange(1), np.zeros(4, np.int32), fst.costs.astype(np.float64))
     scores = np.zeros((3, 1), np.float32)
-    config = AlignConfig(beam=1.0, retry_beam=10.0, min_active=1)
+    config = AlignConfig(beam=1.0, retry_beam=10.0, min_active=1, acoustic_scale=0.1)
     assert viterbi_align(graph, scores, config).retried
     with pytest.raises(
         AlignmentError, match=r"no final state reached within beam 1 \(3 frames, the text needs at least 1\)"
@@ -182,7 +188,7 @@ def test_careful_alignment_refuses_a_text_said_twice(transition_model, linear_gr
     graph = make(transition_model, linear_graph([2, 3]))
     twice = scores_of(transition_model, graph, [1, 1, 2, 3, 4, 1, 1, 2, 3, 4], bad=-200.0)
     once = twice[:5]
-    config = AlignConfig(careful=True, min_active=1)
+    config = AlignConfig(careful=True, min_active=1, acoustic_scale=0.1)
     assert (
         viterbi_align(graph, once, config).transition_ids.tolist() == viterbi_align(graph, once).transition_ids.tolist()
     )
@@ -226,10 +232,10 @@ def test_scores_of_another_graph_are_refused(transition_model, linear_graph):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"beam": 0.0}, "beam is 0.0; wanted more than 0"),
+        ({"beam": 0.0}, "beam is 0, wanted more than 0"),
         ({"retry_beam": 5.0}, "retry_beam 5.0 is not wider than beam 10.0; use 0 for no retry"),
-        ({"acoustic_scale": 0.0}, "acoustic_scale must be positive"),
-        ({"min_active": 0}, "min_active is 0; wanted at least 1"),
+        ({"acoustic_scale": 0.0}, "acoustic_scale is 0, wanted more than 0"),
+        ({"min_active": 0}, "min_active is 0, wanted at least 1"),
     ],
 )
 def test_settings_check_themselves(bad, message):

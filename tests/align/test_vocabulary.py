@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hybrid.align.adapt import speaker_transform
-from hybrid.align.biased import BiasedDecoder
-from hybrid.align.guess import make_pronouncer
-from hybrid.align.speech import TextAligner
-from hybrid.align.speech_config import SpeechAlignConfig
-from hybrid.align.vocabulary import OOV, Pronouncer, TextLexicon
+from hybrid.aligner.adapt import speaker_transform
+from hybrid.aligner.biased import BiasedDecoder
+from hybrid.aligner.config import SpeechAlignConfig
+from hybrid.aligner.guess import make_pronouncer
+from hybrid.aligner.speech import TextAligner
 from hybrid.base.errors import InputError
 from hybrid.data.manifest import read_cuts
 from hybrid.graph.training import TrainingGraphCompiler
-from hybrid.model_dir import load_model
+from hybrid.model.folder import load_model
 from lexicon.lang_dir import LangDir
+from lexicon.vocabulary import OOV, Pronouncer, TextLexicon
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_pronunciations_come_from_a_g2p_model(tmp_path, lang):
 def test_biased_decoding_hears_what_is_said(toy, lang, model):
     lexicon = TextLexicon.make(lang, ["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"])
     text = ["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"]
-    decoder = BiasedDecoder(model.transition_model, lexicon, [text])
+    decoder = BiasedDecoder(model.transition_model, lexicon, [text], acoustic_scale=0.1)
     samples, starts = toy.speech("ALFA BRAVO ECHO DELTA", 77)
     heard = decoder.decode(model.scores(model.pipeline.from_samples(samples, 8000)))
     assert [h.word for h in heard] == ["ALFA", "BRAVO", "ECHO", "DELTA"]

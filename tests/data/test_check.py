@@ -15,8 +15,8 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, CheckReport, check_cuts
 from hybrid.data.check_report import read_vocabulary, summary_lines, write_report
-from hybrid.data.corpus import Item, cut_record
 from hybrid.data.manifest import load_samples, read_cuts
+from hybrid.data.sets import Item, cut_record
 
 
 class Set:

@@ -18,8 +18,8 @@ from hybrid.base.failures import write_failed
 from hybrid.base.names import file_stem, mended_name, name_fault
 from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, check_cuts
-from hybrid.data.corpus import Item, cut_record, write_set
 from hybrid.data.manifest import read_cuts, usable_cuts, write_cuts
+from hybrid.data.sets import Item, cut_record, write_set
 from hybrid.data.subset import SubsetConfig, combine_sets, subset_set
 
 INFINITY, NAN = float("inf"), float("nan")
@@ -114,10 +114,10 @@ def test_one_bad_cut_of_thirty_fails_by_name(name: str, tmp_path: Path) -> None:
 
 
 def test_what_goes_over_cuts_goes_on(tmp_path: Path) -> None:
-    from hybrid.align.speech_source import items_of_cuts
+    from hybrid.aligner.speech_source import items_of_cuts
+    from hybrid.decode.sources import CutSource
     from hybrid.feats.build import extract_features
     from hybrid.feats.config import FeatureConfig
-    from hybrid.recogniser.sources import CutSource
     from hybrid.score.transcripts import read_transcripts
 
     for name in ("no num_samples", "start infinite", "duration NaN", "channels a number", "speaker with a tab"):
@@ -192,8 +192,8 @@ def test_prepared_sets_have_usable_ids(tmp_path: Path) -> None:
 
 def test_odd_names_of_files_give_usable_ids(tmp_path: Path) -> None:
     from hybrid.data.own import OwnConfig, prepare
+    from hybrid.decode.sources import AudioSource
     from hybrid.feats.vad import VadConfig
-    from hybrid.recogniser.sources import AudioSource
 
     record(tmp_path, "a")
     sound = (tmp_path / "a.wav").read_bytes()

@@ -12,8 +12,8 @@ import soundfile
 
 from hybrid.base.errors import InputError
 from hybrid.data.audio import AudioInfo, resample
-from hybrid.data.corpus import Item, cut_record
 from hybrid.data.manifest import load_samples, parse_cut, read_cuts, read_texts, write_cuts
+from hybrid.data.sets import Item, cut_record
 
 
 def record(

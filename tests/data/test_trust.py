@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from hybrid.base.errors import InputError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, check_cuts
-from hybrid.data.corpus import Item, cut_record
 from hybrid.data.manifest import load_samples, parse_cut, read_cuts, read_texts, write_cuts
+from hybrid.data.sets import Item, cut_record
 from hybrid.data.trust import Trust, lhotse_cut, load_by_lhotse, resampled
 
 COMMANDS = Trust(commands=True)
@@ -147,8 +147,8 @@ def test_commands_that_read_manifests_run_nothing(door: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["command", "url that is a pipe", "track", "custom recording"])
 def test_decoding_and_aligning_run_nothing(kind: str) -> None:
-    from hybrid.align.speech_source import items_of_cuts
-    from hybrid.recogniser.sources import CutSource
+    from hybrid.aligner.speech_source import items_of_cuts
+    from hybrid.decode.sources import CutSource
 
     write_cuts("cuts.jsonl.gz", [HOSTILE[kind][0]()])
     with pytest.raises(InputError, match="cuts.jsonl.gz:1: cut 'utt' has a shell command"):

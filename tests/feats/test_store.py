@@ -22,8 +22,8 @@ from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
-from hybrid.data.corpus import Item, cut_record
 from hybrid.data.manifest import write_cuts
+from hybrid.data.sets import Item, cut_record
 from hybrid.feats.build import ExtractConfig, extract_features
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats
 from hybrid.feats.config import FeatureConfig

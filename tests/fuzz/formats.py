@@ -57,8 +57,8 @@ def _matrix(path: Path, _: Path) -> None:
 def _scores(path: Path, root: Path) -> None:
     """As `decode --scores`, up to the search."""
     from hybrid.base.errors import HybridError
-    from hybrid.recogniser.sources import ScoreFolder
-    from hybrid.search.searcher import check_scores
+    from hybrid.decode.sources import ScoreFolder
+    from hybrid.search.protocol import check_scores
 
     source = ScoreFolder(str(path.parent if path.suffix == ".npy" else path))
     speech, _ = source.speech()
@@ -71,8 +71,8 @@ def _scores(path: Path, root: Path) -> None:
 
 
 def _alignments(path: Path, root: Path) -> None:
-    from hybrid.align.alignment import phone_segments
-    from hybrid.train.ladder import load_alignments
+    from hybrid.timing.segments import phone_segments
+    from hybrid.train.gmm.ladder import load_alignments
 
     for _, ids in load_alignments(path.parent, _model(root)).items():
         phone_segments(ids, _model(root).transition_model)
@@ -126,7 +126,7 @@ def _grammar(path: Path, root: Path) -> None:
 
 def _graph(path: Path, root: Path) -> None:
     """As `decode`: load what belongs together, search, tell words and phones."""
-    from hybrid.recogniser.system import Speech, SystemSpec, _load_system, load_system
+    from hybrid.decode.system import Speech, SystemSpec, _load_system, load_system
     from hybrid.search.config import SearchConfig
 
     _load_system.cache_clear()
@@ -141,7 +141,7 @@ def _graph_info(path: Path, root: Path) -> None:
 
 
 def _training_graphs(path: Path, root: Path) -> None:
-    from hybrid.align.corpus import Aligner, align_corpus
+    from hybrid.align.corpus_alignments import Aligner, align_corpus
     from hybrid.graph.training import TrainingGraphs
 
     model, store = _model(root), _store(root)
@@ -174,14 +174,14 @@ def _once(name: str, root: Path, make: Callable[[], Any]) -> Any:
 
 
 def _load_model(folder: Path) -> Any:
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
 
     return load_model(folder)
 
 
 def _model_folder(path: Path, root: Path) -> None:
-    from hybrid.align.alignment import phone_segments
     from hybrid.gmm.describe import describe_model, describe_pdfs
+    from hybrid.timing.segments import phone_segments
 
     model, store = _load_model(root / "mono"), _store(root)
     describe_model(model.transition_model, model.acoustic_model)
@@ -253,7 +253,7 @@ def _basis(path: Path, root: Path) -> None:
 
 
 def _state(path: Path, root: Path) -> None:
-    from hybrid.train.state import load_state
+    from hybrid.train.gmm.state import load_state
 
     state = load_state(path, "me", _model(root).transition_model)
     if state is not None:
@@ -307,7 +307,7 @@ def _audio(path: Path, _: Path) -> None:
 
 
 def _cuts(path: Path, root: Path) -> None:
-    from hybrid.align.speech_source import items_of_cuts
+    from hybrid.aligner.speech_source import items_of_cuts
     from hybrid.base.errors import HybridError
     from hybrid.data.manifest import load_samples, read_cuts
 
@@ -342,7 +342,7 @@ def _librispeech(path: Path, root: Path) -> None:
 
 
 def _textgrid(path: Path, _: Path) -> None:
-    from hybrid.align.textgrid import format_textgrid, read_textgrid
+    from hybrid.timing.textgrid import format_textgrid, read_textgrid
 
     format_textgrid(read_textgrid(path))
 
@@ -358,15 +358,15 @@ def _symbols(path: Path, _: Path) -> None:
 
 
 def _lang(path: Path, root: Path) -> None:
-    from hybrid.align.alignment import Speller
     from hybrid.graph.training import TrainingGraphCompiler
+    from hybrid.timing.word_alignment import LexiconWordAlignment
     from lexicon.lang_dir import LangDir
     from lexicon.validate import check_lang_dir
 
     check_lang_dir(root / "lang")
     lang = LangDir.load(root / "lang")
     lang.pronunciations(), lang.find_clashes(5)
-    Speller.from_lang(lang)
+    LexiconWordAlignment.from_lang(lang)
     model = _model(root)
     TrainingGraphCompiler(lang, model.tree, model.transition_model)(lang.text_to_ids(["A", "AB", "zz"]))
 
@@ -413,7 +413,7 @@ def _oov(path: Path, root: Path) -> None:
 
 
 def _pronunciations(path: Path, _: Path) -> None:
-    from hybrid.align.speech_source import read_pronunciations
+    from hybrid.aligner.speech_source import read_pronunciations
     from lm.g2p.lexicons import read_pronunciations as read_lexicon
 
     read_lexicon(path)

@@ -113,7 +113,7 @@ def _archives(root: Path, random: np.random.RandomState) -> None:
     from hybrid.base.openfst import read_fst, write_fst
     from hybrid.lattice.archive import read_lattice_folder, write_lattices
     from hybrid.lattice.prune import prune
-    from hybrid.model_dir import load_model
+    from hybrid.model.folder import load_model
 
     pdfs = load_model(root / "mono").tree.num_pdfs
     scores = {f"u{n}": random.randn(5, pdfs).astype(np.float32) for n in range(2)}
@@ -171,15 +171,15 @@ def _binary_tree(text: str) -> bytes:
 
 
 def _models(root: Path, random: np.random.RandomState) -> None:
-    from hybrid.align.corpus import CorpusAlignments
+    from hybrid.align.corpus_alignments import CorpusAlignments
     from hybrid.base.kaldi_io import read_int_vectors
     from hybrid.feats.store import FeatureStore
     from hybrid.gmm.basis_fmllr import FmllrBasis
     from hybrid.gmm.speaker_transforms import save_basis, save_transforms
     from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
-    from hybrid.model_dir import load_model
-    from hybrid.train.em import EmState, PassRecord
-    from hybrid.train.state import save_state
+    from hybrid.model.folder import load_model
+    from hybrid.train.gmm.em import EmState, PassRecord
+    from hybrid.train.gmm.state import save_state
     from hybrid.tree import ContextTree
     from lexicon.lang_dir import LangDir
     from lexicon.pieces import PieceConfig, train_pieces
@@ -211,9 +211,9 @@ def _models(root: Path, random: np.random.RandomState) -> None:
 
 
 def _results(root: Path) -> None:
-    from hybrid.align.ctm import TimedLabel
-    from hybrid.align.textgrid import TextGrid, Tier, write_textgrid
     from hybrid.score.results import Result, write_results
+    from hybrid.timing.ctm import TimedLabel
+    from hybrid.timing.textgrid import TextGrid, Tier, write_textgrid
 
     hybrid("score", "wer", "--ref", root / "table.txt", "--hyp", root / "hyp.txt", "--replications", 100,
            "--out-dir", root / "score")  # fmt: skip

@@ -15,14 +15,14 @@ import pytest
 from hybrid.agreement import Part
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.decode import decode_set as corpus
+from hybrid.decode.decode_set import DecodeOptions, decode_corpus
+from hybrid.decode.sources import AudioSource, ScoreFolder, StoreSource
+from hybrid.decode.system import SystemSpec, load_system
 from hybrid.gmm import GmmAcousticModel
 from hybrid.lattice.archive import read_lattice_folder
 from hybrid.lattice.paths import best_path
-from hybrid.model_dir import load_model, save_model
-from hybrid.recogniser import corpus
-from hybrid.recogniser.corpus import DecodeOptions, decode_corpus
-from hybrid.recogniser.sources import AudioSource, ScoreFolder, StoreSource
-from hybrid.recogniser.system import SystemSpec, load_system
+from hybrid.model.folder import load_model, save_model
 
 SAME = ("decode.json", "transcript.txt", "words.ctm", "utterances.tsv", "failed.txt", "nbest.txt", "phones.ctm")
 
@@ -77,7 +77,7 @@ def test_jobs_do_not_change_a_byte(tiny, spec, decoded: Path, tmp_path: Path) ->
 
 
 def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
-    import hybrid.recogniser.corpus as corpus
+    import hybrid.decode.decode_set as corpus
 
     out, whole = tmp_path / "out", corpus._decode_block
     seen: list[int] = []

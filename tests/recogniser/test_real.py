@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hybrid.base.openfst import FstArrays, write_fst
+from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.feats.store import FeatureStore
 from hybrid.lattice.paths import best_path
-from hybrid.recogniser.system import System, SystemSpec, load_system
 from hybrid.search.config import SearchConfig
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -56,9 +56,7 @@ def fsdd(corpora: Path, hybrid, tmp_path_factory) -> Path:
 
 def system(root: Path, engine: str) -> System:
     config = SearchConfig(beam=13.0, lattice_beam=6.0, acoustic_scale=0.1)
-    return load_system(
-        SystemSpec(str(root / "mono"), str(root / "graph"), search=config, own_scale=False, engine=engine)
-    )
+    return load_system(SystemSpec(str(root / "mono"), str(root / "graph"), search=config, engine=engine))
 
 
 @pytest.mark.k2

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.align.alignment import Segment
 from hybrid.lattice.archive import read_lattices
 from hybrid.lattice.paths import best_path
-from hybrid.recogniser.times import MarkSpeller, find_speller
+from hybrid.timing.segments import Segment
+from hybrid.timing.word_alignment import MarkWordAlignment, find_word_alignment
 
 BOUNDARY = {1: "nonword", 2: "begin", 3: "internal", 4: "end", 5: "singleton"}
 
@@ -19,9 +19,9 @@ def segments(*labels: int) -> list[Segment]:
 
 
 def test_marks_by_hand() -> None:
-    words = MarkSpeller(BOUNDARY).words(segments(1, 2, 3, 4, 5, 1), [7, 8])
+    words = MarkWordAlignment(BOUNDARY).words(segments(1, 2, 3, 4, 5, 1), [7, 8])
     assert [(w.label, w.start, w.length) for w in words] == [(0, 0, 2), (7, 2, 6), (8, 8, 2), (0, 10, 2)]
-    cut_off = MarkSpeller(BOUNDARY).words(segments(5, 2, 3), [7, 8])
+    cut_off = MarkWordAlignment(BOUNDARY).words(segments(5, 2, 3), [7, 8])
     assert [(w.label, w.start, w.length) for w in cut_off] == [(7, 0, 2), (8, 2, 4)]
 
 
@@ -34,17 +34,17 @@ def test_marks_by_hand() -> None:
 )  # fmt: skip
 def test_marks_that_do_not_fit(labels: tuple[int, ...], words: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        MarkSpeller(BOUNDARY).words(segments(*labels), words)
+        MarkWordAlignment(BOUNDARY).words(segments(*labels), words)
 
 
 def test_names_of_phones_tell_their_position(tmp_path: Path) -> None:
     from lexicon.symbols import SymbolTable
 
     (tmp_path / "phones.txt").write_text("<eps> 0\nSIL 1\nAH_B 2\nAH_E 3\nAH_I 4\nAH_S 5\n")
-    speller = find_speller(tmp_path, None, SymbolTable.read(tmp_path / "phones.txt"))
-    assert speller is not None and [w.label for w in speller.words(segments(1, 5), [9])] == [0, 9]
+    word_alignment = find_word_alignment(tmp_path, None, SymbolTable.read(tmp_path / "phones.txt"))
+    assert word_alignment is not None and [w.label for w in word_alignment.words(segments(1, 5), [9])] == [0, 9]
     (tmp_path / "plain.txt").write_text("<eps> 0\nSIL 1\nAH 2\n")
-    assert find_speller(tmp_path, None, SymbolTable.read(tmp_path / "plain.txt")) is None
+    assert find_word_alignment(tmp_path, None, SymbolTable.read(tmp_path / "plain.txt")) is None
 
 
 @pytest.mark.peer
@@ -60,7 +60,7 @@ def test_word_times_equal_kaldis(peers: Path) -> None:
     last = {phone: max(state_of[t] for t in phone_of if phone_of[t] == phone) for phone in set(phone_of.values())}
     kinds = dict(line.split() for line in (folder / "word_boundary.txt").read_text().splitlines())
     names = sorted(kinds)
-    speller = MarkSpeller({i: kinds[name] for i, name in enumerate(names)})
+    word_alignment = MarkWordAlignment({i: kinds[name] for i, name in enumerate(names)})
     lines = []
     for utterance, lattice in read_lattices(folder / "clat.ark.gz"):
         path = best_path(lattice, 0.0714286)
@@ -71,7 +71,7 @@ def test_word_times_equal_kaldis(peers: Path) -> None:
         ends = [*begins[1:], len(ids)]
         phones = [Segment(names.index(phone_of[ids[b]]), b, e - b) for b, e in zip(begins, ends)]
         assert sum(p.length for p in phones) == lattice.num_frames
-        for word in speller.words(phones, path.word_ids.tolist()):
+        for word in word_alignment.words(phones, path.word_ids.tolist()):
             if word.label:
                 lines.append(f"{utterance} 1 {word.start / 100:.3f} {word.length / 100:.3f} {word.label}")
     assert lines == (folder / "best.ctm.int").read_text().splitlines()

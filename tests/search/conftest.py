@@ -110,12 +110,12 @@ def build(tools: type[Tools]) -> Callable:
     def make(engine: str, fst: FstArrays, config):  # type: ignore[no-untyped-def]
         if engine == "k2":
             from hybrid.graph.k2_graph import prepare_graph
-            from hybrid.search.k2_search import K2Searcher
+            from hybrid.search.engines.k2 import K2Searcher
 
             return K2Searcher(prepare_graph(fst, tools.transition_pdfs, tools.num_pdfs), tools.num_pdfs, config)
+        from hybrid.search.engines.native import NativeSearcher
+        from hybrid.search.engines.reference import ReferenceSearcher
         from hybrid.search.graph import SearchGraph
-        from hybrid.search.native import NativeSearcher
-        from hybrid.search.reference import ReferenceSearcher
 
         graph = SearchGraph.from_fst(fst, tools.transition_pdfs, tools.num_pdfs)
         return (NativeSearcher if engine == "native" else ReferenceSearcher)(graph, config)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import FstArrays
 from hybrid.lattice.paths import best_path
+from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines import choose_engine, make_searcher
 from hybrid.search.graph import SearchGraph
 
 SCALE = 0.5

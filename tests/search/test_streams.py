@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hybrid.base.errors import InputError
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
-from hybrid.search.native import PRUNE_INTERVAL, NativeSearcher
-from hybrid.search.trace import Trace
+from hybrid.search.engines.native import PRUNE_INTERVAL, NativeSearcher
+from hybrid.search.engines.trace import Trace
 
 SCALE = 0.5
 CONFIG = SearchConfig(20.0, 5.0, 1000, 0, SCALE)

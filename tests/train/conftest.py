@@ -15,9 +15,9 @@ from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
 from hybrid.hmm import HmmTopology
-from hybrid.model_dir import load_model
-from hybrid.train.config import EmConfig
-from hybrid.train.mono import MonoConfig, train_mono
+from hybrid.model.folder import load_model
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.mono import MonoConfig, train_mono
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hybrid.align.align_set import align_set
+from hybrid.aligner.align_set import align_set
 from hybrid.base.artifact import read_meta
 from hybrid.cli.gmm import command
 from hybrid.gmm.adapt_config import MapConfig, MllrConfig
-from hybrid.model_dir import load_model
-from hybrid.train.adapt import adapt_map, adapt_mllr
+from hybrid.model.folder import load_model
+from hybrid.train.gmm.adapt_model import adapt_map, adapt_mllr
 
 
 @pytest.fixture(scope="module")

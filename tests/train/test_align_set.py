@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hybrid.align.align_set import AlignSetConfig, align_set
-from hybrid.align.archive import write_scores
 from hybrid.align.config import AlignConfig
+from hybrid.aligner.align_set import AlignSetConfig, align_set
+from hybrid.aligner.score_set import write_scores
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.jobs import pool
 from hybrid.base.kaldi_io import read_int_vectors, read_matrices
 from hybrid.cli.gmm import command
-from hybrid.model_dir import load_model
+from hybrid.model.folder import load_model
 
 
 def test_a_set_is_aligned_and_timed(model, store, lang, tmp_path, texts):
@@ -123,4 +123,4 @@ def test_a_wrong_option_is_told_in_a_line(store, lang, tmp_path):
     given = ["train-mono", "--feats", str(store.path), "--lang", str(lang.path), "--out-dir", str(tmp_path)]
     result = CliRunner().invoke(command, [*given, "--beam", "-1"])
     assert result.exit_code == 2
-    assert "beam is -1.0; wanted more than 0" in result.output
+    assert "--beam is -1, wanted more than 0" in result.output

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hybrid.align.align_set import align_set
-from hybrid.align.archive import write_scores
+from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
+from hybrid.aligner.align_set import align_set
+from hybrid.aligner.score_set import write_scores
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import WorkerPool
 from hybrid.base.kaldi_io import read_int_vectors, read_matrices
@@ -22,15 +23,14 @@ from hybrid.gmm import MixConfig
 from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.gmm.speaker_transforms import load_transforms
 from hybrid.hmm import HmmTopology
-from hybrid.model_dir import Model, load_model
-from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
-from hybrid.train.config import EmConfig
-from hybrid.train.ladder import Start, load_alignments
-from hybrid.train.ladder_config import LdaMlltEmConfig, SatEmConfig, SpliceConfig, TriEmConfig
-from hybrid.train.lda_mllt import LdaMlltConfig, train_lda_mllt
-from hybrid.train.mono import MonoConfig, train_mono
-from hybrid.train.sat import SatTrainingConfig, train_sat
-from hybrid.train.tri import TriConfig, train_tri
+from hybrid.model.folder import Model, load_model
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.ladder import Start, load_alignments
+from hybrid.train.gmm.ladder_config import LdaMlltEmConfig, SatEmConfig, SpliceConfig, TriEmConfig
+from hybrid.train.gmm.lda_mllt import LdaMlltConfig, train_lda_mllt
+from hybrid.train.gmm.mono import MonoConfig, train_mono
+from hybrid.train.gmm.sat import SatTrainingConfig, train_sat
+from hybrid.train.gmm.tri import TriConfig, train_tri
 from hybrid.tree import TreeConfig
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang

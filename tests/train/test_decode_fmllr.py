@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hybrid.adapt import two_pass as adapted
+from hybrid.adapt.two_pass import AdaptedSource, decode_adapted
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import FstArrays
 from hybrid.cli.decode import command as decode_command
+from hybrid.decode.decode_set import decode_corpus
+from hybrid.decode.sources import StoreSource
+from hybrid.decode.system import Speech, SystemSpec
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.speaker_transforms import load_basis, load_transforms
 from hybrid.graph.decoding import compile_decoding_graph
-from hybrid.model_dir import load_model
-from hybrid.recogniser import adapted
-from hybrid.recogniser.adapted import AdaptedSource, decode_adapted
-from hybrid.recogniser.corpus import decode_corpus
-from hybrid.recogniser.sources import StoreSource
-from hybrid.recogniser.system import Speech, SystemSpec
-from hybrid.train.config import EmConfig
-from hybrid.train.ladder import Start, load_alignments
-from hybrid.train.ladder_config import SatEmConfig
-from hybrid.train.mono import MonoConfig, train_mono
-from hybrid.train.sat import SatTrainingConfig, train_sat
+from hybrid.model.folder import load_model
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.ladder import Start, load_alignments
+from hybrid.train.gmm.ladder_config import SatEmConfig
+from hybrid.train.gmm.mono import MonoConfig, train_mono
+from hybrid.train.gmm.sat import SatTrainingConfig, train_sat
 from hybrid.tree import TreeConfig
 
 WORDS = ("AB", "BA", "A", "B")

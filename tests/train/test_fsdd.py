@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.align.align_set import align_set
+from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
+from hybrid.aligner.align_set import align_set
 from hybrid.base.jobs import pool
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.hmm import HmmTopology
-from hybrid.model_dir import load_model
-from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
-from hybrid.train.config import EmConfig
-from hybrid.train.ladder import Start, load_alignments
-from hybrid.train.ladder_config import LdaMlltEmConfig, SatEmConfig, TriEmConfig
-from hybrid.train.lda_mllt import LdaMlltConfig, train_lda_mllt
-from hybrid.train.mono import MonoConfig, train_mono
-from hybrid.train.sat import SatTrainingConfig, train_sat
-from hybrid.train.tri import TriConfig, train_tri
+from hybrid.model.folder import load_model
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.ladder import Start, load_alignments
+from hybrid.train.gmm.ladder_config import LdaMlltEmConfig, SatEmConfig, TriEmConfig
+from hybrid.train.gmm.lda_mllt import LdaMlltConfig, train_lda_mllt
+from hybrid.train.gmm.mono import MonoConfig, train_mono
+from hybrid.train.gmm.sat import SatTrainingConfig, train_sat
+from hybrid.train.gmm.tri import TriConfig, train_tri
 from hybrid.tree import TreeConfig
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang

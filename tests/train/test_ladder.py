@@ -8,23 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
 from hybrid.align.convert import convert_alignments, pdf_classes, phone_runs
-from hybrid.align.corpus import CorpusAlignments
+from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.jobs import pool
 from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.gmm.speaker_transforms import load_transforms, save_transforms
 from hybrid.hmm import HmmTopology, TransitionModel
-from hybrid.model_dir import load_model
-from hybrid.train import ladder, sat
-from hybrid.train.align_adapted import AlignAdaptedConfig, align_adapted
-from hybrid.train.config import EmConfig
-from hybrid.train.ladder import Start, load_alignments
-from hybrid.train.ladder_config import LdaMlltEmConfig, SatEmConfig, SpliceConfig, TriEmConfig
-from hybrid.train.lda_mllt import LdaMlltConfig, train_lda_mllt
-from hybrid.train.mono import MonoConfig, train_mono
-from hybrid.train.sat import SatTrainingConfig, train_sat
-from hybrid.train.tri import TriConfig, train_tri
+from hybrid.model.folder import load_model
+from hybrid.train.gmm import ladder, sat
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.ladder import Start, load_alignments
+from hybrid.train.gmm.ladder_config import LdaMlltEmConfig, SatEmConfig, SpliceConfig, TriEmConfig
+from hybrid.train.gmm.lda_mllt import LdaMlltConfig, train_lda_mllt
+from hybrid.train.gmm.mono import MonoConfig, train_mono
+from hybrid.train.gmm.sat import SatTrainingConfig, train_sat
+from hybrid.train.gmm.tri import TriConfig, train_tri
 from hybrid.tree import TreeConfig
 
 PASSES = {"num_passes": 6, "last_mix_up_pass": 3, "total_gaussians": 40, "realign_passes": (3,)}

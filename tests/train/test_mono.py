@@ -17,9 +17,9 @@ import pytest
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import pool
 from hybrid.base.kaldi_io import read_int_vectors
-from hybrid.train import mono
-from hybrid.train.config import EmConfig
-from hybrid.train.mono import MonoConfig, train_mono
+from hybrid.train.gmm import mono
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.mono import MonoConfig, train_mono
 
 CONFIG = MonoConfig(em=EmConfig(num_passes=8, last_mix_up_pass=5, total_gaussians=40, realign_passes=(1, 2, 3, 5, 7)))
 OUTPUTS = ("final.safetensors", "transitions", "tree", "topo", "config.yaml", "ali.gz", "failed.txt", "passes.tsv")
@@ -91,8 +91,8 @@ def test_sigkill_in_the_middle(trained, store, lang, tmp_path):
     script = f"""
         from pathlib import Path
         from hybrid.feats.store import FeatureStore
-        from hybrid.train.config import EmConfig
-        from hybrid.train.mono import MonoConfig, train_mono
+        from hybrid.train.gmm.config import EmConfig
+        from hybrid.train.gmm.mono import MonoConfig, train_mono
         from lexicon.lang_dir import LangDir
         em = EmConfig(num_passes=8, last_mix_up_pass=5, total_gaussians=40, realign_passes=(1, 2, 3, 5, 7))
         store, lang = FeatureStore.open({str(store.path)!r}), LangDir.load({str(lang.path)!r})
@@ -139,7 +139,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(make_store, lang, speak, 
 
 
 def test_silence_only_can_be_aligned(trained, store, lang, speak):
-    from hybrid.align.corpus import Aligner
+    from hybrid.align.corpus_alignments import Aligner
     from hybrid.graph.training import TrainingGraphCompiler
 
     model, _ = trained
@@ -171,9 +171,9 @@ def test_digital_silence_is_refused(make_store, lang, tmp_path):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"num_passes": 1}, "num_passes is 1; wanted at least 2"),
+        ({"num_passes": 1}, "num_passes is 1, wanted 2 to 1000"),
         ({"last_mix_up_pass": 50}, "last_mix_up_pass 50 lies outside 1 to 40"),
-        ({"boost_silence": 0.0}, "must be positive"),
+        ({"boost_silence": 0.0}, "boost_silence is 0, wanted more than 0"),
     ],
 )
 def test_settings_check_themselves(bad, message):

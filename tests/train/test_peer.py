@@ -7,15 +7,16 @@ import subprocess
 import numpy as np
 import pytest
 
-from hybrid.align.align_set import AlignSetConfig, align_set, usable_texts
-from hybrid.align.corpus import Aligner, align_corpus
+from hybrid.align.corpus_alignments import Aligner, align_corpus
+from hybrid.align.texts import usable_texts
+from hybrid.aligner.align_set import AlignSetConfig, align_set
 from hybrid.base.kaldi_io import read_int_vectors, write_matrices
 from hybrid.base.openfst import write_fst
 from hybrid.gmm.kaldi_text import write_kaldi_model
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.hmm import HmmTopology
-from hybrid.train.config import EmConfig
-from hybrid.train.mono import MonoConfig, train_mono
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.mono import MonoConfig, train_mono
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang
 

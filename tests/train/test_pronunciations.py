@@ -12,28 +12,28 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hybrid.align.align_set import align_set
-from hybrid.align.pronunciations import add_probabilities
-from hybrid.align.speech import TextAligner
-from hybrid.align.speech_config import SpeechAlignConfig
-from hybrid.align.vocabulary import Pronouncer, TextLexicon
+from hybrid.aligner.align_set import align_set
+from hybrid.aligner.config import SpeechAlignConfig
+from hybrid.aligner.pronunciations import add_probabilities
+from hybrid.aligner.speech import TextAligner
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.cli.lang import command
+from hybrid.decode.decode_set import decode_corpus
+from hybrid.decode.sources import StoreSource
+from hybrid.decode.system import SystemSpec
 from hybrid.gmm.kaldi_text import write_kaldi_model
 from hybrid.graph.decoding import compile_decoding_graph
-from hybrid.model_dir import load_model
-from hybrid.recogniser.corpus import decode_corpus
-from hybrid.recogniser.sources import StoreSource
-from hybrid.recogniser.system import SystemSpec
-from hybrid.train.config import EmConfig
-from hybrid.train.ladder import load_alignments
-from hybrid.train.mono import MonoConfig, train_mono
+from hybrid.model.folder import load_model
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.ladder import load_alignments
+from hybrid.train.gmm.mono import MonoConfig, train_mono
 from lexicon.dict_dir import read_dict_dir
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang
 from lexicon.validate import check_lang_dir
+from lexicon.vocabulary import Pronouncer, TextLexicon
 
 # what is said → the transcript; " | " is a pause. A is also said like BA, and then only after a pause.
 SAID = ("A AB | BA A", "AB | BA", "A A AB", "A | BA AB", "AB A | BA", "AB AB", "A | A | A", "AB A A", "BA AB", "B A")

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from hybrid.align.corpus import CorpusAlignments
+from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.base.checkpoint import load_arrays, save_arrays
-from hybrid.train.em import EmState, PassRecord
-from hybrid.train.state import load_state, save_state
+from hybrid.train.gmm.em import EmState, PassRecord
+from hybrid.train.gmm.state import load_state, save_state
 
 
 @pytest.fixture

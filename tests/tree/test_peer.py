@@ -215,7 +215,7 @@ def test_monophone_trees(run, lang, mono, tmp_path):
 
 def test_converted_alignments(run, lang, mono, speech, tmp_path):
     from hybrid.align.convert import convert_alignments
-    from hybrid.align.corpus import CorpusAlignments
+    from hybrid.align.corpus_alignments import CorpusAlignments
 
     stats = stats_of(speech, mono[1], lang)
     counts = mono[1].topology.pdf_class_counts()

@@ -14,7 +14,7 @@ from hybrid.cli.lm import command
 from lexicon.cmudict import read_cmudict
 from lexicon.lexicon import Lexicon
 from lm.g2p.align import align_lexicon
-from lm.g2p.config import AlignConfig
+from lm.g2p.config import GraphoneAlignConfig
 from lm.g2p.evaluate import held_out, score_g2p
 from lm.g2p.graphone import Graphone
 from lm.g2p.model import G2pModel, train_g2p
@@ -37,7 +37,7 @@ SYMBOLS = st.text("ab%}|<>#\\é日", min_size=1, max_size=1)
 PHONES = st.text("AB%}|<>#\\é1", min_size=1, max_size=3)
 
 
-def cuts(word: str, phones: tuple[str, ...], config: AlignConfig):
+def cuts(word: str, phones: tuple[str, ...], config: GraphoneAlignConfig):
     """All ways to cut a pair into graphones."""
     if not word and not phones:
         yield ()
@@ -72,7 +72,7 @@ def test_spelling_of_graphones():
 @given(st.integers(1, 2), st.integers(1, 3), st.integers(1, 2))
 def test_em_equals_enumeration(max_letters, max_phones, iterations):
     """Expected counts over all cuts, one pass after the other, and the best cut of each pair."""
-    config = AlignConfig(max_letters, max_phones, iterations=iterations, tolerance=0.0)
+    config = GraphoneAlignConfig(max_letters, max_phones, iterations=iterations, tolerance=0.0)
     every = [list(cuts(word, phones, config)) for word, phones in PAIRS]
     alignable = [c for c in every if c]
     letters = {part for word, _ in PAIRS for part in parts(tuple(word), max_letters)}
@@ -103,7 +103,7 @@ def test_em_equals_enumeration(max_letters, max_phones, iterations):
 
 
 def test_worked_alignment():
-    aligned = align_lexicon(PAIRS, AlignConfig(max_letters=2))
+    aligned = align_lexicon(PAIRS, GraphoneAlignConfig(max_letters=2))
     spelt = {"".join("".join(g.letters) for g in row): [str(g) for g in row] for row in aligned.graphones}
     assert spelt["cat"] == ["c}K", "a}AE", "t}T"]
     assert spelt["tax"] == ["t}T", "a}AE", "x}K|S"] and spelt["photo"][0] == "p|h}F"
@@ -111,13 +111,13 @@ def test_worked_alignment():
 
 def test_pairs_that_cannot_be_aligned():
     pairs = [*PAIRS, ("w", ("D", "AH", "B", "AH", "L")), ("", ("K",)), ("cat", ()), ("a" * 70, ("AE",))]
-    aligned = align_lexicon(pairs, AlignConfig())
+    aligned = align_lexicon(pairs, GraphoneAlignConfig())
     assert [k for k, _ in aligned.failed] == [12, 13, 14, 15]
     assert aligned.failed[0][1] == "1 letters and 5 phones cannot be cut into graphones"
     with pytest.raises(InputError, match="lexicon: no word can be aligned"):
-        align_lexicon([("w", ("D", "AH", "B"))], AlignConfig())
+        align_lexicon([("w", ("D", "AH", "B"))], GraphoneAlignConfig())
     with pytest.raises(ValueError, match="max_letters is 0, wanted 1 to 4"):
-        AlignConfig(max_letters=0)
+        GraphoneAlignConfig(max_letters=0)
 
 
 def by_enumeration(model: G2pModel, word: str) -> dict[tuple[str, ...], float]:
@@ -142,7 +142,7 @@ def by_enumeration(model: G2pModel, word: str) -> dict[tuple[str, ...], float]:
 @settings(max_examples=25, deadline=None)
 @given(st.text("catsiypho", min_size=1, max_size=5), st.integers(1, 5), st.integers(1, 6), st.integers(1, 2))
 def test_n_best_equals_enumeration(word, order, count, max_letters):
-    trained, _ = train_g2p(PAIRS, order, AlignConfig(max_letters))
+    trained, _ = train_g2p(PAIRS, order, GraphoneAlignConfig(max_letters))
     model = G2pModel(trained.ngrams, math.inf)
     wanted = sorted(by_enumeration(model, word).items(), key=lambda item: -item[1])
     found = model.guess(word, count)

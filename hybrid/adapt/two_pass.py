@@ -1,0 +1,294 @@
+"""Two-pass decoding with fMLLR (Kaldi's decode_fmllr.sh): unadapted pass, transforms, adapted pass, better transforms.
+
+OUT.si                         lattices of the speaker-independent pass
+OUT.first                      lattices of the first adapted pass
+OUT.transforms.N.safetensors   transforms after each pass
+OUT                            lattices, transcript and times of the last pass
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.agreement import part_of, require_fit
+from hybrid.base.artifact import content_hash, read_meta, write_meta
+from hybrid.base.config import config_to_dict
+from hybrid.base.doors import writes_into
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.integrity import state_of
+from hybrid.base.jobs import map_in_order
+from hybrid.base.log import get_logger
+from hybrid.decode.decode_set import DecodeOptions, DecodeTotals, decode_corpus
+from hybrid.decode.sources import _store
+from hybrid.decode.system import Speech, SystemSpec
+from hybrid.gmm.acoustic import GmmAcousticModel
+from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
+from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.gmm.basis_fmllr import FmllrBasis, estimate_basis_fmllr
+from hybrid.gmm.fmllr import FmllrStats, compose_affine, estimate_fmllr, identity_transform
+from hybrid.gmm.speaker_transforms import load_basis, load_transforms, save_transforms
+from hybrid.lattice.archive import lattice_files, read_lattices
+from hybrid.lattice.posteriors import frame_posteriors
+from hybrid.lattice.prune import prune
+from hybrid.model.folder import Model, load_model
+from hybrid.search.config import SearchConfig
+
+__all__ = ["AdaptedSource", "decode_adapted", "estimate_transforms"]
+
+logger = get_logger(__name__)
+
+
+def _model(path: str) -> Model:
+    return _model_in_state(path, state_of(path))
+
+
+@lru_cache(maxsize=1)
+def _model_in_state(path: str, _state: object) -> Model:
+    return load_model(path)
+
+
+def _transforms(path: str | None, dim: int) -> dict[str, np.ndarray]:
+    return {} if path is None else _transforms_in_state(path, dim, state_of(path))
+
+
+@lru_cache(maxsize=2)
+def _transforms_in_state(path: str, dim: int, _state: object) -> dict[str, np.ndarray]:
+    return load_transforms(Path(path), dim)
+
+
+@dataclass(frozen=True)
+class AdaptedSource:
+    """Utterances of a feature store, scored on transformed features.
+
+    Attributes:
+      path: of the store.
+      transforms: file of transforms, by speaker or utterance; None for none.
+      per_utterance: transforms are by utterance.
+      speaker_independent: score with the model's speaker-independent twin, where it has one.
+    """
+
+    path: str
+    transforms: str | None = None
+    per_utterance: bool = False
+    speaker_independent: bool = False
+
+    def fingerprint(self) -> str:
+        made = content_hash(self.transforms) if self.transforms else ""
+        return f"feats {Path(self.path).resolve()} {_store(self.path).digest} {made} {self.speaker_independent}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        store = _store(self.path)
+        return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
+
+    def inputs(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"features": (self.path, _store(self.path).digest)}
+        return found if self.transforms is None else {**found, "transforms": self.transforms}
+
+    def key(self, utterance: str) -> str:
+        """Returns whose transform an utterance takes."""
+        return utterance if self.per_utterance else _store(self.path).speaker(utterance)
+
+    def features(self, model: Model, utterance: str) -> np.ndarray:
+        """Returns float32 [T][D]."""
+        transform = _transforms(self.transforms, model.pipeline.dim).get(self.key(utterance))
+        return model.pipeline.features(_store(self.path), utterance, transform)
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        if self.speaker_independent and model.speaker_independent is not None:
+            model = replace(model, acoustic_model=model.speaker_independent)
+        for item in items:
+            try:
+                yield model.scores(self.features(model, item.utterance))
+            except (HybridError, OSError, ValueError) as error:
+                yield " ".join(str(error).split())
+
+
+@dataclass(frozen=True)
+class _Estimator:
+    """What workers need to gather statistics from lattices.
+
+    Attributes:
+      source: whose features the statistics are of (transforms in force applied).
+      first: posteriors of Gaussians come from the speaker-independent twin.
+    """
+
+    model_dir: str
+    source: AdaptedSource
+    acoustic_scale: float
+    silence_phones: tuple[int, ...]
+    first: bool
+    config: AdaptConfig
+
+    def file(self, path: Path) -> list[tuple[str, str, FmllrStats]]:
+        """Returns (whose, utterance, statistics) of each lattice of one archive."""
+        model = _model(self.model_dir)
+        gmm, twin = gmm_of(model), None
+        if self.first and isinstance(model.speaker_independent, GmmAcousticModel):
+            twin = model.speaker_independent.gmm
+        transitions = model.transition_model
+        silent = np.isin(transitions.phones, self.silence_phones)
+        result = []
+        for utterance, lattice in read_lattices(path):
+            if not self.first:
+                lattice = prune(lattice, self.config.posterior_beam, self.acoustic_scale)
+            frames, ids, weights = frame_posteriors(lattice, self.acoustic_scale)
+            weights = weights * np.where(silent[ids], self.config.silence_weight, 1.0)
+            features = self.source.features(model, utterance)
+            stats = FmllrStats.zeros(gmm.dim)
+            inside = (frames < len(features)) & (weights > 1e-4)
+            stats.accumulate(
+                gmm, features, transitions.pdf_ids[ids[inside]], weights[inside], frames[inside], posterior_model=twin
+            )
+            result.append((self.source.key(utterance), utterance, stats))
+        return result
+
+
+def gmm_of(model: Model) -> AmDiagGmm:
+    """Returns the Gaussians of a model.
+
+    Raises:
+      InputError: it is no GMM.
+    """
+    if not isinstance(model.acoustic_model, GmmAcousticModel):
+        raise InputError.at(model.path, "holds no GMM, which fMLLR needs", "Name the folder of a GMM.")
+    return model.acoustic_model.gmm
+
+
+def estimate_transforms(
+    estimator: _Estimator,
+    lattice_dir: Path,
+    before: Mapping[str, np.ndarray],
+    fmllr: FmllrConfig,
+    executor: Executor | None = None,
+    basis: FmllrBasis | None = None,
+) -> dict[str, np.ndarray]:
+    """Estimates transforms from the posteriors of lattices, on top of those in force.
+
+    Lattice archives are read one at a time and in order; a speaker's statistics are dropped once the last of his
+    lattices was seen.
+
+    Args:
+      basis: for speakers with too little speech for a full transform.
+
+    Returns:
+      float32 [D][D + 1] by speaker or utterance; who has too little speech for that too keeps what was in force.
+    """
+    require_fit(part_of(lattice_dir, "lattices"), _model(estimator.model_dir).part)
+    files = lattice_files(lattice_dir)
+    left: dict[str, int] = {}
+    for utterance in estimator.source.speech()[0]:
+        key = estimator.source.key(utterance.utterance)
+        left[key] = left.get(key, 0) + 1
+    waiting: dict[str, FmllrStats] = {}
+    found: dict[str, np.ndarray] = {}
+    gain = frames = 0.0
+    kept: list[str] = []
+
+    def finish(key: str) -> None:
+        nonlocal gain, frames
+        stats = waiting.pop(key)
+        if basis is not None and stats.beta < fmllr.min_speaker_frames:
+            estimate, _ = estimate_basis_fmllr(stats, basis)
+        else:
+            estimate = estimate_fmllr(stats, fmllr)
+        dim = len(estimate.matrix)
+        old = np.asarray(before.get(key, identity_transform(dim)), np.float64)
+        found[key] = compose_affine(estimate.matrix, old).astype(np.float32)
+        gain, frames = gain + estimate.gain * estimate.frames, frames + estimate.frames
+        if estimate.reason:
+            kept.append(f"{key}: {estimate.reason}")
+
+    for part in map_in_order(_Estimator.file, files, executor, shared=estimator):
+        for key, _, stats in part:
+            if key in waiting:
+                waiting[key] += stats
+            else:
+                waiting[key] = stats
+            left[key] -= 1
+            if left[key] == 0:
+                finish(key)
+    for key in list(waiting):
+        finish(key)
+    logger.info("fMLLR: %d transforms, gain %.4f per frame over %.0f frames", len(found), gain / max(frames, 1), frames)
+    for line in kept:
+        logger.info("fMLLR: kept as it was, %s", line)
+    return found
+
+
+@writes_into("lattices", "spec.model_dir", "spec.graph_dir", "store_path")
+def decode_adapted(
+    spec: SystemSpec,
+    store_path: str,
+    out_dir: Path,
+    silence_phones: Sequence[int],
+    config: AdaptConfig | None = None,
+    fmllr: FmllrConfig | None = None,
+    options: DecodeOptions | None = None,
+    executor: Executor | None = None,
+) -> DecodeTotals:
+    """Decodes a feature store in three searches: without transforms, with first ones, and with final ones.
+
+    Each search goes on where it was killed.
+
+    Args:
+      spec: model, graph and the widths of the last search.
+      silence_phones: phones that count little in estimation.
+
+    Raises:
+      HybridError: nothing, or too much, could be decoded.
+    """
+    config, fmllr, out = config or AdaptConfig(), fmllr or FmllrConfig(), Path(out_dir)
+    model = _model(spec.model_dir)
+    gmm_of(model)
+    scale = spec.search.of_model(model.acoustic_model.acoustic_scale).scale
+    base = AdaptedSource(store_path, None, config.per_utterance)
+    si_search = _narrow(spec.search, config.si_beam, config.si_max_active)
+    first_search = _narrow(spec.search, config.first_beam_adapted, config.first_max_active)
+    passes = (
+        (out.with_name(f"{out.name}.si"), replace(base, speaker_independent=True), si_search, True),
+        (out.with_name(f"{out.name}.first"), base, first_search, False),
+    )
+    basis = None
+    if (Path(spec.model_dir) / "fmllr_basis.safetensors").exists():
+        file = Path(spec.model_dir) / "fmllr_basis.safetensors"
+        basis = load_basis(file, model.pipeline.dim, model.tree.content_hash())
+    found: dict[str, np.ndarray] = {}
+    transforms: str | None = None
+    for number, (folder, source, search, first) in enumerate(passes, 1):
+        source = replace(source, transforms=transforms)
+        narrow = replace(spec, search=search)
+        if not _is_done(folder, narrow, source):
+            decode_corpus(narrow, source, folder, None, executor)
+        estimator = _Estimator(spec.model_dir, source, scale, tuple(silence_phones), first, config)
+        found = {**found, **estimate_transforms(estimator, folder, found, fmllr, executor, basis)}
+        path = out.with_name(f"{out.name}.transforms.{number}.safetensors")
+        save_transforms(path, found, model.tree.content_hash())
+        made_from = {"tree": Path(spec.model_dir) / "tree", "lattices": folder / "meta.json"}
+        write_meta(path, "transforms", {"pass": number}, made_from, {"transforms": len(found)})
+        transforms = str(path)
+    return decode_corpus(spec, replace(base, transforms=transforms), out, options, executor)
+
+
+def _narrow(search: SearchConfig, beam: float, max_active: int) -> SearchConfig:
+    """Returns widths that are at most so wide."""
+    active = min(max_active, search.max_active)
+    return replace(search, beam=min(beam, search.beam), max_active=active, min_active=min(search.min_active, active))
+
+
+def _is_done(folder: Path, spec: SystemSpec, source: AdaptedSource) -> bool:
+    """Tells whether a folder holds just this decoding."""
+    meta = read_meta(folder) if folder.is_dir() else {}
+    settings = meta.get("settings", {})
+    return (
+        settings.get("source") == source.fingerprint()
+        and settings.get("spec") == json.loads(json.dumps(config_to_dict(spec), default=str))
+        and meta.get("inputs", {}).get("model") == content_hash(Path(spec.model_dir) / "meta.json")
+    )

@@ -1,0 +1,261 @@
+"""Where the scores of a decoding come from: a feature store, cuts, audio files, or scores of any model."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from hybrid.agreement import part_of, require_fit
+from hybrid.base.artifact import content_hash
+from hybrid.base.errors import HybridError, InputError
+from hybrid.base.integrity import check, state_of
+from hybrid.base.names import mended_name
+from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
+from hybrid.data.trust import FILES_ONLY, Trust
+from hybrid.decode.recording import recording_stats, segment_features, segments_of
+from hybrid.decode.system import Speech
+from hybrid.feats.store import FeatureStore
+from hybrid.feats.vad import TimeSpan, VadConfig
+from hybrid.model.folder import Model
+
+__all__ = ["AudioSource", "CutSource", "ScoreFolder", "ScoreSource", "StoreSource"]
+
+
+class ScoreSource(Protocol):
+    """Utterances by number; cheap to send to a worker."""
+
+    def fingerprint(self) -> str:
+        """What the source is, so that a repeated run knows whether it goes on with the same work."""
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        """Lists the utterances, sorted by id, and what cannot be used: (id, reason)."""
+
+    def inputs(self) -> dict[str, Any]:
+        """What is decoded, by name, for the record of the result; see `artifact.write_meta`."""
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        """Yields the scores of each item, float32 [frame][pdf_id], or why there are none.
+
+        Features that no speaker transform is applied to are scored by `model.unadapted`.
+        """
+
+
+def _or_reason(make: object) -> np.ndarray | str:
+    try:
+        return make()  # type: ignore[operator]
+    except (HybridError, OSError, ValueError, ArithmeticError) as error:
+        return " ".join(str(error).split())
+
+
+@dataclass(frozen=True)
+class StoreSource:
+    """Utterances of a feature store (`hybrid feats extract`), normalised by their speakers' statistics."""
+
+    path: str
+
+    def fingerprint(self) -> str:
+        return f"feats {Path(self.path).resolve()} {_store(self.path).digest}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        store = _store(self.path)
+        return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
+
+    def inputs(self) -> dict[str, Any]:
+        return {"features": (self.path, _store(self.path).digest)}
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        store, model = _store(self.path), model.unadapted
+        for item in items:
+            yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.utterance)))
+
+
+def _store(path: str) -> FeatureStore:
+    return _store_in_state(path, state_of(path))
+
+
+@lru_cache(maxsize=1)
+def _store_in_state(path: str, _state: object) -> FeatureStore:
+    return FeatureStore.open(path)
+
+
+@dataclass(frozen=True)
+class CutSource:
+    """Cuts of a manifest, each normalised by itself; for speakers' statistics, extract features first."""
+
+    path: str
+    trust: Trust = FILES_ONLY
+
+    def fingerprint(self) -> str:
+        return f"cuts {Path(self.path).resolve()} {content_hash(manifest_path(self.path))}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        cuts, failed = _cuts(self.path, self.trust)
+        return [Speech(c.id, c.recording_id, c.start, c.duration) for c in cuts.values()], failed
+
+    def inputs(self) -> dict[str, Any]:
+        return {"cuts": manifest_path(self.path)}
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        (cuts, _), model = _cuts(self.path, self.trust), model.unadapted
+        for item in items:
+            yield _or_reason(
+                lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.utterance])))
+            )
+
+
+def _cuts(path: str, trust: Trust) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
+    return _cuts_in_state(path, trust, state_of(manifest_path(path)))
+
+
+@lru_cache(maxsize=1)
+def _cuts_in_state(path: str, trust: Trust, _state: object) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
+    cuts, failed = usable_cuts(path, trust)
+    return {cut.id: cut for cut in sorted(cuts, key=lambda cut: cut.id)}, failed
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """Audio files of any length, cut at pauses; utterance ids are NAME or NAME-START-END in hundredths of a second."""
+
+    files: tuple[str, ...]
+    vad: VadConfig
+    channel: int = 0
+
+    def fingerprint(self) -> str:
+        stamps = [f"{Path(f).resolve()} {os.stat(f).st_mtime_ns if os.path.exists(f) else 0}" for f in self.files]
+        return f"audio {self.vad} {self.channel} {stamps}"
+
+    def names(self) -> dict[str, str]:
+        """Recording id → file; files of one name in several folders carry the folder's name too."""
+        return _names(self.files)
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        items, failed = [], []
+        for name, file in self.names().items():
+            try:
+                segments = segments_of(file, None, self.channel, self.vad)
+            except (HybridError, OSError) as error:
+                failed.append((name, " ".join(str(error).split())))
+                continue
+            for s in segments:
+                utterance = (
+                    name if len(segments) == 1 else f"{name}-{round(100 * s.start):07d}-{round(100 * s.end):07d}"
+                )
+                items.append(Speech(utterance, name, s.start, s.duration))
+        return sorted(items, key=lambda item: item.utterance), failed
+
+    def inputs(self) -> dict[str, Any]:
+        return {}  # their sizes and times are in the fingerprint; hours of audio are not read again for a hash
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        files, model = self.names(), model.unadapted
+        for item in items:
+            file = files[item.recording]
+            yield _or_reason(lambda item=item, file=file: self._scores(model, file, item))
+
+    def _scores(self, model: Model, file: str, item: Speech) -> np.ndarray:
+        assert item.duration is not None
+        stats = _stats(model, file, self.channel, self.vad, state_of(file))
+        segment = TimeSpan(item.offset, item.offset + item.duration)
+        return model.scores(segment_features(model, file, None, self.channel, segment, stats))
+
+
+@lru_cache(maxsize=1)
+def _names(files: tuple[str, ...]) -> dict[str, str]:
+    stems = [mended_name(Path(f).stem.replace(" ", "_")) or "audio" for f in files]
+    times, taken = Counter(stems), Counter[str]()
+    found: dict[str, str] = {}
+    for stem, file in zip(stems, files):
+        first = (
+            stem if times[stem] == 1 else mended_name(f"{Path(file).resolve().parent.name}-{stem}".replace(" ", "_"))
+        )
+        name = first
+        while name in found:  # counted, so that a thousand files of one name do not try a thousand names each
+            taken[first] += 1
+            name = f"{first}-{taken[first] + 1}"
+        found[name] = file
+    return found
+
+
+@lru_cache(maxsize=4)
+def _stats(model: Model, file: str, channel: int, vad: VadConfig, _state: object):  # type: ignore[no-untyped-def]
+    return recording_stats(model, file, None, channel, segments_of(file, None, channel, vad))
+
+
+@dataclass(frozen=True)
+class ScoreFolder:
+    """Unscaled log-likelihoods of any model: a Kaldi archive or scp file of matrices, or a folder of UTT.npy."""
+
+    path: str
+
+    def fingerprint(self) -> str:
+        path = Path(self.path)
+        files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+        return f"scores {path.resolve()} {[(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]}"
+
+    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+        path = Path(self.path)
+        if path.is_dir():
+            names = sorted(f.stem for f in path.glob("*.npy"))
+        elif path.is_file():
+            from hybrid.base.kaldi_io import read_matrices
+
+            names = sorted(name for name, _ in read_matrices(path))
+        else:
+            raise InputError.at(path, "no such scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
+        if not names:
+            raise InputError.at(path, "holds no scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
+        return [Speech(name, name) for name in names], []
+
+    def inputs(self) -> dict[str, Any]:
+        return {"scores": self.path}
+
+    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        from hybrid.base.npy import read_npy
+
+        path = Path(self.path)
+        require_fit(part_of(path, "scores"), model.part)
+        if path.is_dir():
+            for item in items:
+                check(path / f"{item.utterance}.npy", cached=True)
+                yield _or_reason(lambda item=item: read_npy(path / f"{item.utterance}.npy"))
+            return
+        check(path, cached=True)
+        found = _cursor(self.path, state_of(path)).take({item.utterance for item in items})
+        for item in items:
+            yield found.get(item.utterance, "is not in the archive any more")
+
+
+class _Cursor:
+    """Goes through an archive once for all blocks of a worker, as long as they come in the archive's order."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._entries: Iterator[tuple[str, np.ndarray]] = iter(())
+
+    def take(self, wanted: set[str]) -> dict[str, np.ndarray]:
+        """Returns the wanted matrices that there are."""
+        from hybrid.base.kaldi_io import read_matrices
+
+        found: dict[str, np.ndarray] = {}
+        for again in (False, True):
+            if again:
+                self._entries = read_matrices(self._path)
+            for name, matrix in self._entries:
+                if name in wanted:
+                    found[name] = matrix
+                    if len(found) == len(wanted):
+                        return found
+        return found
+
+
+@lru_cache(maxsize=1)
+def _cursor(path: str, _state: object) -> _Cursor:
+    return _Cursor(path)

@@ -1,0 +1,129 @@
+"""A model, a graph and a search engine that fit each other, loaded once per process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from hybrid.agreement import lang_part, part_of, require_fit
+from hybrid.base.integrity import state_of
+from hybrid.decode.recognition import Recognition
+from hybrid.graph.decoding import DecodingGraph
+from hybrid.lattice.paths import best_path
+from hybrid.model.folder import Model, load_model
+from hybrid.search.choose import choose_engine, make_searcher
+from hybrid.search.config import RetryConfig, SearchConfig
+from hybrid.search.protocol import Searcher, SearchResult
+from hybrid.search.retry import search_with_retries
+from hybrid.timing.ctm import timed_labels
+from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments
+from lexicon.symbols import SymbolTable
+
+__all__ = ["Speech", "System", "SystemSpec", "load_system"]
+
+
+@dataclass(frozen=True)
+class SystemSpec:
+    """What to load; small enough to be sent to workers.
+
+    Attributes:
+      model_dir, graph_dir: folders of the two.
+      lang_dir: where neither the graph folder nor the phones' names tell words from phones.
+      search: widths, and an acoustic scale if it is not to be the model's.
+      engine: "native", "k2", "reference", or "auto".
+      device: of the acoustic model and of k2.
+    """
+
+    model_dir: str
+    graph_dir: str
+    lang_dir: str | None = None
+    search: SearchConfig = field(default_factory=SearchConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    engine: str = "auto"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One utterance to be searched.
+
+    Attributes:
+      utterance, recording: ids.
+      offset: seconds of the utterance's start in its recording.
+      duration: seconds; None where only scores are known (then frames × frame shift).
+    """
+
+    utterance: str
+    recording: str
+    offset: float = 0.0
+    duration: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Everything that turns features or scores into recognitions."""
+
+    spec: SystemSpec
+    model: Model
+    words: SymbolTable
+    searcher: Searcher
+    word_alignment: WordAlignment | None
+
+    @property
+    def config(self) -> SearchConfig:
+        """Widths and the acoustic scale in use."""
+        return self.searcher.config
+
+    def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
+        """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled."""
+        return search_with_retries(self.searcher, scores, retry=self.spec.retry)
+
+    def recognise(self, speech: Sequence[Speech], scores: Sequence[np.ndarray]) -> list[Recognition]:
+        """Searches utterances and reads off words and phones with their times."""
+        return [self._read(item, result) for item, result in zip(speech, self.search(scores))]
+
+    def _read(self, item: Speech, result: SearchResult) -> Recognition:
+        scale, shift = self.config.scale, self.model.frame_shift
+        duration = result.num_frames * shift if item.duration is None else item.duration
+        path = best_path(result.lattice, scale)
+        if path is None:
+            return Recognition(item.utterance, item.recording, (), (), None, result, scale, duration)
+        phones, words = path_segments(path, self.model.transition_model, self.word_alignment)
+        word_labels = timed_labels(words, self.words.symbol, shift, item.offset, duration)
+        phone_labels = timed_labels(phones, self.model.phones.symbol, shift, item.offset, duration)
+        return Recognition(
+            item.utterance, item.recording, tuple(word_labels), tuple(phone_labels), path, result, scale, duration
+        )
+
+
+def load_system(spec: SystemSpec) -> System:
+    """Loads model, graph and engine; the last one is kept as long as its files are the same, for a worker's sake.
+
+    Raises:
+      InputError: a file is missing or damaged.
+      MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
+    """
+    folders = (spec.model_dir, spec.graph_dir, spec.lang_dir)
+    return _load_system(spec, tuple(state_of(folder) for folder in folders))
+
+
+@lru_cache(maxsize=1)
+def _load_system(spec: SystemSpec, _states: object) -> System:
+    model = load_model(spec.model_dir)
+    graph = DecodingGraph.load(spec.graph_dir)
+    graph.check_model(model.transition_model, spec.model_dir)
+    if spec.lang_dir:
+        lang_folder = lang_part(spec.lang_dir)
+        require_fit(part_of(spec.graph_dir, "graph"), lang_folder)
+        require_fit(lang_folder, model.part)
+    config = spec.search.of_model(model.acoustic_model.acoustic_scale)
+    engine = choose_engine(spec.engine, spec.device)
+    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir)
+    lang = Path(spec.lang_dir) if spec.lang_dir else None
+    word_alignment = find_word_alignment(Path(os.fspath(spec.graph_dir)), lang, model.phones)
+    return System(spec, model, graph.words, searcher, word_alignment)

@@ -1,0 +1,66 @@
+"""The engines by name, behind one door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hybrid.base.errors import InputError, quote
+from hybrid.search.config import SearchConfig
+from hybrid.search.protocol import Searcher
+
+if TYPE_CHECKING:
+    from hybrid.base.openfst import FstArrays
+    from hybrid.hmm import TransitionModel
+
+__all__ = ["ENGINES", "choose_engine", "make_searcher"]
+
+ENGINES = ("native", "k2", "reference")
+
+
+def choose_engine(engine: str, device: str = "cpu") -> str:
+    """Resolves "auto": k2 on a GPU, the project's own engine on a CPU."""
+    if engine == "auto":
+        return "native" if str(device) == "cpu" else "k2"
+    if engine not in ENGINES:
+        raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of auto, {', '.join(ENGINES)}.")
+    return engine
+
+
+def make_searcher(
+    engine: str,
+    fst: FstArrays,
+    transition_model: TransitionModel,
+    config: SearchConfig,
+    device: Any = "cpu",
+    place: object = "graph",
+) -> Searcher:
+    """Loads a decoding graph into an engine.
+
+    Args:
+      engine: "native" (the project's own, CPU), "k2" (CPU or CUDA), or "reference" (readable and slow).
+      fst: HCLG, transition-ids in, word-ids out.
+      transition_model: of the acoustic model; gives the pdf of each transition-id.
+      device: for k2, a torch device.
+      place: names the graph in errors.
+
+    Raises:
+      InputError: no such engine, or a graph that it cannot take.
+      MissingDependencyError: k2 is wanted and absent.
+      MismatchError: the graph has transition-ids that the model lacks.
+    """
+    if engine == "k2":
+        from hybrid.search.engines.k2 import K2Searcher
+
+        return K2Searcher.from_fst(fst, transition_model, config, device, place)
+    from hybrid.search.graph import SearchGraph
+
+    graph = SearchGraph.from_fst(fst, transition_model.pdf_ids, transition_model.num_pdfs, place)
+    if engine == "native":
+        from hybrid.search.engines.native import NativeSearcher
+
+        return NativeSearcher(graph, config)
+    if engine == "reference":
+        from hybrid.search.engines.reference import ReferenceSearcher
+
+        return ReferenceSearcher(graph, config)
+    raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of {', '.join(ENGINES)}.")

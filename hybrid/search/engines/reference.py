@@ -1,0 +1,219 @@
+"""The readable searcher: token passing with a lattice beam, in plain Python.
+
+Povey et al., "Generating exact lattices in the WFST framework" (2012), before determinisation. It is the
+measure of the other engines, not meant for speed; it keeps every link of an utterance until the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+
+from hybrid.search.config import SearchConfig
+from hybrid.search.engines.assemble import Level, assemble, cut, partial_result, place_of_frame
+from hybrid.search.graph import SearchGraph
+from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
+
+__all__ = ["BEAM_DELTA", "ReferenceSearcher"]
+
+BEAM_DELTA = 0.5  # as in Kaldi: how much wider than the tokens kept the next frame is, where a limit decides
+
+Tokens = dict[int, float]  # graph state → best score of a path to it
+
+
+class ReferenceSearcher:
+    """Implements `Searcher` over a `SearchGraph`."""
+
+    def __init__(self, graph: SearchGraph, config: SearchConfig | None = None) -> None:
+        self.graph, self.config = graph, config or SearchConfig()
+
+    @property
+    def num_pdfs(self) -> int:
+        """Columns of the scores."""
+        return self.graph.num_pdfs
+
+    def with_config(self, config: SearchConfig) -> "ReferenceSearcher":
+        """The same graph with other settings."""
+        return ReferenceSearcher(self.graph, config)
+
+    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
+        """See `Searcher.search`."""
+        results = []
+        for utterance in split_batch(scores, lengths, self.num_pdfs):
+            stream = self.open()
+            stream.advance(utterance)
+            results.append(stream.finish())
+        return results
+
+    def open(self) -> "ReferenceStream":
+        """See `Searcher.open`."""
+        return ReferenceStream(self.graph, self.config)
+
+    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
+        """See `Searcher.advance`."""
+        advance_each(streams, chunks, self.num_pdfs)
+
+
+class ReferenceStream:
+    """Implements `Stream`: tokens and links of one utterance, level by level."""
+
+    def __init__(self, graph: SearchGraph, config: SearchConfig) -> None:
+        self._graph, self._config = graph, config
+        self._graph_scores = graph.graph_scores
+        self._limited = self._first = 0
+        tokens = {graph.start: 0.0}
+        eps = self._follow_epsilons(tokens, -np.inf)
+        self._tokens = tokens
+        self._levels = [_level({}, tokens, [], eps)]
+
+    def advance(self, scores: Any) -> None:
+        """See `Stream.advance`."""
+        for frame in check_scores(scores, self._graph.num_pdfs):
+            cutoff, width = self._cutoff()
+            links, tokens = self._emit(frame, cutoff, width)
+            floor = max(tokens.values(), default=-np.inf) - width
+            tokens = {state: score for state, score in tokens.items() if score >= floor}
+            links = [link[:4] for link in links if link[4] >= floor]
+            eps = self._follow_epsilons(tokens, floor)
+            self._levels.append(_level(self._tokens, tokens, links, eps))
+            self._tokens = tokens
+
+    def _cutoff(self) -> tuple[float, float]:
+        """The score that a token needs to go on, and the beam of the next frame."""
+        config = self._config
+        ranked = sorted(self._tokens.values(), reverse=True)
+        if not ranked:
+            return np.inf, config.beam
+        best, cutoff = ranked[0], ranked[0] - config.beam
+        if len(ranked) > config.max_active and ranked[config.max_active - 1] > cutoff:
+            self._limited += 1
+            cutoff = ranked[config.max_active - 1]
+            return cutoff, best - cutoff + BEAM_DELTA
+        if len(ranked) <= config.min_active:
+            return -np.inf, np.inf
+        if config.min_active and ranked[config.min_active - 1] < cutoff:
+            cutoff = ranked[config.min_active - 1]
+            return cutoff, best - cutoff + BEAM_DELTA
+        return cutoff, config.beam
+
+    def _emit(self, frame: np.ndarray, cutoff: float, width: float) -> tuple[list[tuple], Tokens]:
+        """Moves every token over its emitting arcs: links (source, target, arc, acoustic, total), new tokens."""
+        links: list[tuple] = []
+        tokens: Tokens = {}
+        for source, score in self._tokens.items():
+            if score < cutoff:
+                continue
+            for arc, target, pdf_id, graph_score in self._emitting(source):
+                acoustic = float(frame[pdf_id])
+                total = score + graph_score + self._config.scale * acoustic
+                if total > -np.inf:
+                    links.append((source, target, arc, acoustic, total))
+                    tokens[target] = max(total, tokens.get(target, -np.inf))
+        return links, tokens
+
+    def _follow_epsilons(self, tokens: Tokens, floor: float) -> list[tuple]:
+        """Adds the tokens that epsilon arcs reach at no less than `floor`; returns links (source, target, arc)."""
+        waiting = list(tokens)
+        while waiting:
+            source = waiting.pop()
+            for _, target, graph_score in self._epsilons(source):
+                total = tokens[source] + graph_score
+                if total >= floor and total > tokens.get(target, -np.inf):
+                    tokens[target] = total
+                    waiting.append(target)
+        links = []
+        for source, score in tokens.items():
+            for arc, target, graph_score in self._epsilons(source):
+                total = score + graph_score
+                if total >= floor and total > -np.inf:
+                    links.append((source, target, arc))
+        return links
+
+    def _emitting(self, state: int) -> Iterator[tuple[int, int, int, float]]:
+        """(arc, next state, pdf_id, graph score) of the arcs with a transition-id."""
+        first, end = self._graph.bounds[state]
+        targets, pdf_ids = self._graph.arcs[first:end, :2].T.tolist()
+        return zip(range(first, end), targets, pdf_ids, self._graph_scores[first:end].tolist())
+
+    def _epsilons(self, state: int) -> Iterator[tuple[int, int, float]]:
+        """(arc, next state, graph score) of the arcs without."""
+        first, end = self._graph.bounds[state, 1], self._graph.bounds[state + 1, 0]
+        return zip(range(first, end), self._graph.arcs[first:end, 0].tolist(), self._graph_scores[first:end].tolist())
+
+    def partial(self) -> PartialResult:
+        """See `Stream.partial`."""
+        trunk = self._trunk()
+        last = self._levels[-1].scores
+        best = self._path(int(np.argmax(last))) if len(last) else trunk
+        return partial_result(
+            self._graph, np.array(trunk, np.int32), np.array(best[len(trunk) :], np.int32), len(self._levels) - 1,
+            self._first,
+        )  # fmt: skip
+
+    def _trunk(self) -> list[int]:
+        """The arcs that the best paths of all living tokens begin with."""
+        paths = [self._path(token) for token in range(len(self._levels[-1].states))]
+        return [arcs[0] for arcs in takewhile(lambda arcs: len(set(arcs)) == 1, zip(*paths))]
+
+    def _path(self, token: int) -> list[int]:
+        """The arcs of the best path to a token of the last level."""
+        arcs: list[int] = []
+        frame = len(self._levels) - 1
+        while (frame, token) != (0, 0):
+            arc, token, crossed = self._best_link(frame, token)
+            arcs.append(arc)
+            frame -= crossed
+        return arcs[::-1]
+
+    def _best_link(self, frame: int, token: int) -> tuple[int, int, int]:
+        """(graph arc, source token, frames crossed) of the first link that gives a token its score."""
+        level, wanted = self._levels[frame], self._levels[frame].scores[token]
+        for k in np.flatnonzero(level.targets == token):
+            source = level.sources[k]
+            total = self._levels[frame - 1].scores[source] + float(self._graph_scores[level.arcs[k]])
+            if total + self._config.scale * float(level.acoustic[k]) == wanted:
+                return int(level.arcs[k]), int(source), 1
+        for k in np.flatnonzero(level.eps_targets == token):
+            source = level.eps_sources[k]
+            if level.scores[source] + float(self._graph_scores[level.eps_arcs[k]]) == wanted:
+                return int(level.eps_arcs[k]), int(source), 0
+        raise AssertionError(f"no link gives token {token} of frame {frame} its score")
+
+    def commit(self, frames: int) -> SearchResult | None:
+        """See `Stream.commit`."""
+        trunk = np.array(self._trunk(), np.int32)
+        settled = int(np.count_nonzero(self._graph.transition_ids[trunk]))
+        if not 0 <= frames <= settled:
+            raise ValueError(f"{frames} frames to be committed, {settled} are settled")
+        if not frames or not len(self._levels[-1].states):
+            return None
+        place = place_of_frame(self._graph, trunk, frames)
+        done, self._levels = cut(self._levels, frames, int(self._graph.arcs[trunk[place - 1], 0]))
+        result = assemble(self._graph, self._config, done, self._limited, self._first, committed=True)
+        self._limited, self._first = 0, self._first + frames
+        return result
+
+    def finish(self) -> SearchResult:
+        """See `Stream.finish`."""
+        return assemble(self._graph, self._config, self._levels, self._limited, self._first)
+
+
+def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:
+    """Turns states into places in the list of tokens."""
+    source = {state: place for place, state in enumerate(before)}
+    here = {state: place for place, state in enumerate(tokens)}
+    return Level(
+        np.array(list(tokens), np.int32),
+        np.array(list(tokens.values()), np.float64),
+        np.array([source[link[0]] for link in links], np.int32),
+        np.array([here[link[1]] for link in links], np.int32),
+        np.array([link[2] for link in links], np.int32),
+        np.array([link[3] for link in links], np.float32),
+        np.array([here[link[0]] for link in eps], np.int32),
+        np.array([here[link[1]] for link in eps], np.int32),
+        np.array([link[2] for link in eps], np.int32),
+        np.zeros(len(tokens)),
+    )

@@ -1,0 +1,1 @@
+"""Training of GMMs: the stages from monophones to speaker-adaptive training."""
