@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
+from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 from lexicon.text import read_lines
 
@@ -42,8 +43,8 @@ def position_forms(phone: str, is_silence: bool) -> tuple[str, ...]:
     return (phone, *forms) if is_silence else forms
 
 
-@dataclass(frozen=True)
-class PhoneInventory:
+@dataclass(frozen=True, eq=False)
+class PhoneInventory(ByContent):
     """The phones of a lang folder and their groups, by name.
 
     Attributes:

@@ -18,7 +18,7 @@ __all__ = ["Section", "build_model"]
 ErrorAt = Callable[[str, int], Exception]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Section:
     """Rows of one order as read.
 

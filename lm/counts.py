@@ -62,7 +62,7 @@ def _window_keys(ids, history, order, bits, hi, lo):
         history[j] = shift_right(key_hi, key_lo, j * bits)[1] & mask
 
 
-@dataclass
+@dataclass(eq=False)
 class _Run:
     """Different n-grams in suffix order (last word most significant) with their counts."""
 
@@ -224,7 +224,7 @@ def join_contexts(key_hi, key_lo, bits, context_hi, context_lo, contexts):
     return -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CountLevel:
     """All n-grams of one order, sorted by their words' ids, first word first.
 

@@ -67,7 +67,7 @@ def _labels(model: NgramModel, words: SymbolTable) -> np.ndarray:
     return labels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Graph:
     """States and arcs over the nodes of a model's automaton, before contexts without arcs are passed through.
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.content import ByContent
 from lm.vocabulary import BOS, EOS, Vocabulary
 
 __all__ = ["LN_10", "BackoffAutomaton", "NgramLevel", "NgramModel"]
@@ -16,8 +17,8 @@ __all__ = ["LN_10", "BackoffAutomaton", "NgramLevel", "NgramModel"]
 LN_10 = float(np.log(10.0))
 
 
-@dataclass(frozen=True)
-class NgramLevel:
+@dataclass(frozen=True, eq=False)
+class NgramLevel(ByContent):
     """The n-grams of one order, sorted by (context, word).
 
     Attributes:
@@ -170,7 +171,7 @@ def _link_nodes(first, parents, words, children, links):
             state = links[state]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BackoffAutomaton:
     """All n-grams of a model as nodes of one trie with suffix links (Aho and Corasick, 1975).
 

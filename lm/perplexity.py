@@ -63,7 +63,7 @@ def _power(log10_prob: float, tokens: int) -> float:
     return float("inf") if exponent > 300 else 10.0**exponent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SentenceScores:
     """Scores of some sentences in a row; all arrays [sentence].
 

@@ -77,7 +77,7 @@ class Finding:
     repair: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class CheckReport:
     """What the check found, what it leaves over.
 

@@ -111,7 +111,7 @@ def decode_corpus(
     return totals
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Costs:
     """CPU time and memory of the attempts at one decoding, noted after each block: a kill loses no more than one.
 

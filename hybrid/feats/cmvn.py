@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import COUNT, NATURAL, check_fields
 
@@ -25,8 +26,8 @@ def _help(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
-@dataclass(frozen=True)
-class CmvnStats:
+@dataclass(frozen=True, eq=False)
+class CmvnStats(ByContent):
     """Sums over frames: how many, of values, of squares (both float64 [D])."""
 
     count: float

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 
 __all__ = ["LinearTransform"]
 
 
-@dataclass(frozen=True)
-class LinearTransform:
+@dataclass(frozen=True, eq=False)
+class LinearTransform(ByContent):
     """y = A x (+ b).
 
     Attributes:

@@ -163,7 +163,7 @@ def _sum_gaussians(
     return weights @ model.inv_vars.astype(np.float64), weights @ model.means_invvars.astype(np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FmllrEstimate:
     """A speaker's transform.
 

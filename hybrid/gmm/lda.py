@@ -86,7 +86,7 @@ class LdaStats:
         return (within + within.T) / 2, (between + between.T) / 2, mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LdaEstimate:
     """An LDA projection.
 

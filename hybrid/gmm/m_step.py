@@ -13,7 +13,7 @@ from hybrid.gmm.stats import GmmStats
 __all__ = ["UpdateReport", "auxiliary", "update"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UpdateReport:
     """What an update did.
 

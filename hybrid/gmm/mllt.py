@@ -105,7 +105,7 @@ class MlltStats:
             self.packed += model.inv_vars[gaussians].T.astype(np.float64) @ np.stack(scatters)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MlltEstimate:
     """A semi-tied transform.
 

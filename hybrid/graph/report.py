@@ -56,7 +56,7 @@ class Operation:
         )
 
 
-@dataclass
+@dataclass(eq=False)
 class GraphReport:
     """The operations of one compilation, in order."""
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.content import ByContent
 from hybrid.lattice.lattice import Lattice, LatticeError
 
 __all__ = ["CompactLattice", "expand", "factor"]
 
 
-@dataclass(frozen=True)
-class CompactLattice:
+@dataclass(frozen=True, eq=False)
+class CompactLattice(ByContent):
     """An acyclic acceptor of words whose weights hold strings of transition-ids.
 
     Attributes:

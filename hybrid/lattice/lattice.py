@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import HybridError
 from hybrid.lattice import kernels
 
@@ -18,8 +19,8 @@ class LatticeError(HybridError, ValueError):
     """Arrays that are no lattice: cyclic, dangling, or of contradicting times."""
 
 
-@dataclass(frozen=True)
-class Lattice:
+@dataclass(frozen=True, eq=False)
+class Lattice(ByContent):
     """A top-sorted acyclic graph of one utterance in compressed rows; state 0 is the start, no states: empty.
 
     Arcs of state s are `row_splits[s]:row_splits[s + 1]`. An arc with a transition-id covers one frame of the

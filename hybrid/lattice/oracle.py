@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.content import ByContent
 from hybrid.lattice.lattice import Lattice
 
 __all__ = ["Oracle", "oracle"]
 
 
-@dataclass(frozen=True)
-class Oracle:
+@dataclass(frozen=True, eq=False)
+class Oracle(ByContent):
     """The word sequence of a lattice with the fewest errors, and these errors."""
 
     word_ids: np.ndarray

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.lattice import kernels
 from hybrid.lattice.lattice import Lattice
 
 __all__ = ["Path", "best_path", "nbest"]
 
 
-@dataclass(frozen=True)
-class Path:
+@dataclass(frozen=True, eq=False)
+class Path(ByContent):
     """One complete path through a lattice.
 
     Attributes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import quote
 
 __all__ = ["Confusions", "ErrorCounts", "UtteranceErrors", "align", "characters", "confusions", "score_utterances"]
@@ -57,8 +58,8 @@ class ErrorCounts:
         )
 
 
-@dataclass(frozen=True)
-class UtteranceErrors:
+@dataclass(frozen=True, eq=False)
+class UtteranceErrors(ByContent):
     """Errors utterance by utterance.
 
     Attributes:
@@ -132,8 +133,8 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str
     return list(kaldialign.align(list(reference), list(hypothesis), ""))
 
 
-@dataclass(frozen=True)
-class Confusions:
+@dataclass(frozen=True, eq=False)
+class Confusions(ByContent):
     """What was taken for what: counters of (reference, hypothesis) words, of inserted and of deleted words."""
 
     substitutions: Counter[tuple[str, str]]

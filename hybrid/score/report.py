@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hybrid.base.content import ByContent
 from hybrid.score.errors import (
     Confusions,
     ErrorCounts,
@@ -21,8 +22,8 @@ from hybrid.score.sweep import Sweep
 __all__ = ["Score", "format_report", "format_sweep", "per_utterance", "score", "score_to_dict"]
 
 
-@dataclass(frozen=True)
-class Score:
+@dataclass(frozen=True, eq=False)
+class Score(ByContent):
     """Everything that is known of one system on one set.
 
     Attributes:

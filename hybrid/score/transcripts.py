@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.reading import text_lines
@@ -17,8 +18,8 @@ __all__ = ["Transcripts", "pair", "read_table", "read_transcripts"]
 _log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Transcripts:
+@dataclass(frozen=True, eq=False)
+class Transcripts(ByContent):
     """What was said, or what was recognised.
 
     Attributes:

@@ -80,7 +80,7 @@ class TimedSymbol:
     end: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Speech:
     """One spoken utterance.
 

@@ -68,7 +68,7 @@ class SplitSearch:
         return best
 
 
-@dataclass
+@dataclass(eq=False)
 class _Growing:
     """A leaf that may still be split, or a split with two of them."""
 

@@ -13,7 +13,7 @@ __all__ = ["FlatTree", "flatten"]
 _LEAF, _SPLIT, _TABLE, _NONE = 0, 1, 2, 3  # as in kernels.walk_tree
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FlatTree:
     """Nodes numbered in preorder.
 

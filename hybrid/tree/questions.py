@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
+from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import text_lines
 from hybrid.tree.cluster import cluster_top_down
@@ -21,8 +22,8 @@ __all__ = ["Questions", "find_questions", "read_questions", "write_questions"]
 PhoneSets = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True)
-class Questions:
+@dataclass(frozen=True, eq=False)
+class Questions(ByContent):
     """The sets of values that may be asked of each key.
 
     Attributes:

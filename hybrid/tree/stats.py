@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import HybridError
 from hybrid.tree.context_tree import ContextTree
 
@@ -22,8 +23,8 @@ __all__ = ["UNKNOWN", "TreeStats", "accumulate_tree_stats", "pdf_moments"]
 UNKNOWN = -1  # a neighbour that must not be asked about, since the central phone is context-independent
 
 
-@dataclass(frozen=True)
-class TreeStats:
+@dataclass(frozen=True, eq=False)
+class TreeStats(ByContent):
     """Sufficient statistics of Gaussians, by phone in context and pdf-class.
 
     Attributes:

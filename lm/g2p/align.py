@@ -24,7 +24,7 @@ _LARGEST_TABLE = 50_000_000
 Pair = tuple[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignments:
     """Attributes:
     graphones: those of each pair that has an alignment, in the order of the pairs.

@@ -33,7 +33,7 @@ class Guess:
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Column:
     """The nodes after some letters.
 

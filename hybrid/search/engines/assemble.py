@@ -16,7 +16,7 @@ from hybrid.search.protocol import PartialResult, SearchResult, Status
 __all__ = ["Level", "assemble", "cut", "partial_result", "place_of_frame"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Level:
     """The tokens alive after a number of frames, and the links that lead to them.
 
