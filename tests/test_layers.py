@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,58 @@ def test_the_table_has_no_cycle():
         return seen
 
     assert [room for room in PERMITTED if room in reach(room, set())] == []
+
+
+def module_name(root: Path, path: Path) -> str:
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def edges(root: Path) -> dict[str, set[str]]:
+    """Returns module → the modules of ours that it imports, at its head or in a function; types alone do not count."""
+    paths = {module_name(root, p): p for package in PACKAGES for p in sorted((root / package).rglob("*.py"))}
+
+    def targets(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in paths else str(node.module) for name in whole)
+        children = node.orelse if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test) else None
+        for child in ast.iter_child_nodes(node) if children is None else children:
+            yield from targets(child)
+
+    return {
+        name: {target for target in targets(ast.parse(path.read_text(encoding="utf-8"))) if target in paths} - {name}
+        for name, path in paths.items()
+    }
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """Returns the modules that import themselves by way of others."""
+
+    def reaches(module: str) -> set[str]:
+        seen: set[str] = set()
+        stack = [module]
+        while stack:
+            new = graph[stack.pop()] - seen
+            seen |= new
+            stack += new
+        return seen
+
+    return [module for module in graph if module in reaches(module)]
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert circles(edges(ROOT)) == []
+
+
+@pytest.mark.parametrize("back, found", [("import lm.one", True), ("def f():\n    from lm import one", True),
+                                         ("if TYPE_CHECKING:\n    import lm.one", False)])  # fmt: skip
+def test_a_circle_is_found(tmp_path, back, found):
+    (tmp_path / "lm").mkdir()
+    (tmp_path / "lm/one.py").write_text("from lm.two import a\n")
+    (tmp_path / "lm/two.py").write_text(f"{back}\n")
+    assert circles(edges(tmp_path)) == (["lm.one", "lm.two"] if found else [])
 
 
 @pytest.mark.parametrize("line", ["import hybrid.search", "from hybrid.gmm import diag", "from . import x"])

@@ -218,7 +218,7 @@ def copy(
     from hybrid.gmm.acoustic import GmmAcousticModel
     from hybrid.gmm.kaldi_text import read_kaldi_model, write_kaldi_model
     from hybrid.model.folder import Model, load_model, save_model
-    from hybrid.tree import ContextTree
+    from hybrid.tree import read_tree
 
     if target.suffix == ".mdl":
         model = load_model(source)
@@ -226,7 +226,7 @@ def copy(
         return
     if feats is None:
         raise InputError.at("--feats", "is missing", "Name features with the settings that the model was trained on.")
-    transition_model, gmm = read_kaldi_model(source, ContextTree.read(tree or source.parent / "tree"))
+    transition_model, gmm = read_kaldi_model(source, read_tree(tree or source.parent / "tree"))
     pipeline = FeaturePipeline.for_store(FeatureStore.open(feats), delta_order=delta_order)
     table = phones or source.parent / "phones.txt"
     model = Model(transition_model, GmmAcousticModel(gmm), pipeline, table)

@@ -266,17 +266,18 @@ def show_tree(model_dir: Path, svg: Path | None, kaldi: Path | None) -> None:
     Example: hybrid gmm tree exp/tri1 --svg tree.svg
     """
     from hybrid.base.artifact import atomic_path
-    from hybrid.tree import ContextTree
+    from hybrid.tree import read_tree
+    from hybrid.tree.draw import describe_tree, draw_svg
     from lexicon.symbols import SymbolTable
 
-    tree = ContextTree.read(kaldi or model_dir / "tree")
+    tree = read_tree(kaldi or model_dir / "tree")
     table = SymbolTable.read(model_dir / "phones.txt")
     names = dict(zip(table.ids, table.symbols))
     if svg is None:
-        click.echo(tree.describe(names), nl=False)
+        click.echo(describe_tree(tree, names), nl=False)
         return
     with atomic_path(svg) as temporary:
-        temporary.write_text(tree.to_svg(names), encoding="utf-8")
+        temporary.write_text(draw_svg(tree, names), encoding="utf-8")
 
 
 COMMANDS = (show_tree, align_fmllr, train_deltas, train_lda_mllt, train_sat, decode_fmllr)

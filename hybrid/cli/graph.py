@@ -37,8 +37,8 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     from hybrid.base.integrity import check
     from hybrid.base.log import get_logger, log_settings, peak_memory_gb
     from hybrid.graph.decoding import compile_decoding_graph
-    from hybrid.hmm import TransitionModel
-    from hybrid.tree import ContextTree
+    from hybrid.hmm import read_transition_model
+    from hybrid.tree import read_tree
     from lexicon.lang_dir import LangDir
 
     config: Any = make_config(_config_class(), options)
@@ -49,8 +49,8 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     folder = LangDir.load(lang)
     for name in ("tree", "transitions", "phones.txt"):
         check(model / name)
-    tree = ContextTree.read(model / "tree")
-    transitions = TransitionModel.read(model / "transitions", tree)
+    tree = read_tree(model / "tree")
+    transitions = read_transition_model(model / "transitions", tree)
     require_fit(lang_part(lang), part_of(model, "model"))
     report = compile_decoding_graph(folder, grammar, transitions, out_dir, config)
     last = report.operations[-1]
@@ -73,12 +73,12 @@ def info(graph: Path, model: Path | None) -> None:
         click.echo(describe(read_fst(graph)))
         return
     from hybrid.graph.decoding import DecodingGraph
-    from hybrid.hmm import TransitionModel
-    from hybrid.tree import ContextTree
+    from hybrid.hmm import read_transition_model
+    from hybrid.tree import read_tree
 
     loaded = DecodingGraph.load(graph)
     if model is not None:
-        loaded.check_model(TransitionModel.read(model / "transitions", ContextTree.read(model / "tree")), model)
+        loaded.check_model(read_transition_model(model / "transitions", read_tree(model / "tree")), model)
         click.echo(f"belongs to {model}")
     click.echo(describe(loaded.fst))
     click.echo(f"words: {len(loaded.words)}")

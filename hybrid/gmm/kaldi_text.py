@@ -14,7 +14,7 @@ from hybrid.base.reading import read_bytes
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.gmm.diag_gmm import DiagGmm
 from hybrid.hmm import TransitionModel
-from hybrid.hmm.transition_text import format_transition_model, parse_transition_model
+from hybrid.hmm.transition_text import parse_transition_model
 from hybrid.tree import ContextTree
 
 __all__ = ["format_gmm", "parse_gmm", "read_kaldi_model", "write_kaldi_model"]
@@ -83,7 +83,7 @@ def _parse_pdf(body: str, dim: int, place: str) -> DiagGmm:
 def write_kaldi_model(path: str | os.PathLike, transition_model: TransitionModel, gmm: AmDiagGmm) -> None:
     """Writes a text `.mdl`: transition model, then mixtures."""
     with atomic_path(path) as temporary:
-        temporary.write_text(format_transition_model(transition_model) + format_gmm(gmm), encoding="ascii")
+        temporary.write_text(transition_model.to_text() + format_gmm(gmm), encoding="ascii")
 
 
 def read_kaldi_model(path: str | os.PathLike, tree: ContextTree) -> tuple[TransitionModel, AmDiagGmm]:

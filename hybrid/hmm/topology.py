@@ -15,7 +15,6 @@ from functools import cached_property
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
-from hybrid.base.reading import read_text
 
 __all__ = ["MAX_PHONE", "EmittingState", "HmmTopology", "TopologyEntry"]
 
@@ -200,36 +199,33 @@ class HmmTopology:
         """Builds the one-state topology of chain models, whose self-loop has a pdf-class of its own."""
         return cls((TopologyEntry(tuple(phones), (EmittingState(0, 1, ((0, 0.5), (1, 0.5))),)),))
 
-    def to_text(self) -> str:
-        """Returns Kaldi's text form, byte by byte as `gen_topo.pl` writes it."""
-        from hybrid.hmm.topology_text import format_topology
+    def to_text(self, line_end: str = "", digits: int = 15) -> str:
+        """Returns Kaldi's text form, byte by byte as `gen_topo.pl` writes it.
 
-        return format_topology(self)
-
-    @classmethod
-    def from_text(cls, text: str, place: object = "topo") -> HmmTopology:
-        """Parses Kaldi's text form; `place` names its origin in errors.
-
-        Raises:
-          InputError: what was found, what was wanted, and the line.
+        Args:
+          line_end: put before each end of line; Kaldi's programs write a space there, its scripts nothing.
+          digits: of probabilities; Kaldi's programs write 7, its scripts 15.
         """
-        from hybrid.hmm.topology_text import parse_topology
-
-        return parse_topology(text, place)
+        lines = ["<Topology>"]
+        for entry in self.entries:
+            phones = " ".join(map(str, entry.phones))
+            lines += ["<TopologyEntry>", "<ForPhones>", phones, "</ForPhones>"]
+            for number, state in enumerate(entry.states):
+                forward, self_loop = state.forward_pdf_class, state.self_loop_pdf_class
+                if forward == self_loop:
+                    classes = f"<PdfClass> {forward}"
+                else:
+                    classes = f"<ForwardPdfClass> {forward} <SelfLoopPdfClass> {self_loop}"
+                arcs = " ".join(f"<Transition> {t} {p:.{digits}g}" for t, p in state.transitions)
+                lines.append(f"<State> {number} {classes} {arcs} </State>")
+            lines += [f"<State> {len(entry.states)} </State>", "</TopologyEntry>"]
+        lines.append("</Topology>")
+        return "".join(f"{line}{line_end}\n" for line in lines)
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes Kaldi's text form, atomically."""
         with atomic_path(path) as temporary:
             temporary.write_text(self.to_text(), encoding="ascii")
-
-    @classmethod
-    def read(cls, path: str | os.PathLike) -> HmmTopology:
-        """Reads Kaldi's text form.
-
-        Raises:
-          InputError: the file is missing or not a topology.
-        """
-        return cls.from_text(read_text(path), path)
 
     def content_hash(self) -> str:
         """Returns the sha256 of the text form."""

@@ -1,13 +1,15 @@
-"""Kaldi's text form of topologies: `<Topology> <TopologyEntry> <ForPhones> … <State> … </Topology>`."""
+"""Reads Kaldi's text form of topologies: `<Topology> <TopologyEntry> <ForPhones> … <State> … </Topology>`."""
 
 from __future__ import annotations
 
+import os
 from typing import NoReturn
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import read_text
 from hybrid.hmm.topology import EmittingState, HmmTopology, TopologyEntry
 
-__all__ = ["TokenReader", "format_topology", "parse_topology", "read_topology"]
+__all__ = ["TokenReader", "parse_topology", "read_topology", "take_topology"]
 
 CURE = "Make the topology again with `hybrid lang prepare`."
 
@@ -50,17 +52,30 @@ class TokenReader:
             self.fail(f"{what} is '{quote(token)}', wanted a number")
 
 
-def parse_topology(text: str, place: object) -> HmmTopology:
-    """Parses a whole text that holds one topology."""
+def read_topology(path: str | os.PathLike) -> HmmTopology:
+    """Reads a topology, e.g. a lang folder's `topo`.
+
+    Raises:
+      InputError: the file is missing or not a topology.
+    """
+    return parse_topology(read_text(path), path)
+
+
+def parse_topology(text: str, place: object = "topo") -> HmmTopology:
+    """Parses a text that holds one topology and no more; `place` names its origin in errors.
+
+    Raises:
+      InputError: what was found, what was wanted, and the line.
+    """
     reader = TokenReader(text, place)
-    topology = read_topology(reader)
+    topology = take_topology(reader)
     if reader.peek():
         reader.fail(f"'{quote(reader.peek())}' follows </Topology>, wanted the end of the file")
     return topology
 
 
-def read_topology(reader: TokenReader) -> HmmTopology:
-    """Reads `<Topology>` to `</Topology>`."""
+def take_topology(reader: TokenReader) -> HmmTopology:
+    """Takes `<Topology>` to `</Topology>`."""
     reader.take("<Topology>")
     entries = []
     while reader.peek() == "<TopologyEntry>":
@@ -119,27 +134,3 @@ def _read_state(reader: TokenReader) -> EmittingState | None:
     if forward < 0 or self_loop < 0:
         reader.fail("a state with transitions has no pdf-class; only the final state may emit nothing")
     return EmittingState(forward, self_loop, tuple(transitions))
-
-
-def format_topology(topology: HmmTopology, line_end: str = "", digits: int = 15) -> str:
-    """Returns the text form.
-
-    Args:
-      line_end: put before each end of line; Kaldi's programs write a space there, its scripts nothing.
-      digits: of probabilities; Kaldi's programs write 7, its scripts 15.
-    """
-    lines = ["<Topology>"]
-    for entry in topology.entries:
-        phones = " ".join(map(str, entry.phones))
-        lines += ["<TopologyEntry>", "<ForPhones>", phones, "</ForPhones>"]
-        for number, state in enumerate(entry.states):
-            forward, self_loop = state.forward_pdf_class, state.self_loop_pdf_class
-            if forward == self_loop:
-                classes = f"<PdfClass> {forward}"
-            else:
-                classes = f"<ForwardPdfClass> {forward} <SelfLoopPdfClass> {self_loop}"
-            arcs = " ".join(f"<Transition> {t} {p:.{digits}g}" for t, p in state.transitions)
-            lines.append(f"<State> {number} {classes} {arcs} </State>")
-        lines += [f"<State> {len(entry.states)} </State>", "</TopologyEntry>"]
-    lines.append("</Topology>")
-    return "".join(f"{line}{line_end}\n" for line in lines)

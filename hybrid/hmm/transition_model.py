@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 from hybrid.hmm.pdf_pairs import pdf_pairs
 from hybrid.hmm.topology import HmmTopology
@@ -240,20 +241,19 @@ class TransitionModel:
 
     # --- files -----------------------------------------------------------------------------------
 
+    def to_text(self, digits: int = 9) -> str:
+        """Returns what `copy-transition-model --binary=false` writes with 7 digits; 9 keep every float32."""
+        text = "<TransitionModel> \n" + self.topology.to_text(" ", 7 if digits == 7 else 15)
+        if self.topology.is_hmm:
+            text += f"<Triples> {len(self.tuples)} \n"
+            text += "".join(f"{p} {s} {f} \n" for p, s, f, _ in self.tuples.tolist()) + "</Triples> \n"
+        else:
+            text += f"<Tuples> {len(self.tuples)} \n"
+            text += "".join(f"{p} {s} {f} {l} \n" for p, s, f, l in self.tuples.tolist()) + "</Tuples> \n"
+        numbers = " ".join(f"{x:.{digits}g}" for x in self.log_probs)
+        return f"{text}<LogProbs> \n [ {numbers} ]\n</LogProbs> \n</TransitionModel> \n"
+
     def write(self, path: str | os.PathLike, digits: int = 9) -> None:
-        """Writes Kaldi's text transition model; 9 digits keep every float32, Kaldi itself writes 7."""
-        from hybrid.hmm.transition_text import write_transition_model
-
-        write_transition_model(path, self, digits)
-
-    @classmethod
-    def read(cls, path: str | os.PathLike, tree: ContextTree) -> TransitionModel:
-        """Reads Kaldi's text transition model, which must belong to `tree`.
-
-        Raises:
-          InputError: missing, cut short, or not a transition model.
-          MismatchError: its transition-states are not those of the tree.
-        """
-        from hybrid.hmm.transition_text import read_transition_model
-
-        return read_transition_model(path, tree)
+        """Writes Kaldi's text transition model, atomically."""
+        with atomic_path(path) as temporary:
+            temporary.write_text(self.to_text(digits), encoding="ascii")

@@ -1,4 +1,4 @@
-"""Kaldi's text transition model: topology, transition-states, log-probabilities."""
+"""Reads Kaldi's text transition model: topology, transition-states, log-probabilities."""
 
 from __future__ import annotations
 
@@ -6,39 +6,24 @@ import os
 
 import numpy as np
 
-from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.reading import read_bytes
-from hybrid.hmm.topology_text import TokenReader, format_topology, read_topology
+from hybrid.hmm.topology_text import TokenReader, take_topology
 from hybrid.hmm.transition_model import TransitionModel
 from hybrid.tree import ContextTree
 
-__all__ = ["format_transition_model", "parse_transition_model", "read_transition_model", "write_transition_model"]
+__all__ = ["parse_transition_model", "read_transition_model"]
 
 CURE = "Copy the model again from where it was made."
 
 
-def format_transition_model(model: TransitionModel, digits: int = 9) -> str:
-    """Returns the text that `copy-transition-model --binary=false` writes (it uses 7 digits)."""
-    text = "<TransitionModel> \n" + format_topology(model.topology, " ", 7 if digits == 7 else 15)
-    if model.topology.is_hmm:
-        text += f"<Triples> {len(model.tuples)} \n"
-        text += "".join(f"{p} {s} {f} \n" for p, s, f, _ in model.tuples.tolist()) + "</Triples> \n"
-    else:
-        text += f"<Tuples> {len(model.tuples)} \n"
-        text += "".join(f"{p} {s} {f} {l} \n" for p, s, f, l in model.tuples.tolist()) + "</Tuples> \n"
-    numbers = " ".join(f"{x:.{digits}g}" for x in model.log_probs)
-    return f"{text}<LogProbs> \n [ {numbers} ]\n</LogProbs> \n</TransitionModel> \n"
-
-
-def write_transition_model(path: str | os.PathLike, model: TransitionModel, digits: int = 9) -> None:
-    """Writes the text form, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(format_transition_model(model, digits), encoding="ascii")
-
-
 def read_transition_model(path: str | os.PathLike, tree: ContextTree) -> TransitionModel:
-    """Reads the text form and holds its transition-states against the tree's."""
+    """Reads Kaldi's text transition model, which must belong to `tree`.
+
+    Raises:
+      InputError: missing, cut short, or not a transition model.
+      MismatchError: its transition-states are not those of the tree.
+    """
     try:
         text = read_bytes(path).decode("ascii")
     except UnicodeDecodeError as error:
@@ -48,10 +33,10 @@ def read_transition_model(path: str | os.PathLike, tree: ContextTree) -> Transit
 
 
 def parse_transition_model(text: str, tree: ContextTree, place: object = "transitions") -> TransitionModel:
-    """Parses the text form; see `TransitionModel.read`."""
+    """Parses the text form; see `read_transition_model`."""
     reader = TokenReader(text, place, CURE)
     reader.take("<TransitionModel>")
-    topology = read_topology(reader)
+    topology = take_topology(reader)
     opening = reader.take()
     if opening not in ("<Triples>", "<Tuples>"):
         reader.fail(f"found '{quote(opening)}', wanted <Triples> or <Tuples>")

@@ -29,10 +29,10 @@ from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
-from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.hmm import HmmTopology, TransitionModel, read_transition_model
 from hybrid.model.kinds import StoredModel, kind_named, kind_of
 from hybrid.model.protocol import AcousticModel, score_one
-from hybrid.tree import ContextTree
+from hybrid.tree import ContextTree, read_tree
 
 __all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model", "warn_of_twin"]
 
@@ -185,8 +185,8 @@ def load_model(path: str | os.PathLike) -> Model:
             raise MismatchError(f"{folder / file}: is not the {name} that this model was saved with. {REMAKE}")
     values = read_yaml(folder / "config.yaml")
     arrays, _ = load_arrays(folder / "final.safetensors")
-    tree = ContextTree.read(folder / "tree")
-    transition_model = TransitionModel.read(folder / "transitions", tree)
+    tree = read_tree(folder / "tree")
+    transition_model = read_transition_model(folder / "transitions", tree)
     place = folder / "config.yaml"
     pipeline = FeaturePipeline.from_dict(values.get("pipeline", {}), _under("pipeline", arrays), place)
     adapted = _under("speaker_independent", arrays)

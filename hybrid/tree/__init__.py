@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from hybrid.tree.build import Root, TreeReport, build_tree, tree_objective
     from hybrid.tree.config import TreeConfig
     from hybrid.tree.context_tree import ContextTree
+    from hybrid.tree.kaldi_tree import read_tree
     from hybrid.tree.nodes import PDF_CLASS_KEY
     from hybrid.tree.questions import Questions, find_questions, read_questions, write_questions
     from hybrid.tree.stats import TreeStats, accumulate_tree_stats, pdf_moments
@@ -26,6 +27,7 @@ __all__ = [
     "find_questions",
     "pdf_moments",
     "read_questions",
+    "read_tree",
     "tree_objective",
     "write_questions",
 ]
@@ -44,6 +46,7 @@ _MODULES = {
     "find_questions": "questions",
     "pdf_moments": "stats",
     "read_questions": "questions",
+    "read_tree": "kaldi_tree",
     "tree_objective": "build",
     "write_questions": "questions",
 }

@@ -180,49 +180,25 @@ class ContextTree:
 
     def to_text(self) -> str:
         """Returns Kaldi's text form, byte by byte as `copy-tree --binary=false` writes it."""
-        from hybrid.tree.kaldi_tree import format_tree
-
-        return format_tree(self)
-
-    @classmethod
-    def from_text(cls, text: str, place: object = "tree") -> ContextTree:
-        """Parses Kaldi's text form; `place` names its origin in errors.
-
-        Raises:
-          InputError: the text is cut short or is not a tree.
-        """
-        from hybrid.tree.kaldi_tree import parse_tree
-
-        return parse_tree(text.encode("utf-8", "replace"), place)
+        head = f"ContextDependency {self.context_width} {self.central_position} ToPdf "
+        return f"{head}{_node_text(self.root)}EndContextDependency "
 
     def write(self, path: str | os.PathLike) -> None:
         """Writes Kaldi's text form, atomically."""
         with atomic_path(path) as temporary:
             Path(temporary).write_text(self.to_text(), encoding="ascii")
 
-    @classmethod
-    def read(cls, path: str | os.PathLike) -> ContextTree:
-        """Reads a tree in Kaldi's text or binary form.
-
-        Raises:
-          InputError: the file is missing, cut short, or not a tree.
-        """
-        from hybrid.tree.kaldi_tree import read_tree
-
-        return read_tree(path)
-
     def content_hash(self) -> str:
         """Returns the sha256 of the text form, which is also `artifact.content_hash` of the written file."""
         return hashlib.sha256(self.to_text().encode("ascii")).hexdigest()
 
-    def describe(self, symbols: Mapping[int, str] | None = None) -> str:
-        """Returns the tree as indented questions; `symbols` turns phone ids into names."""
-        from hybrid.tree.draw import describe
 
-        return describe(self, symbols)
-
-    def to_svg(self, symbols: Mapping[int, str] | None = None) -> str:
-        """Returns a drawing of the tree as SVG."""
-        from hybrid.tree.draw import draw_svg
-
-        return draw_svg(self, symbols)
+def _node_text(node: Node | None) -> str:
+    if node is None:
+        return "NULL "
+    if isinstance(node, Leaf):
+        return f"CE {node.pdf_id} "
+    if isinstance(node, Split):
+        values = " ".join(map(str, node.values))
+        return f"SE {node.key} [ {values} ]\n{{ {_node_text(node.yes)}{_node_text(node.no)}}} \n"
+    return f"TE {node.key} {len(node.children)} ( {''.join(map(_node_text, node.children))}) \n"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING
 
+from hybrid.tree.context_tree import ContextTree
 from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Node, Split, Table
 
-if TYPE_CHECKING:
-    from hybrid.tree.context_tree import ContextTree
-
-__all__ = ["describe", "draw_svg"]
+__all__ = ["describe_tree", "draw_svg"]
 
 _ROW = 46  # pixels from one level of the tree to the next
 _CHAR = 6.2  # width of a character at the font size used
@@ -45,7 +42,7 @@ class _Names:
                 yield f"{self.value(node.key, value)}", child
 
 
-def describe(tree: ContextTree, symbols: Mapping[int, str] | None = None) -> str:
+def describe_tree(tree: ContextTree, symbols: Mapping[int, str] | None = None) -> str:
     """Returns one line per node, each question indented below the answer that leads to it.
 
     Args:

@@ -1,4 +1,4 @@
-"""Kaldi's tree files: text and binary in, text out.
+"""Reads Kaldi's tree files, text and binary.
 
 A file is `ContextDependency N P ToPdf NODE EndContextDependency`, where NODE is `CE pdf` (a leaf),
 `SE key [ values ] { yes no }`, or `TE key size ( child … )` with `NULL` for an absent child.
@@ -16,29 +16,12 @@ from hybrid.base.reading import read_bytes
 from hybrid.tree.context_tree import ContextTree
 from hybrid.tree.nodes import Leaf, Node, Split, Table
 
-__all__ = ["format_tree", "parse_tree", "read_tree"]
+__all__ = ["parse_tree", "read_tree"]
 
 _MAX_DEPTH = 200
 _MAX_VALUE = 1 << 16  # no phone or pdf-class is larger; also bounds the memory that a hostile file can ask for
 _MAX_BYTES = 1 << 28
 _CURE = "Copy the tree again from where it was made; it may have been cut short."
-
-
-def format_tree(tree: ContextTree) -> str:
-    """Returns Kaldi's text form of a tree."""
-
-    def text(node: Node | None) -> str:
-        if node is None:
-            return "NULL "
-        if isinstance(node, Leaf):
-            return f"CE {node.pdf_id} "
-        if isinstance(node, Split):
-            values = " ".join(map(str, node.values))
-            return f"SE {node.key} [ {values} ]\n{{ {text(node.yes)}{text(node.no)}}} \n"
-        return f"TE {node.key} {len(node.children)} ( {''.join(map(text, node.children))}) \n"
-
-    head = f"ContextDependency {tree.context_width} {tree.central_position} ToPdf "
-    return f"{head}{text(tree.root)}EndContextDependency "
 
 
 def read_tree(path: str | os.PathLike) -> ContextTree:

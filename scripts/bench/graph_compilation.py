@@ -75,14 +75,14 @@ def run_steps(steps: list[str], folder: str, scratch: Path) -> tuple[float, floa
 
 def prepare(model: Path, scratch: Path) -> tuple[int, int]:
     """Writes tree and topology, and the transition model with the topology's probabilities; returns the context."""
-    from hybrid.hmm import HmmTopology, TransitionModel
-    from hybrid.tree import ContextTree
+    from hybrid.hmm import TransitionModel, read_topology, read_transition_model
+    from hybrid.tree import read_tree
 
-    tree = ContextTree.read(model / "tree")
+    tree = read_tree(model / "tree")
     if (model / "topo").exists():
-        topology = HmmTopology.read(model / "topo")
+        topology = read_topology(model / "topo")
     else:
-        topology = TransitionModel.read(model / "transitions", tree).topology
+        topology = read_transition_model(model / "transitions", tree).topology
     tree.write(scratch / "tree")
     topology.write(scratch / "topo")
     TransitionModel(topology, tree).write(scratch / "transitions")
@@ -103,12 +103,12 @@ def write_text_ids(text: Path, lang: Path, out: Path) -> int:
 def training_worker(lang: Path, scratch: Path) -> None:
     """Our training graphs, in a process of their own."""
     from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
-    from hybrid.hmm import TransitionModel
-    from hybrid.tree import ContextTree
+    from hybrid.hmm import read_transition_model
+    from hybrid.tree import read_tree
     from lexicon.lang_dir import LangDir
 
-    tree = ContextTree.read(scratch / "tree")
-    model = TransitionModel.read(scratch / "transitions", tree)
+    tree = read_tree(scratch / "tree")
+    model = read_transition_model(scratch / "transitions", tree)
     rows = [line.split() for line in (scratch / "text.int").read_text().splitlines()]
     texts = [(row[0], [int(i) for i in row[1:]]) for row in rows]
     graphs, failed = compile_training_graphs(TrainingGraphCompiler(LangDir.load(lang), tree, model), texts)

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hybrid.base.errors import MismatchError
 from hybrid.base.openfst import read_fst, write_fst
 from hybrid.cli.main import command
-from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
 from lexicon.lang_dir import LangDir
 from lexicon.prepare import prepare_lang
@@ -30,7 +30,7 @@ def folders(tmp_path):
 
     prepare_lang(tmp_path / "dict", "<UNK>", tmp_path / "lang", topo)
     lang = LangDir.load(tmp_path / "lang")
-    topology = HmmTopology.read(lang.topo_path)
+    topology = read_topology(lang.topo_path)
     tree = ContextTree.monophone(lang.sets, topology.pdf_class_counts())
     model = tmp_path / "model"
     model.mkdir()

@@ -191,10 +191,10 @@ def _model_folder(path: Path, root: Path) -> None:
 
 
 def _topology(path: Path, _: Path) -> None:
-    from hybrid.hmm import HmmTopology, TransitionModel
+    from hybrid.hmm import TransitionModel, read_topology
     from hybrid.tree import ContextTree
 
-    topology = HmmTopology.read(path)
+    topology = read_topology(path)
     for phone in topology.phones:
         topology.min_frames(phone)
     topology.to_text()
@@ -203,20 +203,21 @@ def _topology(path: Path, _: Path) -> None:
 
 
 def _tree(path: Path, root: Path) -> None:
-    from hybrid.hmm import HmmTopology, TransitionModel
-    from hybrid.tree import ContextTree
+    from hybrid.hmm import TransitionModel, read_topology
+    from hybrid.tree import read_tree
+    from hybrid.tree.draw import describe_tree, draw_svg
 
-    tree = ContextTree.read(path)
-    tree.to_text(), tree.describe(), tree.to_svg(), tree.depth
+    tree = read_tree(path)
+    tree.to_text(), describe_tree(tree), draw_svg(tree), tree.depth
     windows = np.random.RandomState(1).randint(0, 6, (20, tree.context_width))
     tree.pdf_ids(windows, np.zeros(20, np.int64))
-    TransitionModel(HmmTopology.read(root / "mono/topo"), tree).pdf_ids
+    TransitionModel(read_topology(root / "mono/topo"), tree).pdf_ids
 
 
 def _transitions(path: Path, root: Path) -> None:
-    from hybrid.hmm import TransitionModel
+    from hybrid.hmm import read_transition_model
 
-    model = TransitionModel.read(path, _model(root).tree)
+    model = read_transition_model(path, _model(root).tree)
     model.self_loops, model.log_probs_ignoring_self_loops, model.is_final
 
 

@@ -180,15 +180,15 @@ def _models(root: Path, random: np.random.RandomState) -> None:
     from hybrid.model.folder import load_model
     from hybrid.train.gmm.em import EmState, PassRecord
     from hybrid.train.gmm.state import save_state
-    from hybrid.tree import ContextTree
+    from hybrid.tree.kaldi_tree import parse_tree
     from lexicon.lang_dir import LangDir
     from lexicon.pieces import PieceConfig, train_pieces
 
     model, lang, store = load_model(root / "mono"), LangDir.load(root / "lang"), FeatureStore.open(root / "feats")
     hybrid("gmm", "copy", root / "mono", root / "mono/final.mdl")
-    deep = ContextTree.from_text(
-        "ContextDependency 3 1 ToPdf SE 0 [ 1 2 ]\n{ TE 1 4 ( NULL CE 0 SE 2 [ 1 3 ]\n{ CE 1 CE 2 } CE 3 ) "
-        "SE -1 [ 0 ]\n{ CE 4 CE 5 } } EndContextDependency "
+    deep = parse_tree(
+        b"ContextDependency 3 1 ToPdf SE 0 [ 1 2 ]\n{ TE 1 4 ( NULL CE 0 SE 2 [ 1 3 ]\n{ CE 1 CE 2 } CE 3 ) "
+        b"SE -1 [ 0 ]\n{ CE 4 CE 5 } } EndContextDependency "
     )
     (root / "tri.tree").write_text(deep.to_text())
     (root / "tri.tree.bin").write_bytes(_binary_tree(deep.to_text()))

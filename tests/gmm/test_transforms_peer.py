@@ -14,7 +14,7 @@ from hybrid.gmm.fmllr import FmllrStats, estimate_fmllr
 from hybrid.gmm.kaldi_text import read_kaldi_model
 from hybrid.gmm.lda import LdaStats, estimate_lda
 from hybrid.gmm.mllt import MlltStats, estimate_mllt
-from hybrid.tree import ContextTree
+from hybrid.tree import read_tree
 
 pytestmark = pytest.mark.peer
 
@@ -37,7 +37,7 @@ def setting(run, peers, tmp_path_factory):
     sets = f"--shared-phones={lang / 'phones' / 'sets.int'}"
     run("gmm-init-mono", sets, lang / "topo", DIM, folder / "0", folder / "tree")
     run("gmm-boost-silence", "--binary=false", "--boost=1", "1", folder / "0", folder / "0.txt")
-    model, _ = read_kaldi_model(folder / "0.txt", ContextTree.read(folder / "tree"))
+    model, _ = read_kaldi_model(folder / "0.txt", read_tree(folder / "tree"))
     random = np.random.default_rng(0)
     sounds = 2 * random.normal(size=(model.num_pdfs, DIM))
     mix = np.eye(DIM) + 0.3 * random.normal(size=(DIM, DIM))
@@ -61,7 +61,7 @@ def setting(run, peers, tmp_path_factory):
         few = "--min-gaussian-occupancy=3"
         run("gmm-est", few, "--mix-up=250", folder / str(number), folder / "acc", folder / str(number + 1))
     run("gmm-boost-silence", "--binary=false", "--boost=1", "1", folder / "3", folder / "3.txt")
-    transitions, gmm = read_kaldi_model(folder / "3.txt", ContextTree.read(folder / "tree"))
+    transitions, gmm = read_kaldi_model(folder / "3.txt", read_tree(folder / "tree"))
     run("ali-to-post", ali, f"ark:{folder / 'post.ark'}")
     return folder, transitions, gmm, utterances, alignments, speakers
 

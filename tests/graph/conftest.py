@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.base.openfst import FstArrays
-from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
 from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Split, Table
 from lexicon.lang_dir import LangDir
@@ -58,7 +58,7 @@ def random_tree(topology: HmmTopology, width: int, central: int, seed: int) -> C
 @pytest.fixture(scope="session")
 def models(lang) -> dict[str, TransitionModel]:
     """Models whose transition probabilities are random, by name."""
-    topology = HmmTopology.read(lang.topo_path)
+    topology = read_topology(lang.topo_path)
     chain = HmmTopology.chain(topology.phones)
     made = {
         "mono": TransitionModel(topology, ContextTree.monophone(lang.sets, topology.pdf_class_counts())),

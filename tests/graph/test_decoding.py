@@ -21,7 +21,7 @@ from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.ops import symbols_to_epsilon
 from hybrid.graph.report import available_memory, within_memory
 from hybrid.graph.self_loops import add_self_loops
-from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
 from lexicon.lang_dir import LangDir
 
@@ -289,7 +289,7 @@ def test_equal_to_kaldis_mkgraph_on_a_larger_language(peers, kaldi_bin, tmp_path
     arpa, _ = estimate_from_sentences(sentences, EstimateConfig(order=3))
     grammar = ngram_to_fst(arpa, lang.words)
     write_fst(tmp_path / "G.fst", grammar)
-    topology = HmmTopology.read(lang.topo_path)
+    topology = read_topology(lang.topo_path)
     model = TransitionModel(topology, ContextTree.monophone(lang.sets, topology.pdf_class_counts()))
     theirs = kaldis_graph(kaldi_bin, lang, model, tmp_path)
     compile_decoding_graph(lang, grammar, model, tmp_path / "graph")

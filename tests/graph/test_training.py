@@ -216,7 +216,7 @@ def test_equal_to_kaldi(peers, kaldi_bin, tmp_path):
     import subprocess
 
     from hybrid.base.openfst import read_fst_stream
-    from hybrid.tree import ContextTree
+    from hybrid.tree import read_tree
     from lexicon.lang_dir import LangDir
 
     lang = LangDir.load(peers / "lang_small" / "lang")
@@ -228,9 +228,9 @@ def test_equal_to_kaldi(peers, kaldi_bin, tmp_path):
     (tmp_path / "text").write_text("".join(f"{u} {' '.join(map(str, ids))}\n" for u, ids in texts.items()))
     command = [kaldi_bin / "compile-train-graphs", tree, mdl, lang.path / "L.fst"]
     subprocess.run([*command, f"ark:{tmp_path}/text", f"ark:{ark}"], check=True, capture_output=True)
-    from hybrid.hmm import HmmTopology
+    from hybrid.hmm import read_topology
 
-    compile_text = compiler(lang, TransitionModel(HmmTopology.read(lang.topo_path), ContextTree.read(tree)))
+    compile_text = compiler(lang, TransitionModel(read_topology(lang.topo_path), read_tree(tree)))
     with open(ark, "rb") as stream:
         for utterance, words in texts.items():
             assert stream.read(len(utterance) + 1).decode() == utterance + " "

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.hmm import HmmTopology, TransitionModel
-from hybrid.hmm.transition_text import format_transition_model, parse_transition_model
-from hybrid.tree import ContextTree
+from hybrid.hmm import HmmTopology, TransitionModel, read_topology, read_transition_model
+from hybrid.hmm.transition_text import parse_transition_model
+from hybrid.tree import ContextTree, read_tree
 from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Split, Table
 
 
@@ -118,7 +118,7 @@ def test_update_never_lowers_the_likelihood(values):
 def test_save_and_load_is_identity(tmp_path):
     for model in (small().update(np.arange(9.0) ** 2), triphone()):
         model.write(tmp_path / "transitions")
-        again = TransitionModel.read(tmp_path / "transitions", model.tree)
+        again = read_transition_model(tmp_path / "transitions", model.tree)
         assert np.array_equal(again.log_probs, model.log_probs)
         assert again.topology.content_hash() == model.topology.content_hash()
         assert np.array_equal(again.pdf_ids, model.pdf_ids)
@@ -127,10 +127,10 @@ def test_save_and_load_is_identity(tmp_path):
 def test_files_of_two_models(tmp_path):
     small().write(tmp_path / "transitions")
     with pytest.raises(InputError, match="has no pdf for phone 1, pdf-class 1"):
-        TransitionModel.read(tmp_path / "transitions", ContextTree(1, 0, Table(0, (None, Table(-1, (Leaf(0),))))))
+        read_transition_model(tmp_path / "transitions", ContextTree(1, 0, Table(0, (None, Table(-1, (Leaf(0),))))))
     other = ContextTree.monophone([[1, 2]], {1: 3, 2: 3})
     with pytest.raises(MismatchError, match="its 4 transition-states are not the 4 of the tree .* different models"):
-        TransitionModel.read(tmp_path / "transitions", other)
+        read_transition_model(tmp_path / "transitions", other)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_files_of_two_models(tmp_path):
 )
 def test_damaged_text(old, new, message):
     model = small()
-    text = format_transition_model(model)
+    text = model.to_text()
     assert old in text
     with pytest.raises(InputError, match=message):
         parse_transition_model(text.replace(old, new, 1), model.tree)
@@ -155,7 +155,7 @@ def test_damaged_text(old, new, message):
 def test_kaldis_binary_model_is_named(tmp_path):
     (tmp_path / "final.mdl").write_bytes(b"\0B<TransitionModel> \xff")
     with pytest.raises(InputError, match="is no text transition model. Kaldi's binary models: run"):
-        TransitionModel.read(tmp_path / "final.mdl", small().tree)
+        read_transition_model(tmp_path / "final.mdl", small().tree)
 
 
 @pytest.mark.peer
@@ -167,10 +167,10 @@ def test_equal_to_kaldi(peers, kaldi_bin, tmp_path, shared):
     subprocess.run(command, check=True, capture_output=True)
     command = [kaldi_bin / "copy-transition-model", "--binary=false", tmp_path / "mdl", tmp_path / "text"]
     subprocess.run(command, check=True, capture_output=True)
-    tree = ContextTree.read(tmp_path / "tree")
-    model = TransitionModel(HmmTopology.read(lang / "topo"), tree)
-    assert format_transition_model(model, digits=7) == (tmp_path / "text").read_text()
-    assert np.array_equal(TransitionModel.read(tmp_path / "text", tree).pdf_ids, model.pdf_ids)
+    tree = read_tree(tmp_path / "tree")
+    model = TransitionModel(read_topology(lang / "topo"), tree)
+    assert model.to_text(digits=7) == (tmp_path / "text").read_text()
+    assert np.array_equal(read_transition_model(tmp_path / "text", tree).pdf_ids, model.pdf_ids)
 
 
 @pytest.mark.peer
@@ -181,5 +181,5 @@ def test_chain_equal_to_kaldi(kaldi_bin, tmp_path):
         [kaldi_bin / "copy-transition-model", "--binary=false", tmp_path / "mdl", tmp_path / "text"],
     ):
         subprocess.run(command, check=True, capture_output=True)
-    model = TransitionModel(HmmTopology.chain([1, 2, 4]), ContextTree.read(tmp_path / "tree"))
-    assert format_transition_model(model, digits=7) == (tmp_path / "text").read_text()
+    model = TransitionModel(HmmTopology.chain([1, 2, 4]), read_tree(tmp_path / "tree"))
+    assert model.to_text(digits=7) == (tmp_path / "text").read_text()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.tree import ContextTree
+from hybrid.tree import ContextTree, read_tree
 from hybrid.tree.kaldi_tree import parse_tree
 from hybrid.tree.nodes import Leaf, Split, Table
 
@@ -34,14 +34,14 @@ BINARY = (
 
 
 def test_text_form():
-    assert ContextTree.from_text(TEXT) == TREE
+    assert parse_tree(TEXT.encode()) == TREE
     assert TREE.to_text() == TEXT
 
 
 def test_binary_form(tmp_path):
     assert parse_tree(BINARY) == TREE
     (tmp_path / "tree").write_bytes(BINARY)
-    assert ContextTree.read(tmp_path / "tree") == TREE
+    assert read_tree(tmp_path / "tree") == TREE
 
 
 @pytest.mark.parametrize("data", [TEXT.encode(), BINARY])
@@ -89,10 +89,10 @@ def test_damaged_bytes_never_do_more_than_raise(data, choose):
 )
 def test_text_of_errors(text, message):
     with pytest.raises(InputError) as error:
-        ContextTree.from_text(text)
+        parse_tree(text.encode())
     assert message in str(error.value) and "Copy the tree again" in str(error.value)
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="none: the file does not exist"):
-        ContextTree.read(tmp_path / "none")
+        read_tree(tmp_path / "none")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hybrid.base.kaldi_io import read_int_vectors, write_int_vectors, write_matrices
-from hybrid.hmm import TransitionModel
+from hybrid.hmm import TransitionModel, read_transition_model
 from hybrid.tree import (
     ContextTree,
     Questions,
@@ -21,6 +21,7 @@ from hybrid.tree import (
     find_questions,
     pdf_moments,
     read_questions,
+    read_tree,
     tree_objective,
     write_questions,
 )
@@ -54,7 +55,7 @@ def mono(run, lang, tmp_path_factory) -> tuple[Path, TransitionModel]:
     run("gmm-init-mono", "--binary=false", sets, lang.topo_path, DIM, folder / "mdl", folder / "tree")
     text = (folder / "mdl").read_text()
     (folder / "trans").write_text(text[: text.index("</TransitionModel>")] + "</TransitionModel>\n")
-    return folder, TransitionModel.read(folder / "trans", ContextTree.read(folder / "tree"))
+    return folder, read_transition_model(folder / "trans", read_tree(folder / "tree"))
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ def test_the_same_tree(run, lang, mono, tmp_path, threshold, max_leaves, scales)
     gain = float(re.search(r"like-impr = (\S+) per frame", log)[1])
     assert report.num_splits == splits and splits >= 3
     assert report.gain / report.frames == pytest.approx(gain, rel=2e-4)
-    theirs = ContextTree.read(tmp_path / "tree")
+    theirs = read_tree(tmp_path / "tree")
     assert tree.num_pdfs == theirs.num_pdfs
     assert tree_objective(stats, tree) == pytest.approx(tree_objective(stats, theirs), rel=1e-6)
     below = (variances(pdf_moments(stats, tree)) < config.variance_floor).any(axis=0)
@@ -210,7 +211,7 @@ def test_monophone_trees(run, lang, mono, tmp_path):
     assert shared.to_text() == (mono[0] / "tree").read_text()
     run("gmm-init-mono", lang.topo_path, DIM, tmp_path / "mdl", tmp_path / "tree")
     apart = ContextTree.monophone([(p,) for p in mono[1].topology.phones], counts)
-    assert ContextTree.read(tmp_path / "tree") == apart
+    assert read_tree(tmp_path / "tree") == apart
 
 
 def test_converted_alignments(run, lang, mono, speech, tmp_path):

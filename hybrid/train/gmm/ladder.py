@@ -27,14 +27,15 @@ from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel, MixConfig, UpdateConfig, mix_up
-from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.hmm import TransitionModel, read_topology
 from hybrid.model.folder import Model, check_phones
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook, run_em
 from hybrid.train.gmm.ladder_config import ContextConfig, TriEmConfig
 from hybrid.train.gmm.prepare import finish_training, finished_model, training_graphs, training_inputs, work_dir
 from hybrid.train.gmm.state import fingerprint, hash_arrays, load_state, save_state
 from hybrid.train.gmm.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
-from hybrid.tree import ContextTree, TreeConfig
+from hybrid.tree import TreeConfig, read_tree
+from hybrid.tree.draw import describe_tree
 from lexicon.lang_dir import LangDir
 
 __all__ = ["Rung", "Start", "climb", "load_alignments"]
@@ -195,7 +196,7 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
         save=lambda s: save_state(folder / "state.safetensors", s, identity),
     )  # fmt: skip
     twin = rung.finish(state, corpus, executor, out_dir) if rung.finish else None
-    text = state.transition_model.tree.describe(dict(zip(lang.phones.ids, lang.phones.symbols)))
+    text = describe_tree(state.transition_model.tree, dict(zip(lang.phones.ids, lang.phones.symbols)))
     with atomic_path(out_dir / "tree.txt") as temporary:
         temporary.write_text(text, encoding="utf-8")
     model = finish_training(out_dir, state, lang, failures, rung.settings(), inputs, identity, twin)
@@ -208,7 +209,7 @@ def _resume(folder: Path, identity: str, start: Start) -> EmState | None:
     if not (folder / "tree").exists() or not (folder / "state.safetensors").exists():
         return None
     try:
-        transition_model = TransitionModel(start.model.topology, ContextTree.read(folder / "tree"))
+        transition_model = TransitionModel(start.model.topology, read_tree(folder / "tree"))
         return load_state(folder / "state.safetensors", identity, transition_model)
     except (HybridError, ValueError) as error:
         logger.warning("%s cannot be continued (%s); starting afresh", folder, error)
@@ -219,7 +220,7 @@ def _first_state(
     rung: Rung, start: Start, alignments: CorpusAlignments, folder: Path, executor: Executor | None
 ) -> EmState:
     """Builds tree and first model, and rewrites the alignments for them."""
-    topology = HmmTopology.read(start.lang.topo_path)
+    topology = read_topology(start.lang.topo_path)
     pipeline, transforms = rung.begin(start, alignments, executor)
     work = TreeWork(
         start.model.transition_model, pipeline, rung.context, tuple(start.lang.context_indep_phones), transforms

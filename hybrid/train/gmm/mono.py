@@ -29,7 +29,7 @@ from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import AmDiagGmm, MixConfig, UpdateConfig
-from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.hmm import TransitionModel, read_topology
 from hybrid.model.folder import Model
 from hybrid.train.gmm.config import EmConfig
 from hybrid.train.gmm.em import EmCorpus, EmState, run_em, run_pass
@@ -95,7 +95,7 @@ def train_mono(
     folder = work_dir(out_dir)
     make_folder(folder)
 
-    topology = HmmTopology.read(lang.topo_path)
+    topology = read_topology(lang.topo_path)
     tree = ContextTree.monophone(lang.sets, topology.pdf_class_counts())
     transition_model = TransitionModel(topology, tree)
     texts, failures = usable_texts(store, lang, store.ids)
