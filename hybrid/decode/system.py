@@ -21,7 +21,7 @@ from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.protocol import Searcher, SearchResult
 from hybrid.search.retry import search_with_retries
 from hybrid.timing.ctm import timed_labels
-from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments
+from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments, pause_phones
 from lexicon.symbols import SymbolTable
 
 __all__ = ["Speech", "System", "SystemSpec", "load_system"]
@@ -66,13 +66,19 @@ class Speech:
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """Everything that turns features or scores into recognitions."""
+    """Everything that turns features or scores into recognitions.
+
+    Attributes:
+      word_alignment: what tells which phones make a word; None where nothing does.
+      pause_phones: ids of the phones between words.
+    """
 
     spec: SystemSpec
     model: Model
     words: SymbolTable
     searcher: Searcher
     word_alignment: WordAlignment | None
+    pause_phones: tuple[int, ...] = ()
 
     @property
     def config(self) -> SearchConfig:
@@ -85,9 +91,10 @@ class System:
 
     def recognise(self, speech: Sequence[Speech], scores: Sequence[np.ndarray]) -> list[Recognition]:
         """Searches utterances and reads off words and phones with their times."""
-        return [self._read(item, result) for item, result in zip(speech, self.search(scores))]
+        return [self.read(item, result) for item, result in zip(speech, self.search(scores))]
 
-    def _read(self, item: Speech, result: SearchResult) -> Recognition:
+    def read(self, item: Speech, result: SearchResult) -> Recognition:
+        """Reads words and phones with their times off what a search found."""
         scale, shift = self.config.scale, self.model.frame_shift
         duration = result.num_frames * shift if item.duration is None else item.duration
         path = best_path(result.lattice, scale)
@@ -126,4 +133,5 @@ def _load_system(spec: SystemSpec, _states: object) -> System:
     searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(Path(os.fspath(spec.graph_dir)), lang, model.phones)
-    return System(spec, model, graph.words, searcher, word_alignment)
+    pauses = pause_phones(Path(os.fspath(spec.graph_dir)), lang)
+    return System(spec, model, graph.words, searcher, word_alignment, pauses)

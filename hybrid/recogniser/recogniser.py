@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from hybrid.decode.recognition import Recognition, Transcript
 from hybrid.decode.recording import segment_scores, segments_of
 from hybrid.decode.system import Speech, System, SystemSpec, load_system
 from hybrid.feats.vad import VadConfig
+from hybrid.recogniser.session import Session
 from hybrid.search.config import RetryConfig, SearchConfig
 
 __all__ = ["Recogniser"]
@@ -74,3 +76,7 @@ class Recogniser:
             speech = Speech(f"{name}{number}", name, segment.start, segment.duration)
             found += self.system.recognise([speech], [scores])
         return Transcript(tuple(found))
+
+    def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
+        """Opens a session for audio that comes in pieces; see `Session` for the options."""
+        return Session(self.system, rate, name, **options)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from lexicon.symbols import SymbolTable
     from lexicon.vocabulary import TextLexicon
 
-__all__ = ["LexiconWordAlignment", "MarkWordAlignment", "WordAlignment", "find_word_alignment", "path_segments"]
+__all__ = ["LexiconWordAlignment", "MarkWordAlignment", "WordAlignment", "find_word_alignment", "path_segments",
+           "pause_phones"]  # fmt: skip
 
 MARKS = {"_B": "begin", "_E": "end", "_I": "internal", "_S": "singleton"}
 
@@ -156,6 +157,15 @@ def find_word_alignment(graph_dir: Path, lang_dir: Path | None, phones: SymbolTa
             lang_dir, "has no phones/align_lexicon.int", "Give the lang folder that the graph was compiled from."
         )
     return MarkWordAlignment.from_symbols(phones)
+
+
+def pause_phones(graph_dir: Path, lang_dir: Path | None) -> tuple[int, ...]:
+    """Returns the phone ids of the pauses between words; none where neither folder tells them."""
+    for folder in (lang_dir, graph_dir):
+        file = None if folder is None else folder / "phones" / "optional_silence.int"
+        if file is not None and file.exists():
+            return tuple(int(line) for _, line in text_lines(file) if line.strip().isdecimal())
+    return ()
 
 
 def _align_lexicon(path: Path) -> list[tuple[int, ...]]:

@@ -1,0 +1,195 @@
+"""Sessions: audio that comes in pieces, words while it comes, utterances when they end; memory does not grow.
+
+Features, scores and search each keep what later frames need and nothing else. An utterance ends at a pause (Kaldi's
+rules of online-endpoint, in short); one that goes on too long is committed up to its last settled pause and goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hybrid.base.errors import InputError
+from hybrid.base.ranges import POSITIVE, check_fields
+from hybrid.decode.recognition import Recognition
+from hybrid.decode.system import Speech, System
+from hybrid.feats.online_cmvn import OnlineCmvnConfig
+from hybrid.feats.stream import FeatureStream
+from hybrid.search.protocol import PartialResult, SearchResult
+
+if TYPE_CHECKING:
+    from hybrid.feats.cmvn import CmvnStats
+
+__all__ = ["EndpointConfig", "PartialText", "Session", "advance_sessions"]
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """When an utterance of a session ends; seconds."""
+
+    pause: float = field(default=0.8, metadata={"help": "Pause that ends an utterance with words."})
+    silence: float = field(default=5.0, metadata={"help": "Silence after which an utterance without words ends."})
+    longest: float = field(default=20.0, metadata={"help": "Length from which settled words are committed."})
+
+    def __post_init__(self) -> None:
+        check_fields(self, pause=POSITIVE, silence=POSITIVE, longest=POSITIVE)
+
+
+@dataclass(frozen=True)
+class PartialText:
+    """The words of the utterance under way.
+
+    Attributes:
+      words: so far. settled: how many of them, from the first, can no longer change.
+      start: seconds in the session.
+    """
+
+    words: tuple[str, ...]
+    settled: int
+    start: float
+
+    @property
+    def text(self) -> str:
+        """The words with single spaces between them."""
+        return " ".join(self.words)
+
+
+class Session:
+    """One speaker's audio as it comes; many sessions share a system's memory.
+
+    Attributes:
+      name: of the recording; utterances are NAME-0001, NAME-0002, …
+    """
+
+    def __init__(
+        self,
+        system: System,
+        rate: int | None = None,
+        name: str = "session",
+        stats: CmvnStats | None = None,
+        endpoint: EndpointConfig | None = None,
+        online: OnlineCmvnConfig | None = None,
+    ) -> None:
+        """Starts a session.
+
+        Args:
+          rate: of the samples, Hz; None: the model's.
+          stats: the speaker's CMVN statistics, if known.
+          online: how an unknown speaker is normalised.
+
+        Raises:
+          InputError: the model looks at whole recordings (see `FeatureStream`).
+        """
+        self._system = system
+        self._model = system.model.unadapted
+        self.name, self._endpoint = name, endpoint or EndpointConfig()
+        self._features = FeatureStream(self._model.pipeline, rate, stats, online)
+        self._scores = self._model.acoustic_model.open()
+        self._search = system.searcher.open()
+        self._frames = self._searched = self._count = 0  # before this utterance, in it, utterances so far
+        self._ended = False
+
+    def advance(self, samples: np.ndarray) -> list[Recognition]:
+        """Takes in samples, float32 [N] in [-1, 1]; returns the utterances that ended, or were committed, in them.
+
+        Raises:
+          InputError: not one channel, NaN or infinity, or the session has ended; nothing was taken in then.
+        """
+        return advance_sessions([self], [samples])[0]
+
+    def finish(self) -> list[Recognition]:
+        """Ends the session; returns what is left."""
+        return advance_sessions([self], [np.zeros(0, np.float32)], [True])[0]
+
+    def partial(self) -> PartialText:
+        """The words of the utterance under way; costs what is new, not the whole utterance."""
+        found = self._search.partial()
+        words = tuple(self._system.words.symbol(int(i)) for i in found.word_ids)
+        return PartialText(words, found.settled_words, (self._frames + found.first_frame) * self._model.frame_shift)
+
+    def _heard(self, frames: int, last: bool) -> list[Recognition]:
+        """Looks whether the utterance ends after frames that the search has taken in."""
+        self._searched += frames
+        out: list[Recognition] = []
+        found = self._search.partial()
+        if last or self._at_end(found):
+            out.append(self._read(self._search.finish()))
+            self._frames, self._searched = self._frames + self._searched, 0
+            self._search = self._system.searcher.open()
+        elif found.num_frames * self._model.frame_shift > self._endpoint.longest and found.settled_frames:
+            done = self._search.commit(self._cut(found.transition_ids[: found.settled_frames]))
+            out += [] if done is None else [self._read(done)]
+        return [one for one in out if one.result.num_frames]
+
+    def _silent(self, transition_ids: np.ndarray) -> np.ndarray:
+        return np.isin(self._model.transition_model.phones[transition_ids], self._system.pause_phones)
+
+    def _at_end(self, found: PartialResult) -> bool:
+        silent = self._silent(found.transition_ids)
+        trailing = len(silent) if silent.all() else int(np.argmin(silent[::-1]))
+        heard = len(found.word_ids) > 0 and not silent.all()
+        return trailing * self._model.frame_shift >= (self._endpoint.pause if heard else self._endpoint.silence)
+
+    def _cut(self, settled: np.ndarray) -> int:
+        """Returns where to commit: in the middle of the last pause among the settled frames, else after all of them."""
+        silent = self._silent(settled)
+        if not silent.any():
+            return len(settled)
+        end = len(silent) - int(np.argmax(silent[::-1]))
+        begin = end - 1
+        while begin > 0 and silent[begin - 1]:
+            begin -= 1
+        return max(1, (begin + end + 1) // 2)
+
+    def _read(self, result: SearchResult) -> Recognition:
+        shift = self._model.frame_shift
+        self._count += 1
+        offset = (self._frames + result.first_frame) * shift
+        return self._system.read(Speech(f"{self.name}-{self._count:04d}", self.name, offset), result)
+
+
+def advance_sessions(
+    sessions: Sequence[Session], chunks: Sequence[np.ndarray], last: Sequence[bool] | None = None
+) -> list[list[Recognition]]:
+    """Takes in a chunk of each of many sessions of one system: scored in one batch, searched together.
+
+    Args:
+      chunks: float32 [N] of each; may be empty.
+      last: whether a session ends with its chunk.
+
+    Returns:
+      Of each session the utterances that ended, or were committed.
+
+    Raises:
+      InputError: see `Session.advance`; sessions of several systems.
+    """
+    last = [False] * len(sessions) if last is None else list(last)
+    if not sessions:
+        return []
+    if not len(sessions) == len(chunks) == len(last):
+        raise InputError.at("sessions", f"{len(sessions)} sessions but {len(chunks)} chunks", "Give each its own.")
+    system = sessions[0]._system
+    for session in sessions:
+        if session._system is not system:
+            raise InputError.at("sessions", "are of several systems", "Advance those of each system by themselves.")
+        if session._ended:
+            raise InputError.at(f"session '{session.name}'", "has ended", "Open another one.")
+    features = [s._features.advance(chunk, end) for s, chunk, end in zip(sessions, chunks, last)]
+    model = sessions[0]._model.acoustic_model
+    scores = model.advance([s._scores for s in sessions], features, last)
+    out: list[list[Recognition]] = [[] for _ in sessions]
+    # An utterance may end anywhere in a long chunk: the search looks for its end every tenth of a second.
+    step = max(1, math.ceil(0.1 / sessions[0]._model.frame_shift))
+    for begin in range(0, max(1, *(len(rows) for rows in scores)), step):
+        at = [i for i, rows in enumerate(scores) if begin < len(rows) or (last[i] and begin == 0 and not len(rows))]
+        system.searcher.advance([sessions[i]._search for i in at], [scores[i][begin : begin + step] for i in at])
+        for i in at:
+            taken = len(scores[i][begin : begin + step])
+            out[i] += sessions[i]._heard(taken, last[i] and begin + step >= len(scores[i]))
+    for session, end in zip(sessions, last):
+        session._ended = end
+    return out

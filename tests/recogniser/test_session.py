@@ -1,0 +1,122 @@
+"""Sessions: audio in pieces gives the words of the whole, whatever the pieces; memory stays."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.recogniser import EndpointConfig, Recogniser, Session, advance_sessions
+
+RATE = 8000
+WORDS = ["LOW", "HIGH", "MID", "LOW", "MID", "HIGH"]
+
+
+@pytest.fixture
+def recogniser(tiny) -> Recogniser:
+    return Recogniser.load(tiny.model, tiny.graph)
+
+
+def hear(session: Session, samples: np.ndarray, step: int) -> list:
+    found = []
+    for begin in range(0, len(samples), step):
+        found += session.advance(samples[begin : begin + step])
+    return found + session.finish()
+
+
+def facts(found: list) -> list[tuple]:
+    return [
+        (one.utterance, one.text, one.status, one.result.num_frames, one.result.first_frame,
+         [(w.label, round(w.start, 3), round(w.duration, 3)) for w in one.words],
+         one.lattice.transition_ids.tolist(), one.lattice.next_states.tolist())
+        for one in found
+    ]  # fmt: skip
+
+
+def test_any_pieces_give_the_same_lattices(recogniser, bursts) -> None:
+    """Chunks of 1, 7 and 160 frames, and all at once."""
+    samples = bursts(WORDS, 5)
+    wanted = facts(hear(recogniser.session(RATE), samples, len(samples)))
+    assert " ".join(text for _, text, *_ in wanted).split() == WORDS
+    for frames in (1, 7, 160):
+        assert facts(hear(recogniser.session(RATE), samples, 80 * frames)) == wanted
+
+
+def test_an_utterance_ends_at_a_pause(recogniser, bursts) -> None:
+    silence = bursts([], 7, pause=1.0)
+    samples = np.concatenate([bursts(WORDS[:2], 1), silence, bursts(WORDS[2:4], 2), silence])
+    session = recogniser.session(RATE, "call", endpoint=EndpointConfig(pause=0.6))
+    found, partial = [], []
+    for begin in range(0, len(samples), 800):
+        found += session.advance(samples[begin : begin + 800])
+        partial.append(session.partial())
+    assert [one.text for one in found] == ["LOW HIGH", "MID LOW"]
+    assert [one.utterance for one in found] == ["call-0001", "call-0002"]
+    assert max((p.text for p in partial[:10]), key=len).startswith("LOW") and partial[-1].text == ""
+    first, second = found
+    assert second.words[0].start == pytest.approx(first.words[-1].end, abs=0.02)
+    assert 0.1 < first.words[1 if not first.words[0].label else 0].start < 0.5
+    session.finish()
+
+
+def test_an_utterance_without_end_is_committed_at_pauses(recogniser, bursts) -> None:
+    words = WORDS * 5
+    samples = bursts(words, 9)
+    whole = hear(recogniser.session(RATE, endpoint=EndpointConfig(pause=9.0, longest=1000.0)), samples, 800)
+    parts = hear(recogniser.session(RATE, endpoint=EndpointConfig(pause=9.0, longest=2.0)), samples, 800)
+    assert len(whole) == 1 and len(parts) > 3
+    assert " ".join(one.text for one in parts) == whole[0].text
+    assert [one.status for one in parts[:-1]] == ["committed"] * (len(parts) - 1)
+    assert sum(one.result.num_frames for one in parts) == whole[0].result.num_frames
+    times = [w.start for one in parts for w in one.words if w.label]
+    assert np.allclose(times, [w.start for w in whole[0].words if w.label], atol=0.011)
+
+
+def test_memory_of_an_endless_session_is_bounded(recogniser, bursts) -> None:
+    session = recogniser.session(RATE, endpoint=EndpointConfig(pause=9.0, longest=2.0))
+    samples, sizes = bursts(WORDS, 3), []
+    for _ in range(30):
+        for begin in range(0, len(samples), 800):
+            session.advance(samples[begin : begin + 800])
+        sizes.append(len(session._search._levels) + len(session._search._trace._nodes) + len(session._features._kept))
+    assert max(sizes[15:]) <= 1.5 * max(sizes[:15])
+
+
+def test_many_sessions_in_one_batch_are_each_as_alone(recogniser, bursts) -> None:
+    audio = [bursts(WORDS[i : i + 3], i) for i in range(4)]
+    alone = [facts(hear(recogniser.session(RATE, f"s{i}"), samples, 1000)) for i, samples in enumerate(audio)]
+    sessions = [recogniser.session(RATE, f"s{i}") for i in range(4)]
+    found: list[list] = [[] for _ in audio]
+    for begin in range(0, max(map(len, audio)), 1000):
+        pieces = [samples[begin : begin + 1000] for samples in audio]
+        for i, more in enumerate(advance_sessions(sessions, pieces)):
+            found[i] += more
+    for i, more in enumerate(advance_sessions(sessions, [np.zeros(0, np.float32)] * 4, [True] * 4)):
+        found[i] += more
+    assert [facts(f) for f in found] == alone
+
+
+def test_another_rate_and_nothing_at_all(recogniser, bursts) -> None:
+    from hybrid.data.audio import resample
+
+    samples = resample(bursts(WORDS, 5), RATE, 16000)
+    assert " ".join(one.text for one in hear(recogniser.session(16000), samples, 1600)).split() == WORDS
+    assert recogniser.session(RATE).finish() == []
+    assert hear(recogniser.session(RATE), np.zeros(10, np.float32), 5) == []
+
+
+def test_wrong_use_is_told(recogniser, tiny, bursts) -> None:
+    session = recogniser.session(RATE)
+    with pytest.raises(InputError, match="samples: hold NaN or infinity"):
+        session.advance(np.array([np.nan], np.float32))
+    with pytest.raises(InputError, match="sessions: 1 sessions but 2 chunks"):
+        advance_sessions([session], [np.zeros(1)] * 2)
+    other = Session(dataclasses.replace(recogniser.system), RATE)
+    with pytest.raises(InputError, match="sessions: are of several systems"):
+        advance_sessions([session, other], [np.zeros(1)] * 2)
+    session.finish()
+    with pytest.raises(InputError, match="session 'session': has ended. Open another one"):
+        session.advance(np.zeros(1))
+    assert advance_sessions([], []) == []
