@@ -247,7 +247,8 @@ class _LangCheck:
             self.add("phones/align_lexicon.int", None, found, f"{len(text)} as in align_lexicon.txt")
         words, phones = (dict(zip(t.symbols, map(str, t.ids))) for t in (self.words, self.phones))
         for number, (line, ids) in enumerate(zip(text, numbers), 1):
-            one, two, *row = line.split() if line.count(" ") else ["", ""]
+            fields = line.split()
+            one, two, *row = fields if len(fields) > 1 else ["", ""]
             wanted = [words.get(one), words.get(two), *map(phones.get, row)]
             if None in wanted:
                 symbol = [one, two, *row][wanted.index(None)]

@@ -6,9 +6,10 @@ A programming error stays an ordinary exception.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-__all__ = ["HybridError", "InputError", "MismatchError", "MissingDependencyError", "one_line", "quote"]
+__all__ = ["HybridError", "InputError", "MismatchError", "MissingDependencyError", "one_line", "quote", "shortened"]
 
 
 def _escape(character: str) -> str:
@@ -17,6 +18,8 @@ def _escape(character: str) -> str:
 
 
 LONGEST = 1200  # characters of a message
+LONGEST_WORD = 400  # of them without white space; paths of tests and clusters have 200
+_ENDLESS = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 # Format characters that words of some scripts are written with; others turn text around or hide in it.
 _JOINERS = "\u200c\u200d"
@@ -26,7 +29,9 @@ def _visible(text: str) -> str:
     # Cc: terminal escapes; Cs: bytes of a name that is not UTF-8. A tab is a space to the eye.
     hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
     text = text.replace("\t", " ")
-    return "".join(_escape(c) if unicodedata.category(c) in hidden and c not in _JOINERS else c for c in text)
+    return text.translate(
+        {ord(c): _escape(c) for c in set(text) if unicodedata.category(c) in hidden and c not in _JOINERS}
+    )
 
 
 def one_line(text: object) -> str:
@@ -41,14 +46,18 @@ def quote(text: object, limit: int = 80) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def shortened(line: str) -> str:
+    """Returns a message without the middle of what was quoted without a thought; place and cure stand at the ends."""
+    if len(line) > LONGEST_WORD:
+        line = _ENDLESS.sub(lambda word: f"{word[0][:100]}…{word[0][-40:]}", line)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 400]} … {line[-400:]}"
+
+
 class HybridError(Exception):
     """A mistake in what the user handed over, told in one line, whatever the files it quotes hold."""
 
     def __init__(self, message: object = "", *rest: object) -> None:
-        line = one_line(message)
-        if len(line) > LONGEST:  # quoted without a thought; place and cure stand at the ends
-            line = f"{line[: LONGEST - 400]} … {line[-400:]}"
-        super().__init__(line, *rest)
+        super().__init__(shortened(one_line(message)), *rest)
 
 
 class InputError(HybridError):

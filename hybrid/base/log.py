@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from typing import Any, TypeVar
 
-from hybrid.base.errors import one_line
+from hybrid.base.errors import one_line, shortened
 
 __all__ = [
     "Progress",
@@ -30,6 +30,7 @@ __all__ = [
 T = TypeVar("T")
 
 INTERVAL_SECONDS = 20.0
+LONGEST_LINE = 8000  # characters of a record that lists settings; warnings are as short as errors
 
 
 def get_logger(name: str) -> logging.Logger:
@@ -38,10 +39,11 @@ def get_logger(name: str) -> logging.Logger:
 
 
 class OneLineFormatter(logging.Formatter):
-    """Shows what a record quotes from files as one line without control characters."""
+    """Shows what a record quotes from files as one line, not endless, without control characters."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return one_line(super().formatMessage(record))
+        line = one_line(super().formatMessage(record))
+        return line if record.levelno < logging.WARNING and len(line) < LONGEST_LINE else shortened(line)
 
 
 def setup_logging(verbose: bool = False) -> None:

@@ -44,7 +44,7 @@ def mended_name(name: object) -> str:
     if isinstance(name, bool) or not isinstance(name, (str, int, float)):
         return ""
     text = "_".join(str(name).split())
-    text = "".join(c if quote(c, 1) == c else "_" for c in text)
+    text = text.translate({ord(c): "_" for c in set(text) if quote(c, 1) != c})
     text = "/".join(part for part in text.split("/") if part not in ("", ".", ".."))
     data = text.encode("utf-8")
     if len(data) > MAX_NAME:

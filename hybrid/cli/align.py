@@ -10,6 +10,7 @@ import click
 
 from hybrid.align.config import AlignConfig
 from hybrid.aligner.config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
+from hybrid.cli.echo import echo
 from hybrid.cli.options import CHANNEL, JOBS, PORTION, config_options, make_config, writes_folder
 
 FILE = click.Path(path_type=Path)
@@ -82,7 +83,7 @@ def audio(
     pronouncer = make_pronouncer(pronunciations, g2p)
     with pool(min(jobs, max(1, len(items)))) as executor:
         totals = align_speech(model, lang, items, failures, out_dir, config, pronouncer, executor)
-    click.echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
+    echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
 
 
 @command.command()
@@ -116,4 +117,4 @@ def clean(
     model, lang, pronouncer = load_model(model_dir), LangDir.load(lang_dir), make_pronouncer(pronunciations, g2p)
     with pool(jobs) as executor:
         kept, bad = clean_corpus(model, lang, items, failures, out_dir, config, biased, pronouncer, executor)
-    click.echo(f"{out_dir}: {kept} cuts, {bad} stretches cut out (bad.tsv)")
+    echo(f"{out_dir}: {kept} cuts, {bad} stretches cut out (bad.tsv)")

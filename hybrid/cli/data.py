@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
@@ -96,7 +97,7 @@ def download(corpus: str, out_dir: Path, parts: tuple[str, ...], base_url: str, 
     folder = Path()
     for part in parts or ("",):
         folder = fetch_corpus(corpus, out_dir, part, base_url, checksum)
-    click.echo(f"{corpus} is in {folder}; next: hybrid data {corpus} --corpus-dir {folder} --out-dir data")
+    echo(f"{corpus} is in {folder}; next: hybrid data {corpus} --corpus-dir {folder} --out-dir data")
 
 
 @command.command("from-audio")
@@ -130,7 +131,7 @@ def from_audio(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     count = prepare(paths, out_dir, config, text, segmenter, jobs)
-    click.echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
+    echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
 def _segmenter(longest: float):  # type: ignore[no-untyped-def]
@@ -167,7 +168,7 @@ def subset(
     wanted = {line.split()[0] for _, line in read_lines(ids)[0]} if ids else None
     config = SubsetConfig(count, order, seed, speakers, not_speakers, max_duration)
     chosen = subset_set(cuts, out_dir, config, wanted, make_trust(options))
-    click.echo(f"{chosen} utterances in {out_dir / 'cuts.jsonl.gz'}")
+    echo(f"{chosen} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
 @command.command()
@@ -183,7 +184,7 @@ def combine(sets: tuple[Path, ...], out_dir: Path, **options: Any) -> None:
     from hybrid.data.subset import combine_sets
 
     count = combine_sets(sets, out_dir, make_trust(options))
-    click.echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
+    echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
 @command.command()
@@ -216,7 +217,7 @@ def check(
         raise click.UsageError(str(error)) from error
     report = check_cuts(cuts, config, read_vocabulary(words) if words else None, jobs, make_trust(options))
     for line in summary_lines(report):
-        click.echo(line)
+        echo(line)
     if out_dir is not None:
         write_report(report, out_dir, cuts, config)
     failed = len(report.failed)

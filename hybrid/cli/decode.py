@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
@@ -84,7 +85,7 @@ def command(
     )
     with pool(jobs) as executor:
         totals = decode_corpus(spec, source, out_dir, DecodeOptions(nbest, phones, compact), executor)
-    click.echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
+    echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 
 
 def _source(options: dict[str, Any]) -> Any:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from hybrid.cli.echo import echo
+
 
 @click.command(name="doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
@@ -39,9 +41,9 @@ def command(as_json: bool, verify: bool, show_all: bool, paths: tuple[Path, ...]
 def _compile() -> None:
     from hybrid.cli.rehearsal import rehearse
 
-    click.echo("compiling kernels on made-up speech, a few minutes, only now", err=True)
+    echo("compiling kernels on made-up speech, a few minutes, only now", err=True)
     used, compiled = rehearse()
-    click.echo(f"kernels: {used} called, {compiled} signatures compiled, the others were in the cache", err=True)
+    echo(f"kernels: {used} called, {compiled} signatures compiled, the others were in the cache", err=True)
 
 
 def _examine(as_json: bool) -> None:
@@ -51,12 +53,12 @@ def _examine(as_json: bool) -> None:
 
     report = examine()
     if as_json:
-        click.echo(json.dumps([f.__dict__ for f in report], indent=1))
+        echo(json.dumps([f.__dict__ for f in report], indent=1))
     else:
         for finding in report:
-            click.echo(f"{finding.state:8}{finding.name:18}{finding.text}")
+            echo(f"{finding.state:8}{finding.name:18}{finding.text}")
             if finding.cure:
-                click.echo(f"{'':26}→ {finding.cure}")
+                echo(f"{'':26}→ {finding.cure}")
     if any(f.state == "broken" for f in report):
         raise SystemExit(1)
 
@@ -72,12 +74,12 @@ def _verify(paths: tuple[Path, ...], as_json: bool, show_all: bool) -> None:
     for verdict in verify(paths):
         found.append(verdict)
         if not as_json and (show_all or verdict.state != "ok"):
-            click.echo(one_line(f"{verdict.state:10}{verdict.path}: {verdict.text}"))
+            echo(one_line(f"{verdict.state:10}{verdict.path}: {verdict.text}"))
     if as_json:
-        click.echo(json.dumps([v.__dict__ for v in found], indent=1))
+        echo(json.dumps([v.__dict__ for v in found], indent=1))
     else:
         counts = Counter(v.state for v in found)
         states = ("ok", "changed", "missing", "not found", "no record")
-        click.echo(", ".join(f"{counts[s]} {s}" for s in states if counts[s] or s in ("ok", "changed")))
+        echo(", ".join(f"{counts[s]} {s}" for s in states if counts[s] or s in ("ok", "changed")))
     if any(v.bad for v in found):
         raise SystemExit(1)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hybrid.base.errors import quote
+from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
@@ -77,14 +78,14 @@ def info(store: Path, speakers: bool) -> None:
     feats = FeatureStore.open(store)
     frames = sum(feats.num_frames(u) for u in feats.ids)
     seconds = sum(feats.duration(u) for u in feats.ids)
-    click.echo(f"kind {feats.config.kind}\ndimension {feats.config.dim}\nsampling_rate {feats.config.sampling_rate}")
-    click.echo(f"utterances {len(feats)}\nspeakers {len(feats.speakers())}\nframes {frames}\nseconds {seconds:.2f}")
+    echo(f"kind {feats.config.kind}\ndimension {feats.config.dim}\nsampling_rate {feats.config.sampling_rate}")
+    echo(f"utterances {len(feats)}\nspeakers {len(feats.speakers())}\nframes {frames}\nseconds {seconds:.2f}")
     if speakers:
         for speaker in feats.speakers():
             mine = feats.utterances_of(speaker)
             total = sum(feats.duration(u) for u in mine)
             mean = " ".join(f"{value:.2f}" for value in feats.stats(speaker).mean)
-            click.echo(f"speaker {speaker} utterances {len(mine)} seconds {total:.1f} mean {mean}")
+            echo(f"speaker {speaker} utterances {len(mine)} seconds {total:.1f} mean {mean}")
 
 
 @command.command()
@@ -126,7 +127,7 @@ def copy(
         )
     items = ((utterance, pipeline.features(feats, utterance)) for utterance in track(feats.ids, "features"))
     count = write_matrices(out, items, text, scp)
-    click.echo(f"{count} utterances of dimension {pipeline.dim} written to {out}")
+    echo(f"{count} utterances of dimension {pipeline.dim} written to {out}")
 
 
 @command.command()
@@ -145,7 +146,7 @@ def cmvn(store: Path, out: Path, text: bool) -> None:
     feats = FeatureStore.open(store)
     stats = ((speaker, feats.stats(speaker).to_matrix()) for speaker in feats.speakers())
     count = write_matrices(out, stats, text)
-    click.echo(f"{count} speakers written to {out}")
+    echo(f"{count} speakers written to {out}")
 
 
 @command.command()
@@ -170,7 +171,7 @@ def vad(audio: tuple[Path, ...], channel: int, max_length: float, min_pause: flo
     for path in audio:
         try:
             for segment in segment_file(path, config, channel):
-                click.echo(f"{path}\t{segment.start:.2f}\t{segment.end:.2f}")
+                echo(f"{path}\t{segment.start:.2f}\t{segment.end:.2f}")
         except InputError as error:
             get_logger("hybrid.feats").error("%s", error)
             failed += 1

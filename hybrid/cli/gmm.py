@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
+from hybrid.cli.echo import echo
 from hybrid.cli.gmm_adapt import COMMANDS as ADAPT
 from hybrid.cli.gmm_ladder import COMMANDS as LADDER
 from hybrid.cli.options import (
@@ -157,11 +158,11 @@ def info(model_dir: Path, pdfs: bool) -> None:
     model = load_model(model_dir)
     acoustic = _gmm_of(model)
     for name, value in describe_model(model.transition_model, acoustic).items():
-        click.echo(f"{name} {value}")
-    click.echo(f"frame_shift {model.frame_shift:g}")
+        echo(f"{name} {value}")
+    echo(f"frame_shift {model.frame_shift:g}")
     if pdfs:
         for line in describe_pdfs(model.transition_model, acoustic, model.phones):
-            click.echo(line)
+            echo(line)
 
 
 @command.command()

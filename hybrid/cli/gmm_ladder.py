@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
+from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, PORTION, SCALE, config_options, make_config, writes_file, writes_folder
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
@@ -212,7 +213,7 @@ def decode_fmllr(
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor:
         totals = decode_adapted(spec, str(feats), out_dir, silence, adapt, fmllr, None, executor)
-    click.echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
+    echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 
 
 @click.command("align-fmllr")
@@ -274,7 +275,7 @@ def show_tree(model_dir: Path, svg: Path | None, kaldi: Path | None) -> None:
     table = SymbolTable.read(model_dir / "phones.txt")
     names = dict(zip(table.ids, table.symbols))
     if svg is None:
-        click.echo(describe_tree(tree, names), nl=False)
+        echo(describe_tree(tree, names), nl=False)
         return
     with atomic_path(svg) as temporary:
         temporary.write_text(draw_svg(tree, names), encoding="utf-8")

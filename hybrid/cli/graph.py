@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import config_options, make_config, writes_folder
 
 __all__ = ["command"]
@@ -54,7 +55,7 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     require_fit(lang_part(lang), part_of(model, "model"))
     report = compile_decoding_graph(folder, grammar, transitions, out_dir, config)
     last = report.operations[-1]
-    click.echo(
+    echo(
         f"{out_dir}/HCLG.fst: {last.states} states, {last.arcs} arcs, {report.cpu_seconds:.1f} CPU s, "
         f"peak {max(report.peak_gb, peak_memory_gb()):.2f} GB"
     )
@@ -70,7 +71,7 @@ def info(graph: Path, model: Path | None) -> None:
     from hybrid.graph.info import describe
 
     if graph.is_file():
-        click.echo(describe(read_fst(graph)))
+        echo(describe(read_fst(graph)))
         return
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.hmm import read_transition_model
@@ -79,13 +80,13 @@ def info(graph: Path, model: Path | None) -> None:
     loaded = DecodingGraph.load(graph)
     if model is not None:
         loaded.check_model(read_transition_model(model / "transitions", read_tree(model / "tree")), model)
-        click.echo(f"belongs to {model}")
-    click.echo(describe(loaded.fst))
-    click.echo(f"words: {len(loaded.words)}")
+        echo(f"belongs to {model}")
+    echo(describe(loaded.fst))
+    echo(f"words: {len(loaded.words)}")
     with reading(graph / "meta.json", "report of operations", "Compile the graph again."):
         rows = [_operation(row) for row in loaded.meta.get("facts", {}).get("operations", [])]
     for line in rows:
-        click.echo(line)
+        echo(line)
 
 
 def _operation(row: dict[str, Any]) -> str:

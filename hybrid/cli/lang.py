@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import Whole, config_options, make_config, writes_file, writes_folder
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
@@ -84,14 +85,14 @@ def validate(folder: Path, limit: int) -> None:
     is_lang = (folder / "words.txt").exists() or (folder / "phones.txt").exists()
     problems = check_lang_dir(folder) if is_lang else check_dict_dir(folder)[2]
     for problem in problems[:limit]:
-        click.echo(f"{problem.severity}: {problem}")
+        echo(f"{problem.severity}: {problem}")
     if len(problems) > limit:
-        click.echo(f"… and {len(problems) - limit} more (--limit shows them)")
+        echo(f"… and {len(problems) - limit} more (--limit shows them)")
     errors = sum(p.severity == "error" for p in problems)
     kind = "lang folder" if is_lang else "dictionary folder"
     if errors:
         raise InputError.at(folder, f"{errors} errors in this {kind}", "Mend them and check again.")
-    click.echo(f"{folder}: this {kind} is right ({len(problems)} warnings)")
+    echo(f"{folder}: this {kind} is right ({len(problems)} warnings)")
 
 
 @command.command()
@@ -252,9 +253,9 @@ def oov(
         assert lang is not None
         known = SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang)
     report = count_oov((pair for file in texts for pair in read_utterances(file, with_ids)), known)
-    click.echo(report.summary())
+    echo(report.summary())
     for word, count, first in report.counts[:show]:
-        click.echo(f"{count:8d} {word}  ({first})")
+        echo(f"{count:8d} {word}  ({first})")
     if out:
         with atomic_path(out) as temporary:
             temporary.write_text(report.to_tsv(), encoding="utf-8")
@@ -275,18 +276,18 @@ def info(lang: Path, words: tuple[str, ...], homophones: bool) -> None:
     loaded = LangDir.load(lang)
     pairs = loaded.pronunciations()
     marked = "marked" if loaded.word_boundary else "not marked"
-    click.echo(f"words {len({w for w, _ in pairs})}\npronunciations {len(pairs)}\nOOV word {loaded.oov_word}")
-    click.echo(f"silence phones {len(loaded.silence_phones)}\nspeech phones {len(loaded.nonsilence_phones)}")
-    click.echo(f"disambiguation symbols {len(loaded.disambig_phones)}\nword position {marked}")
+    echo(f"words {len({w for w, _ in pairs})}\npronunciations {len(pairs)}\nOOV word {loaded.oov_word}")
+    echo(f"silence phones {len(loaded.silence_phones)}\nspeech phones {len(loaded.nonsilence_phones)}")
+    echo(f"disambiguation symbols {len(loaded.disambig_phones)}\nword position {marked}")
     for word in words:
         found = [phones for w, phones in pairs if w == word]
         for phones in found:
-            click.echo(f"{word} {' '.join(phones)}")
+            echo(f"{word} {' '.join(phones)}")
         if not found:
-            click.echo(f"{word}: not in the lexicon, recognised as {loaded.oov_word}")
+            echo(f"{word}: not in the lexicon, recognised as {loaded.oov_word}")
     if homophones:
         for phones, group in find_homophones(pairs).items():
-            click.echo(f"{' '.join(group)}: {' '.join(phones)}")
+            echo(f"{' '.join(group)}: {' '.join(phones)}")
 
 
 def _vocabulary(paths: tuple[Path, ...], with_ids: bool) -> list[str]:

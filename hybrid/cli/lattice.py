@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import SCALE, Real, Whole, writes_file
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _record(output: Path, source: Path, settings: dict[str, Any], count: int) ->
     inputs: dict[str, Any] = {name: known[name] for name in ("words", "tree", "topo") if name in known}
     inputs["lattices"] = meta_path(source) if meta_path(source).exists() else source
     write_meta(output, "lattices", settings, inputs, {"lattices": count})
-    click.echo(f"{output}: {count} lattices")
+    echo(f"{output}: {count} lattices")
 
 
 def _spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
@@ -84,7 +85,7 @@ def best_path_command(
     for utterance, lattice in read_lattice_folder(lattices):
         path = best_path(lattice, scale, lm_scale, word_penalty)
         text = "" if path is None else _spell(path.word_ids, table, lattices)
-        click.echo(f"{utterance} {text}".rstrip())
+        echo(f"{utterance} {text}".rstrip())
 
 
 @command.command("nbest")
@@ -114,7 +115,7 @@ def nbest_command(
     for utterance, lattice in read_lattice_folder(lattices):
         for rank, path in enumerate(nbest(lattice, count, scale, lm_scale, word_penalty, beam), 1):
             text = _spell(path.word_ids, table, lattices)
-            click.echo(f"{utterance} {rank} {path.graph_score:.6g} {path.acoustic_score:.7g} {text}".rstrip())
+            echo(f"{utterance} {rank} {path.graph_score:.6g} {path.acoustic_score:.7g} {text}".rstrip())
 
 
 def _pruned(lattices: Path, beam: float, scale: float) -> Iterator[tuple[str, Any]]:
@@ -171,9 +172,9 @@ def info_command(lattices: Path, each: bool) -> None:
         count, states, arcs = count + 1, states + lattice.num_states, arcs + lattice.num_arcs
         frames, crossing = frames + lattice.num_frames, crossing + int((lattice.transition_ids > 0).sum())
         if each:
-            click.echo(
+            echo(
                 f"{utterance}: {lattice.num_states} states, {lattice.num_arcs} arcs, {lattice.num_frames} frames, "
                 f"depth {lattice.depth:.2f}"
             )
     depth = crossing / frames if frames else 0.0
-    click.echo(f"{count} lattices: {states} states, {arcs} arcs, {frames} frames, depth {depth:.2f}")
+    echo(f"{count} lattices: {states} states, {arcs} arcs, {frames} frames, depth {depth:.2f}")

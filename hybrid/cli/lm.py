@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.base.errors import quote
+from hybrid.cli.echo import echo
 from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
 from lm.config import EstimateConfig
 from lm.g2p.config import GraphoneAlignConfig
@@ -154,10 +155,10 @@ def perplexity(
                     log_prob = each.log10_prob + each.log10_prob_oovs
                     values = f"{log_prob:.6f}\t{each.without_oovs:.6g}\t{each.with_oovs:.6g}"
                     table.write(f"{path}\t{number}\t{each.tokens}\t{each.oovs}\t{values}\n")  # type: ignore[union-attr]
-            click.echo(_line(str(path), total))
+            echo(_line(str(path), total))
             totals.append(total)
         if len(totals) > 1:
-            click.echo(_line("all", sum(totals[1:], totals[0])))
+            echo(_line("all", sum(totals[1:], totals[0])))
 
 
 @command.command()
@@ -196,9 +197,9 @@ def info(model: Path) -> None:
     from lm.arpa import read_arpa
 
     loaded = read_arpa(model)
-    click.echo(f"order {loaded.order}\nwords {len(loaded.vocabulary) - 3}\nunknown word {loaded.vocabulary.unknown}")
+    echo(f"order {loaded.order}\nwords {len(loaded.vocabulary) - 3}\nunknown word {loaded.vocabulary.unknown}")
     for n, count in enumerate(loaded.num_ngrams, 1):
-        click.echo(f"{n}-grams {count}")
+        echo(f"{n}-grams {count}")
 
 
 cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdict (stress is removed).")
@@ -240,7 +241,7 @@ def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path
     counts = (report.pairs, report.graphones, len(report.failed), len(report.log_likelihoods))
     get_logger("hybrid.lm").info(message, out, *counts)
     if test:
-        click.echo(f"held out {score_g2p(model, {word: entries[word] for word in test})}")
+        echo(f"held out {score_g2p(model, {word: entries[word] for word in test})}")
 
 
 @command.command("g2p-test")
@@ -256,7 +257,7 @@ def g2p_test(model: Path, lexicon: Path, cmudict: bool) -> None:
     from lm.g2p.lexicons import read_pronunciations
     from lm.g2p.model import G2pModel
 
-    click.echo(str(score_g2p(G2pModel.load(model), read_pronunciations(lexicon, cmudict))))
+    echo(str(score_g2p(G2pModel.load(model), read_pronunciations(lexicon, cmudict))))
 
 
 @command.command("g2p-apply")

@@ -56,7 +56,7 @@ def command(verbose: bool) -> None:
 
 def main() -> None:
     """Runs the command line; a user's mistake, or what the file system refuses, ends in one line and status 1."""
-    from hybrid.base.errors import HybridError
+    from hybrid.base.errors import HybridError, one_line, shortened
 
     try:
         command.main(standalone_mode=False)
@@ -69,6 +69,7 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
+        error.message = shortened(one_line(error.message))
         error.show()
         sys.exit(error.exit_code)
     except HybridError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, Whole, writes_file, writes_folder
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def sweep(
         if tune_lattices:
             hypothesis = best_paths(lattices, table, [best], executor)[0]
     where = f" (chosen on {tune_lattices})" if tune_lattices else ""
-    click.echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
+    echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
     facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or ", ".join(map(str, lattices)))}
     _finish(reference, hypothesis, options, facts, {"sweep.tsv": format_sweep(found)})
 
@@ -142,7 +143,7 @@ def compare(ref: Path, hyp: Path, against: Path, replications: int, seed: int) -
     from hybrid.score.transcripts import read_transcripts
 
     text, _ = _compare(read_transcripts(ref), read_transcripts(hyp), against, _bootstrap(replications, seed))
-    click.echo(text, nl=False)
+    echo(text, nl=False)
 
 
 @command.command()
@@ -166,7 +167,7 @@ def table(results: Path, into: Path | None, copy_to: Path | None) -> None:
     if copy_to:
         write_results(copy_to, rows)
     if into is None:
-        click.echo(format_table(rows), nl=False)
+        echo(format_table(rows), nl=False)
         return
     document = read_text(into)
     with atomic_path(into) as temporary:
@@ -234,7 +235,7 @@ def _finish(
     if options["compare"]:
         extra, values["compare"] = _compare(reference, hypothesis, options["compare"], config)
         text += "\n" + extra
-    click.echo(text, nl=False)
+    echo(text, nl=False)
     if options["out_dir"]:
         texts = {"report.txt": text, "per_utt.txt": per_utterance(pairs), **(files or {})}
         texts["hyp.txt"] = "".join(" ".join([u, *hyp]) + "\n" for u, (_, hyp) in pairs.items())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, Whole, writes_file, writes_folder
 
 FILE = click.Path(path_type=Path)
@@ -63,7 +64,7 @@ def say(text: str, voice: str, rate: int, pitch: int, out: Path, phones: bool) -
     speech = speak(text, speaker)
     write_audio(out, speech.samples, speech.rate)
     for phone in speech.phones if phones else ():
-        click.echo(f"{phone.start:.3f} {phone.end:.3f} {phone.symbol}")
+        echo(f"{phone.start:.3f} {phone.end:.3f} {phone.symbol}")
 
 
 @command.command()
@@ -74,5 +75,5 @@ def voices() -> None:
     """
     from hybrid.synth.espeak import english_bases, variants
 
-    click.echo("bases: " + ", ".join(english_bases()))
-    click.echo("variants: " + ", ".join(variants()))
+    echo("bases: " + ", ".join(english_bases()))
+    echo("variants: " + ", ".join(variants()))

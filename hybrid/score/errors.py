@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybrid.base.content import ByContent
-from hybrid.base.errors import quote
+from hybrid.base.errors import InputError, quote
 
 __all__ = ["Confusions", "ErrorCounts", "UtteranceErrors", "align", "characters", "confusions", "score_utterances"]
 
+LONGEST = 100_000  # units of an utterance; the time to align it grows with the square, here to a minute
 Pairs = Mapping[str, tuple[Sequence[str], Sequence[str]]]
 
 
@@ -112,15 +113,21 @@ def score_utterances(pairs: Pairs, unit: str = "word") -> UtteranceErrors:
     Args:
       pairs: utterance id → (reference words, hypothesis words).
       unit: "word" or "character" (spaces between words count as characters).
+
+    Raises:
+      InputError: an utterance is longer than `LONGEST` units.
     """
     import kaldialign
 
     if unit not in ("word", "character"):
         raise ValueError(f"unit is '{quote(unit)}', wanted 'word' or 'character'")
     table = np.zeros((4, len(pairs)), dtype=np.int64)
-    for column, (reference, hypothesis) in enumerate(pairs.values()):
+    for column, (name, (reference, hypothesis)) in enumerate(pairs.items()):
         if unit == "character":
             reference, hypothesis = characters(reference), characters(hypothesis)
+        if len(reference) * len(hypothesis) > LONGEST**2:
+            found = f"{len(reference)} {unit}s of reference and {len(hypothesis)} of hypothesis take too long to align"
+            raise InputError.at(f"utterance '{quote(name)}'", f"{found}, wanted at most {LONGEST}", "Cut it up.")
         found = kaldialign.edit_distance(list(reference), list(hypothesis))
         table[:, column] = len(reference), found["ins"], found["del"], found["sub"]
     return UtteranceErrors(tuple(pairs), *table)

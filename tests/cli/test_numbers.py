@@ -59,7 +59,7 @@ def _arguments(found: click.Command, option: click.Option, value: str) -> list[s
     return words
 
 
-@pytest.mark.parametrize(("path", "found", "option"), _numeric())
+@pytest.mark.parametrize(("path", "found", "option"), tuple(_numeric()))
 def test_absurd_options(path, found, option, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for value in ABSURD:
