@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -69,8 +70,8 @@ def main() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.message = shortened(one_line(error.message))
-        error.show()
+        error.show(shown := io.StringIO())
+        click.echo("\n".join(shortened(one_line(line)) for line in shown.getvalue().splitlines()), err=True)
         sys.exit(error.exit_code)
     except HybridError as error:
         sys.exit(f"hybrid: {error}")

@@ -14,7 +14,7 @@ from hybrid.cli.main import main
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x9b31m"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 INVISIBLE = re.compile(rf"{CONTROL.pattern}|\u202e")  # words of results may have what messages escape
-NAMES = {"escapes": ESCAPE, "endless": "x" * 1_000_000, "both": ESCAPE * 5_000, "turned": "a\u202eb"}
+NAMES = {"escapes": ESCAPE, "endless": "x" * 1_000_000, "both": ESCAPE * 10_000, "turned": "a\u202eb"}
 
 
 def _lexicon(root: Path, name: str) -> list[list[object]]:
