@@ -121,6 +121,7 @@ def load_system(spec: SystemSpec) -> System:
 
 @lru_cache(maxsize=1)
 def _load_system(spec: SystemSpec, _states: object) -> System:
+    engine = choose_engine(spec.engine, spec.device)
     model = load_model(spec.model_dir)
     graph = DecodingGraph.load(spec.graph_dir)
     graph.check_model(model.transition_model, spec.model_dir)
@@ -129,7 +130,6 @@ def _load_system(spec: SystemSpec, _states: object) -> System:
         require_fit(part_of(spec.graph_dir, "graph"), lang_folder)
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
-    engine = choose_engine(spec.engine, spec.device)
     searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(Path(os.fspath(spec.graph_dir)), lang, model.phones)

@@ -37,7 +37,7 @@ def make_searcher(
     """Loads a decoding graph into an engine.
 
     Args:
-      engine: "native" (the project's own, CPU), "k2" (CPU or CUDA), or "reference" (readable and slow).
+      engine: "native" (the project's own, CPU), "k2" (CPU or CUDA), "reference" (readable and slow), or "auto".
       fst: HCLG, transition-ids in, word-ids out.
       transition_model: of the acoustic model; gives the pdf of each transition-id.
       device: for k2, a torch device.
@@ -48,6 +48,7 @@ def make_searcher(
       MissingDependencyError: k2 is wanted and absent.
       MismatchError: the graph has transition-ids that the model lacks.
     """
+    engine = choose_engine(engine, device)
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
@@ -59,8 +60,6 @@ def make_searcher(
         from hybrid.search.engines.native import NativeSearcher
 
         return NativeSearcher(graph, config)
-    if engine == "reference":
-        from hybrid.search.engines.reference import ReferenceSearcher
+    from hybrid.search.engines.reference import ReferenceSearcher
 
-        return ReferenceSearcher(graph, config)
-    raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of {', '.join(ENGINES)}.")
+    return ReferenceSearcher(graph, config)

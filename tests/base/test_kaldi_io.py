@@ -54,7 +54,9 @@ def test_there_and_back(tmp_path_factory, rows, cols, text, dtype, suffix) -> No
     random = np.random.default_rng(rows * 10 + cols)
     items = {f"utt-{i}": random.standard_normal((rows, cols)).astype(dtype) for i in range(3)}
     assert write_matrices(path, items, text=text) == 3
-    for key, value in read_matrices(path):
+    read = dict(read_matrices(path))
+    assert list(read) == list(items)
+    for key, value in read.items():
         assert value.shape == items[key].shape or rows == 0
         if rows:
             np.testing.assert_allclose(value, items[key], rtol=1e-7)

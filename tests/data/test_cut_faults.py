@@ -225,5 +225,5 @@ def test_lines_that_burst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             stream.write(b" " * (1 << 20) + b"\n")
     with pytest.raises(InputError, match="bomb.jsonl.gz: unpacks to more than 64 MiB"):
         read_cuts(tmp_path / "bomb.jsonl.gz")
-    with pytest.raises(HybridError):
+    with pytest.raises(HybridError, match="cuts.jsonl.gz: manifest is missing. Make it with `hybrid data`."):
         read_cuts(tmp_path)  # a folder without cuts.jsonl.gz

@@ -158,7 +158,7 @@ def test_bad_utterances_are_listed_and_the_rest_is_used(tmp_path: Path) -> None:
     failed = dict(line.split(" ", 1) for line in (store.path / "failed.txt").read_text().splitlines())
     assert "audio file is missing" in failed["s0-003"]
     assert "is cut short" in failed["s1-004"]
-    assert "has a rate of 16000 Hz, the manifest says 8000" in failed["s2-005"] or "cut short" in failed["s2-005"]
+    assert "has a rate of 16000 Hz, the manifest says 8000" in failed["s2-005"]
     assert "NaN" in failed["s0-006"]
     with pytest.raises(HybridError, match=r"4 of 40 utterances gave no features \(allowed: 5%, --max-failed\)"):
         extract_features(cuts, tmp_path / "strict", CONFIG, ExtractConfig(max_failed=0.05))

@@ -209,8 +209,8 @@ def test_too_little_memory_is_one_line(lang, models, grammar, tmp_path):
     assert not (tmp_path / "g").exists()
     with pytest.raises(HybridError, match="does not fit into 1 GB"):  # whom the system kills, it kills alone
         within_memory(os._exit, 9, gigabytes=1, predicted=1e9)
-    free = available_memory()
-    assert free is None or free > 0
+    if Path("/proc/meminfo").exists():
+        assert 1 << 20 < available_memory() < 1 << 50  # bytes
 
 
 def test_this_process_is_never_limited(lang, models, grammar, tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def test_every_cut_of_an_archive_is_noticed(tmp_path: Path, valid: bytes) -> Non
     path = tmp_path / "cut.ark"
     for length in range(1, len(valid), 7):
         path.write_bytes(valid[:length])
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match="cut.ark"):
             list(read_lattices(path))
 
 

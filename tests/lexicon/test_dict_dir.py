@@ -129,7 +129,7 @@ def test_message_of_each_mistake(make_dict: Make, changes: dict, messages: list[
     for message in messages:
         assert any(message in line for line in told), told
     assert all(line.startswith(str(folder)) and "\n" not in line for line in told)
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="dict"):
         read_dict_dir(folder)
 
 

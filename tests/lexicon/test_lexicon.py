@@ -106,19 +106,19 @@ def test_all_problems_are_collected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "entries, probs",
+    "entries, probs, message",
     [
-        ((), None),
-        ((Pronunciation("A", ()),), None),
-        ((Pronunciation("<s>", ("a",)),), None),
-        ((Pronunciation("A", ("a",), 1.1),), None),
-        ((Pronunciation("A", ("a",)), Pronunciation("A", ("a",), 0.5)), None),
-        ((Pronunciation("A", ("a",)),), PROBS),
-        ((Pronunciation("A", ("a",), 1.0, (0.5, 1.0, 1.0)),), None),
+        ((), None, "at least one pronunciation"),
+        ((Pronunciation("A", ()),), None, "'A' is reserved, or lacks phones"),
+        ((Pronunciation("<s>", ("a",)),), None, "'<s>' is reserved"),
+        ((Pronunciation("A", ("a",), 1.1),), None, r"or a probability in \(0, 1\]"),
+        ((Pronunciation("A", ("a",)), Pronunciation("A", ("a",), 0.5)), None, "stands twice"),
+        ((Pronunciation("A", ("a",)),), PROBS, "silence probabilities belong to every word or to none"),
+        ((Pronunciation("A", ("a",), 1.0, (0.5, 1.0, 1.0)),), None, "belong to every word or to none"),
     ],
 )
-def test_a_lexicon_checks_itself(entries: tuple[Pronunciation, ...], probs: SilenceProbs | None) -> None:
-    with pytest.raises(ValueError):
+def test_a_lexicon_checks_itself(entries: tuple[Pronunciation, ...], probs: SilenceProbs | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Lexicon(entries, probs)
 
 
@@ -130,7 +130,7 @@ def test_silence_probs_file(tmp_path: Path) -> None:
     assert "silprob.txt:1: found '<s> 1.5'; wanted one line each of <s>, </s>_s, </s>_n, overall" in str(problems[0])
     (tmp_path / "silprob.txt").write_text("<s> 0.5\n</s>_s 2\n")
     assert "lacks the line '</s>_n'" in str(check_silence_probs(tmp_path / "silprob.txt")[1][0])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="probabilities of silence must lie between 0 and 1"):
         SilenceProbs(1.0, 1, 1, 0.5)
 
 

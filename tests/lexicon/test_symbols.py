@@ -71,9 +71,17 @@ def test_message_of_a_bad_table(tmp_path: Path, text: str, message: str) -> None
     assert check_symbols(tmp_path / "w.txt")[0] is None
 
 
-@pytest.mark.parametrize("symbols, ids", [((), ()), (("A",), ()), (("<eps>", "A", "A"), ()), (("<eps>", "A"), (0, 0))])
-def test_a_table_checks_itself(symbols: tuple[str, ...], ids: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize(
+    "symbols, ids, message",
+    [
+        ((), (), "the first symbol must be <eps> with id 0"),
+        (("A",), (), "the first symbol must be <eps> with id 0"),
+        (("<eps>", "A", "A"), (), "a symbol stands twice in the table"),
+        (("<eps>", "A"), (0, 0), "ids must rise"),
+    ],
+)
+def test_a_table_checks_itself(symbols: tuple[str, ...], ids: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         SymbolTable(symbols, ids)
 
 
