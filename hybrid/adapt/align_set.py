@@ -75,9 +75,7 @@ def align_adapted(
     model.pipeline.require_match(store)
     gmm, twin = _gmms(model)
     texts, failures = usable_texts(store, lang, store.ids)
-    graphs, more = compile_training_graphs(
-        TrainingGraphCompiler(lang, model.tree, model.transition_model), texts, executor
-    )
+    graphs, more = compile_training_graphs(TrainingGraphCompiler(lang, model.transition_model), texts, executor)
     failures |= more
     utterances = [u for u, _ in texts if u in graphs]
     transitions = model.transition_model

@@ -10,6 +10,7 @@ import numpy as np
 from hybrid.align.alignment import Alignment
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, least_frames
+from hybrid.base.scores import first_bad_score
 
 __all__ = ["ScoreFrames", "best_path_reference", "viterbi_align", "viterbi_align_batch", "viterbi_align_on_demand"]
 
@@ -31,7 +32,8 @@ def viterbi_align(graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
       One transition-id per frame, the words on the path, and the score of the path.
 
     Raises:
-      AlignmentError: no final state was alive at the last frame, or the scores cannot be used.
+      AlignmentError: no final state was alive at the last frame, or there is NaN or +inf among the scores
+        (-inf is a score like others, that of an impossible pdf).
     """
     scores = np.ascontiguousarray(scores, dtype=np.float32)
     if scores.ndim != 2 or scores.shape[1] != len(graph.pdf_ids):
@@ -57,10 +59,10 @@ def viterbi_align_on_demand(
 
     def checked(begin: int, end: int, columns: np.ndarray) -> np.ndarray:
         part = score(begin, end, columns)
-        bad = ~np.isfinite(part.sum(axis=1))
-        if bad.any():
-            frame = begin + int(bad.argmax())
-            raise AlignmentError(f"scores hold NaN or infinity at frame {frame}; check the features")
+        bad = first_bad_score(part)
+        if bad is not None:
+            frame, pdf = begin + bad[0], graph.pdf_ids[columns[bad[1]]]
+            raise AlignmentError(f"score {part[bad]} at frame {frame}, pdf {pdf}; look at the features and the model")
         return part
 
     config = config or AlignConfig()

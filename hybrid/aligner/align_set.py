@@ -79,7 +79,7 @@ def align_set(
     model.pipeline.require_match(store)
     warn_of_twin(model, "hybrid gmm align-fmllr")
     texts, failures = usable_texts(store, lang, store.ids)
-    compiler = TrainingGraphCompiler(lang, model.tree, model.transition_model)
+    compiler = TrainingGraphCompiler(lang, model.transition_model)
     graphs, more = compile_training_graphs(compiler, texts, executor)
     utterances = [u for u, _ in texts if u in graphs]
     transitions = model.transition_model

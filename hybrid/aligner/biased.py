@@ -86,7 +86,7 @@ class BiasedDecoder:
         arcs, disambig = lexicon.with_disambig()
         report = _QuietReport()
         clg, context_ids = make_clg(make_lg(arcs, grammar, report), disambig, model.tree, report)
-        graph, _ = make_hclg(clg, context_ids, model.tree, model, (1.0, 0.1), report)
+        graph, _ = make_hclg(clg, context_ids, model, (1.0, 0.1), report)
         search = SearchConfig(
             beam=config.search_beam, lattice_beam=1.0, max_active=config.max_active,
             min_active=min(200, config.max_active), acoustic_scale=acoustic_scale,

@@ -63,7 +63,7 @@ class PhoneConfidence:
         """Takes a transition model, phone → competing phones (itself first), and the scales."""
         self.config = config or AlignConfig()
         self._model, self._rivals = model, {p: np.array(q, np.int32) for p, q in rivals.items()}
-        self._expander = HmmExpander(model.tree, model)
+        self._expander = HmmExpander(model)
         self._known: dict[tuple[int, ...], np.ndarray] = {}  # context → int32 [rivals][HMM states]
         self._first = np.append(model.first_ids, model.num_transition_ids + 1).astype(np.int64)
         scores = scaled_transition_scores(model, *self.config.transition_scales)

@@ -66,7 +66,7 @@ class TextAligner:
         config = config or SpeechAlignConfig()
         config = replace(config, align=config.align.of_model(model.acoustic_model))
         self.model, self.lexicon, self.config = model, lexicon, config
-        self._compiler = TrainingGraphCompiler(lexicon.arcs, model.tree, model.transition_model)
+        self._compiler = TrainingGraphCompiler(lexicon.arcs, model.transition_model)
         self._word_alignment = LexiconWordAlignment.from_text(lexicon)
 
     def with_model(self, model: Model) -> TextAligner:

@@ -72,8 +72,8 @@ def compile_decoding_graph(
         check(grammar, cached=True)
         require_fit(part_of(grammar, "G"), lang_part(lang.path))
         grammar = read_fst(grammar)
-    _check_grammar(lang, grammar, place)
     lexicon = lang.L_arrays(disambig=True)
+    _check_grammar(lang, lexicon, grammar, place)
     with atomic_folder(out_dir, "graph", made_from) as folder:
         try:
             states, arcs, disambig, report = within_memory(
@@ -116,7 +116,7 @@ def _compile(
     clg, context_ids = make_clg(lg, disambig_phones, model.tree, report)
     del lg
     scales = (config.transition_scale, config.self_loop_scale)
-    hclg, disambig = make_hclg(clg, context_ids, model.tree, model, scales, report)
+    hclg, disambig = make_hclg(clg, context_ids, model, scales, report)
     del clg
     write_fst(path, hclg, "const")
     return hclg.num_states, hclg.num_arcs, disambig, report
@@ -130,14 +130,14 @@ def _predicted_bytes(lexicon: FstArrays, grammar: FstArrays) -> float:
     return BYTES_PER_PHONE * (1 + phones * float(pronunciations[grammar.ilabels].sum()))
 
 
-def _check_grammar(lang: LangDir, grammar: FstArrays, place: object) -> None:
+def _check_grammar(lang: LangDir, lexicon: FstArrays, grammar: FstArrays, place: object) -> None:
     """Checks that G's labels are words of the lang folder, and warns of words without pronunciation."""
     cure = f"Make G with the words.txt of {lang.path}."
     if not grammar.num_states or not np.isfinite(grammar.final_costs).any():
         raise InputError.at(place, "the grammar accepts nothing", "Look at the text or file that it was made from.")
     check_range("word_id", grammar.ilabels, 0, lang.words.max_id, place, cure)
     check_range("word_id", grammar.olabels, 0, lang.words.max_id, place, cure)
-    spoken = np.unique(lang.L_arrays(disambig=True).olabels)
+    spoken = np.unique(lexicon.olabels)
     lost = [lang.words.symbol(int(i)) for i in np.setdiff1d(np.unique(grammar.ilabels), np.append(spoken, 0))]
     if lost:
         shown = ", ".join(lost[:5]) + (" …" if len(lost) > 5 else "")

@@ -13,13 +13,12 @@ import numpy as np
 from hybrid.base.openfst import FstArrays
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.hmm import TransitionModel
-from hybrid.tree import ContextTree
 
 __all__ = ["h_transducer"]
 
 
 def h_transducer(
-    context_ids: Sequence[Sequence[int]], tree: ContextTree, model: TransitionModel, transition_scale: float
+    context_ids: Sequence[Sequence[int]], model: TransitionModel, transition_scale: float
 ) -> tuple[FstArrays, list[int]]:
     """Builds H, arcs sorted by output label.
 
@@ -34,9 +33,9 @@ def h_transducer(
     symbols = [i for i, info in enumerate(context_ids) if len(info) == 1 and info[0] <= 0]
     phones = [i for i, info in enumerate(context_ids) if info and not (len(info) == 1 and info[0] <= 0)]
     labels = np.array(phones, np.int64)
-    windows = np.array([context_ids[i] for i in phones], np.int32).reshape(len(phones), tree.context_width)
+    windows = np.array([context_ids[i] for i in phones], np.int32).reshape(len(phones), model.tree.context_width)
     disambig = [model.num_transition_ids + 1 + n for n in range(len(symbols))]
-    expander = HmmExpander(tree, model)
+    expander = HmmExpander(model)
     entry, states = expander.entries(windows), expander.transition_states(windows)
     bodies, which = np.unique(states, axis=0, return_inverse=True)
     which = which.reshape(-1)

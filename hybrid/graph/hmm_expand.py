@@ -24,12 +24,15 @@ class HmmExpander:
     """Puts the HMM of each phone in context in the place of its arc.
 
     Attributes:
-      tree: from phones in context to pdfs.
-      transition_model: of the same tree.
+      transition_model: with its topology and its tree, from phones in context to pdfs.
     """
 
-    tree: ContextTree
     transition_model: TransitionModel
+
+    @property
+    def tree(self) -> ContextTree:
+        """The tree of the transition model: no other one numbers its transition-states."""
+        return self.transition_model.tree
 
     # --- tables of the topology --------------------------------------------------------------------
 

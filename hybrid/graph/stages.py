@@ -143,7 +143,6 @@ def _without_context(lg: FstArrays, disambig_phones: Sequence[int]) -> tuple[Fst
 def make_hclg(
     clg: FstArrays,
     context_ids: Sequence[Sequence[int]],
-    tree: ContextTree,
     model: TransitionModel,
     scales: tuple[float, float],
     report: GraphReport,
@@ -157,7 +156,7 @@ def make_hclg(
       HybridError: H∘CLG accepts nothing or cannot be determinised.
     """
     with report.measure("H∘CLG") as out:
-        h, disambig = h_transducer(context_ids, tree, model, scales[0])
+        h, disambig = h_transducer(context_ids, model, scales[0])
         arrays = compose(h, clg)
         del clg
         out.append(arrays)

@@ -83,7 +83,6 @@ class TrainingGraphCompiler:
     def __init__(
         self,
         lexicon: Any,
-        tree: ContextTree,
         transition_model: TransitionModel,
         config: TrainingGraphConfig = TrainingGraphConfig(),  # noqa: B008  (frozen)
     ) -> None:
@@ -91,12 +90,13 @@ class TrainingGraphCompiler:
 
         Args:
           lexicon: a LangDir, or L itself as FstArrays (phones in, words out, no disambiguation symbols).
-          tree, transition_model: of one model.
+          transition_model: with its topology and tree.
         """
         self.config = config
         self._lexicon = lexicon if isinstance(lexicon, FstArrays) else lexicon.L_arrays()
         self._symbols = None if isinstance(lexicon, FstArrays) else lexicon.words
-        self._expander = HmmExpander(tree, transition_model)
+        self._expander = HmmExpander(transition_model)
+        tree = transition_model.tree
         self._left = tree.central_position
         self._right = tree.context_width - 1 - tree.central_position
 
@@ -238,12 +238,12 @@ class TrainingGraphs:
         for utterance in self.ids:
             yield utterance, self.graph(utterance)
 
-    def save(self, path: str | os.PathLike, tree: ContextTree, transition_model: TransitionModel) -> None:
+    def save(self, path: str | os.PathLike, transition_model: TransitionModel) -> None:
         """Saves the graphs as safetensors with their provenance beside them."""
         names = np.frombuffer("\n".join(self.ids).encode(), np.uint8)
         own = {"ids": names, "starts": self.starts, "state_splits": self.state_splits, "arc_splits": self.arc_splits}
         save_arrays(path, {**self.arrays, **own})
-        inputs = {"tree": tree.content_hash(), "topo": transition_model.topology.content_hash()}
+        inputs = {"tree": transition_model.tree.content_hash(), "topo": transition_model.topology.content_hash()}
         facts = {"utterances": len(self), "states": int(self.state_splits[-1]), "arcs": int(self.arc_splits[-1])}
         write_meta(path, "training-graphs", inputs=inputs, facts=facts)
 

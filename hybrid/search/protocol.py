@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from hybrid.base.errors import InputError
+from hybrid.base.scores import first_bad_score
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 
@@ -173,9 +174,9 @@ def check_scores(scores: Any, num_pdfs: int, place: object = "scores") -> np.nda
             f"scores have shape {tuple(array.shape)}, wanted [frames][{num_pdfs}], a column for each pdf",
             "Use the scores and the graph of one model.",
         )
-    bad = ~(array < np.inf)
-    if bad.any():
-        frame, pdf = (int(i) for i in np.argwhere(bad)[0])
+    bad = first_bad_score(array)
+    if bad is not None:
+        frame, pdf = bad
         raise InputError.at(
             place, f"score {array[frame, pdf]} at frame {frame}, pdf {pdf}", "Look at the features and the model."
         )

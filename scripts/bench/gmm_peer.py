@@ -52,8 +52,8 @@ def export(options: argparse.Namespace, scratch: Path) -> None:
     model, store, lang = load(options)
     write_kaldi_model(scratch / "final.mdl", model.transition_model, model.acoustic_model.gmm)
     texts, _ = usable_texts(store, lang, store.ids)
-    graphs, _ = compile_training_graphs(TrainingGraphCompiler(lang, model.tree, model.transition_model), texts)
-    graphs.save(scratch / "graphs.safetensors", model.tree, model.transition_model)
+    graphs, _ = compile_training_graphs(TrainingGraphCompiler(lang, model.transition_model), texts)
+    graphs.save(scratch / "graphs.safetensors", model.transition_model)
     with open(scratch / "graphs.ark", "wb") as archive:
         for utterance, fst in graphs.items():
             write_fst(scratch / "one.fst", fst)

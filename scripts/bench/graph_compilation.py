@@ -111,8 +111,8 @@ def training_worker(lang: Path, scratch: Path) -> None:
     model = read_transition_model(scratch / "transitions", tree)
     rows = [line.split() for line in (scratch / "text.int").read_text().splitlines()]
     texts = [(row[0], [int(i) for i in row[1:]]) for row in rows]
-    graphs, failed = compile_training_graphs(TrainingGraphCompiler(LangDir.load(lang), tree, model), texts)
-    graphs.save(scratch / "graphs.safetensors", tree, model)
+    graphs, failed = compile_training_graphs(TrainingGraphCompiler(LangDir.load(lang), model), texts)
+    graphs.save(scratch / "graphs.safetensors", model)
     if failed:
         sys.exit(f"{len(failed)} utterances failed")
 

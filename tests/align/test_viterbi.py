@@ -209,11 +209,30 @@ def test_no_frames(transition_model, linear_graph):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_nan_is_named_with_its_frame(transition_model, linear_graph, bad):
+def test_a_bad_score_is_named_with_its_place(transition_model, linear_graph, bad):
+    graph = make(transition_model, linear_graph([2]))
     scores = np.zeros((6, 2), np.float32)
     scores[4, 1] = bad
-    with pytest.raises(AlignmentError, match="scores hold NaN or infinity at frame 4; check the features"):
-        viterbi_align(make(transition_model, linear_graph([2])), scores)
+    message = f"^score {bad} at frame 4, pdf {graph.pdf_ids[1]}; look at the features and the model$"
+    with pytest.raises(AlignmentError, match=message):
+        viterbi_align(graph, scores)
+
+
+def test_an_impossible_pdf_is_a_score(transition_model, linear_graph):
+    """As in search: a path through -inf is none; where others are left, the best of them is found."""
+    graph = make(transition_model, linear_graph([2]))
+    scores = np.zeros((6, 2), np.float32)
+    first = np.arange(6) < 3
+    scores[first, 1] = scores[~first, 0] = -np.inf  # the one way left: three frames of each pdf
+    alignment = viterbi_align(graph, scores)
+    columns = [graph.pdf_ids.tolist().index(p) for p in transition_model.pdf_ids[alignment.transition_ids]]
+    assert columns == [0, 0, 0, 1, 1, 1]
+    assert np.isfinite(alignment.score) and alignment.frame_scores.tolist() == [0.0] * 6
+    _, cost = best_path_reference(graph, scores, USUAL)
+    assert cost == pytest.approx(-alignment.score)
+    for impossible in (scores[::-1], np.full((6, 2), -np.inf, np.float32)):
+        with pytest.raises(AlignmentError, match="no final state reached"):
+            viterbi_align(graph, impossible)
 
 
 def test_an_endless_loop_is_found():

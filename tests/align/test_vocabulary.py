@@ -34,8 +34,8 @@ def model(toy):
 def test_graphs_are_those_of_the_whole_lexicon(lang, model):
     small = TextLexicon.make(lang, ["ECHO", "ALFA"])
     assert small.words.symbols == ("<eps>", "ALFA", "ECHO", OOV, "#0")
-    ours = TrainingGraphCompiler(small.arcs, model.tree, model.transition_model)(small.ids(["ECHO", "ALFA"]))
-    whole = TrainingGraphCompiler(lang, model.tree, model.transition_model)(lang.text_to_ids(["ECHO", "ALFA"]))
+    ours = TrainingGraphCompiler(small.arcs, model.transition_model)(small.ids(["ECHO", "ALFA"]))
+    whole = TrainingGraphCompiler(lang, model.transition_model)(lang.text_to_ids(["ECHO", "ALFA"]))
     for name in ("row_splits", "ilabels", "next_states", "costs", "final_costs"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(whole, name))
 
@@ -46,7 +46,7 @@ def test_guessed_words_are_said_like_others(lang, model):
     assert lexicon.guessed == {"NEW"} and lexicon.ids(["ODD", "NEW"]) == [lexicon.oov_id, lexicon.words["NEW"]]
     names = [lang.phones.symbol(p) for p in lexicon.pronunciations[lexicon.words["NEW"]][0]]
     assert names == ["A_B", "B_E"]
-    compiler = TrainingGraphCompiler(lexicon.arcs, model.tree, model.transition_model)
+    compiler = TrainingGraphCompiler(lexicon.arcs, model.transition_model)
     graph = compiler(lexicon.ids(["NEW", "ALFA"]))
     assert lexicon.words["NEW"] in graph.olabels
     assert lexicon.guessed_lines() == ["NEW A B"]

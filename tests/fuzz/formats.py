@@ -369,7 +369,7 @@ def _lang(path: Path, root: Path) -> None:
     lang.pronunciations(), lang.find_clashes(5)
     LexiconWordAlignment.from_lang(lang)
     model = _model(root)
-    TrainingGraphCompiler(lang, model.tree, model.transition_model)(lang.text_to_ids(["A", "AB", "zz"]))
+    TrainingGraphCompiler(lang, model.transition_model)(lang.text_to_ids(["A", "AB", "zz"]))
 
 
 def _prepare(dict_dir: str, path: Path, root: Path) -> None:

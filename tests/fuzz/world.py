@@ -196,10 +196,10 @@ def _models(root: Path, random: np.random.RandomState) -> None:
     transform = np.eye(dim, dim + 1, dtype=np.float32)
     save_transforms(root / "transforms.safetensors", {store.speakers()[0]: transform}, hashed)
     save_basis(root / "basis.safetensors", FmllrBasis(np.stack([transform] * 2), np.array([2.0, 1.0])), hashed)
-    compiler = TrainingGraphCompiler(lang, model.tree, model.transition_model)
+    compiler = TrainingGraphCompiler(lang, model.transition_model)
     texts = [(u, lang.text_to_ids(store.text(u))) for u in store.ids[:2]]
     graphs, _ = compile_training_graphs(compiler, texts)
-    graphs.save(root / "graphs.safetensors", model.tree, model.transition_model)
+    graphs.save(root / "graphs.safetensors", model.transition_model)
     occupancy = np.ones(model.tree.num_pdfs)
     record = PassRecord(**dict.fromkeys(PassRecord.__dataclass_fields__, 1))
     alignments = CorpusAlignments.from_items(read_int_vectors(root / "ali/ali.gz"))

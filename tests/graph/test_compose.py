@@ -19,7 +19,7 @@ def test_equals_kaldifst(lang, models, grammar, name):
     model = models[name]
     lg = make_lg(lang.L_arrays(disambig=True), grammar, GraphReport())
     clg, context_ids = make_clg(lg, lang.disambig_phones, model.tree, GraphReport())
-    h, _ = h_transducer(context_ids, model.tree, model, 1.0)
+    h, _ = h_transducer(context_ids, model, 1.0)
     ours, theirs = compose(h, clg), from_kaldifst(kaldifst.compose(to_kaldifst(h), to_kaldifst(clg)))
     assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
     assert not randomly_equivalent(ours, theirs, 50, 1e-4)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import kaldifst
 import numpy as np
@@ -36,7 +37,7 @@ def composed(lang, grammar, model: TransitionModel, scales: tuple[float, float])
     context, ids = kaldifst.compose_context(
         lang.disambig_phones, model.tree.context_width, model.tree.central_position, lg
     )
-    h, disambig = h_transducer(ids, model.tree, model, scales[0])
+    h, disambig = h_transducer(ids, model, scales[0])
     graph = from_kaldifst(kaldifst.compose(to_kaldifst(h), context))
     return add_self_loops(symbols_to_epsilon(graph, disambig), model, scales[1])
 
@@ -158,6 +159,18 @@ def test_words_without_pronunciation_are_warned_of(lang, models, sentence_fst, t
                                np.append(grammar.costs, 0), grammar.final_costs)  # fmt: skip
     compile_decoding_graph(lang, more, models["mono"], tmp_path / "g")
     assert "1 words have no pronunciation and cannot be recognised: <s>" in caplog.text
+
+
+def test_the_lexicon_is_read_once(lang, models, grammar, tmp_path, monkeypatch):
+    read, reads = LangDir.L_arrays, []
+
+    def counted(self, disambig=False):
+        reads.append(disambig)
+        return read(self, disambig)
+
+    monkeypatch.setattr(LangDir, "L_arrays", counted)
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "g")
+    assert reads == [True]
 
 
 @pytest.fixture

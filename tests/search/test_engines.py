@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import FstArrays
+from hybrid.decode.system import SystemSpec, load_system
 from hybrid.lattice.paths import best_path
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import SearchConfig
@@ -140,6 +141,17 @@ def test_flags(build, engine: str) -> None:
 
 
 @own_engines
+def test_an_impossible_pdf_is_a_score(build, tools, engine: str) -> None:
+    """As in alignment: no path of the lattice goes through -inf; it is what very low scores give."""
+    fst, scores = tools.fst(1), tools.scores(1, 6)
+    scores[2:4, 1] = -np.inf
+    (found,) = build(engine, fst, WIDE).search([scores])
+    (low,) = build(engine, fst, WIDE).search([np.maximum(scores, -1e5)])
+    assert np.isfinite(found.lattice.acoustic_scores).all() and not found.empty
+    assert tools.arcs_of(found.lattice) == tools.arcs_of(low.lattice)
+
+
+@own_engines
 def test_max_active_is_flagged(build, tools, engine: str) -> None:
     fst, scores = tools.fst(4, 12, 40), tools.scores(4, 30)
     (free,) = build(engine, fst, SearchConfig(30.0, 5.0, 1000, 0, SCALE)).search([scores])
@@ -204,3 +216,8 @@ def test_engines_by_name() -> None:
         choose_engine("kaldi")
     with pytest.raises(InputError, match="'kaldi' is unknown. Choose one of auto, native, k2, reference."):
         make_searcher("kaldi", None, None, WIDE)  # type: ignore[arg-type]  # told before any graph is looked at
+
+
+def test_an_unknown_engine_is_told_before_anything_is_loaded(tmp_path) -> None:
+    with pytest.raises(InputError, match="engine: 'kaldi' is unknown"):
+        load_system(SystemSpec(str(tmp_path), str(tmp_path), engine="kaldi"))

@@ -144,7 +144,7 @@ def test_silence_only_can_be_aligned(trained, store, lang, speak):
 
     model, _ = trained
     aligner = Aligner(model.acoustic_model, model.transition_model, model.pipeline)
-    compiler = TrainingGraphCompiler(lang, model.tree, model.transition_model)
+    compiler = TrainingGraphCompiler(lang, model.transition_model)
     features = aligner.features(store, "s0-u00")[:8]
     alignment = aligner.align(features, compiler([]))
     assert {p.label for p in alignment.phones(model.transition_model)} == {lang.optional_silence}

@@ -27,7 +27,7 @@ SHORT = EmConfig(num_passes=10, last_mix_up_pass=6, total_gaussians=60, realign_
 def test_kaldi_aligns_alike(store, lang, tmp_path, kaldi_bin):
     model = train_mono(store, lang, tmp_path / "mono", MonoConfig(em=SHORT))
     texts, _ = usable_texts(store, lang, store.ids)
-    graphs, _ = compile_training_graphs(TrainingGraphCompiler(lang, model.tree, model.transition_model), texts)
+    graphs, _ = compile_training_graphs(TrainingGraphCompiler(lang, model.transition_model), texts)
     with open(tmp_path / "graphs.ark", "wb") as archive:
         for utterance, fst in graphs.items():
             write_fst(tmp_path / "one.fst", fst)

@@ -97,13 +97,13 @@ def training_graphs(
         graphs = TrainingGraphs.load(path, tree)
         missing = {u: "its training graph could not be compiled" for u, _ in texts if u not in graphs}
         return graphs, missing
-    compiler = TrainingGraphCompiler(lang, tree, transition_model)
+    compiler = TrainingGraphCompiler(lang, transition_model)
     graphs, failures = compile_training_graphs(compiler, texts, executor)
     if not len(graphs):
         name, reason = next(iter(failures.items()))
         raise HybridError(f"no training graph could be compiled; the first failure, {name}: {reason}")
     make_folder(folder)
-    graphs.save(path, tree, transition_model)
+    graphs.save(path, transition_model)
     return graphs, failures
 
 
