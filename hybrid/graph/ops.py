@@ -38,7 +38,7 @@ def stochasticity(fst: FstArrays) -> tuple[float, float]:
 
     Both are 0 for a stochastic FST. A positive cost is lost probability, a negative one too much of it.
     """
-    sums = -log_sums(fst)
+    sums = 0.0 - log_sums(fst)  # no −0
     return (float(sums.min()), float(sums.max())) if len(sums) else (0.0, 0.0)
 
 

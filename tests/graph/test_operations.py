@@ -180,6 +180,8 @@ def test_small_operations():
     assert connect(FstArrays(0, [0, 0], [], [], [], [], [np.inf])).num_states == 0
     assert connect(FstArrays.empty()).num_states == 0
     assert stochasticity(FstArrays.empty()) == (0.0, 0.0)
+    certain = FstArrays(0, [0, 1, 1], [1], [1], [1], [0.0], [np.inf, 0.0])
+    assert str(stochasticity(certain)) == "(0.0, 0.0)"  # reports show no −0
     assert remove_eps_local(FstArrays.empty()).num_states == push_special(FstArrays.empty()).num_states == 0
 
 
