@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
+from hybrid.base.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.native import PRUNE_INTERVAL, NativeSearcher
+from hybrid.search.engines.native import NativeSearcher
 from hybrid.search.engines.trace import Trace
 
 SCALE = 0.5
@@ -21,19 +22,18 @@ seeds = st.integers(0, 10**6)
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=seeds, frames=st.integers(0, 90), step=st.sampled_from([1, 7, 30]))
-def test_partial_results_are_the_reference_s(build, tools, seed, frames, step) -> None:
-    scores = tools.scores(seed, frames)
-    slow, fast = (build(e, tools.fst(seed, 12, 40), CONFIG).open() for e in ("reference", "native"))
+@given(seed=seeds, frames=st.integers(0, 90), step=st.sampled_from([1, 7, 30]), beam=st.sampled_from([2.0, 20.0]))
+def test_partial_results_are_the_reference_s(build, tools, seed, frames, step, beam) -> None:
+    """A narrow beam with min-active keeps tokens alive that have no say in what is settled."""
+    scores, config = tools.scores(seed, frames), SearchConfig(beam, 5.0, 1000, 8, SCALE)
+    slow, fast = (build(e, tools.fst(seed, 12, 40), config).open() for e in ("reference", "native"))
     for begin in range(0, frames, step):
         slow.advance(scores[begin : begin + step])
         fast.advance(scores[begin : begin + step])
         one, two = slow.partial(), fast.partial()
         assert one.transition_ids.tolist() == two.transition_ids.tolist()
         assert one.word_ids.tolist() == two.word_ids.tolist()
-        assert two.settled_frames <= one.settled_frames  # the fast one looks every PRUNE_INTERVAL frames
-        if (one.num_frames + 1) % PRUNE_INTERVAL == 0 and len(one.transition_ids):
-            assert two.settled_frames == one.settled_frames
+        assert (one.settled_frames, one.settled_words) == (two.settled_frames, two.settled_words)
 
 
 @settings(max_examples=40, deadline=None)
@@ -159,10 +159,38 @@ def test_trace_by_hand() -> None:
     trace.extend(np.array([[0, 10], [0, 11]], np.int32), np.full((2, 2), -1, np.int32))
     trace.extend(np.array([[0, 20], [0, 21]], np.int32), np.array([[-1, -1], [-1, -1], [1, 30]], np.int32))
     assert trace.branch(2).tolist() == [10, 21, 30] and trace.trunk.tolist() == []
-    trace.settle()
+    trace.settle(np.ones(3, bool))
     assert trace.trunk.tolist() == [10] and trace.branch(0).tolist() == [20] and trace.branch(2).tolist() == [21, 30]
     trace.extend(np.array([[2, 40]], np.int32), np.array([[-1, -1]], np.int32))
-    trace.settle()
+    trace.settle(np.ones(1, bool))
     assert trace.trunk.tolist() == [10, 21, 30, 40] and trace.branch(0).tolist() == []
     trace.cut(3)
     assert trace.trunk.tolist() == [40]
+
+
+def test_a_token_without_a_say_is_an_orphan_once_its_past_is_not_the_trunk() -> None:
+    trace = Trace()
+    nothing = np.full((1, 2), -1, np.int32)
+    trace.start(nothing)
+    trace.extend(np.array([[0, 10], [0, 11]], np.int32), np.full((2, 2), -1, np.int32))
+    trace.extend(np.array([[0, 20], [1, 21]], np.int32), np.full((2, 2), -1, np.int32))
+    trace.settle(np.array([True, False]))
+    assert trace.trunk.tolist() == [10, 20] and trace.kin.tolist() == [True, False]
+    trace.extend(np.array([[1, 31], [0, 30]], np.int32), np.array([[-1, -1], [-1, -1], [0, 32], [1, 33]], np.int32))
+    assert trace.kin.tolist() == [False, True, False, True] and trace.branch(3).tolist() == [30, 33]
+    trace.settle(np.array([True, False, True, False]))  # only orphans have a say: nothing is settled
+    assert trace.trunk.tolist() == [10, 20]
+
+
+def test_a_stretch_that_only_min_active_keeps_alive_does_not_stop_settling(build) -> None:
+    """State 0 waits for ever (a pause before the first word); the loop over states 1 and 2 is what is heard."""
+    fst = FstArrays.from_arcs(
+        0, np.array([0, 0, 1, 2]), np.array([1, 2, 3, 2]), np.array([0, 1, 2, 1]), np.array([0, 1, 2, 1]),
+        np.zeros(4), np.array([np.inf, 0.0, 0.0]),
+    )  # fmt: skip
+    scores = np.full((200, 5), -30.0, np.float32)
+    scores[0::2, 1] = scores[1::2, 2] = 0.0
+    for engine in ("reference", "native"):
+        stream = build(engine, fst, SearchConfig(5.0, 3.0, 1000, 100, SCALE)).open()
+        stream.advance(scores)
+        assert stream.partial().settled_frames > 150

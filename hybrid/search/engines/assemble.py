@@ -13,7 +13,9 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearchResult, Status
 
-__all__ = ["Level", "assemble", "cut", "partial_result", "place_of_frame"]
+__all__ = ["INTERVAL", "Level", "assemble", "cut", "partial_result", "place_of_frame"]
+
+INTERVAL = 25  # frames between prunings of old links, and between looks at what is settled
 
 
 @dataclass(eq=False)

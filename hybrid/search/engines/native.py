@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.assemble import Level, assemble, cut, partial_result, place_of_frame
+from hybrid.search.engines.assemble import INTERVAL, Level, assemble, cut, partial_result, place_of_frame
 from hybrid.search.engines.native_kernels import find_cutoff, follow_epsilons, pass_frame, prune_level
 from hybrid.search.engines.reference import BEAM_DELTA
 from hybrid.search.engines.trace import Trace
@@ -23,7 +23,6 @@ from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_
 
 __all__ = ["NativeSearcher"]
 
-PRUNE_INTERVAL = 25  # frames between prunings of old links
 PRUNE_TOLERANCE = 0.1  # times the lattice beam: growth of a token's deficit that is worth following further back
 
 
@@ -119,9 +118,9 @@ class NativeStream:
         self._levels.append(
             Level(states, totals, sources, targets, arcs, acoustic, eps_sources, eps_targets, eps_arcs, extra)
         )
-        if len(self._levels) % PRUNE_INTERVAL == 0:
+        if len(self._levels) % INTERVAL == 0:
             self._prune()
-            self._trace.settle()
+            self._trace.settle(totals >= totals.max(initial=-np.inf) - config.beam)
 
     def _prune(self) -> None:
         """Drops links and tokens that no path within the lattice beam of the living tokens uses."""
@@ -138,13 +137,14 @@ class NativeStream:
                 config.lattice_beam,
             )  # fmt: skip
             _shrink(level, after, *counts)
-            if growth <= PRUNE_TOLERANCE * config.lattice_beam and t < len(levels) - PRUNE_INTERVAL:
+            if growth <= PRUNE_TOLERANCE * config.lattice_beam and t < len(levels) - INTERVAL:
                 break
 
     def partial(self) -> PartialResult:
-        """See `Stream.partial`; what is settled is found out every `PRUNE_INTERVAL` frames."""
-        last = self._levels[-1]
-        branch = self._trace.branch(int(np.argmax(last.scores))) if len(last.states) else np.zeros(0, np.int32)
+        """See `Stream.partial`; what is settled is found out every `INTERVAL` frames."""
+        kin, branch = self._trace.kin, np.zeros(0, np.int32)
+        if kin.any():
+            branch = self._trace.branch(int(np.argmax(np.where(kin, self._levels[-1].scores, -np.inf))))
         return partial_result(self._graph, self._trace.trunk, branch, len(self._levels) - 1, self._first)
 
     def commit(self, frames: int) -> SearchResult | None:

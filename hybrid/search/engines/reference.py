@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.assemble import Level, assemble, cut, partial_result, place_of_frame
+from hybrid.search.engines.assemble import INTERVAL, Level, assemble, cut, partial_result, place_of_frame
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
 
@@ -64,6 +64,7 @@ class ReferenceStream:
         self._graph, self._config = graph, config
         self._graph_scores = graph.graph_scores
         self._limited = self._first = 0
+        self._trunk: list[int] = []  # graph arcs that no later frame can change
         tokens = {graph.start: 0.0}
         eps = self._follow_epsilons(tokens, -np.inf)
         self._tokens = tokens
@@ -80,6 +81,8 @@ class ReferenceStream:
             eps = self._follow_epsilons(tokens, floor)
             self._levels.append(_level(self._tokens, tokens, links, eps))
             self._tokens = tokens
+            if len(self._levels) % INTERVAL == 0:
+                self._settle()
 
     def _cutoff(self) -> tuple[float, float]:
         """The score that a token needs to go on, and the beam of the next frame."""
@@ -145,30 +148,44 @@ class ReferenceStream:
 
     def partial(self) -> PartialResult:
         """See `Stream.partial`."""
-        trunk = self._trunk()
-        last = self._levels[-1].scores
-        best = self._path(int(np.argmax(last))) if len(last) else trunk
+        best, scores = self._trunk, self._levels[-1].scores
+        kin = self._kin()
+        if kin:
+            best = kin[max(kin, key=lambda token: scores[token])]
+        count = len(self._trunk)
         return partial_result(
-            self._graph, np.array(trunk, np.int32), np.array(best[len(trunk) :], np.int32), len(self._levels) - 1,
+            self._graph, np.array(best[:count], np.int32), np.array(best[count:], np.int32), len(self._levels) - 1,
             self._first,
         )  # fmt: skip
 
-    def _trunk(self) -> list[int]:
-        """The arcs that the best paths of all living tokens begin with."""
-        paths = [self._path(token) for token in range(len(self._levels[-1].states))]
-        return [arcs[0] for arcs in takewhile(lambda arcs: len(set(arcs)) == 1, zip(*paths))]
+    def _kin(self) -> dict[int, list[int]]:
+        """The tokens of the last level whose best path begins with the trunk, and these paths."""
+        paths = {token: self._path(token) for token in range(len(self._levels[-1].states))}
+        count = len(self._trunk)
+        return {token: path for token, path in paths.items() if path is not None and path[:count] == self._trunk}
 
-    def _path(self, token: int) -> list[int]:
-        """The arcs of the best path to a token of the last level."""
+    def _settle(self) -> None:
+        """Makes the arcs that the best paths within the beam begin with the trunk."""
+        scores = self._levels[-1].scores
+        floor = scores.max(initial=-np.inf) - self._config.beam
+        paths = [path for token, path in self._kin().items() if scores[token] >= floor]
+        if paths:
+            self._trunk = [arcs[0] for arcs in takewhile(lambda arcs: len(set(arcs)) == 1, zip(*paths))]
+
+    def _path(self, token: int) -> list[int] | None:
+        """The arcs of the best path to a token of the last level; None where it was cut off by a commit."""
         arcs: list[int] = []
         frame = len(self._levels) - 1
         while (frame, token) != (0, 0):
-            arc, token, crossed = self._best_link(frame, token)
+            link = self._best_link(frame, token)
+            if link is None:
+                return None
+            arc, token, crossed = link
             arcs.append(arc)
             frame -= crossed
         return arcs[::-1]
 
-    def _best_link(self, frame: int, token: int) -> tuple[int, int, int]:
+    def _best_link(self, frame: int, token: int) -> tuple[int, int, int] | None:
         """(graph arc, source token, frames crossed) of the first link that gives a token its score."""
         level, wanted = self._levels[frame], self._levels[frame].scores[token]
         for k in np.flatnonzero(level.targets == token):
@@ -180,11 +197,11 @@ class ReferenceStream:
             source = level.eps_sources[k]
             if level.scores[source] + float(self._graph_scores[level.eps_arcs[k]]) == wanted:
                 return int(level.eps_arcs[k]), int(source), 0
-        raise AssertionError(f"no link gives token {token} of frame {frame} its score")
+        return None
 
     def commit(self, frames: int) -> SearchResult | None:
         """See `Stream.commit`."""
-        trunk = np.array(self._trunk(), np.int32)
+        trunk = np.array(self._trunk, np.int32)
         settled = int(np.count_nonzero(self._graph.transition_ids[trunk]))
         if not 0 <= frames <= settled:
             raise ValueError(f"{frames} frames to be committed, {settled} are settled")
@@ -192,6 +209,7 @@ class ReferenceStream:
             return None
         place = place_of_frame(self._graph, trunk, frames)
         done, self._levels = cut(self._levels, frames, int(self._graph.arcs[trunk[place - 1], 0]))
+        self._trunk = self._trunk[place:]
         result = assemble(self._graph, self._config, done, self._limited, self._first, committed=True)
         self._limited, self._first = 0, self._first + frames
         return result

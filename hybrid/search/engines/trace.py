@@ -3,6 +3,9 @@
 Every token is a node that points at the token its best path came from. Living tokens soon share their past: their
 common ancestors form a trunk, the part of the best path that no later frame can change. What no living token comes from
 is forgotten, so that the nodes kept, and the time to follow them, do not grow with the utterance.
+
+Tokens far below the beam, which min-active keeps alive in small graphs, may have a past of their own for ever. They
+have no say in what is settled; once it is, they are orphans, and so is whatever comes from them.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import numpy as np
 from hybrid.base.compiled import kernel
 
 __all__ = ["Trace"]
+
+ORPHAN = -2  # in place of the node before
 
 
 class Trace:
@@ -47,11 +52,17 @@ class Trace:
         self.extend(np.full((1, 2), -1, np.int32), epsilons)
         self._root = self._first
 
-    def settle(self) -> None:
-        """Moves the common past to the trunk and forgets the nodes that no living token comes from."""
-        if self._first == self._used:
+    def settle(self, inside: np.ndarray) -> None:
+        """Moves the common past to the trunk and forgets the nodes that no living token comes from.
+
+        Args:
+          inside: bool [N], the tokens of the last level that have a say; where all of them are orphans, nothing is
+            settled.
+        """
+        inside = inside & self.kin
+        if not inside.any():
             return
-        self._nodes, arcs, self._first, self._root = _settle(self._nodes[: self._used], self._first, self._root)
+        self._nodes, arcs, self._first, self._root = _settle(self._nodes[: self._used], self._first, self._root, inside)
         self._used = len(self._nodes)
         if len(arcs):
             self._parts.append(arcs)
@@ -62,8 +73,13 @@ class Trace:
             self._parts = [np.concatenate([np.zeros(0, np.int32), *self._parts])]
         return self._parts[0]
 
+    @property
+    def kin(self) -> np.ndarray:
+        """Which tokens of the last level come from the trunk: bool [N]."""
+        return self._nodes[self._first : self._used, 0] != ORPHAN
+
     def branch(self, token: int) -> np.ndarray:
-        """Returns the graph arcs from the trunk's end to a token of the last level, int32."""
+        """Returns the graph arcs from the trunk's end to a token of the last level that comes from it, int32."""
         return _follow(self._nodes, self._first + token, self._root)
 
     def cut(self, count: int) -> None:
@@ -73,22 +89,35 @@ class Trace:
 
 @kernel
 def _append(nodes, used, before, entries, epsilons):
+    waiting = False
     for j in range(len(epsilons)):
         if epsilons[j, 0] >= 0:
             nodes[used + j, 0], nodes[used + j, 1] = used + epsilons[j, 0], epsilons[j, 1]
         elif entries[j, 0] >= 0:
             nodes[used + j, 0], nodes[used + j, 1] = before + entries[j, 0], entries[j, 1]
+            if nodes[before + entries[j, 0], 0] == ORPHAN:
+                nodes[used + j, 0] = ORPHAN
         else:
             nodes[used + j, 0] = nodes[used + j, 1] = -1
+        waiting |= nodes[used + j, 0] == ORPHAN
+    while waiting:  # tokens that epsilons lead to from orphans
+        waiting = False
+        for j in range(len(epsilons)):
+            node = used + j
+            if epsilons[j, 0] >= 0 and nodes[node, 0] != ORPHAN and nodes[nodes[node, 0], 0] == ORPHAN:
+                nodes[node, 0] = ORPHAN
+                waiting = True
 
 
 @kernel
-def _settle(nodes, first, root):
-    """Returns the nodes that are left, the arcs from the old root to the new one, and the places of both."""
+def _settle(nodes, first, root, inside):
+    """Returns the nodes that are left, the arcs from the old root to the new one, the first token, the new root."""
     count = len(nodes)
     place = np.full(count, -1, np.int32)  # -1 forgotten, 0 kept
     children, child = np.zeros(count, np.int32), np.zeros(count, np.int32)
     for token in range(first, count):
+        if not inside[token - first]:
+            continue
         node = token
         while place[node] < 0:
             place[node] = 0
@@ -108,15 +137,28 @@ def _settle(nodes, first, root):
         place[node] = -1
         node = child[node]
         arcs[k] = nodes[node, 1]
+    orphans = np.zeros(count, np.bool_)
+    for token in range(first, count):
+        # A token without a say is kin still if its past meets what is kept.
+        node = token
+        while place[node] < 0 and node != root and nodes[node, 0] >= 0:
+            node = nodes[node, 0]
+        if place[node] < 0:
+            orphans[token] = True
+            continue
+        node = token
+        while place[node] < 0:
+            place[node] = 0
+            node = nodes[node, 0]
     left = 0
     for node in range(count):
-        if place[node] >= 0:
+        if place[node] >= 0 or node >= first:
             place[node] = left
             left += 1
     kept = np.empty((left, 2), np.int32)
     for node in range(count):
         if place[node] >= 0:
-            kept[place[node], 0] = -1 if node == end else place[nodes[node, 0]]
+            kept[place[node], 0] = -1 if node == end else ORPHAN if orphans[node] else place[nodes[node, 0]]
             kept[place[node], 1] = nodes[node, 1]
     return kept, arcs, place[first], place[end]
 
