@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 __all__ = ["ByContent"]
 
 
@@ -35,13 +33,19 @@ def _fields(value: Any) -> list[Any]:
     return [getattr(value, field.name) for field in dataclasses.fields(value) if field.compare]
 
 
+def _is_array(value: Any) -> bool:
+    return type(value).__module__ == "numpy" and hasattr(value, "shape")  # without an import: `--help` answers at once
+
+
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+    if _is_array(one) or _is_array(other):
+        import numpy as np
+
         return getattr(one, "dtype", None) == getattr(other, "dtype", None) and np.array_equal(one, other)
     return bool(one == other)
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+    if _is_array(value):
         return value.shape
     return len(value) if isinstance(value, (Mapping, list)) else value
