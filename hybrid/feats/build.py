@@ -1,7 +1,8 @@
 """Extraction of a whole set into a FeatureStore: by blocks, in processes, resumable.
 
 A block is 32 utterances in the order of their ids. It is finished when its `.meta.json` is there; a killed extraction
-leaves finished blocks and goes on with the rest. Blocks whose cuts, audio or settings have changed are made again.
+leaves finished blocks and goes on with the rest. Blocks whose cuts, audio or settings have changed are made again. Of
+an older store that is finished, they take the place when all are there; until then they lie in its `.next`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +22,10 @@ import numpy as np
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
 from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import config_to_dict, write_config
-from hybrid.base.disk import make_folder, remove_mark, writing
+from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
+from hybrid.base.failures import write_failed
 from hybrid.base.integrity import agrees
 from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, log_totals, progress
@@ -38,6 +41,7 @@ __all__ = ["ExtractConfig", "extract_features"]
 
 logger = get_logger(__name__)
 BLOCK = 32
+NEXT = ".next"  # folder in a finished store: blocks of the one that will take its place
 Block = tuple[str, list[Utterance], str]  # name, utterances, digest of what they are made from
 
 
@@ -94,7 +98,9 @@ def extract_features(
         (f"{number:05d}", list(part), _digest(part, config, options))
         for number, part in enumerate(blocks(utterances, BLOCK))
     ]
-    records = {name: _finished(out, name, digest, config.dim) for name, _, digest in plan}
+    ahead = {name: _finished(out / NEXT, name, digest, config.dim) for name, _, digest in plan}
+    records = {name: ahead[name] or _finished(out, name, digest, config.dim) for name, _, digest in plan}
+    _drop_others(out / NEXT, {name for name, record in ahead.items() if record is not None})
     same = previous.get("settings") == settings and previous.get("inputs", {}).get("cuts") == source
     if same and all(record is not None for record in records.values()):
         try:
@@ -103,17 +109,20 @@ def extract_features(
             return store
         except HybridError as error:  # index or statistics were damaged: they are put together again from the blocks
             logger.warning("%s", error)
+    work = out / NEXT if previous else out
+    finished = _run(plan, {k: v for k, v in records.items() if v is not None}, work, config, options, jobs)
+    _refuse_too_many(finished, work, manifest, options, len(utterances))
     remove_mark(out)
-    finished = _run(plan, {k: v for k, v in records.items() if v is not None}, out, config, options, jobs)
-    return _finish(out, finished, config, settings, manifest, source, options, len(utterances))
+    _take_over(out, [name for name, _, _ in plan])
+    return _finish(out, finished, config, settings, manifest, source)
 
 
 def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractConfig) -> str:
-    """What a block is made from: its cuts, the settings, and the size and time of its audio files."""
+    """What a block is made from: its cuts, the settings, and the size and time of its audio files that can be read."""
     files = []
     for utterance in part:
         try:
-            state = os.stat(utterance.path) if utterance.path else None
+            state = os.stat(utterance.path) if utterance.path and os.access(utterance.path, os.R_OK) else None
             files.append([utterance.path, state.st_size, state.st_mtime_ns] if state else [])
         except OSError:
             files.append([utterance.path])
@@ -156,12 +165,26 @@ def _run(
         for record in map_in_order(function, work, executor):
             records[record["name"]] = record
             bar.advance(len(record["rows"]), len(record["failed"]))
-    wanted = {f"{name}{suffix}" for name in records for suffix in (".f32", ".meta.json")}
-    for file in (out / "blocks").iterdir():
+    return [records[name] for name, _, _ in plan]
+
+
+def _take_over(out: Path, names: Sequence[str]) -> None:
+    """Puts new blocks into the place of an older store's; killed here, the next run goes on."""
+    with writing(out):
+        for file in (out / NEXT / "blocks").glob("*"):
+            os.replace(file, make_folder(out / "blocks") / file.name)
+        _drop_others(out, set(names))
+        sync_folder(out / "blocks")
+    shutil.rmtree(out / NEXT, ignore_errors=True)
+
+
+def _drop_others(folder: Path, names: set[str]) -> None:
+    """Removes all files of blocks but those of these names."""
+    wanted = {f"{name}{suffix}" for name in names for suffix in (".f32", ".meta.json")}
+    for file in (folder / "blocks").glob("*"):
         if file.name not in wanted:
             with writing(file):
                 file.unlink()
-    return [records[name] for name, _, _ in plan]
 
 
 def _extract_block(item: Block, out: Path, config: FeatureConfig, options: ExtractConfig) -> dict[str, Any]:
@@ -219,20 +242,30 @@ def _features_of(utterance: Utterance, extractor: Any, options: ExtractConfig) -
     return features, seconds
 
 
+def _failed_of(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(str(name), str(reason)) for record in records for name, reason in record["failed"]]
+
+
+def _refuse_too_many(
+    records: list[dict[str, Any]], work: Path, manifest: Path, options: ExtractConfig, total: int
+) -> None:
+    failed = _failed_of(records)
+    if len(failed) < total and len(failed) <= options.max_failed * total:
+        return
+    write_failed(work / "failed.txt", failed)
+    raise HybridError(
+        f"{manifest}: {len(failed)} of {total} utterances gave no features (allowed: {options.max_failed:.0%}, "
+        f"--max-failed). First: {failed[0][1]} All: {work / 'failed.txt'}"
+    )
+
+
 def _finish(
     out: Path, records: list[dict[str, Any]], config: FeatureConfig, settings: dict[str, Any], manifest: Path,
-    source: str, options: ExtractConfig, total: int,
+    source: str,
 ) -> FeatureStore:  # fmt: skip
-    from hybrid.base.failures import write_failed
-
-    failed = [(str(name), str(reason)) for record in records for name, reason in record["failed"]]
+    failed = _failed_of(records)
     rows = [row for record in records for row in record["rows"]]
     write_failed(out / "failed.txt", failed)
-    if not rows or len(failed) > options.max_failed * total:
-        raise HybridError(
-            f"{manifest}: {len(failed)} of {total} utterances gave no features (allowed: {options.max_failed:.0%}, "
-            f"--max-failed). First: {failed[0][1]} All: {out / 'failed.txt'}"
-        )
     with atomic_path(out / "index.tsv") as temporary:
         temporary.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
     stats: dict[str, CmvnStats] = {}

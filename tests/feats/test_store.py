@@ -24,6 +24,7 @@ from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.manifest import write_cuts
 from hybrid.data.sets import Item, cut_record
+from hybrid.feats import build
 from hybrid.feats.build import ExtractConfig, extract_features
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats
 from hybrid.feats.config import FeatureConfig
@@ -145,6 +146,58 @@ def test_killed_in_the_middle_it_goes_on(cuts: Path, store: FeatureStore, tmp_pa
     assert content_hash(out) == content_hash(store.path)
 
 
+def test_an_older_store_stands_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts, out = make_set(tmp_path / "set", 70), tmp_path / "store"
+    first = extract_features(cuts, out, CONFIG)
+    others = [FeatureConfig(sampling_rate=8000, num_ceps=count) for count in (4, 6)]
+    fresh = [extract_features(cuts, tmp_path / f"fresh{i}", other) for i, other in enumerate(others)]
+    inner, count = build._features_of, 0
+
+    def killed(*arguments):
+        nonlocal count
+        count += 1
+        if count > 40:
+            raise KeyboardInterrupt
+        return inner(*arguments)
+
+    monkeypatch.setattr(build, "_features_of", killed)
+    with pytest.raises(KeyboardInterrupt):  # in the second block
+        extract_features(cuts, out, others[0])
+    found = FeatureStore.open(out)
+    assert found.digest == first.digest and found.load("s0-000").shape[1] == 5
+    with pytest.raises(HybridError, match=r"gave no features.*\.next/failed\.txt"):
+        monkeypatch.setattr(build, "_features_of", lambda *_: (_ for _ in ()).throw(InputError("no")))
+        extract_features(cuts, out, FeatureConfig(sampling_rate=8000, num_ceps=7))
+    assert FeatureStore.open(out).digest == first.digest
+    monkeypatch.setattr(build, "_features_of", inner)
+    for other, wanted in zip(others, fresh):
+        extract_features(cuts, out, other)
+        assert content_hash(out) == content_hash(wanted.path)
+
+
+def test_killed_while_new_blocks_take_their_places_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts, out, other = make_set(tmp_path / "set", 70), tmp_path / "store", FeatureConfig(sampling_rate=8000, num_ceps=4)
+    extract_features(cuts, out, CONFIG)
+    wanted = extract_features(cuts, tmp_path / "fresh", other)
+    replace, count = os.replace, 0
+
+    def killed(source, target):
+        nonlocal count
+        count += str(Path(source).parent).endswith(".next/blocks") and Path(target).parent == out / "blocks"
+        if count == 4:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        extract_features(cuts, out, other)
+    with pytest.raises(InputError, match="holds no finished features"):
+        FeatureStore.open(out)
+    monkeypatch.setattr(os, "replace", replace)
+    extract_features(cuts, out, other)
+    assert content_hash(out) == content_hash(wanted.path)
+
+
 def test_bad_utterances_are_listed_and_the_rest_is_used(tmp_path: Path) -> None:
     cuts = make_set(tmp_path / "set", 40)
     audio = cuts / "audio"
@@ -246,6 +299,9 @@ def test_damaged_parts_of_a_store(store: FeatureStore, cuts: Path, tmp_path: Pat
     with pytest.raises(InputError, match="is cut short: utterance 's0-000' lies beyond its end"):
         FeatureStore.open(path).load("s0-000")
     (path / "meta.json").write_text(json.dumps({"kind": "features", "facts": [1]}))
+    with pytest.raises(InputError, match=r"meta\.json: 'facts' is no JSON object"):
+        FeatureStore.open(path)
+    (path / "meta.json").write_text(json.dumps({"kind": "features", "facts": {}, "versions": {}}))
     assert FeatureStore.open(path).digest == ""
     save_arrays(path / "cmvn.safetensors", {"speakers": np.frombuffer(b"s0", np.uint8), "counts": np.ones(1),
                                             "sums": np.ones((1, 3)), "squares": np.ones((1, 3))})  # fmt: skip
