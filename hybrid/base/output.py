@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from hybrid.base.errors import InputError, quote
@@ -103,12 +103,31 @@ def _require_no_input(
 
 
 def _require_nothing_more(path: PathLike, folder: Path, kind: str, option: str) -> None:
+    """Refuses to replace an output in which something else lies: another artifact, or a file not recorded."""
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not is_ours(entry) and kind_of(entry):
             raise _at(
                 path, f"is an earlier '{kind}', but holds '{quote(entry.name)}' ('{quote(kind_of(entry))}') too, which "
                 "would be removed with it", option,
             )  # fmt: skip
+    recorded = read_record(folder / "meta.json").get("files")
+    if not isinstance(recorded, dict):  # of an older version
+        return
+    for name in _plain_files(folder):
+        if name not in recorded:
+            raise _at(
+                path, f"is an earlier '{kind}', but holds '{quote(name)}' too, which this toolkit did not make and "
+                "which would be removed with it", option,
+            )  # fmt: skip
+
+
+def _plain_files(folder: Path) -> Iterator[str]:
+    """Yields the files below a folder that a user may have put there, relative to it."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_ours(Path(name)))
+        for file in (Path(root) / name for name in sorted(names)):
+            if file.name != "meta.json" and not is_ours(file):
+                yield file.relative_to(folder).as_posix()
 
 
 def check_folder(

@@ -95,6 +95,17 @@ def test_what_holds_other_artifacts_is_not_replaced_as_a_whole(tmp_path):
     check_folder(graph, "graph")
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "phones/mine.int", ".hidden"])
+def test_a_users_file_in_an_older_output_is_not_lost_with_it(tmp_path, name):
+    graph = make(tmp_path / "graph", "graph")
+    (graph / "phones").mkdir()
+    check_folder(graph, "graph", whole=True)
+    (graph / name).write_text("mine")
+    with pytest.raises(InputError, match=rf"graph: is an earlier 'graph', but holds '{name}' too, which this toolkit"):
+        check_folder(graph, "graph", whole=True)
+    check_folder(graph, "graph")  # written into, not replaced
+
+
 def test_odd_names_are_one_line(tmp_path):
     with pytest.raises(InputError, match=r"…: cannot be used \(file name too long\)\. Choose another --out-dir\."):
         check_folder(tmp_path / ("n" * 300), "graph")
