@@ -92,19 +92,22 @@ def check(path: PathLike, cached: bool = False) -> None:
     """Checks that a file is the one that its artifact was made with.
 
     Args:
-      path: a file; one that is not there, or of which nothing is recorded, passes.
+      path: a file, there or not; one of which nothing is recorded passes.
       cached: do not look again at a state of the file that was found whole before.
 
     Raises:
+      InputError: it is recorded, but gone.
       MismatchError: it is another; file, both hashes and the cure are named.
     """
     record = recorded_hash(path)
-    if record is None or not os.path.isfile(path):
+    if record is None:
         return
     meta, wanted = record
+    place = meta.parent if meta.name == "meta.json" else path
+    if not os.path.exists(path):
+        raise InputError.at(path, f"is missing, and {meta.name} records it", f"Copy or make {place} again.")
     if agrees(path, wanted, cached):
         return
-    place = meta.parent if meta.name == "meta.json" else path
     raise MismatchError(
         f"{path}: was changed or damaged: found hash {content_hash(path)[:12]}, {meta.name} records {wanted[:12]}. "
         f"Copy or make {place} again; `hybrid doctor --verify {place}` looks at all of it."

@@ -53,7 +53,7 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     tree = read_tree(model / "tree")
     transitions = read_transition_model(model / "transitions", tree)
     require_fit(lang_part(lang), part_of(model, "model"))
-    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config)
+    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model)
     last = report.operations[-1]
     echo(
         f"{out_dir}/HCLG.fst: {last.states} states, {last.arcs} arcs, {report.cpu_seconds:.1f} CPU s, "

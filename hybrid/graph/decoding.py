@@ -50,6 +50,7 @@ def compile_decoding_graph(
     model: TransitionModel,
     out_dir: str | os.PathLike,
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
+    model_dir: str | os.PathLike | None = None,
 ) -> GraphReport:
     """Compiles HCLG and writes the graph folder.
 
@@ -57,6 +58,7 @@ def compile_decoding_graph(
       lang: its phones.txt must be the model's.
       grammar: G over the words of `lang`, #0 on its back-off arcs: an n-gram model's, or any other.
       model: transition model with its tree.
+      model_dir: where its tree and topo lie, for meta.json.
 
     Returns:
       What each operation cost and made.
@@ -85,8 +87,8 @@ def compile_decoding_graph(
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
         _write_companions(folder, lang, model, disambig, report)
         inputs = {
-            "tree": model.tree.content_hash(),
-            "topo": model.topology.content_hash(),
+            "tree": _input_of(model_dir, "tree", model.tree.content_hash()),
+            "topo": _input_of(model_dir, "topo", model.topology.content_hash()),
             "words": lang.path / "words.txt",
             "phones": lang.path / "phones.txt",
             "lexicon": lang.path / "L_disambig.fst",
@@ -100,6 +102,10 @@ def compile_decoding_graph(
         }  # fmt: skip
         write_meta(folder, "graph", config_to_dict(config), inputs, facts)
     return report
+
+
+def _input_of(folder: str | os.PathLike | None, name: str, known: str) -> str | tuple[Path, str]:
+    return known if folder is None else (Path(folder) / name, known)
 
 
 def _compile(

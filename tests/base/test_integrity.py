@@ -70,6 +70,13 @@ def test_a_state_of_a_large_file_is_hashed_once_by_all_processes(made, monkeypat
     assert len(hashed) == 4
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_what_is_recorded_but_gone_is_told(made, cached):
+    (made / "weights").unlink()
+    with pytest.raises(InputError, match=r"weights: is missing, and meta.json records it. Copy or make \S+made again."):
+        check(made / "weights", cached)
+
+
 def test_a_file_that_may_change_within_a_tick_is_looked_at_again(made, monkeypatch):
     monkeypatch.undo()
     hashed = []
@@ -114,9 +121,9 @@ def test_what_has_no_record_passes(made, forget_files):
 
 def test_a_damaged_record_is_one_line(made):
     record = json.loads((made / "meta.json").read_text())
-    for wrong in ([], {"weights": 3}):
+    for wrong, found in (([], "is no JSON object"), ({"weights": 3}, "does not give the hash of each file")):
         (made / "meta.json").write_text(json.dumps({**record, "files": wrong}))
-        with pytest.raises(InputError, match=r"meta\.json: 'files' does not give the hash of each file\. Make the"):
+        with pytest.raises(InputError, match=rf"meta\.json: 'files' {found}\. Make the"):
             check(made / "weights")
 
 

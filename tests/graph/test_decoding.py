@@ -12,7 +12,7 @@ import kaldifst
 import numpy as np
 import pytest
 
-from hybrid.base.artifact import read_meta
+from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
 from hybrid.graph.config import GraphConfig
@@ -24,6 +24,7 @@ from hybrid.graph.report import available_memory, within_memory
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
+from hybrid.verify import verify
 from lexicon.lang_dir import LangDir
 
 MODELS = ["mono", "biphone", "triphone", "quinphone", "chain"]
@@ -78,6 +79,7 @@ def test_folder_and_report(lang, models, grammar, tmp_path):
     meta = read_meta(tmp_path / "graph")
     assert meta["kind"] == "graph" and meta["facts"]["arcs"] == report.operations[-1].arcs
     assert set(meta["inputs"]) == {"tree", "topo", "words", "phones", "lexicon", "grammar"}
+    assert set(meta["paths"]) == {"words", "phones", "lexicon", "grammar"}
     lines = (tmp_path / "graph" / "report.tsv").read_text().splitlines()
     assert lines[0] == "name\tstates\tarcs\tmin_cost\tmax_cost" and len(lines) == 11  # the same in every run
     assert all(row["peak_gb"] > 0 for row in meta["facts"]["operations"])
@@ -309,3 +311,16 @@ def test_equal_to_kaldis_mkgraph_on_a_larger_language(peers, kaldi_bin, tmp_path
     ours = DecodingGraph.load(tmp_path / "graph").fst
     assert randomly_equivalent(ours, theirs, 40, 2e-3, max_length=400) == ""
     assert ours.num_arcs <= 1.02 * theirs.num_arcs and ours.num_states <= 1.02 * theirs.num_states
+
+
+def test_verify_walks_to_the_model_that_a_graph_was_made_with(lang, models, grammar, tmp_path):
+    model = tmp_path / "mono"
+    model.mkdir()
+    models["mono"].tree.write(model / "tree")
+    models["mono"].topology.write(model / "topo")
+    (model / "final.safetensors").write_bytes(b"weights")
+    write_meta(model, "gmm")
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "graph", model_dir=model)
+    assert not any(v.bad for v in verify([tmp_path / "graph"]))
+    (model / "final.safetensors").write_bytes(b"changed")
+    assert [Path(v.path).name for v in verify([tmp_path / "graph"]) if v.bad] == ["final.safetensors"]
