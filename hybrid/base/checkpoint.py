@@ -9,6 +9,7 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
+from hybrid.base.reading import require_readable
 
 __all__ = ["load_arrays", "save_arrays"]
 
@@ -40,6 +41,7 @@ def load_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
             names = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
+        require_readable(path)
         reason = str(error).splitlines()[0]
         raise InputError.at(
             path, f"cannot be read as safetensors ({reason})", "Make it again; it may have been cut short."

@@ -15,6 +15,7 @@ import numpy as np
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
 from hybrid.base.fst_arrays import REMEDY, FstArrays
+from hybrid.base.reading import unreadable
 
 __all__ = ["read_fst", "read_fst_stream", "read_header", "write_fst", "write_stream"]
 
@@ -53,7 +54,7 @@ def read_fst(path: str | os.PathLike) -> FstArrays:
             if stream.read(1):
                 raise InputError.at(path, "has bytes after the end of the FST", REMEDY)
     except OSError as error:
-        raise InputError.at(path, f"cannot be read ({error.strerror})") from error
+        raise unreadable(path, error) from error
     return fst
 
 

@@ -23,7 +23,8 @@ from typing import Any, BinaryIO
 from hybrid.base.errors import InputError, quote
 
 __all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_RATIO", "byte_lines", "map_bytes", "open_bytes", "open_text", "parse_json",
-           "parse_yaml", "read_bytes", "read_json", "read_text", "reading", "text_lines"]  # fmt: skip
+           "parse_yaml", "read_bytes", "read_json", "read_text", "reading", "require_readable", "text_lines",
+           "unreadable"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
@@ -42,7 +43,8 @@ def why(error: OSError) -> str:
     return (error.strerror or str(error)).lower() if error.errno else str(error)
 
 
-def _unreadable(path: object, error: Exception) -> InputError:
+def unreadable(path: object, error: Exception) -> InputError:
+    """Returns what hindered reading a file as the error that a user can act on."""
     if isinstance(error, FileNotFoundError):
         return InputError.at(path, "the file does not exist", "Make it or correct the path.")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
@@ -70,7 +72,7 @@ class _Guarded(io.RawIOBase):
         try:
             count = self._stream.readinto(buffer)
         except (OSError, EOFError, zlib.error) as error:
-            raise _unreadable(self._path, error) from error
+            raise unreadable(self._path, error) from error
         self._count += count
         if self._limit is not None and self._count > FREE_BYTES and self._count > self._limit():
             raise InputError.at(
@@ -84,7 +86,7 @@ class _Guarded(io.RawIOBase):
         try:
             position = self._stream.seek(offset, whence)
         except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
-            raise _unreadable(self._path, error) from error
+            raise unreadable(self._path, error) from error
         self._count = position
         return position
 
@@ -112,12 +114,12 @@ def open_bytes(path: PathLike) -> BinaryIO:
     try:
         raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the stream it is given to
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise _unreadable(quote(path, 300), error) from error
+        raise unreadable(quote(path, 300), error) from error
     try:
         limit, stream = _unpacked(raw)
     except OSError as error:
         raw.close()
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return io.BufferedReader(_Guarded(stream, path, limit), 1 << 16)
 
 
@@ -156,6 +158,11 @@ class _Counted(io.RawIOBase):
         if not self.closed:
             self._raw.close()
         super().close()
+
+
+def require_readable(path: PathLike) -> None:
+    """Raises InputError where a file cannot be opened: asked when a library that opens files itself has failed."""
+    open_bytes(path).close()
 
 
 def open_text(path: PathLike, errors: str = "strict") -> io.TextIOWrapper:

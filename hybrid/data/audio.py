@@ -17,6 +17,7 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
+from hybrid.base.reading import require_readable
 
 __all__ = ["AudioError", "AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample", "write_audio"]
 
@@ -67,6 +68,10 @@ def _open(path: str | os.PathLike) -> Any:
     try:
         file = soundfile.SoundFile(str(path.absolute()))  # a file called - is not standard input
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        try:
+            require_readable(path)
+        except InputError as forbidden:
+            raise _error("unreadable", path, forbidden.found, forbidden.cure) from error
         reason = str(error).split(":")[-1].strip().rstrip(".")
         raise _error(
             "unreadable",

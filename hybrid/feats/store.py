@@ -7,6 +7,7 @@
 | `index.tsv` | utterance, speaker, block, first frame, frames, seconds, text |
 | `cmvn.safetensors` | CMVN statistics per speaker |
 | `config.yaml` | settings of the static features |
+| `.next/` | blocks of a store that will take this one's place, until they are all there |
 | `failed.txt` | utterances left out, and why |
 | `meta.json` | written last: a store without it is not finished |
 """
@@ -27,7 +28,7 @@ from hybrid.base.config import read_config
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
 from hybrid.base.names import name_fault
-from hybrid.base.reading import text_lines
+from hybrid.base.reading import text_lines, unreadable
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 
@@ -139,7 +140,7 @@ class FeatureStore:
                 raise InputError.at(file, f"is cut short: utterance '{quote(utterance)}' lies beyond its end", CURE)
             values = np.fromfile(file, "<f4", entry.frames * dim, offset=4 * entry.offset * dim)
         except OSError as error:
-            raise InputError.at(file, f"cannot be read ({error.strerror or error})", CURE) from error
+            raise unreadable(file, error) from error
         return values.reshape(entry.frames, dim)
 
     def speaker(self, utterance: str) -> str:

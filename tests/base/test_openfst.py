@@ -163,7 +163,7 @@ def test_hostile_files(tmp_path, change, message):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="none.fst: the file does not exist. Make it or correct"):
         read_fst(tmp_path / "none.fst")
 
 
