@@ -13,13 +13,14 @@ from hybrid.aligner.speech import TextAligner
 from hybrid.aligner.speech_set import Outcome, SpeechItem, SpeechWork, align_items, frequent_words
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
+from hybrid.base.disk import remove_mark
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import SHARE, check_fields
 from hybrid.model.folder import Model, check_phones
-from hybrid.timing.formats import write_formats
+from hybrid.timing.formats import format_files, write_formats
 from hybrid.timing.subtitles import SubtitleConfig
 from hybrid.timing.timed_text import TimedText
 from lexicon.lang_dir import LangDir
@@ -28,6 +29,7 @@ from lexicon.vocabulary import Pronouncer, TextLexicon
 __all__ = ["AlignTotals", "ProductConfig", "align_speech"]
 
 logger = get_logger(__name__)
+REPORTS = ("failed.txt", "notes.txt", "gaps.tsv", "guessed.txt")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def align_speech(
         item = recordings[outcome.utterance]
         if outcome.text is not None:
             lengths[item.recording] = max(lengths.get(item.recording, 0.0), outcome.text.end)
+    remove_mark(out_dir)
     write_failed(out_dir / "failed.txt", failed)
     write_failed(out_dir / "notes.txt", notes)
     _write_gaps(out_dir / "gaps.tsv", gaps)
@@ -112,7 +115,8 @@ def align_speech(
         "L.fst": lang.path / "L.fst",
         **({"model": model.path / "final.safetensors"} if model.path is not None else {}),
     }
-    write_meta(out_dir, "aligned-speech", settings, inputs, facts)
+    files = [*REPORTS, *format_files({text.recording for text in texts}, config.formats)]
+    write_meta(out_dir, "aligned-speech", settings, inputs, facts, files)
     log_totals(logger, len(texts), len(failed), sum(text.duration for text in texts))
     return AlignTotals(len(texts), len(failed))
 

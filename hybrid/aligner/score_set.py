@@ -62,7 +62,6 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
                 with atomic_path(out / f"{file_stem(utterance)}.npy") as temporary:
                     np.save(temporary, rows)
                 done += 1
-            write_meta(out, "scores", {"pdfs": model.tree.num_pdfs})
         report = out / "failed.txt"
     write_failed(report, failures)
     if not done:

@@ -12,6 +12,7 @@ from hybrid.base.errors import InputError, quote
 from hybrid.data.manifest import read_cuts
 from hybrid.data.own import find_audio, normalise_text, read_transcripts, speaker_of
 from hybrid.data.sets import read_lines
+from hybrid.data.trust import NotAllowedError
 from lexicon.lang_dir import LangDir
 
 __all__ = ["in_spelling_of", "items_of_cuts", "items_of_files", "read_pronunciations"]
@@ -106,7 +107,13 @@ def in_spelling_of(lang: LangDir, items: Sequence[SpeechItem]) -> list[SpeechIte
 def items_of_cuts(path: str | os.PathLike) -> tuple[list[SpeechItem], dict[str, str]]:
     """Takes the utterances of a manifest (hybrid data …); those without a plain audio file or text fail."""
     items, failures = [], {}
-    for cut in read_cuts(path):
+    try:
+        cuts = read_cuts(path)
+    except NotAllowedError as error:
+        raise NotAllowedError.at(
+            path, error.found, "Alignment takes plain audio files only: write the audio into files.", error.line
+        ) from error
+    for cut in cuts:
         if cut.fault:
             failures[cut.id] = str(cut.error())
         elif not cut.path:

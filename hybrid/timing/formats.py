@@ -20,9 +20,17 @@ from hybrid.timing.subtitles import SubtitleConfig, captions, format_srt, format
 from hybrid.timing.textgrid import textgrid_of, write_textgrid
 from hybrid.timing.timed_text import TimedText
 
-__all__ = ["FORMATS", "joined", "json_record", "supervision_record", "write_formats"]
+__all__ = ["FORMATS", "format_files", "joined", "json_record", "supervision_record", "write_formats"]
 
 FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
+_OF_ALL = {"ctm": ("words.ctm", "phones.ctm"), "lhotse": ("supervisions.jsonl.gz",)}
+
+
+def format_files(recordings: Iterable[str], formats: Sequence[str]) -> list[str]:
+    """Returns the names of the files that `write_formats` writes for these recordings."""
+    found = {name for kind in formats for name in _OF_ALL.get(kind, ())}
+    endings = {"TextGrid" if kind.startswith("textgrid") else kind for kind in formats if kind not in _OF_ALL}
+    return sorted(found | {f"{file_stem(recording)}.{ending}" for recording in recordings for ending in endings})
 
 
 def write_formats(

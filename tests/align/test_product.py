@@ -153,6 +153,29 @@ def test_an_output_that_is_not_writable(toy, tmp_path):
     assert result.exit_code != 0 and "not writable" in str(result.exception)
 
 
+def test_a_users_file_in_the_output_is_none_of_its_files(toy, tmp_path):
+    toy.save(tmp_path / "in" / "a.wav", WORDS, 7)
+    (tmp_path / "out").mkdir()
+    for _ in range(2):
+        result = toy.align(tmp_path / "out", *ALL_FORMATS, tmp_path / "in")
+        assert result.exit_code == 0, (result.output, result.exception)
+        (tmp_path / "out" / "mine.txt").write_text("mine")
+    files = json.loads((tmp_path / "out" / "meta.json").read_text())["files"]
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert set(files) == names - {"mine.txt", "meta.json"}
+
+
+def test_a_manifest_with_a_command_is_told_what_aligning_takes(toy, tmp_path):
+    source = {"type": "command", "channels": [0], "source": f"touch {tmp_path}/ran"}
+    recording = {"id": "a", "sources": [source], "sampling_rate": 8000, "num_samples": 8000, "duration": 1.0}
+    cut = {"id": "a", "start": 0, "duration": 1.0, "channel": 0, "recording": recording, "type": "MonoCut"}
+    (tmp_path / "cuts.jsonl").write_text(json.dumps(cut) + "\n")
+    result = toy.align(tmp_path / "out", "--cuts", tmp_path / "cuts.jsonl")
+    text = "cuts.jsonl:1: cut 'a' has a shell command (touch"
+    assert text in str(result.exception) and "Alignment takes plain audio files only" in str(result.exception)
+    assert "--allow" not in str(result.exception) and not (tmp_path / "ran").exists()
+
+
 def test_an_output_that_is_a_file(toy, tmp_path):
     toy.save(tmp_path / "in" / "a.wav", WORDS, 54)
     (tmp_path / "out").write_text("")
