@@ -329,6 +329,7 @@ def _finish(
         costs["search_rtf"], totals.partial, totals.empty, totals.limited, totals.retried,
     )  # fmt: skip
     if totals.done == 0 or totals.failed > totals.done:
+        shutil.rmtree(out / PARTS, ignore_errors=True)  # tried anew by the next run: what was wrong may be mended then
         raise HybridError(
             f"{out / 'failed.txt'}: {totals.failed} of {totals.done + totals.failed} utterances could not be decoded. "
             "The reasons stand there, one a line."

@@ -19,6 +19,7 @@ from hybrid.decode import decode_set as corpus
 from hybrid.decode.decode_set import DecodeOptions, decode_corpus
 from hybrid.decode.sources import AudioSource, ScoreFolder, StoreSource
 from hybrid.decode.system import SystemSpec, load_system
+from hybrid.feats.store import FeatureStore
 from hybrid.gmm import GmmAcousticModel
 from hybrid.lattice.archive import read_lattice_folder
 from hybrid.lattice.paths import best_path
@@ -134,6 +135,20 @@ def test_older_results_stand_until_the_new_ones_are_whole(
             patch.setattr(corpus, where, dies)
             decode_corpus(spec, StoreSource(str(tiny.feats)), out, DecodeOptions(block=32))
         assert files(out) == files(decoded) and (out / "meta.json").exists()
+
+
+def test_what_failed_is_tried_again_once_it_is_mended(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
+    inner = FeatureStore.load
+
+    def damaged(self, utterance):
+        raise InputError("damaged")
+
+    monkeypatch.setattr(FeatureStore, "load", damaged)
+    with pytest.raises(HybridError, match="could not be decoded"):
+        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
+    monkeypatch.setattr(FeatureStore, "load", inner)
+    decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
+    assert files(tmp_path / "out") == files(decoded)
 
 
 def test_killed_while_results_are_put_in_place(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
