@@ -32,6 +32,7 @@ from numba.core.serialize import dumps
 
 from hybrid.base.cache import VARIABLE, CacheFolder, cache_folder
 from hybrid.base.errors import quote
+from hybrid.base.locks import temporary_name
 
 __all__ = ["KERNELS", "Kernel", "examine_kernels", "kernel", "kernels_folder"]
 
@@ -146,7 +147,7 @@ class KernelCache(_Cache):
         if path is None or not kernels_folder().writable or result.library.has_dynamic_globals:
             return
         payload = dumps(result._reduce())
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(temporary_name(path.name))
         try:
             temporary.write_bytes(MAGIC + hashlib.sha256(payload).digest() + payload)
             os.replace(temporary, path)

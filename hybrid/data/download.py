@@ -15,6 +15,7 @@ from pathlib import Path
 
 from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder, sync_tree, writing
 from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.base.locks import take_lock, temporary_name
 from hybrid.base.log import get_logger, progress
 
 __all__ = ["SOURCES", "Source", "download_file", "fetch_corpus"]
@@ -134,8 +135,16 @@ def download_file(url: str, path: str | os.PathLike, checksum: str, tries: int =
         _verify(path, url, checksum)
         logger.info("%s is there already", path)
         return path
-    part = path.with_name(path.name + ".part")
     make_folder(path.parent)
+    with writing(path), take_lock(path, path.with_name(f".lock.{path.name}"), "download"):
+        if not path.exists():  # else another run has fetched it meanwhile
+            _download(url, path, checksum, tries, pause)
+    return path
+
+
+def _download(url: str, path: Path, checksum: str, tries: int, pause: float) -> None:
+    """Receives a file, checks it and puts it in its place; see `download_file`."""
+    part = path.with_name(path.name + ".part")
     trouble = ""
     for attempt in range(tries):
         if attempt:
@@ -164,7 +173,6 @@ def download_file(url: str, path: str | os.PathLike, checksum: str, tries: int =
         sync_file(part)
         os.replace(part, path)
         sync_folder(path.parent)
-    return path
 
 
 def _receive(url: str, part: Path) -> bool:
@@ -218,8 +226,7 @@ def _verify(path: Path, url: str, checksum: str) -> None:
 
 def _unpack(archive: Path, source: Source, out: Path) -> None:
     """Unpacks plain files and folders below a temporary folder, checks them, and moves the corpus into its place."""
-    temporary = out / f".unpack{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    temporary = out / temporary_name("unpack")
     try:
         with tarfile.open(archive) as tar:
             for member in tar:

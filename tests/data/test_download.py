@@ -121,6 +121,24 @@ def test_sigkill_in_the_middle_loses_nothing_that_was_received(server: Server, t
     assert (tmp_path / "a.bin").read_bytes() == DATA
 
 
+def test_a_second_run_at_one_file_is_told(server: Server, tmp_path: Path) -> None:
+    from hybrid.base.locks import take_lock
+
+    errors: list[str] = []
+
+    def second() -> None:
+        try:
+            download_file("http://127.0.0.1:9/a", tmp_path / "a", "", pause=0)
+        except HybridError as error:
+            errors.append(str(error))
+
+    with take_lock(tmp_path / "a", tmp_path / ".lock.a", "download"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert "another run is writing to it" in errors[0]
+
+
 def test_a_server_without_ranges_starts_anew(server: Server, tmp_path: Path) -> None:
     server.files["/a.bin"], server.ranges = DATA, False
     (tmp_path / "a.bin.part").write_bytes(DATA[:1000])
