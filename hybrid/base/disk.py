@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, quote
 
 __all__ = ["disk_error", "make_folder", "remove_mark", "sync_file", "sync_folder", "sync_tree", "writing"]
 
@@ -39,9 +39,10 @@ _REASONS = {
     errno.EMFILE: ("too many open files", "Raise the limit (ulimit -n), or use fewer --jobs."),
     errno.ENFILE: ("too many open files in the whole system", "Use fewer --jobs, or run again later."),
     errno.ENOMEM: ("there is no memory for it", "Use fewer --jobs, or a machine with more memory."),
+    errno.ENAMETOOLONG: ("cannot be used ({})", "Correct the path, or choose another name."),
+    errno.ELOOP: ("cannot be used ({})", "Correct the path, or choose another name."),
 } | dict.fromkeys(
-    (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EBUSY,
-     errno.ENXIO, errno.EXDEV, errno.ETXTBSY),
+    (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL, errno.EBUSY, errno.ENXIO, errno.EXDEV, errno.ETXTBSY),
     ("cannot be written ({})", _OTHER_NAME),
 )  # fmt: skip
 
@@ -53,7 +54,7 @@ def disk_error(error: OSError, path: PathLike) -> HybridError | None:
       path: what was being written, unless the error itself names a file.
     """
     name = error.filename if isinstance(error.filename, (str, os.PathLike)) else path
-    place = _TEMPORARY.sub("", os.fspath(name))
+    place = quote(_TEMPORARY.sub("", os.fspath(name)), 300)
     if error.errno is None and type(error) is OSError:  # numpy's "100 requested and 27 written"
         return HybridError(f"{place}: cannot be written ({error}). Is the disk full, or a limit (ulimit -f) reached?")
     if error.errno == errno.ENOENT and "temporary directory" in str(error):  # of Python's tempfile

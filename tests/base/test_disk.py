@@ -27,7 +27,7 @@ CURES = {
     errno.EROFS: r"not writable \(Read-only file system\)\. Choose another output folder",
     errno.EACCES: r"not writable \(Permission denied\)\. Choose another output folder",
     errno.ENOENT: r"was removed, or its folder, while the command ran\. Run the same command again",
-    errno.ENAMETOOLONG: r"cannot be written \(File name too long\)\. Choose another name",
+    errno.ENAMETOOLONG: r"cannot be used \(File name too long\)\. Correct the path, or choose another name",
     errno.EMFILE: r"too many open files\. Raise the limit \(ulimit -n\)",
     errno.ENOTEMPTY: r"another command wrote there meanwhile\. Run one command at a time",
 }
@@ -38,6 +38,15 @@ def test_every_refusal_is_one_line_with_path_and_cure(tmp_path, number):
     with pytest.raises(HybridError, match=rf"^{tmp_path}/a: {CURES[number]}"), artifact.atomic_path(tmp_path / "a"):
         raise OSError(number, os.strerror(number))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_huge_name_to_read_is_shortened_and_not_said_to_be_written():
+    name = "n" * 400
+    done = subprocess.run(
+        [sys.executable, "-m", "hybrid.cli.main", "feats", "info", name], capture_output=True, text=True
+    )
+    assert f"hybrid: {'n' * 299}…: cannot be used (File name too long). Correct the path" in done.stderr
+    assert done.returncode == 1
 
 
 def test_the_name_is_the_final_one_not_the_temporary_one(tmp_path):
