@@ -13,7 +13,7 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearchResult, Status
 
-__all__ = ["INTERVAL", "Level", "assemble", "cut", "partial_result", "place_of_frame"]
+__all__ = ["INTERVAL", "Level", "assemble", "commit", "cut", "partial_result"]
 
 INTERVAL = 25  # frames between prunings of old links, and between looks at what is settled
 
@@ -132,10 +132,27 @@ def cut(levels: Sequence[Level], frame: int, state: int) -> tuple[list[Level], l
     return [*levels[:frame], ends], [begins, following, *levels[frame + 2 :]]
 
 
-def place_of_frame(graph: SearchGraph, arcs: np.ndarray, frames: int) -> int:
-    """Returns after how many arcs of a path so many frames have passed (before the epsilons that follow)."""
-    emitting = np.flatnonzero(graph.transition_ids[arcs])
-    return int(emitting[frames - 1]) + 1 if frames else 0
+def commit(
+    graph: SearchGraph, config: SearchConfig, levels: Sequence[Level], trunk: np.ndarray, frames: int,
+    limited: int | None, first_frame: int,
+) -> tuple[SearchResult, int, list[Level]] | None:  # fmt: skip
+    """Cuts off the first frames of a stream; see `Stream.commit`.
+
+    Args:
+      trunk: int32, graph arcs of the settled part of the best path.
+
+    Returns:
+      What was found in these frames, how many arcs of the trunk they are, and the levels of the rest; None where there
+      is nothing to cut off.
+    """
+    emitting = np.flatnonzero(graph.transition_ids[trunk])
+    if not 0 <= frames <= len(emitting):
+        raise ValueError(f"{frames} frames to be committed, {len(emitting)} are settled")
+    if not frames or not len(levels[-1].states):
+        return None
+    place = int(emitting[frames - 1]) + 1  # before the epsilons that follow
+    done, rest = cut(levels, frames, int(graph.arcs[trunk[place - 1], 0]))
+    return assemble(graph, config, done, limited, first_frame, committed=True), place, rest
 
 
 def partial_result(graph: SearchGraph, trunk: np.ndarray, branch: np.ndarray, frames: int, first: int) -> PartialResult:

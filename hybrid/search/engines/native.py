@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.assemble import INTERVAL, Level, assemble, cut, partial_result, place_of_frame
+from hybrid.search.engines.assemble import INTERVAL, Level, assemble, commit, partial_result
 from hybrid.search.engines.native_kernels import find_cutoff, follow_epsilons, pass_frame, prune_level
 from hybrid.search.engines.reference import BEAM_DELTA
 from hybrid.search.engines.trace import Trace
@@ -149,16 +149,11 @@ class NativeStream:
 
     def commit(self, frames: int) -> SearchResult | None:
         """See `Stream.commit`."""
-        trunk = self._trace.trunk
-        settled = int(np.count_nonzero(self._graph.transition_ids[trunk]))
-        if not 0 <= frames <= settled:
-            raise ValueError(f"{frames} frames to be committed, {settled} are settled")
-        if not frames or not len(self._levels[-1].states):
+        cut = commit(self._graph, self._config, self._levels, self._trace.trunk, frames, self._limited, self._first)
+        if cut is None:
             return None
-        place = place_of_frame(self._graph, trunk, frames)
-        done, self._levels = cut(self._levels, frames, int(self._graph.arcs[trunk[place - 1], 0]))
+        result, place, self._levels = cut
         self._trace.cut(place)
-        result = assemble(self._graph, self._config, done, self._limited, self._first, committed=True)
         self._limited, self._first = 0, self._first + frames
         return result
 

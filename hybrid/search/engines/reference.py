@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.assemble import INTERVAL, Level, assemble, cut, partial_result, place_of_frame
+from hybrid.search.engines.assemble import INTERVAL, Level, assemble, commit, partial_result
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
 
@@ -202,15 +202,11 @@ class ReferenceStream:
     def commit(self, frames: int) -> SearchResult | None:
         """See `Stream.commit`."""
         trunk = np.array(self._trunk, np.int32)
-        settled = int(np.count_nonzero(self._graph.transition_ids[trunk]))
-        if not 0 <= frames <= settled:
-            raise ValueError(f"{frames} frames to be committed, {settled} are settled")
-        if not frames or not len(self._levels[-1].states):
+        cut = commit(self._graph, self._config, self._levels, trunk, frames, self._limited, self._first)
+        if cut is None:
             return None
-        place = place_of_frame(self._graph, trunk, frames)
-        done, self._levels = cut(self._levels, frames, int(self._graph.arcs[trunk[place - 1], 0]))
+        result, place, self._levels = cut
         self._trunk = self._trunk[place:]
-        result = assemble(self._graph, self._config, done, self._limited, self._first, committed=True)
         self._limited, self._first = 0, self._first + frames
         return result
 
