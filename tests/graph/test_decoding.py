@@ -16,7 +16,7 @@ from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
 from hybrid.graph.config import GraphConfig
-from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
 from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.ops import symbols_to_epsilon
@@ -208,6 +208,19 @@ def test_an_ambiguous_grammar_is_named(lang, models, tmp_path):
     grammar = FstArrays(0, [0, 2, 3, 4], [word] * 4, [word] * 4, [1, 2, 1, 2], [0.0, 0.0, 1.0, 2.0], [np.inf, 0, 0])
     with pytest.raises(HybridError, match="the grammar is ambiguous: state 0 has two arcs for 'SEED'. Put #0 on its"):
         compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "g", GraphConfig(max_states=2000))
+
+
+def test_predicted_memory_is_that_of_the_words_spelt_out():
+    finals = [0.0] + [np.inf] * 3
+    lexicon = FstArrays(0, [0, 2, 3, 4, 5], [1, 2, 3, 4, 5], [7, 8, 0, 0, 0], [1, 2, 3, 3, 0], [0.0] * 5, finals)
+    line = FstArrays(0, [0, 1, 2, 3, 3], [7, 8, 8], [7, 8, 8], [1, 2, 3], [0.0] * 3, [np.inf] * 3 + [0.0])
+    # Two words on five arcs, 2.5 phones each, and three words in G: 7.5 phones.
+    assert _predicted_bytes(lexicon, line) == BYTES_PER_PHONE * (1 + 7.5)
+    # A second pronunciation is spelt out wherever the word stands.
+    twice = replace(lexicon, olabels=np.array([7, 8, 8, 0, 0]))
+    assert _predicted_bytes(twice, line) == BYTES_PER_PHONE * (1 + 5 / 3 * 5)
+    # The LibriSpeech trigram of 33 thousand words has 11.4 million phones, and triphones took 1.81 GB.
+    assert 1.81e9 < BYTES_PER_PHONE * 11.4e6 < 3 * 1.81e9
 
 
 def test_too_little_memory_is_one_line(lang, models, grammar, tmp_path):
