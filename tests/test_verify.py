@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def test_what_is_gone_is_told_apart(chain: Path) -> None:
     (chain / "feats" / "meta.json").unlink()
     found = states(chain / "exp" / "mono" / "decode")
     assert found == {"lm.arpa": "not found", "final.safetensors": "missing", "feats": "no record"}
+
+
+@pytest.mark.parametrize("name", ["../../../etc/passwd", "/etc/passwd", "a/../../x"])
+def test_a_record_that_names_files_elsewhere_is_told(chain: Path, name: str) -> None:
+    meta = chain / "exp" / "mono" / "meta.json"
+    record = json.loads(meta.read_text())
+    meta.write_text(json.dumps(record | {"files": {name: "0" * 64}}))
+    found = [v for v in verify([chain / "exp" / "mono"]) if v.bad]
+    assert len(found) == 1 and f"'files' names '{name}', which does not lie in the artifact" in found[0].text
+
+
+def test_inputs_that_never_end_are_not_read(chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(chain / "pipe")
+    meta = chain / "exp" / "mono" / "meta.json"
+    record = json.loads(meta.read_text())
+    monkeypatch.setattr("hybrid.verify.MAX_FILES", 3)
+    record["paths"] = {"a": "/dev/zero", "b": "../../pipe", "c": "../.."}
+    meta.write_text(json.dumps(record | {"inputs": dict.fromkeys("abc", "0" * 64)}))
+    found = [v.text for v in verify([meta.parent]) if v.bad]
+    assert len(found) == 3 and all("is no plain file or small folder" in text for text in found)
 
 
 def test_an_older_artifact_has_no_record(chain: Path, forget_files) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hybrid.base.artifact import content_hash, read_meta
 from hybrid.base.cache import cache_folder
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import InputError, MismatchError, quote
 
 __all__ = ["agrees", "check", "recorded_files", "recorded_hash", "state_of"]
 
@@ -64,6 +64,10 @@ def _recorded_files(meta_file: str, _state_of: object) -> dict[str, str]:
     files = read_meta(folder).get("files", {})
     if not isinstance(files, dict) or not all(isinstance(h, str) for h in files.values()):
         raise InputError.at(path, "'files' does not give the hash of each file", "Make the artifact again.")
+    for name in files:
+        if os.path.isabs(name) or ".." in Path(name).parts:
+            found = f"'files' names '{quote(name)}', which does not lie in the artifact"
+            raise InputError.at(path, found, "Beware: the file was tampered with.")
     return files
 
 
@@ -104,8 +108,9 @@ def check(path: PathLike, cached: bool = False) -> None:
         return
     meta, wanted = record
     place = meta.parent if meta.name == "meta.json" else path
-    if not os.path.exists(path):
-        raise InputError.at(path, f"is missing, and {meta.name} records it", f"Copy or make {place} again.")
+    if not os.path.isfile(path):  # nor a device or pipe, which may never end
+        found = "is no plain file" if os.path.exists(path) else "is missing"
+        raise InputError.at(path, f"{found}, and {meta.name} records it", f"Copy or make {place} again.")
     if agrees(path, wanted, cached):
         return
     raise MismatchError(
