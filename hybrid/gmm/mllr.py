@@ -48,7 +48,7 @@ class RegressionTree:
         their centre.
 
         Args:
-          occupancy: float64 [G], frames of training data.
+          occupancy: float64 [G], frames of the data at hand: a model folder keeps none of the training data.
           silence_pdfs: their Gaussians are divided off first.
         """
         config = config or MllrConfig()

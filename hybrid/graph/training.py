@@ -143,15 +143,14 @@ def compile_training_graphs(
     Returns:
       The graphs, and the reason of each utterance that has none.
     """
-    graphs: dict[str, FstArrays] = {}
     failed: dict[str, str] = {}
-    for block in map_in_order(_compile_block, _blocks(texts), executor, shared=compiler):
-        for utterance, graph in block:
-            if isinstance(graph, str):
-                failed[utterance] = graph
-            else:
-                graphs[utterance] = graph
-    return TrainingGraphs.pack(graphs), failed
+
+    def packs() -> Iterator[TrainingGraphs]:
+        for pack, reasons in map_in_order(_compile_block, _blocks(texts), executor, shared=compiler):
+            failed.update(reasons)
+            yield pack
+
+    return TrainingGraphs.join(packs()), failed
 
 
 def _blocks(texts: Iterable[tuple[str, Sequence[int]]]) -> Iterator[list[tuple[str, Sequence[int]]]]:
@@ -167,14 +166,15 @@ def _blocks(texts: Iterable[tuple[str, Sequence[int]]]) -> Iterator[list[tuple[s
 
 def _compile_block(
     compiler: TrainingGraphCompiler, block: Sequence[tuple[str, Sequence[int]]]
-) -> list[tuple[str, FstArrays | str]]:
-    results: list[tuple[str, FstArrays | str]] = []
+) -> tuple[TrainingGraphs, dict[str, str]]:
+    graphs: dict[str, FstArrays] = {}
+    failed: dict[str, str] = {}
     for utterance, word_ids in block:
         try:
-            results.append((utterance, compiler(word_ids)))
+            graphs[utterance] = compiler(word_ids)
         except HybridError as error:
-            results.append((utterance, str(error)))
-    return results
+            failed[utterance] = str(error)
+    return TrainingGraphs.pack(graphs), failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +209,24 @@ class TrainingGraphs:
         starts = np.array([g.start for g in values], np.int32)
         states, arcs = splits([g.num_states for g in values]), splits([g.num_arcs for g in values])
         return cls(tuple(graphs), starts, states, arcs, arrays)
+
+    @classmethod
+    def join(cls, packs: Iterable[TrainingGraphs]) -> TrainingGraphs:
+        """Puts packs one after another, array by array, so that no more than one of them is ever held twice."""
+        ids: list[str] = []
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in ("starts", "states", "arcs", *cls.NAMES)}
+        for pack in packs:
+            if not len(pack):
+                continue
+            ids += pack.ids
+            own = {"starts": pack.starts, "states": np.diff(pack.state_splits), "arcs": np.diff(pack.arc_splits)}
+            for name, array in {**pack.arrays, **own}.items():
+                columns[name].append(array)
+        if not ids:
+            return cls.pack({})
+        joined = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+        starts, *splits = joined.pop("starts"), *(np.append(0, np.cumsum(joined.pop(n))) for n in ("states", "arcs"))
+        return cls(tuple(ids), starts, splits[0], splits[1], joined)
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -241,6 +241,20 @@ def test_equal_to_kaldi(peers, kaldi_bin, tmp_path):
             assert randomly_equivalent(compile_text(words), theirs, 8, 1e-4) == ""
 
 
+def test_joined_packs_are_one_pack(lang, models):
+    compile_text = compiler(lang, models["mono"])
+    graphs = {f"u{i}": compile_text([word]) for i, word in enumerate((3, 4, 5))}
+    packs = [TrainingGraphs.pack({u: graphs[u] for u in ids}) for ids in (["u0"], [], ["u1", "u2"], [])]
+    joined, whole = TrainingGraphs.join(packs), TrainingGraphs.pack(graphs)
+    assert joined.ids == whole.ids and list(joined.arrays) == list(whole.arrays)
+    for name in ("starts", "state_splits", "arc_splits"):
+        mine, wanted = getattr(joined, name), getattr(whole, name)
+        assert mine.dtype == wanted.dtype and np.array_equal(mine, wanted)
+    for name, array in whole.arrays.items():
+        assert joined.arrays[name].dtype == array.dtype and np.array_equal(joined.arrays[name], array)
+    assert len(TrainingGraphs.join([])) == 0
+
+
 @pytest.mark.parametrize(
     "name, value",
     [("row_splits", 10**6), ("row_splits", -1), ("next_states", 10**6), ("state_splits", 7), ("arc_splits", -5),

@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 
 from hybrid.align.config import AlignConfig, AlignmentError
-from hybrid.align.corpus_alignments import CorpusAlignments
+from hybrid.align.corpus_alignments import BLOCK, CorpusAlignments
 from hybrid.align.equal import equal_align, seed_of
 from hybrid.align.texts import usable_texts
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
+from hybrid.base.fst_arrays import FstArrays
+from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.feats.cmvn import CmvnConfig
@@ -159,18 +161,14 @@ def global_gaussian(
     return mean, variance
 
 
-def equal_alignments(corpus: EmCorpus) -> CorpusAlignments:
+def equal_alignments(corpus: EmCorpus, executor: Executor | None = None) -> CorpusAlignments:
     """Aligns every utterance equally; those that are too short for their text are listed."""
     done: list[tuple[str, np.ndarray]] = []
     failures: dict[str, str] = {}
-    for utterance in corpus.utterances:
-        frames = corpus.store.num_frames(utterance)
-        try:
-            if not np.isfinite(corpus.store.load(utterance)).all():
-                raise AlignmentError("features hold NaN or infinity")
-            done.append((utterance, equal_align(corpus.graphs.graph(utterance), frames, seed_of(utterance))))
-        except AlignmentError as error:
-            failures[utterance] = str(error)
+    pieces = ((corpus.store.subset(u), [corpus.graphs.graph(i) for i in u]) for u in blocks(corpus.utterances, BLOCK))
+    for aligned, reasons in map_in_order(_equal_block, pieces, executor):
+        done += aligned
+        failures.update(reasons)
     if not done:
         name, reason = next(iter(failures.items()))
         raise HybridError(
@@ -178,6 +176,22 @@ def equal_alignments(corpus: EmCorpus) -> CorpusAlignments:
             "Check that features and transcripts belong together."
         )
     return CorpusAlignments.from_items(done, failures)
+
+
+def _equal_block(
+    piece: tuple[FeatureStore, list[FstArrays]],
+) -> tuple[list[tuple[str, np.ndarray]], dict[str, str]]:
+    store, graphs = piece
+    done: list[tuple[str, np.ndarray]] = []
+    failures: dict[str, str] = {}
+    for utterance, graph in zip(store.ids, graphs):
+        try:
+            if not np.isfinite(store.load(utterance)).all():
+                raise AlignmentError("features hold NaN or infinity")
+            done.append((utterance, equal_align(graph, store.num_frames(utterance), seed_of(utterance))))
+        except AlignmentError as error:
+            failures[utterance] = str(error)
+    return done, failures
 
 
 def _flat_start(
@@ -195,7 +209,7 @@ def _flat_start(
         gmm=AmDiagGmm.flat(pdfs, mean, variance),
         transition_model=transition_model,
         pipeline=pipeline,
-        alignments=equal_alignments(corpus),
+        alignments=equal_alignments(corpus, executor),
     )
     first = dataclasses.replace(config.update, min_gaussian_occupancy=FIRST_PASS_OCCUPANCY)
     return run_pass(state, corpus, first, config.mix, executor)
