@@ -15,34 +15,11 @@
 
 from __future__ import annotations
 
-from typing import NewType
-
 import numpy as np
 
 from hybrid.base.errors import MismatchError
 
-__all__ = [
-    "ContextId",
-    "HmmState",
-    "PdfClass",
-    "PdfId",
-    "PhoneId",
-    "TransitionId",
-    "TransitionIndex",
-    "TransitionState",
-    "WordId",
-    "check_range",
-]
-
-PhoneId = NewType("PhoneId", int)
-WordId = NewType("WordId", int)
-ContextId = NewType("ContextId", int)
-HmmState = NewType("HmmState", int)
-PdfClass = NewType("PdfClass", int)
-PdfId = NewType("PdfId", int)
-TransitionState = NewType("TransitionState", int)
-TransitionIndex = NewType("TransitionIndex", int)
-TransitionId = NewType("TransitionId", int)
+__all__ = ["check_range"]
 
 
 def check_range(name: str, ids: np.ndarray, first: int, last: int, place: object, cure: str = "") -> None:

@@ -106,10 +106,6 @@ class SymbolTable:
         except KeyError as error:
             raise InputError.at(place, f"'{quote(error.args[0])}' is not among the {len(self)} symbols") from error
 
-    def disambig_ids(self) -> list[int]:
-        """Returns the ids of symbols that have the form of disambiguation symbols, rising."""
-        return [i for s, i in zip(self.symbols, self.ids) if is_disambig(s)]
-
     @classmethod
     def read(cls, path: str | os.PathLike) -> SymbolTable:
         """Reads `symbol id` lines, in any order.

@@ -17,6 +17,7 @@ from hybrid.base.openfst import FstArrays
 from lexicon.disambig import assign_disambig
 from lexicon.fst import PronunciationArrays, add_disambig_loops, lexicon_fst, silence_probability
 from lexicon.lang_dir import LangDir
+from lexicon.phones import POSITIONS
 from lexicon.symbols import EPSILON, SymbolTable
 
 __all__ = ["OOV", "Guesser", "Pronouncer", "TextLexicon"]
@@ -167,7 +168,7 @@ def _marked(lang: LangDir, phones: Sequence[str]) -> tuple[int, ...] | None:
 
 
 def _plain(phone: str, marked: bool) -> str:
-    return phone[:-2] if marked and phone[-2:] in ("_B", "_I", "_E", "_S") else phone
+    return phone[:-2] if marked and phone[-2:] in POSITIONS else phone
 
 
 def _cut(lexicon: FstArrays, number: Mapping[int, int]) -> FstArrays:

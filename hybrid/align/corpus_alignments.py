@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ from hybrid.feats.store import FeatureStore
 from hybrid.hmm import TransitionModel
 from hybrid.model.protocol import AcousticModel
 
-__all__ = ["BLOCK", "Aligner", "CorpusAlignments", "GraphSource", "align_corpus", "align_each"]
+__all__ = ["BLOCK", "Aligner", "CorpusAlignments", "GraphSource", "align_corpus"]
 
 BLOCK = 32  # utterances per piece of work; fixed, so that sums do not depend on the number of jobs
 
@@ -155,13 +156,9 @@ class CorpusAlignments:
         for place, utterance in enumerate(self.ids):
             yield utterance, self.transition_ids[self.row_splits[place] : self.row_splits[place + 1]]
 
-    @property
+    @cached_property
     def _places(self) -> dict[str, int]:
-        cached = self.__dict__.get("_place_of")
-        if cached is None:
-            cached = {utterance: place for place, utterance in enumerate(self.ids)}
-            object.__setattr__(self, "_place_of", cached)
-        return cached
+        return {utterance: place for place, utterance in enumerate(self.ids)}
 
 
 def align_corpus(
@@ -197,18 +194,6 @@ def align_corpus(
         name, reason = next(iter(failures.items()))
         raise HybridError(f"none of {len(utterances)} utterances could be aligned; the first, {name}: {reason}")
     return CorpusAlignments.from_items(done, failures, log_likelihood, retried)
-
-
-def align_each(
-    aligner: Aligner,
-    store: FeatureStore,
-    graphs: GraphSource,
-    utterances: Sequence[str],
-    executor: Executor | None = None,
-) -> Iterator[tuple[str, Alignment | str]]:
-    """Yields each utterance with its alignment, or with the reason of its failure, in the order given."""
-    for result in _work(aligner, store, graphs, utterances, executor):
-        yield from result
 
 
 Piece = tuple[FeatureStore, list[tuple[str, FstArrays | None]]]

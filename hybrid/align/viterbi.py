@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, least_frames
 from hybrid.base.scores import first_bad_score
 
-__all__ = ["ScoreFrames", "best_path_reference", "viterbi_align", "viterbi_align_batch", "viterbi_align_on_demand"]
+__all__ = ["ScoreFrames", "best_path_reference", "viterbi_align", "viterbi_align_on_demand"]
 
 ScoreFrames = Callable[[int, int, np.ndarray], np.ndarray]
 
@@ -95,17 +95,6 @@ def _search(
     columns = graph.columns[path]
     along = scores[np.arange(num_frames), columns[columns >= 0]] if math.isfinite(cost) else np.empty(0, np.float32)
     return path, cost, along
-
-
-def viterbi_align_batch(
-    graphs: Iterable[AlignmentGraph], scores: Iterable[np.ndarray], config: AlignConfig | None = None
-) -> Iterator[Alignment | AlignmentError]:
-    """Aligns utterance after utterance; one that fails yields its error and stops nobody."""
-    for graph, rows in zip(graphs, scores):
-        try:
-            yield viterbi_align(graph, rows, config)
-        except AlignmentError as error:
-            yield error
 
 
 def _alignment(graph: AlignmentGraph, along: np.ndarray, path: np.ndarray, cost: float, retried: bool) -> Alignment:

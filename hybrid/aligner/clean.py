@@ -25,7 +25,7 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
 from hybrid.data.sets import Item, write_set
-from hybrid.feats.vad import TimeSpan, VadConfig
+from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model, check_phones
 from lexicon.lang_dir import LangDir
 from lexicon.vocabulary import OOV, Pronouncer, TextLexicon
@@ -128,9 +128,9 @@ class CleanWork:
             if not item.words:
                 raise InputError.at(item.path, "has an empty text", "Write what is said, or leave the file out.")
             vad = VadConfig()
-            recording = Recording(self.model, item.path, item.channel, item.start, item.duration, vad)
-            if recording.duration <= vad.max_length:
-                recording.remember([TimeSpan(0.0, recording.duration)])
+            recording = Recording(
+                self.model, item.path, item.channel, item.start, item.duration, vad, whole_within=vad.max_length
+            )
             scale = self.model.acoustic_model.acoustic_scale
             decoder = BiasedDecoder(
                 self.model.transition_model, self.lexicon, [item.words], self.others, acoustic_scale=scale,

@@ -5,17 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.log_math import log_add
 
 __all__ = ["hmm_log_likelihood", "segment_posteriors"]
-
-
-@kernel
-def _log_add(a, b):
-    if a < b:
-        a, b = b, a
-    if b == -np.inf:
-        return a
-    return a + np.log1p(np.exp(b - a))
 
 
 @kernel
@@ -54,13 +46,13 @@ def hmm_log_likelihood(scores, scale, start, end, states, first_ids, targets, pd
                     continue
                 pdf = loop_pdf[i] if target == i else forward_pdf[target]
                 total = alpha[i] + transition_scores[arc] + scale * scores[frame, pdf]
-                following[target] = _log_add(following[target], total)
+                following[target] = log_add(following[target], total)
         alpha, following = following, alpha
     out = -np.inf
     for i in range(count):
         for arc in range(first_ids[states[i]], first_ids[states[i] + 1]):
             if targets[arc] == count:
-                out = _log_add(out, alpha[i] + transition_scores[arc])
+                out = log_add(out, alpha[i] + transition_scores[arc])
     return out
 
 
@@ -78,7 +70,7 @@ def segment_posteriors(
             )
             if row == splits[i]:
                 own = value
-            total = _log_add(total, value)
+            total = log_add(total, value)
         if own > -np.inf:
             out[i] = np.exp(own - total)
     return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -31,6 +30,7 @@ class Recording:
         start: float = 0.0,
         duration: float | None = None,
         vad: VadConfig | None = None,
+        whole_within: float = 0.0,
     ) -> None:
         """Looks at the file.
 
@@ -38,6 +38,7 @@ class Recording:
           channel: from 0; -1 for the mean of all.
           start, duration: of the stretch in the file, seconds; all times elsewhere count from `start`.
           vad: where pauses are.
+          whole_within: a recording of at most so many seconds is one chunk, and not searched for pauses.
 
         Raises:
           InputError: the file cannot be used, or the stretch lies outside it.
@@ -48,7 +49,7 @@ class Recording:
         self.duration = min(info.duration - start, info.duration if duration is None else duration)
         if start < 0 or self.duration <= 0:
             raise InputError.at(path, f"ends at {info.duration:.2f} s, wanted a stretch from {start:.2f} s", "Mend it.")
-        self._vad = vad or VadConfig()
+        self._vad, self._whole_within = vad or VadConfig(), whole_within
         self._stats: dict[int, CmvnStats] = {}
 
     @cached_property
@@ -58,6 +59,8 @@ class Recording:
         Raises:
           InputError: there is no speech.
         """
+        if self.duration <= self._whole_within:
+            return [TimeSpan(0.0, self.duration)]
         found = segment_file(self.path, self._vad, self.channel)
         inside = [TimeSpan(max(0.0, s.start - self.start), min(self.duration, s.end - self.start)) for s in found]
         speech = [s for s in inside if s.duration > 0.05]
@@ -106,7 +109,3 @@ class Recording:
                 self._stats[i] = CmvnStats.of(self.static(self.chunks[i].start, self.chunks[i].end))
             total = self._stats[i] if total is None else total + self._stats[i]
         return total
-
-    def remember(self, chunks: Sequence[TimeSpan]) -> None:
-        """Takes over chunks found before, so that the file is not searched for pauses again."""
-        self.__dict__["chunks"] = list(chunks)

@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
@@ -32,7 +32,6 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "content_hash",
-    "is_fresh",
     "meta_path",
     "read_meta",
     "require_same_hash",
@@ -242,18 +241,3 @@ def require_same_hash(
             f"{first[0]} and {second[0]} were made from different versions of {name} "
             f"({first[1][:8]} and {second[1][:8]}). {cure}"
         )
-
-
-def is_fresh(outputs: Sequence[PathLike], inputs: Sequence[PathLike]) -> bool:
-    """Tells whether every output exists and is newer than every input (folders count by their `meta.json`)."""
-
-    def stamp(path: PathLike) -> float:
-        file = Path(path)
-        if file.is_dir():
-            file = file / "meta.json" if (file / "meta.json").exists() else file
-        return file.stat().st_mtime
-
-    if not all(Path(path).exists() for path in outputs):
-        return False
-    newest = max((stamp(path) for path in inputs if Path(path).exists()), default=0.0)
-    return all(stamp(path) >= newest for path in outputs)

@@ -48,12 +48,13 @@ def _compile() -> None:
 
 def _examine(as_json: bool) -> None:
     import json
+    from dataclasses import asdict
 
     from hybrid.doctor import examine
 
     report = examine()
     if as_json:
-        echo(json.dumps([f.__dict__ for f in report], indent=1))
+        echo(json.dumps([asdict(f) for f in report], indent=1))
     else:
         for finding in report:
             echo(f"{finding.state:8}{finding.name:18}{finding.text}")
@@ -66,6 +67,7 @@ def _examine(as_json: bool) -> None:
 def _verify(paths: tuple[Path, ...], as_json: bool, show_all: bool) -> None:
     import json
     from collections import Counter
+    from dataclasses import asdict
 
     from hybrid.base.errors import one_line
     from hybrid.verify import verify
@@ -76,7 +78,7 @@ def _verify(paths: tuple[Path, ...], as_json: bool, show_all: bool) -> None:
         if not as_json and (show_all or verdict.state != "ok"):
             echo(one_line(f"{verdict.state:10}{verdict.path}: {verdict.text}"))
     if as_json:
-        echo(json.dumps([v.__dict__ for v in found], indent=1))
+        echo(json.dumps([asdict(v) for v in found], indent=1))
     else:
         counts = Counter(v.state for v in found)
         states = ("ok", "changed", "missing", "not found", "no record")

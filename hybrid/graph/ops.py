@@ -13,11 +13,9 @@ import numpy as np
 from hybrid.base.openfst import FstArrays
 
 __all__ = [
-    "arcsort_ilabel",
     "connect",
     "is_deterministic",
     "log_sums",
-    "select_arcs",
     "stochasticity",
     "symbols_to_epsilon",
 ]
@@ -53,20 +51,6 @@ def symbols_to_epsilon(fst: FstArrays, symbols: Sequence[int]) -> FstArrays:
     """Returns the FST with these input symbols replaced by epsilon."""
     wanted = np.asarray(symbols, np.int32)
     return replace(fst, ilabels=np.where(np.isin(fst.ilabels, wanted), np.int32(0), fst.ilabels))
-
-
-def select_arcs(fst: FstArrays, keep: np.ndarray) -> FstArrays:
-    """Returns the FST with only the arcs where bool [num_arcs] `keep` holds; states stay."""
-    kept = np.concatenate([[0], np.cumsum(keep)])[fst.row_splits]
-    arrays = (fst.ilabels[keep], fst.olabels[keep], fst.next_states[keep], fst.costs[keep])
-    return FstArrays(fst.start, kept, arrays[0], arrays[1], arrays[2], arrays[3], fst.final_costs)
-
-
-def arcsort_ilabel(fst: FstArrays) -> FstArrays:
-    """Returns the FST with each state's arcs sorted by input label, else in their old order."""
-    order = np.lexsort((fst.ilabels, fst.sources()))
-    arrays = (fst.ilabels[order], fst.olabels[order], fst.next_states[order], fst.costs[order])
-    return FstArrays(fst.start, fst.row_splits, arrays[0], arrays[1], arrays[2], arrays[3], fst.final_costs)
 
 
 def connect(fst: FstArrays) -> FstArrays:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.log_math import log_add
 
-__all__ = ["has_one_way", "log_add", "log_sums", "reweight", "spread_potentials", "useful_states"]
+__all__ = ["add_costs", "has_one_way", "log_sums", "reweight", "spread_potentials", "useful_states"]
 
 
 @kernel
-def log_add(a, b):
+def add_costs(a, b):
     """Adds two costs as probabilities: -log(exp(-a) + exp(-b)); inf is zero probability."""
-    if a == np.inf:
-        return b
-    if b == np.inf:
-        return a
-    if a < b:
-        return a - np.log1p(np.exp(a - b))
-    return b - np.log1p(np.exp(b - a))
+    return -log_add(-a, -b)
 
 
 @kernel

@@ -12,7 +12,7 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.base.openfst import FstArrays
 from hybrid.graph.ops import connect
-from hybrid.graph.ops_kernels import log_add
+from hybrid.graph.ops_kernels import add_costs
 
 __all__ = ["remove_eps_local"]
 
@@ -123,29 +123,29 @@ def _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, o
         if to[other] >= 0:
             if _append(state, arc, other, used, il, ol, to, costs, follow, last):
                 used += 1
-                removed = log_add(removed, np.float64(costs[other]))
+                removed = add_costs(removed, np.float64(costs[other]))
                 outs[after] -= 1
                 ins[to[other]] -= 1
                 to[other] = -1
             else:
-                kept = log_add(kept, np.float64(costs[other]))
+                kept = add_costs(kept, np.float64(costs[other]))
         other = follow[other]
     if finals[after] < np.inf:
         if il[arc] == 0 and ol[arc] == 0:
-            removed = log_add(removed, np.float64(finals[after]))
+            removed = add_costs(removed, np.float64(finals[after]))
             if finals[state] == np.inf:
                 outs[state] += 1
             finals[state] = min(finals[state], costs[arc] + finals[after])
             outs[after] -= 1
             finals[after] = np.inf
         else:
-            kept = log_add(kept, np.float64(finals[after]))
+            kept = add_costs(kept, np.float64(finals[after]))
     if removed < np.inf and kept == np.inf:
         outs[state] -= 1
         ins[after] -= 1
         to[arc] = -1
     elif removed < np.inf:
-        share = np.float32(kept - log_add(removed, kept))
+        share = np.float32(kept - add_costs(removed, kept))
         costs[arc] += share
         finals[after] -= share
         other = first[after]

@@ -157,15 +157,6 @@ class HmmTopology:
         """Returns phone_id → number of pdf-classes, as trees are built from."""
         return {phone: self.num_pdf_classes(phone) for phone in self.phones}
 
-    def min_frames(self, phone: int) -> int:
-        """Returns the fewest frames that a phone can last."""
-        states = self.states(phone)
-        frontier, frames = {0}, 0
-        while len(states) not in frontier:
-            frontier = {t for s in frontier for t, _ in states[s].transitions}
-            frames += 1
-        return frames
-
     @classmethod
     def kaldi_default(
         cls,

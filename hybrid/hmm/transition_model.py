@@ -150,10 +150,6 @@ class TransitionModel:
         loops[self.transition_states[ids]] = ids
         return loops
 
-    def self_loop_of(self, transition_state: int) -> int:
-        """Returns the transition_id of a transition_state's self-loop, 0 where it has none."""
-        return int(self.self_loops[transition_state])
-
     def transition_state_of(self, phone: int, hmm_state: int, forward_pdf: int, self_loop_pdf: int) -> int:
         """Returns the transition_state of a tuple.
 

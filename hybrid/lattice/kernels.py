@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.log_math import log_add
 
 __all__ = [
     "backward_max",
     "backward_sum",
     "forward_max",
-    "forward_states",
     "forward_sum",
     "frames_of_states",
     "keep_arcs",
@@ -124,15 +124,6 @@ def backward_max(row_splits, next_states, scores, final_scores):
 
 
 @kernel
-def _log_add(a, b):
-    if a < b:
-        a, b = b, a
-    if b == NEG_INF:
-        return a
-    return a + np.log1p(np.exp(b - a))
-
-
-@kernel
 def forward_sum(row_splits, next_states, scores):
     """Returns float64 [S], the log of the summed path weights from the start to each state."""
     num_states = len(row_splits) - 1
@@ -141,7 +132,7 @@ def forward_sum(row_splits, next_states, scores):
         alpha[0] = 0.0
     for s in range(num_states):
         for a in range(row_splits[s], row_splits[s + 1]):
-            alpha[next_states[a]] = _log_add(alpha[next_states[a]], alpha[s] + scores[a])
+            alpha[next_states[a]] = log_add(alpha[next_states[a]], alpha[s] + scores[a])
     return alpha
 
 
@@ -152,7 +143,7 @@ def backward_sum(row_splits, next_states, scores, final_scores):
     beta = final_scores.astype(np.float64)
     for s in range(num_states - 1, -1, -1):
         for a in range(row_splits[s], row_splits[s + 1]):
-            beta[s] = _log_add(beta[s], scores[a] + beta[next_states[a]])
+            beta[s] = log_add(beta[s], scores[a] + beta[next_states[a]])
     return beta
 
 
@@ -170,18 +161,3 @@ def keep_arcs(row_splits, next_states, scores, alpha, beta, threshold):
             through = alpha[s] + scores[a] + beta[next_states[a]]
             arcs[a] = through >= threshold and through > NEG_INF
     return arcs, states
-
-
-@kernel
-def forward_states(row_splits, next_states, usable):
-    """Marks the states (bool [S]) that usable arcs reach from state 0."""
-    num_states = len(row_splits) - 1
-    reached = np.zeros(num_states, np.bool_)
-    if num_states:
-        reached[0] = True
-    for s in range(num_states):
-        if reached[s]:
-            for a in range(row_splits[s], row_splits[s + 1]):
-                if usable[a]:
-                    reached[next_states[a]] = True
-    return reached

@@ -11,6 +11,7 @@ from hybrid.base.reading import text_lines
 from hybrid.hmm import TransitionModel
 from hybrid.lattice.paths import Path as LatticePath
 from hybrid.timing.segments import Segment, phone_segments
+from lexicon.phones import POSITIONS
 
 if TYPE_CHECKING:
     from lexicon.lang_dir import LangDir
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LexiconWordAlignment", "MarkWordAlignment", "WordAlignment", "find_word_alignment", "path_segments",
            "pause_phones"]  # fmt: skip
-
-MARKS = {"_B": "begin", "_E": "end", "_I": "internal", "_S": "singleton"}
 
 
 class WordAlignment(Protocol):
@@ -102,7 +101,7 @@ class MarkWordAlignment:
     @classmethod
     def from_symbols(cls, phones: SymbolTable) -> "MarkWordAlignment | None":
         """Reads the marks off the names (AH_B, AH_E, …); None where no phone has one."""
-        kinds = {i: MARKS.get(s[-2:], "nonword") for s, i in zip(phones.symbols, phones.ids)}
+        kinds = {i: POSITIONS.get(s[-2:], "nonword") for s, i in zip(phones.symbols, phones.ids)}
         return cls(kinds) if set(kinds.values()) - {"nonword"} else None
 
     def words(self, phones: Sequence[Segment], word_ids: Sequence[int]) -> list[Segment]:

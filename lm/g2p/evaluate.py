@@ -46,23 +46,15 @@ def held_out(words: Sequence[str], every: int = 20) -> tuple[list[str], list[str
 
 def score_g2p(model: G2pModel, references: Mapping[str, Sequence[Sequence[str]]]) -> G2pScore:
     """Guesses words whose pronunciations are known; any of a word's pronunciations is right."""
+    from kaldialign import edit_distance
+
     wrong = silent = phones = errors = 0
     for word, spoken in references.items():
         guesses = model.guess(word)
         best = guesses[0].phones if guesses else ()
         silent += not guesses
-        error, length = min((_distance(best, tuple(reference)), len(reference)) for reference in spoken)
+        error, length = min((edit_distance(list(r), list(best))["total"], len(r)) for r in spoken)
         wrong += error > 0
         errors += error
         phones += length
     return G2pScore(len(references), wrong, silent, phones, errors)
-
-
-def _distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        previous, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
-    return row[-1]

@@ -33,7 +33,7 @@ def linear_graph(transition_model):
         for phone in phones:
             states = [s for s in range(1, model.num_transition_states + 1) if model.tuples[s - 1][0] == phone]
             for number, transition_state in enumerate(states):
-                loop = model.self_loop_of(transition_state)
+                loop = model.self_loops[transition_state]
                 ids = np.flatnonzero(model.transition_states == transition_state)
                 forward = int(next(i for i in ids if i != loop))
                 rows.append((state, forward, phone if number == 0 else 0, state + 1))

@@ -25,7 +25,7 @@ def by_hand(model, phone: int, scores: np.ndarray, config: AlignConfig) -> float
     for cuts in itertools.combinations(range(1, len(scores)), len(states) - 1):
         score = 0.0
         for state, begin, end in zip(states, (0, *cuts), (*cuts, len(scores))):
-            loop = model.self_loop_of(state)
+            loop = model.self_loops[state]
             leave = next(i for i in np.flatnonzero(model.transition_states == state) if i != loop)
             score += weights[leave] + (end - begin - 1) * weights[loop]
             score += config.acoustic_scale * scores[begin:end, model.pdf_ids[leave]].sum()

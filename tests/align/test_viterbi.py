@@ -15,7 +15,7 @@ from hybrid.align.band import best_path_scored_on_demand
 from hybrid.align.config import AlignConfig, AlignmentError
 from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.kernels import FINISHED, LOOP, NOT_FINAL, best_path
-from hybrid.align.viterbi import best_path_reference, viterbi_align_batch
+from hybrid.align.viterbi import best_path_reference
 from hybrid.base.openfst import FstArrays
 
 USUAL = AlignConfig(acoustic_scale=0.1)
@@ -157,16 +157,6 @@ def test_the_score_is_that_of_the_path(transition_model, linear_graph):
     alignment = viterbi_align(graph, scores)
     transitions = scaled_transition_scores(transition_model, 1.0, 0.1)[alignment.transition_ids].sum()
     assert alignment.score == pytest.approx(transitions + 0.1 * alignment.frame_scores.sum() - 0.25, abs=1e-5)
-
-
-def test_batch_equals_single_and_a_failure_stops_nobody(transition_model, linear_graph):
-    graph = make(transition_model, linear_graph([2, 3]))
-    random = np.random.RandomState(1)
-    rows = [random.randn(n, 4).astype(np.float32) for n in (9, 2, 5)]
-    results = list(viterbi_align_batch([graph] * 3, rows, USUAL))
-    assert isinstance(results[1], AlignmentError)
-    for n in (0, 2):
-        assert results[n].transition_ids.tolist() == viterbi_align(graph, rows[n]).transition_ids.tolist()
 
 
 def test_the_retry_beam_finds_what_the_beam_lost(transition_model):

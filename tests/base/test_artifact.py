@@ -97,16 +97,6 @@ def test_what_does_not_belong_together_names_both():
         artifact.require_same_hash("tree", ("graph", "ab"), ("model", "cd"), "Compile again.")
 
 
-def test_fresh_means_newer_than_every_input(tmp_path):
-    old, new = tmp_path / "old", tmp_path / "new"
-    old.write_text("")
-    new.write_text("")
-    os.utime(old, (1, 1))
-    assert artifact.is_fresh([new], [old])
-    assert not artifact.is_fresh([old], [new])
-    assert not artifact.is_fresh([tmp_path / "absent"], [old])
-
-
 @pytest.mark.parametrize("record", ['{"facts": []}', '{"facts": {"hashes": 3}}', '{"inputs": "x"}', '{"files": [1]}'])
 def test_records_of_another_shape_are_refused(tmp_path, record):
     (tmp_path / "meta.json").write_text(record)

@@ -196,7 +196,7 @@ def _topology(path: Path, _: Path) -> None:
 
     topology = read_topology(path)
     for phone in topology.phones:
-        topology.min_frames(phone)
+        topology.states(phone)
     topology.to_text()
     tree = ContextTree.monophone([[phone] for phone in topology.phones], topology.pdf_class_counts())
     TransitionModel(topology, tree).self_loops
@@ -355,7 +355,7 @@ def _symbols(path: Path, _: Path) -> None:
     from lexicon.symbols import SymbolTable
 
     table = SymbolTable.read(path)
-    table.disambig_ids(), table.max_id, table.encode(list(table.symbols))
+    table.max_id, table.encode(list(table.symbols))
 
 
 def _lang(path: Path, root: Path) -> None:

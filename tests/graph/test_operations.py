@@ -14,11 +14,9 @@ from hybrid.base.errors import HybridError
 from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.equivalence import randomly_equivalent, string_cost
 from hybrid.graph.ops import (
-    arcsort_ilabel,
     connect,
     is_deterministic,
     log_sums,
-    select_arcs,
     stochasticity,
     symbols_to_epsilon,
 )
@@ -172,8 +170,6 @@ def test_pushing_by_hand():
 def test_small_operations():
     fst = FstArrays(0, [0, 2, 2], [5, 3], [1, 0], [1, 1], [0.5, 0.25], [np.inf, 0.0])
     assert symbols_to_epsilon(fst, [5, 9]).ilabels.tolist() == [0, 3]
-    assert arcsort_ilabel(fst).ilabels.tolist() == [3, 5]
-    assert select_arcs(fst, np.array([False, True])).ilabels.tolist() == [3]
     np.testing.assert_allclose(stochasticity(fst), (-np.log(np.exp(-0.5) + np.exp(-0.25)), 0.0), rtol=1e-6)
     assert is_deterministic(fst) and not is_deterministic(symbols_to_epsilon(fst, [5]))
     assert not is_deterministic(replace(fst, ilabels=np.array([3, 3])))

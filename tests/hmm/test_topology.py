@@ -69,10 +69,8 @@ def test_chain_keeps_two_pdf_classes(tmp_path):
     assert not topology.is_hmm and topology.num_pdf_classes(2) == 2
 
 
-def test_fewest_frames():
+def test_pdf_classes_of_each_phone():
     topology = HmmTopology.kaldi_default([3], [1], 3, 5)
-    assert topology.min_frames(3) == 3 and topology.min_frames(1) == 3  # silence: 0 → 3 → 4 → end
-    assert HmmTopology.chain([1]).min_frames(1) == 1
     assert topology.pdf_class_counts() == {1: 5, 3: 3}
 
 

@@ -45,7 +45,7 @@ def test_tables_by_hand():
     assert model.pdf_ids.tolist() == [-1, 0, 0, 1, 1, 2, 2, 3, 3]
     assert model.is_self_loop.tolist() == [False, True, False, True, False, True, False, True, False]
     assert np.flatnonzero(model.is_final).tolist() == [6, 8]
-    assert [model.self_loop_of(s) for s in (1, 2, 3, 4)] == [1, 3, 5, 7]
+    assert [model.self_loops[s] for s in (1, 2, 3, 4)] == [1, 3, 5, 7]
     np.testing.assert_allclose(np.exp(model.log_probs[1:]), [0.5] * 4 + [0.75, 0.25] * 2, rtol=1e-6)
     np.testing.assert_allclose(np.exp(model.log_probs_not_self_loop[1:]), [0.5, 0.5, 0.25, 0.25], rtol=1e-6)
     np.testing.assert_allclose(model.log_probs_ignoring_self_loops, np.zeros(9), atol=1e-6)

@@ -19,7 +19,6 @@ def test_hand_worked_table() -> None:
     table = SymbolTable(("<eps>", "A", "B", "#0"))
     assert (table["B"], table.symbol(3), len(table), "C" in table, table.max_id) == (2, "#0", 4, False, 3)
     assert table.encode(["B", "A"]) == [2, 1]
-    assert table.disambig_ids() == [3]
     assert table.get("C", 7) == 7
     with pytest.raises(KeyError):
         table["C"]

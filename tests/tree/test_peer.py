@@ -81,7 +81,7 @@ def speak(model, seed, scales=(1.0,) * DIM):
                 ways = [i for i, (target, _) in enumerate(arcs) if target != state]
                 arc = ways[random.integers(len(ways))]
                 ids.append(model.transition_id_of(transition_state, arc))
-                loop = model.self_loop_of(transition_state)
+                loop = model.self_loops[transition_state]
                 ids += [loop] * (random.integers(0, 3) if loop else 0)
                 state = arcs[arc][0]
             durations.append(len(ids) - begin)
