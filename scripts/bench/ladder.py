@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -22,60 +23,54 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
-# rung: [(name, our command, Kaldi's command)]; {t} stands for what all of a kind share.
-RUNGS = {
-    "mono": [
-        (
-            "mono",
-            "train-mono {t} --subset-shortest 300 --boost-silence 1.25 --total-gaussians 1000 --out-dir mono",
-            "train_mono.sh --boost-silence 1.25 {j} data/shortest lang mono",
-        ),
-        (
-            "mono_ali",
-            "align --model mono {t} --boost-silence 1.25 --out-dir mono_ali",
-            "align_si.sh --boost-silence 1.25 {j} data/train lang mono mono_ali",
-        ),
-    ],
-    "tri1": [
-        (
-            "tri1",
-            "train-deltas --model mono --ali mono_ali {t} --max-leaves 1500 --total-gaussians 8000 "
-            "--boost-silence 1.25 --out-dir tri1",
-            "train_deltas.sh --boost-silence 1.25 {c} 1500 8000 data/train lang mono_ali tri1",
-        ),
-        (
-            "tri1_ali",
-            "align --model tri1 {t} --out-dir tri1_ali",
-            "align_si.sh {j} data/train lang tri1 tri1_ali",
-        ),
-    ],
-    "tri2b": [
-        (
-            "tri2b",
-            "train-lda-mllt --model tri1 --ali tri1_ali {t} --max-leaves 2000 --total-gaussians 12000 "
-            "--splice-left 3 --splice-right 3 --out-dir tri2b",
-            'train_lda_mllt.sh {c} --splice-opts "--left-context=3 --right-context=3" '
-            "2000 12000 data/train lang tri1_ali tri2b",
-        ),
-        (
-            "tri2b_ali",
-            "align --model tri2b {t} --out-dir tri2b_ali",
-            "align_si.sh {j} --use-graphs true data/train lang tri2b tri2b_ali",
-        ),
-    ],
-    "tri3b": [
-        (
-            "tri3b",
-            "train-sat --model tri2b --ali tri2b_ali {t} --max-leaves 2000 --total-gaussians 12000 --out-dir tri3b",
-            "train_sat.sh {c} 2000 12000 data/train lang tri2b_ali tri3b",
-        ),
-        (
-            "tri3b_ali",
-            "align-fmllr --model tri3b {t} --out-dir tri3b_ali",
-            "align_fmllr.sh {j} data/train lang tri3b tri3b_ali",
-        ),
-    ],
-}
+RECIPE = ROOT / "egs/librispeech/run.sh"
+SCRIPTS = {"train-deltas": "train_deltas.sh", "train-lda-mllt": "train_lda_mllt.sh", "train-sat": "train_sat.sh"}
+
+Step = tuple[
+    str, str, str
+]  # name, our command, Kaldi's; {t} stands for what all of ours share, {j} and {c} for Kaldi's
+
+
+def recipe_steps() -> dict[str, list[Step]]:
+    """Returns the steps of each rung with the settings that the recipe's own script gives."""
+    text = RECIPE.read_text(encoding="utf-8")
+    options = dict(re.findall(r"^option (\w+) (\S+)", text, re.M))
+    rungs: dict[str, list[Step]] = {}
+    for line in re.findall(r"^  ((?:flat_start|climb|align) .*)$", text, re.M):
+        kind, *words = shlex.split(re.sub(r"\$(\w+)", lambda found: options[found[1]], line))
+        name = "mono" if kind == "flat_start" else words[0]
+        step = {"flat_start": _flat_start, "climb": _climb, "align": _align}[kind](words)
+        rungs.setdefault(name, []).append(step)
+    return rungs
+
+
+def _boost(words: list[str]) -> str:
+    return f"--boost-silence {words[words.index('--boost-silence') + 1]} " if "--boost-silence" in words else ""
+
+
+def _flat_start(words: list[str]) -> Step:
+    gaussians = words[words.index("--total-gaussians") + 1]
+    theirs = f"train_mono.sh --totgauss {gaussians} {_boost(words)}{{j}} data/shortest lang mono"
+    return "mono", f"train-mono {{t}} {shlex.join(words)} --out-dir mono", theirs
+
+
+def _climb(words: list[str]) -> Step:
+    name, command, start, leaves, gaussians, *more = words
+    sizes = f"--max-leaves {leaves} --total-gaussians {gaussians} {shlex.join(more)}"
+    splice = f'--splice-opts "--left-context={more[1]} --right-context={more[3]}" ' if "--splice-left" in more else ""
+    theirs = f"{SCRIPTS[command]} {_boost(more)}{{c}} {splice}{leaves} {gaussians} data/train lang {start}_ali {name}"
+    return name, f"{command} --model {start} --ali {start}_ali {{t}} {sizes} --out-dir {name}", theirs
+
+
+def _align(words: list[str]) -> Step:
+    name, *more = words
+    ours, theirs = ("align-fmllr", "align_fmllr.sh") if name == "tri3b" else ("align", "align_si.sh")
+    graphs = "--use-graphs true " if name == "tri2b" else ""
+    return (
+        f"{name}_ali",
+        f"{ours} --model {name} {{t}} {shlex.join(more)} --out-dir {name}_ali",
+        f"{theirs} {_boost(more)}{{j}} {graphs}data/train lang {name} {name}_ali",
+    )
 
 
 def measure(command: list[str], folder: Path, log: Path, environment: dict[str, str]) -> tuple[float, float]:
@@ -88,7 +83,9 @@ def measure(command: list[str], folder: Path, log: Path, environment: dict[str, 
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
 
 
-def kaldi_folder(folder: Path, feats: Path, lang: Path, kaldi: Path, environment: dict[str, str]) -> None:
+def kaldi_folder(
+    folder: Path, feats: Path, lang: Path, kaldi: Path, shortest: str, environment: dict[str, str]
+) -> None:
     """Lays out features, transcripts and scripts as Kaldi's `steps/` want them, speakers' CMVN and subset included."""
     if (folder / "ready").exists():
         return
@@ -108,7 +105,7 @@ def kaldi_folder(folder: Path, feats: Path, lang: Path, kaldi: Path, environment
     script = (
         "utils/utt2spk_to_spk2utt.pl data/train/utt2spk > data/train/spk2utt && utils/fix_data_dir.sh data/train && "
         "steps/compute_cmvn_stats.sh data/train cmvn cmvn && "
-        "utils/subset_data_dir.sh --shortest data/train 300 data/shortest"
+        f"utils/subset_data_dir.sh --shortest data/train {shortest} data/shortest"
     )
     measure(["bash", "-c", script], folder, folder / "data.log", environment)
     (folder / "ready").touch()
@@ -125,6 +122,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
+    rungs = recipe_steps()
     own, peer = options.out_dir / "hybrid", options.out_dir / "kaldi"
     own.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
@@ -133,7 +131,9 @@ def main() -> None:
         kaldi = options.kaldi_dir.resolve()
         path = f"{kaldi}/bin:{kaldi}/egs/wsj/s5/utils:{peer.resolve()}:{environment['PATH']}"
         kaldi_environment = {**environment, "KALDI_ROOT": str(kaldi), "PATH": path, "LC_ALL": "C"}
-        kaldi_folder(peer, options.feats, options.lang, kaldi / "egs/wsj/s5", kaldi_environment)
+        flat = shlex.split(rungs["mono"][0][1])
+        shortest = flat[flat.index("--subset-shortest") + 1]
+        kaldi_folder(peer, options.feats, options.lang, kaldi / "egs/wsj/s5", shortest, kaldi_environment)
     else:
         print("SKIPPED: Kaldi's side; give --kaldi-dir")
     shared = shlex.join(
@@ -145,7 +145,7 @@ def main() -> None:
         "| rung | hybrid, CPU s | Kaldi, CPU s | ratio | peak GB, hybrid / Kaldi |\n|---|---|---|---|---|", flush=True
     )
     for rung in options.rungs.split(","):
-        for name, ours, theirs in RUNGS[rung]:
+        for name, ours, theirs in rungs[rung]:
             if f"hybrid {name}" not in done:
                 command = [str(Path(sys.executable).parent / "hybrid"), "gmm", *shlex.split(ours.format(t=shared))]
                 done[f"hybrid {name}"] = measure(command, own, options.out_dir / f"hybrid_{name}.log", environment)
