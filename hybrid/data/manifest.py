@@ -141,9 +141,20 @@ def _rate(record: dict[str, Any]) -> int:
 
 
 def manifest_path(path: str | os.PathLike) -> Path:
-    """Returns the manifest itself of a set: `path`, or `cuts.jsonl.gz` in it where it is a folder."""
+    """Returns the manifest itself of a set: `path`, or `cuts.jsonl.gz` in it where it is a folder.
+
+    Raises:
+      InputError: a pipe or device.
+    """
     path = Path(path)
-    return path / "cuts.jsonl.gz" if path.is_dir() else path
+    path = path / "cuts.jsonl.gz" if path.is_dir() else path
+    if path.exists() and not path.is_file():
+        raise InputError.at(
+            quote(path, 300),
+            "is a pipe or device, and a manifest is read more than once",
+            "Write it into a file first.",
+        )
+    return path
 
 
 def raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:

@@ -55,6 +55,7 @@ FAULTS: dict[str, tuple[Callable[[dict], None], str]] = {
     "no num_samples": (without("recording", "num_samples"), "has num_samples None, wanted a number of samples"),
     "num_samples is text": (change("recording", "num_samples", value="4000"), "has num_samples '4000'"),
     "num_samples huge": (change("recording", "num_samples", value=10**30), "has num_samples 1000000000000"),
+    "duration of 400 digits": (change("duration", value=10**400), "has duration 1000"),
     "start infinite": (change("start", value=INFINITY), "has start inf, wanted seconds"),
     "start huge": (change("start", value=1e300), "has start 1e\\+300, wanted seconds"),
     "start is text": (change("start", value="0"), "has start '0', wanted seconds"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,11 @@ def test_damaged_manifests(tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cut.jsonl.gz: is damaged or cut short"):
         read_cuts(tmp_path / "cut.jsonl.gz")
+
+
+def test_a_pipe_is_no_manifest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        InputError, match=r"pipe: is a pipe or device, and a manifest is read more than once\. Write it"
+    ):
+        read_cuts(tmp_path / "pipe")
