@@ -7,18 +7,19 @@ supervisions.jsonl.gz       lhotse supervisions with word and phone alignments
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hybrid.base.artifact import atomic_path, write_gzip
-from hybrid.base.errors import HybridError, quote
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.names import file_stem
 from hybrid.timing.ctm import TimedLabel, ctm_lines
 from hybrid.timing.subtitles import SubtitleConfig, captions, format_srt, format_vtt
 from hybrid.timing.textgrid import textgrid_of, write_textgrid
-from hybrid.timing.timed_text import TimedText
+from hybrid.timing.timed_text import SAME, TimedText
 
 __all__ = ["FORMATS", "format_files", "joined", "json_record", "supervision_record", "write_formats"]
 
@@ -75,8 +76,10 @@ def write_formats(
         if other != recording and set(formats) - {"ctm", "lhotse"}:
             failures[recording] = f"its files would be those of recording '{other}'"
             continue
-        whole = joined(parts, (lengths or {}).get(recording))
+        if set(formats) <= set(_OF_ALL):
+            continue
         try:
+            whole = joined(parts, (lengths or {}).get(recording))
             _write_one(folder, recording, whole, parts, formats, subtitles)
         except HybridError as error:
             failures[recording] = str(error)
@@ -132,8 +135,18 @@ def joined(texts: Sequence[TimedText], length: float | None = None) -> TimedText
 
     Args:
       length: of the recording, seconds; by default the last text's end.
+
+    Raises:
+      InputError: two of them lie over each other.
     """
     ordered = sorted(texts, key=lambda text: text.start)
+    for one, other in itertools.pairwise([text for text in ordered if text.words]):
+        if other.words[0].start < one.words[-1].end - SAME:
+            raise InputError.at(
+                f"recording '{quote(one.recording)}'",
+                f"utterances '{quote(one.utterance)}' and '{quote(other.utterance)}' lie over each other",
+                "Mend the cuts, or choose --format ctm or lhotse.",
+            )
     end = max([text.end for text in ordered] + [length or 0.0])
     words = tuple(word for text in ordered for word in text.words)
     name = ordered[0].recording

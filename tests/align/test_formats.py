@@ -68,6 +68,17 @@ def test_texts_of_one_recording_are_joined(tmp_path):
     assert (tmp_path / "r.srt").exists()
 
 
+def test_utterances_over_each_other_fail_by_name_and_stop_no_other(tmp_path):
+    over, alone = (
+        TimedText("v", "r", 1.5, 1.0, (word("C", 1.5),), "s"),
+        TimedText("w", "q", 0.0, 1.0, (word("C", 0.0),)),
+    )
+    failed = write_formats([TEXT, over, alone], tmp_path, ["ctm", "textgrid"])
+    assert list(failed) == ["r"] and "recording 'r': utterances 'u' and 'v' lie over each other. Mend" in failed["r"]
+    assert (tmp_path / "q.TextGrid").exists() and not (tmp_path / "r.TextGrid").exists()
+    assert write_formats([TEXT, over], tmp_path, ["ctm", "lhotse"]) == {}
+
+
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match="format 'doc' is none of ctm"):
         write_formats([TEXT], tmp_path, ["doc"])
