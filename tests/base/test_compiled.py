@@ -71,7 +71,9 @@ def test_a_damaged_file_is_told_removed_and_made_again(folder, caplog, damage):
     file.write_bytes(damage(file.read_bytes()))
     with caplog.at_level(logging.WARNING):
         assert misses(kernel(total)) == 1
-    (record,) = caplog.records
+    (record,) = [
+        r for r in caplog.records if r.levelno >= logging.WARNING
+    ]  # an earlier command may have asked for more
     assert record.getMessage() == f"{file} is damaged (its checksum does not fit); compiling it anew"
     assert compiled.examine_kernels() == (1, 0)
     assert misses(kernel(total)) == 0
