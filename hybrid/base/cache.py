@@ -57,11 +57,11 @@ def cache_folder(kind: str) -> CacheFolder:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except OSError as error:
-        return CacheFolder(None, False, f"{quote(folder)} cannot be made ({error.strerror or error})")
+        return CacheFolder(None, False, f"{quote(folder, 300)} cannot be made ({error.strerror or error})")
     if hasattr(os, "geteuid") and status.st_uid not in (os.geteuid(), 0):
-        return CacheFolder(None, False, f"{quote(folder)} belongs to another user")
+        return CacheFolder(None, False, f"{quote(folder, 300)} belongs to another user")
     if status.st_mode & stat.S_IWOTH:
-        return CacheFolder(None, False, f"{quote(folder)} may be written by everybody")
+        return CacheFolder(None, False, f"{quote(folder, 300)} may be written by everybody")
     if not os.access(folder, os.W_OK | os.X_OK):
-        return CacheFolder(folder, False, f"{quote(folder)} may not be written")
+        return CacheFolder(folder, False, f"{quote(folder, 300)} may not be written")
     return CacheFolder(folder, True)

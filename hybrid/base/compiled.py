@@ -238,7 +238,7 @@ def _say_once() -> None:
         return
     folder = kernels_folder()
     if folder.writable:
-        logger.info("compiling kernels, about 1 s each, only now (kept in %s)", quote(folder.path))
+        logger.info("compiling kernels, about 1 s each, only now (kept in %s)", quote(folder.path, 300))
     else:
         _say_uncached(folder.reason)
 

@@ -79,7 +79,7 @@ def test_settings_as_yaml() -> None:
         ({"bases": ()}, "need at least one entry"),
         ({"noises": ("rain",)}, "noise 'rain' is none of white"),
         ({"snr_db": (9.0, 3.0)}, "snr_db is .9.0, 3.0., wanted"),
-        ({"clean": 2.0}, "clean is 2.0"),
+        ({"clean": 2.0}, "clean is 2, wanted 0 to 1"),
         ({"sampling_rate": 1}, "sampling_rate is 1 Hz"),
     ],
 )

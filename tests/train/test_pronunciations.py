@@ -151,7 +151,7 @@ def test_decoding_graphs_take_the_new_lang(made, model, spoken, tmp_path) -> Non
     assert {row[4] for row in words} <= {"A", "AB", "B"}
 
 
-def test_clashes_are_found_in_a_lang_with_silence_probabilities(made, model, tmp_path) -> None:
+def test_clashes_are_found_in_a_lang_with_silence_probabilities(made, model, tmp_path, forget_files) -> None:
     shutil.copytree(made / "lang", tmp_path / "lang")
     lang = LangDir.load(tmp_path / "lang")
     assert not lang.find_clashes()
@@ -160,6 +160,7 @@ def test_clashes_are_found_in_a_lang_with_silence_probabilities(made, model, tmp
     phones = np.where(fst.ilabels == lang.phones["b_S"], lang.phones["a_S"], fst.ilabels)
     sounding_alike = dataclasses.replace(fst, ilabels=phones, olabels=words)
     write_fst(tmp_path / "lang" / "L_disambig.fst", sounding_alike)
+    forget_files(tmp_path / "lang")
     clashes = LangDir.load(tmp_path / "lang").find_clashes(words={"A", "AB"})
     assert [(c.kind, c.first, c.second) for c in clashes] == [("same", "A", "AB")]
     broken = LangDir.load(tmp_path / "lang")
