@@ -46,6 +46,7 @@ __all__ = ["DecodeOptions", "DecodeTotals", "decode_corpus"]
 logger = get_logger(__name__)
 
 PARTS = ".parts"
+FAILED_NOW = "failed.new.txt"  # of a run whose results are not put in the place of better ones
 WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv", "failed.txt")
 BATCH_SCORES = 1 << 24  # scores searched together: 64 MB
 TABLE = ("utterance", "frames", "seconds", "status", "limited_frames", "searches", "beam", "graph_score",
@@ -268,6 +269,8 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
         records, scale = records + part["utterances"], part["acoustic_scale"]
     empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
     failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
+    done = len(records) - len(empty)
+    _keep_older(out, failed, done)
     _replace_lattices(out, count)
     by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
     _write(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
@@ -279,7 +282,7 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
     if options.nbest:
         _write(out / "nbest.txt", [line for r in records for line in r["nbest"]])
     return DecodeTotals(
-        done=len(records) - len(empty),
+        done=done,
         failed=len(failed),
         partial=sum(r["row"][3] == "partial" for r in records),
         empty=len(empty),
@@ -292,12 +295,28 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
     )
 
 
+def _too_many(failed: int, done: int) -> bool:
+    return done == 0 or failed > done
+
+
+def _keep_older(out: Path, failed: list[tuple[str, str]], done: int) -> None:
+    """Raises where too much failed and finished results of an earlier run stand, which are worth more."""
+    if not _too_many(len(failed), done) or not (out / "meta.json").exists():
+        return
+    write_failed(out / FAILED_NOW, sorted(failed))
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    raise HybridError(
+        f"{out / FAILED_NOW}: {len(failed)} of {done + len(failed)} utterances could not be decoded; the earlier "
+        "results stand. The reasons stand there, one a line."
+    )
+
+
 def _replace_lattices(out: Path, count: int) -> None:
     """Removes what an older run made and puts the lattices into its place; killed here, the next run goes on here."""
     remove_mark(out)
     names = {f"lat.{number}.gz" for number in range(1, count + 1)}
     with writing(out):
-        for name in ("decode.json", "phones.ctm", "nbest.txt"):
+        for name in ("decode.json", "phones.ctm", "nbest.txt", FAILED_NOW):
             (out / name).unlink(missing_ok=True)
         for file in out.glob("lat.*.gz"):
             if file.name not in names:
@@ -328,7 +347,7 @@ def _finish(
         "search: real-time factor %.4f; %d partial, %d empty, %d limited by max-active, %d searched again",
         costs["search_rtf"], totals.partial, totals.empty, totals.limited, totals.retried,
     )  # fmt: skip
-    if totals.done == 0 or totals.failed > totals.done:
+    if _too_many(totals.failed, totals.done):
         shutil.rmtree(out / PARTS, ignore_errors=True)  # tried anew by the next run: what was wrong may be mended then
         raise HybridError(
             f"{out / 'failed.txt'}: {totals.failed} of {totals.done + totals.failed} utterances could not be decoded. "

@@ -149,6 +149,12 @@ def test_what_failed_is_tried_again_once_it_is_mended(tiny, spec, decoded: Path,
     monkeypatch.setattr(FeatureStore, "load", inner)
     decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
     assert files(tmp_path / "out") == files(decoded)
+    monkeypatch.setattr(FeatureStore, "load", damaged)
+    with pytest.raises(HybridError, match=r"out/failed.new.txt: 10 of 10 .* the earlier results stand. The reasons"):
+        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", DecodeOptions(block=32))
+    assert (tmp_path / "out" / "failed.new.txt").read_text().count("damaged") == 10
+    (tmp_path / "out" / "failed.new.txt").unlink()
+    assert files(tmp_path / "out") == files(decoded) and (tmp_path / "out" / "meta.json").exists()
 
 
 def test_killed_while_results_are_put_in_place(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
