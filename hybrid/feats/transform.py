@@ -27,7 +27,8 @@ class LinearTransform(ByContent):
     input_dim: int
 
     def __post_init__(self) -> None:
-        matrix = np.asarray(self.matrix, np.float32)
+        # In rows, as a file gives it back: BLAS rounds a product with columns in another way.
+        matrix = np.ascontiguousarray(self.matrix, np.float32)
         if matrix.ndim != 2 or matrix.shape[1] not in (self.input_dim, self.input_dim + 1):
             raise InputError.at(
                 f"transform '{quote(self.name)}'",

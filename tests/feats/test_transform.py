@@ -39,3 +39,12 @@ def test_misuse() -> None:
         LinearTransform("lda", np.ones((2, 3)), 5)
     with pytest.raises(InputError, match="holds NaN"):
         LinearTransform("lda", np.full((2, 3), np.nan), 3)
+
+
+def test_the_matrix_lies_in_rows_as_a_file_gives_it_back():
+    """BLAS rounds products with columns in another way: a training that went on before MLLT gave other models."""
+    matrix = np.random.default_rng(0).normal(size=(40, 117)).astype(np.float32)
+    columns = LinearTransform("lda", np.asfortranarray(matrix), 117)
+    features = np.random.default_rng(1).normal(size=(90, 117)).astype(np.float32)
+    assert columns.matrix.flags.c_contiguous
+    assert np.array_equal(columns(features), LinearTransform("lda", matrix, 117)(features))
