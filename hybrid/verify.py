@@ -96,11 +96,11 @@ class _Walk:
             path = Path(os.path.normpath(record.parent.resolve() / str(paths[name])))
             owner = record.parent.name if record.name == "meta.json" else record.name.removesuffix(".meta.json")
             yield self._compare(path, str(wanted), "not found", f"{owner} was made from {name} with")
-            if path.exists():
+            if os.path.exists(path):
                 yield from self.artifact(path.parent if path.name == "meta.json" else path)
 
     def _compare(self, path: Path, wanted: str, absent: str, told: str) -> Verdict:
-        if not path.exists():
+        if not os.path.exists(path):  # no error for a name that no file can have
             return Verdict(absent, str(path), f"{told} hash {wanted[:12]}")
         if not path.is_file() and not _is_small_folder(path):  # /dev/zero never ends, / hardly
             return Verdict("changed", str(path), f"is no plain file or small folder, {told} hash {wanted[:12]}")

@@ -248,7 +248,7 @@ def word_pronunciations(
       In the order of the word arcs, each pair once, epsilons left out.
     """
     sources = fst.sources()
-    is_word = (fst.olabels != 0) & ~np.isin(fst.olabels, np.asarray(word_disambig, np.int32))
+    is_word = (fst.olabels != 0) & ~np.isin(fst.olabels, np.asarray(word_disambig, np.int64))
     stop = np.isfinite(fst.final_costs)
     stop[sources[is_word]] = True
     speaks = np.zeros(fst.num_states, bool)

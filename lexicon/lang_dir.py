@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check, recorded_files
+from hybrid.base.names import is_id
 from hybrid.base.openfst import FstArrays, read_fst, to_kaldifst
 from lexicon.disambig import Clash, find_clashes
 from lexicon.fst import word_pronunciations
@@ -214,7 +215,7 @@ def _read_roots(file: Path, known: set[int]) -> list[RootSet]:
         if shared not in ("shared", "not-shared") or split not in ("split", "not-split") or not ids:
             message = f"found '{quote(line.strip(), 60)}'; wanted 'shared|not-shared split|not-split phone-id …'"
             raise InputError.at(file, message, REMAKE, number)
-        if not all(i.isdecimal() and int(i) in known for i in ids):
+        if not all(is_id(i) and int(i) in known for i in ids):
             raise InputError.at(file, "a phone id is absent from phones.txt", REMAKE, number)
         roots.append(RootSet(shared == "shared", split == "split", tuple(map(int, ids))))
     return roots
@@ -226,7 +227,7 @@ def _read_boundaries(file: Path, known: set[int]) -> dict[int, str] | None:
     kinds = {}
     for number, line in enumerate(read_lines(file), 1):
         fields = line.split()
-        if len(fields) != 2 or not fields[0].isdecimal() or fields[1] not in BOUNDARY_KINDS:
+        if len(fields) != 2 or not is_id(fields[0]) or fields[1] not in BOUNDARY_KINDS:
             message = f"found '{quote(line.strip(), 60)}'; wanted a phone id and one of {', '.join(BOUNDARY_KINDS)}"
             raise InputError.at(file, message, REMAKE, number)
         if int(fields[0]) not in known:

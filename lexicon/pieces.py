@@ -95,6 +95,8 @@ def load_pieces(path: str | os.PathLike) -> Any:
         processor = sentencepiece.SentencePieceProcessor(model_proto=data)
         if not data or processor.get_piece_size() < 2:
             raise RuntimeError("no pieces")
+        for number in range(processor.get_piece_size()):
+            processor.id_to_piece(number)  # each is text
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise InputError.at(path, "is no SentencePiece model", "Train one with --train-text.") from error
     return processor

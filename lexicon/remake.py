@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hybrid.base.errors import MismatchError, quote
+from hybrid.base.names import is_id
 from hybrid.base.reading import read_text
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
@@ -60,7 +61,7 @@ def _settings_of(lang: LangDir, phone_set: PhoneSet) -> LangConfig:
     silence = set(lang.silence_phones)
     shared = any(not r.shared and not r.split and silence == set(r.phones) for r in lang.roots)
     spoken = [" ".join(map(str, row[2:])) for row in lang.align_lexicon if row[0]]
-    highest = max(int(s[1:]) for s in lang.phones.symbols if s.startswith("#") and s[1:].isdecimal())
+    highest = max(int(s[1:]) for s in lang.phones.symbols if s.startswith("#") and is_id(s[1:]))
     extra_words = [lang.words.symbol(i) for i in lang.word_disambig]
     return LangConfig(
         position_dependent_phones=marked,

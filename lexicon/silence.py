@@ -72,7 +72,8 @@ def check_silence_probs(path: str | os.PathLike) -> tuple[SilenceProbs | None, l
         except ValueError:
             value = math.nan
         limit = 1 if name in ("<s>", "overall") else math.inf
-        if name not in _SILPROB_NAMES or name in values or not 0 < value <= limit or (name == "<s>" and value == 1):
+        fits = 0 < value <= limit and value < math.inf and not (name == "<s>" and value == 1)
+        if name not in _SILPROB_NAMES or name in values or not fits:
             wanted = f"one line each of {', '.join(_SILPROB_NAMES)}, numbers above 0 (<s> below 1, overall up to 1)"
             problems.append(Problem(path, number, f"found '{quote(line.strip(), 60)}'", wanted, "Correct the line."))
         else:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
+from hybrid.base.names import is_id
 from lexicon.text import Problem, check_lines, raise_first
 
 __all__ = ["EPSILON", "SymbolTable", "check_symbols", "is_disambig"]
@@ -159,7 +160,7 @@ def _wrong_line(
     fields: list[str], by_id: dict[int, str], line_of: dict[str, int], number: int
 ) -> tuple[str, str, str] | None:
     """Returns (found, wanted, cure) of a line, or None after entering it into the two maps."""
-    if len(fields) != 2 or not (fields[1].isascii() and fields[1].isdecimal()):
+    if len(fields) != 2 or not is_id(fields[1]):
         return f"found '{quote(' '.join(fields), 60)}'", "'symbol id' with an id from 0", "Correct the line."
     symbol, symbol_id = fields[0], int(fields[1])
     if symbol_id in by_id:

@@ -78,12 +78,12 @@ def recorded_hash(path: PathLike) -> tuple[Path, str] | None:
     """
     path = Path(path)
     own = path.with_name(f"{path.name}.meta.json")
-    if own.is_file() and path.name in recorded_files(own):
+    if os.path.isfile(own) and path.name in recorded_files(own):
         return own, recorded_files(own)[path.name]
     folder = path.parent
     for _ in range(LEVELS):
         meta = folder / "meta.json"
-        if meta.is_file():
+        if os.path.isfile(meta):
             found = recorded_files(meta).get(path.relative_to(folder).as_posix())
             return None if found is None else (meta, found)
         if folder.parent == folder:

@@ -10,7 +10,7 @@ import hashlib
 
 from hybrid.base.errors import quote
 
-__all__ = ["MAX_NAME", "file_stem", "mended_name", "name_fault"]
+__all__ = ["MAX_NAME", "file_stem", "is_id", "mended_name", "name_fault"]
 
 MAX_NAME = 200  # bytes of UTF-8; file systems allow 255, and suffixes are put behind
 
@@ -55,3 +55,8 @@ def mended_name(name: object) -> str:
 def file_stem(name: str) -> str:
     """Returns the name, without suffix, of the file that an id's data are written to."""
     return name.replace("/", "_")
+
+
+def is_id(text: str) -> bool:
+    """Tells whether text is a number from 0 as ids are written: ASCII digits, no more than an id has."""
+    return text.isascii() and text.isdecimal() and len(text) <= 10

@@ -18,7 +18,7 @@ __all__ = ["read_npy"]
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 4096  # of an array without fields, padding included
 TYPE = r"'descr': '([<>=|](?:[iuf][1248]|b1|f2))'"
-SHAPE = r"'shape': \(((?:\d{1,9},? ?)*)\)"
+SHAPE = r"'shape': \(((?:\d{1,9}, ?)*(?:\d{1,9})?)\)"
 ORDER = r"'fortran_order': (True|False)"
 STEP = 1 << 26  # bytes asked for at once, so that a lying header cannot claim the memory
 CURE = "Write it again with numpy.save."

@@ -233,16 +233,17 @@ def text_lines(path: PathLike) -> Iterator[tuple[int, str]]:
             raise _not_utf8(path, number, line[error.start]) from error
 
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def _depth(text: str) -> int:
-    deepest = depth = 0
-    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def _is_deep(value: Any) -> bool:
+    """Tells whether lists and objects lie in each other more than `MAX_DEPTH` deep."""
+    layer = [value]
+    for _ in range(MAX_DEPTH + 1):
+        layer = [x for v in layer for x in (v.values() if isinstance(v, dict) else v) if isinstance(x, (dict, list))]
+        if not layer:
+            return False
+    return True
 
 
 def parse_json(data: bytes | str, place: object, line: int | None = None, cure: str = REMAKE) -> Any:
@@ -256,8 +257,6 @@ def parse_json(data: bytes | str, place: object, line: int | None = None, cure: 
     """
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
-        if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-            raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line)
         value = json.loads(text)
     except UnicodeDecodeError as error:
         found = f"byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
@@ -266,6 +265,8 @@ def parse_json(data: bytes | str, place: object, line: int | None = None, cure: 
         raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line) from error
     except ValueError as error:
         raise InputError.at(place, f"is not JSON ({error})", cure, line) from error
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deep([value]):
+        raise InputError.at(place, f"is JSON nested deeper than {MAX_DEPTH} levels", cure, line)
     if "\\u" in text and _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
         raise InputError.at(place, "holds half of a surrogate pair, which is no text", cure, line)
     return value

@@ -47,6 +47,8 @@ class FeaturePipeline:
     transforms: tuple[LinearTransform, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.static, FeatureConfig) or not isinstance(self.cmvn, CmvnConfig):
+            raise ValueError("static and cmvn: wanted the settings of features and of CMVN")
         if not 0 <= self.delta_order <= 4 or self.delta_window < 1:
             raise ValueError(f"delta_order {self.delta_order}, delta_window {self.delta_window}: wanted 0-4 and >= 1")
         if self.splice_left < 0 or self.splice_right < 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.names import is_id
 from hybrid.base.reading import text_lines
 from hybrid.hmm import TransitionModel
 from hybrid.lattice.paths import Path as LatticePath
@@ -163,7 +164,7 @@ def pause_phones(graph_dir: Path, lang_dir: Path | None) -> tuple[int, ...]:
     for folder in (lang_dir, graph_dir):
         file = None if folder is None else folder / "phones" / "optional_silence.int"
         if file is not None and file.exists():
-            return tuple(int(line) for _, line in text_lines(file) if line.strip().isdecimal())
+            return tuple(int(line) for _, line in text_lines(file) if is_id(line.strip()))
     return ()
 
 
