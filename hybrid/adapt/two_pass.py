@@ -102,6 +102,7 @@ class AdaptedSource:
         return model.pipeline.features(_store(self.path), utterance, transform)
 
     def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+        """See `ScoreSource.scores`."""
         if self.speaker_independent and model.speaker_independent is not None:
             model = replace(model, acoustic_model=model.speaker_independent)
         for item in items:

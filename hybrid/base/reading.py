@@ -69,6 +69,7 @@ class _Guarded(io.RawIOBase):
         return self._stream.seekable()
 
     def readinto(self, buffer: Any) -> int:
+        """Reads like any raw stream; see the class."""
         try:
             count = self._stream.readinto(buffer)
         except (OSError, EOFError, zlib.error) as error:
@@ -83,6 +84,7 @@ class _Guarded(io.RawIOBase):
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        """Moves like any raw stream; see the class."""
         try:
             position = self._stream.seek(offset, whence)
         except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
