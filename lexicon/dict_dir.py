@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.errors import quote
+from hybrid.base.integrity import tell_changes
 from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon
 from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.silence import check_silence_probs
@@ -74,6 +75,8 @@ def check_dict_dir(path: str | os.PathLike) -> tuple[PhoneSet | None, Lexicon | 
     if not folder.is_dir():
         problem = Problem(folder, None, "is no folder", f"a dictionary folder ({FORMAT_HELP})", "Correct the path.")
         return None, None, [problem]
+    for file in sorted(folder.glob("*.txt")):
+        tell_changes(file)
     phones, problems = _check_phones(folder)
     known = set(phones[0]) | set(phones[1])
     lexicon, found = _check_lexicons(folder, known)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import check
 from hybrid.base.ranges import Range, check_fields
 from hybrid.base.reading import read_bytes
 from lexicon.cmudict import CmudictConfig
@@ -87,9 +88,11 @@ def load_pieces(path: str | os.PathLike) -> Any:
 
     Raises:
       InputError: it is missing or is no SentencePiece model.
+      MismatchError: it is not the one that its record tells of.
     """
     import sentencepiece
 
+    check(path)
     data = read_bytes(path)
     try:
         processor = sentencepiece.SentencePieceProcessor(model_proto=data)

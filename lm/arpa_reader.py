@@ -9,6 +9,7 @@ import re
 import numpy as np
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import check
 from hybrid.base.reading import map_bytes
 from lm.arpa_kernels import POWERS, ParseStatus, parse_rows
 from lm.arpa_model import Section, build_model
@@ -37,7 +38,9 @@ def read_arpa(path: str | os.PathLike) -> NgramModel:
     Raises:
       InputError: not readable, cut short, not UTF-8, counts that differ from those declared, a row
         that cannot be understood, an n-gram twice or without its context; with the line number.
+      MismatchError: the file is not the one that its record (`NAME.meta.json`) tells of; looked at once a state.
     """
+    check(path, cached=True)
     reader = _Reader(path, _load(path))
     sections = reader.read()
     if not len(sections[0]):

@@ -4,7 +4,8 @@
 call `check` on what they open. Small files are hashed each time they are read; for large ones (`cached`) the files that
 were found whole are remembered by device, inode, size and times in the cache folder, so that each state of a file is
 hashed once. The change time is among them, which no program can set: a copy or an edit that keeps size and
-modification time is looked at again. Files without a record (Kaldi's, those of older versions) pass.
+modification time is looked at again. Files without a record (Kaldi's, those of older versions) pass. Of files that
+users edit by hand (manifests, dictionaries) a change is told and no error: `tell_changes`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from pathlib import Path
 
 from hybrid.base.artifact import content_hash, read_meta
 from hybrid.base.cache import cache_folder
-from hybrid.base.errors import InputError, MismatchError, quote
+from hybrid.base.errors import HybridError, InputError, MismatchError, quote
+from hybrid.base.log import get_logger
 
-__all__ = ["agrees", "check", "recorded_files", "recorded_hash", "state_of"]
+__all__ = ["agrees", "check", "recorded_files", "recorded_hash", "state_of", "tell_changes"]
+
+logger = get_logger(__name__)
 
 PathLike = str | os.PathLike
 
@@ -113,10 +117,36 @@ def check(path: PathLike, cached: bool = False) -> None:
         raise InputError.at(path, f"{found}, and {meta.name} records it", f"Copy or make {place} again.")
     if agrees(path, wanted, cached):
         return
+    mine = "" if place != path else f"; if you changed it yourself, remove {meta.name}"
     raise MismatchError(
         f"{path}: was changed or damaged: found hash {content_hash(path)[:12]}, {meta.name} records {wanted[:12]}. "
-        f"Copy or make {place} again; `hybrid doctor --verify {place}` looks at all of it."
+        f"Copy or make {place} again{mine}; `hybrid doctor --verify {place}` looks at all of it."
     )
+
+
+def tell_changes(path: PathLike) -> None:
+    """Warns where a file that users may edit is not the one that was written; it is used as it is.
+
+    Args:
+      path: a file of which each state is hashed once; one of which nothing is recorded, or that is absent, passes.
+    """
+    try:
+        record = recorded_hash(path)
+        if record is None or not os.path.isfile(path) or agrees(path, record[1], cached=True):
+            return
+    except HybridError as error:  # the record is damaged; what it records may be whole
+        logger.warning("%s", error)
+        return
+    if state_of(path) in _told:
+        return
+    _told.add(state_of(path))
+    logger.warning(
+        "%s: was changed since it was made (%s records another hash) and is used as it is. If nobody did that on "
+        "purpose, copy or make it again.", path, record[0].name,
+    )  # fmt: skip
+
+
+_told: set[tuple[object, ...]] = set()  # states of changed files of which this process has said so
 
 
 def agrees(path: PathLike, wanted: str, cached: bool = False) -> bool:

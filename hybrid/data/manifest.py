@@ -19,6 +19,7 @@ import numpy as np
 
 from hybrid.base.artifact import write_gzip
 from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import tell_changes
 from hybrid.base.names import name_fault
 from hybrid.base.reading import byte_lines, parse_json
 from hybrid.data.cut_faults import audio_fault, label_fault
@@ -160,12 +161,15 @@ def manifest_path(path: str | os.PathLike) -> Path:
 def raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
     """Yields (line number, bytes) of a manifest's lines that are not empty, through gzip where it is gzip.
 
+    A manifest that was edited since it was made is told in the log, and read.
+
     Raises:
       InputError: the file is missing, cut short, or has a line of more than 16 MiB.
     """
     path = manifest_path(path)
     if not os.path.exists(path):
         raise InputError.at(path, "manifest is missing", "Make it with `hybrid data`.")
+    tell_changes(path)
     for number, line in byte_lines(path, LONGEST_LINE):
         if line.strip():
             yield number, line

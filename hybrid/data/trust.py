@@ -24,7 +24,7 @@ import numpy as np
 from hybrid.base.errors import InputError, quote
 
 __all__ = ["FILES_ONLY", "NotAllowedError", "Trust", "lhotse_cut", "load_by_lhotse", "not_allowed", "refusal",
-           "resampled"]  # fmt: skip
+           "resampled", "source_files"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,12 @@ def refusal(record: Any, trust: Trust = FILES_ONLY) -> tuple[str, str] | None:
         if found is not None:
             return found
     return None
+
+
+def source_files(record: dict[str, Any]) -> list[str]:
+    """Returns the audio files that a manifest line names: of its tracks and impulse responses, too."""
+    found = [node["source"] for node in _objects(record) if node.get("type") == "file" and "source" in node]
+    return sorted({path for path in found if isinstance(path, str)})
 
 
 def not_allowed(found: tuple[str, str], cut: str, place: object = "", line: int | None = None) -> InputError:

@@ -32,7 +32,7 @@ from hybrid.base.log import get_logger, log_totals, progress
 from hybrid.base.ranges import SHARE, check_fields
 from hybrid.base.reading import read_json
 from hybrid.data.manifest import Utterance, load_samples, manifest_path, read_cuts
-from hybrid.data.trust import FILES_ONLY, Trust
+from hybrid.data.trust import FILES_ONLY, Trust, refusal, source_files
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
@@ -98,8 +98,8 @@ def extract_features(
         (f"{number:05d}", list(part), _digest(part, config, options))
         for number, part in enumerate(blocks(utterances, BLOCK))
     ]
-    ahead = {name: _finished(out / NEXT, name, digest, config.dim) for name, _, digest in plan}
-    records = {name: ahead[name] or _finished(out, name, digest, config.dim) for name, _, digest in plan}
+    ahead = {block[0]: _finished(out / NEXT, block, config.dim) for block in plan}
+    records = {block[0]: ahead[block[0]] or _finished(out, block, config.dim) for block in plan}
     _drop_others(out / NEXT, {name for name, record in ahead.items() if record is not None})
     same = previous.get("settings") == settings and previous.get("inputs", {}).get("cuts") == source
     if same and all(record is not None for record in records.values()):
@@ -119,19 +119,30 @@ def extract_features(
 
 def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractConfig) -> str:
     """What a block is made from: its cuts, the settings, and the size and time of its audio files that can be read."""
-    files = []
+    files: list[list[Any]] = []
     for utterance in part:
-        try:
-            state = os.stat(utterance.path) if utterance.path and os.access(utterance.path, os.R_OK) else None
-            files.append([utterance.path, state.st_size, state.st_mtime_ns] if state else [])
-        except OSError:
-            files.append([utterance.path])
+        if utterance.path:
+            files.append(_state(utterance.path))
+        else:
+            files.append([_state(path) for path in source_files(utterance.record)])
     content = [[u.record for u in part], config_to_dict(config), options.resample, files]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | None:
-    """Returns a block's record if it is finished, whole and made from the same things."""
+def _state(path: str) -> list[Any]:
+    try:
+        state = os.stat(path) if os.access(path, os.R_OK) else None
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
+        return [path]
+    return [path, state.st_size, state.st_mtime_ns] if state else []
+
+
+def _finished(out: Path, block_of: Block, dim: int) -> dict[str, Any] | None:
+    """Returns a block's record if it is finished, whole and made from the same things.
+
+    Commands and URLs that failed may work today: their block is no finished one.
+    """
+    name, part, digest = block_of
     try:
         record = read_json(out / "blocks" / f"{name}.meta.json")
         if record["digest"] != digest or record["name"] != name:
@@ -141,6 +152,8 @@ def _finished(out: Path, name: str, digest: str, dim: int) -> dict[str, Any] | N
         ]
         failed = [[str(u), str(reason)] for u, reason in record["failed"]]
         shapes = {np.array([a, b], np.float64).shape for count, a, b in record["stats"].values() if float(count) > 0}
+        if failed and {u for u, _ in failed} & {u.id for u in part if refusal(u.record)}:
+            return None
         block = out / "blocks" / f"{name}.f32"
         whole = block.stat().st_size == 4 * dim * sum(row[4] for row in rows)
         whole = whole and agrees(block, str(record["content"]), cached=True)

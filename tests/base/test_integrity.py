@@ -10,7 +10,7 @@ import pytest
 from hybrid.base import integrity
 from hybrid.base.artifact import content_hash, write_gzip, write_meta
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.integrity import check, recorded_files, recorded_hash, state_of
+from hybrid.base.integrity import check, recorded_files, recorded_hash, state_of, tell_changes
 
 OLD = 1_000_000_000  # seconds; long ago
 
@@ -133,3 +133,30 @@ def test_a_state_changes_with_every_file_of_a_folder(made):
     (made / "weights").write_bytes(b"right left")
     assert state_of(made) != before
     assert state_of(made / "nothing") == state_of(None) == ()
+
+
+def test_whoever_edits_a_single_file_is_told_how_to_keep_it(tmp_path):
+    file = tmp_path / "lm.arpa"
+    file.write_text("one")
+    write_meta(file, "arpa")
+    file.write_text("two")
+    with pytest.raises(MismatchError, match=r"again; if you changed it yourself, remove lm\.arpa\.meta\.json; `hybrid"):
+        check(file)
+    (tmp_path / "lm.arpa.meta.json").unlink()
+    check(file)
+
+
+def test_an_edit_of_a_file_that_users_edit_is_told_once(made, caplog):
+    tell_changes(made / "weights")
+    tell_changes(made / "absent")
+    (made / "weights").write_bytes(b"right left")
+    tell_changes(made / "weights")
+    tell_changes(made / "weights")
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == (
+        f"{made}/weights: was changed since it was made (meta.json records another hash) and is used as it is. "
+        "If nobody did that on purpose, copy or make it again."
+    )
+    (made / "meta.json").write_text("[]")
+    tell_changes(made / "weights")
+    assert "meta.json: does not hold a JSON object" in caplog.records[-1].getMessage()

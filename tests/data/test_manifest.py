@@ -14,7 +14,7 @@ import soundfile
 from hybrid.base.errors import InputError
 from hybrid.data.audio import AudioInfo, resample
 from hybrid.data.manifest import load_samples, parse_cut, read_cuts, read_texts, write_cuts
-from hybrid.data.sets import Item, cut_record
+from hybrid.data.sets import Item, cut_record, write_set
 
 
 def record(
@@ -99,3 +99,15 @@ def test_a_pipe_is_no_manifest(tmp_path: Path) -> None:
         InputError, match=r"pipe: is a pipe or device, and a manifest is read more than once\. Write it"
     ):
         read_cuts(tmp_path / "pipe")
+
+
+def test_a_manifest_edited_by_hand_is_told_and_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_set(
+        [Item("utt", Path(record(tmp_path)["recording"]["sources"][0]["source"]), "spk", "A")], tmp_path / "s", "s", {}
+    )
+    assert read_texts(tmp_path / "s") == {"utt": ["A"]} and not caplog.records
+    write_cuts(tmp_path / "s" / "cuts.jsonl.gz", [record(tmp_path, text="B")])
+    for _ in range(2):
+        assert read_texts(tmp_path / "s") == {"utt": ["B"]}
+    (said,) = [one.getMessage() for one in caplog.records]
+    assert said.startswith(f"{tmp_path}/s/cuts.jsonl.gz: was changed since it was made (meta.json records another")

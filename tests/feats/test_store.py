@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import pickle
@@ -24,6 +25,7 @@ from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.manifest import write_cuts
 from hybrid.data.sets import Item, cut_record
+from hybrid.data.trust import Trust
 from hybrid.feats import build
 from hybrid.feats.build import ExtractConfig, extract_features
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats
@@ -196,6 +198,25 @@ def test_killed_while_new_blocks_take_their_places_it_goes_on(tmp_path: Path, mo
     monkeypatch.setattr(os, "replace", replace)
     extract_features(cuts, out, other)
     assert content_hash(out) == content_hash(wanted.path)
+
+
+def test_what_failed_for_its_command_or_tracks_is_tried_again(tmp_path: Path) -> None:
+    cuts, late = make_set(tmp_path / "set", 4), tmp_path / "late.wav"
+    lines = gzip.decompress((cuts / "cuts.jsonl.gz").read_bytes()).splitlines()
+    records = [json.loads(line) for line in lines]
+    records[0]["recording"]["sources"][0].update(type="command", source=f"cat {late}")
+    records[1]["recording"]["sources"][0]["source"] = str(late)
+    mixed = {"cut": records[1], "type": records[1].pop("type"), "offset": 0.0}
+    records[1] = {"id": records[1]["id"], "tracks": [mixed], "type": "MixedCut"}
+    write_cuts(cuts / "cuts.jsonl.gz", records)
+    options = ExtractConfig(max_failed=0.5, trust=Trust(commands=True))
+    for _ in range(2):
+        assert len(extract_features(cuts, tmp_path / "store", CONFIG, options)) == 2
+    soundfile.write(late, np.ones(960) / 9, 8000, "PCM_16")
+    assert len(extract_features(cuts, tmp_path / "store", CONFIG, options)) == 4
+    stamp = (tmp_path / "store" / "index.tsv").stat().st_mtime_ns
+    extract_features(cuts, tmp_path / "store", CONFIG, options)
+    assert (tmp_path / "store" / "index.tsv").stat().st_mtime_ns == stamp
 
 
 def test_bad_utterances_are_listed_and_the_rest_is_used(tmp_path: Path) -> None:

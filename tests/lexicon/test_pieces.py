@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hybrid.base.errors import InputError
+from hybrid.base.artifact import write_meta
+from hybrid.base.errors import InputError, MismatchError
 from lexicon.dict_dir import write_dict_dir
 from lexicon.lang_config import LangConfig
 from lexicon.lang_dir import LangDir
@@ -31,6 +32,15 @@ def test_pieces_spell_their_words(model: Path) -> None:
     for entry in lexicon.entries[2:]:
         assert "".join(entry.phones) == "\u2581" + entry.word
         assert entry.phones[0] != "\u2581" and set(entry.phones) <= set(phones.nonsilence_phones)
+
+
+def test_another_model_than_was_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.model"
+    train_pieces(SENTENCES, path, PieceConfig(vocab_size=30))
+    write_meta(path, "pieces")
+    train_pieces(SENTENCES[1:], path, PieceConfig(vocab_size=30))
+    with pytest.raises(MismatchError, match=r"p\.model: was changed or damaged"):
+        load_pieces(path)
 
 
 def test_alternatives_are_weighted(model: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.openfst import read_fst
 from hybrid.cli.lm import command
 from lexicon.symbols import SymbolTable
@@ -51,6 +51,16 @@ def test_train(folder):
     assert "AWAY" not in small.vocabulary and sum(small.num_ngrams) < sum(model.num_ngrams)
     run("train", folder / "text", "--smoothing", "witten-bell", "--order", 2, "--out", folder / "wb.arpa")
     assert read_arpa(folder / "wb.arpa").order == 2
+
+
+def test_a_model_of_other_figures_than_it_was_written_with_is_refused(folder):
+    run("train", folder / "text", "--order", 2, "--out", folder / "lm.arpa")
+    text = (folder / "lm.arpa").read_text()
+    (folder / "lm.arpa").write_text(text.replace("CAT", "COW"))
+    with pytest.raises(MismatchError, match=r"lm\.arpa: was changed or damaged.*remove lm\.arpa\.meta\.json; `hybrid"):
+        run("info", folder / "lm.arpa")
+    (folder / "lm.arpa.meta.json").unlink()
+    assert "words 7" in run("info", folder / "lm.arpa")
 
 
 def test_thresholds_given_one_by_one_are_the_list(folder):
