@@ -19,8 +19,8 @@ PROTOCOL = {"hybrid.model.protocol"}  # all that alignment and search know of a 
 VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.graph", "hybrid.lattice", "hybrid.timing"}
 CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
-USERS = CORE | MODELS | {"hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser", "hybrid.rescore",
-                         "hybrid.score"}  # fmt: skip
+USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
+                         "hybrid.rescore", "hybrid.score"}  # fmt: skip
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
     "hybrid.base": set(),
@@ -42,6 +42,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.search": HMM | {"hybrid.graph", "hybrid.lattice"},
     "hybrid.timing": HMM | {"hybrid.lattice"},
     "hybrid.align": HMM | PROTOCOL | {"hybrid.feats", "hybrid.graph", "hybrid.timing"},
+    "hybrid.chain": HMM | {"hybrid.graph", "hybrid.lattice", "hybrid.timing", "hybrid.align"},
     "hybrid.decode": VALUES | {"hybrid.model", "hybrid.search"},
     "hybrid.adapt": CORE | {"hybrid.model", "hybrid.gmm", "hybrid.decode"},
     "hybrid.aligner": CORE | {"hybrid.model", "hybrid.adapt"},

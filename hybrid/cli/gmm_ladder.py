@@ -26,9 +26,12 @@ from hybrid.train.gmm.ladder_config import (
 from hybrid.tree.config import TreeConfig
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from hybrid.model.folder import Model
     from hybrid.train.gmm.ladder import Start
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "start_of", "transforms_beside"]
 
 FILE = click.Path(path_type=Path)
 
@@ -47,7 +50,8 @@ def _common(function: Callable) -> Callable:
     return function
 
 
-def _start(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
+def start_of(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
+    """Loads what a training starts from: the model below, its alignments, features and lang folder."""
     from hybrid.feats.store import FeatureStore
     from hybrid.model.folder import load_model
     from hybrid.train.gmm.ladder import Start, load_alignments
@@ -55,6 +59,14 @@ def _start(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
 
     model = load_model(model_dir)
     return Start(model, load_alignments(ali, model), FeatureStore.open(feats), LangDir.load(lang))
+
+
+def transforms_beside(ali: Path, model: Model) -> dict[str, np.ndarray] | None:
+    """Loads the speakers' transforms that alignments were made with; None where they were made without."""
+    from hybrid.gmm.speaker_transforms import load_transforms
+
+    saved = ali / "transforms.safetensors"
+    return load_transforms(saved, model.pipeline.dim, model.hashes.get("tree")) if saved.exists() else None
 
 
 @click.command("train-deltas")
@@ -88,7 +100,7 @@ def train_deltas(
         delta_order=delta_order,
     )
     with pool(jobs) as executor:
-        train_tri(_start(feats, lang, model_dir, ali), out_dir, config, executor)
+        train_tri(start_of(feats, lang, model_dir, ali), out_dir, config, executor)
 
 
 @click.command("train-lda-mllt")
@@ -125,7 +137,7 @@ def train_lda_mllt(
         lda=make_config(LdaConfig, options),
     )
     with pool(jobs) as executor:
-        train(_start(feats, lang, model_dir, ali), out_dir, config, executor)
+        train(start_of(feats, lang, model_dir, ali), out_dir, config, executor)
 
 
 @click.command("train-sat")
@@ -149,7 +161,6 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
     --out-dir exp/tri3b --max-leaves 2000 --total-gaussians 12000
     """
     from hybrid.base.jobs import pool
-    from hybrid.gmm.speaker_transforms import load_transforms
     from hybrid.train.gmm.sat import SatTrainingConfig
     from hybrid.train.gmm.sat import train_sat as train
 
@@ -163,13 +174,9 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
         sat=make_config(SatConfig, options),
         fmllr=make_config(FmllrConfig, options),
     )
-    start = _start(feats, lang, model_dir, ali)
-    saved = ali / "transforms.safetensors"
-    transforms = None
-    if saved.exists():
-        transforms = load_transforms(saved, start.model.pipeline.dim, start.model.hashes.get("tree"))
+    start = start_of(feats, lang, model_dir, ali)
     with pool(jobs) as executor:
-        train(start, out_dir, config, executor, transforms)
+        train(start, out_dir, config, executor, transforms_beside(ali, start.model))
 
 
 @click.command("decode-fmllr")

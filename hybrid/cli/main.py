@@ -19,6 +19,7 @@ GROUPS = {
     "lang": ("lang", "Lexicons and lang folders (L.fst, phones, words)."),
     "lm": ("lm", "Train, prune, mix and test n-gram language models; make G.fst."),
     "gmm": ("gmm", "Train and inspect GMM-HMM models; align."),
+    "nnet": ("nnet", "Train and inspect neural models; trees, denominators and supervision of LF-MMI."),
     "align": ("align", "Align audio with text: words and phones with times; clean corpora."),
     "graph": ("graph", "Compile and inspect decoding graphs (HCLG)."),
     "decode": ("decode", "Search audio, features or scores for lattices and transcripts."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -56,19 +57,29 @@ class TreeWork:
     def block(self, piece: tuple[FeatureStore, list[tuple[str, np.ndarray]]]) -> TreeStats:
         """Returns the statistics of some utterances."""
         store, items = piece
-        classes = pdf_classes(self.transition_model)
         parts = []
         for utterance, ids in items:
             transform = self.speaker_transforms.get(store.speaker(utterance))
-            features = self.pipeline.features(store, utterance, transform)
-            phones, durations = phone_runs(ids, self.transition_model)
-            parts.append(
-                accumulate_tree_stats(
-                    features, phones, durations, classes[ids],
-                    self.context.context_width, self.context.central_position, self.context_independent,
-                )
-            )  # fmt: skip
+            parts += self.utterance(self.pipeline.features(store, utterance, transform), ids)
         return TreeStats.merge(parts)
+
+    def utterance(self, features: np.ndarray, ids: np.ndarray) -> list[TreeStats]:
+        """Returns the statistics of one utterance's features and transition-ids."""
+        phones, durations = phone_runs(ids, self.transition_model)
+        return [self.accumulate(features, phones, durations, self._classes[ids])]
+
+    def accumulate(
+        self, features: np.ndarray, phones: np.ndarray, durations: np.ndarray, classes: np.ndarray
+    ) -> TreeStats:
+        """Returns the statistics of frames in this work's window."""
+        return accumulate_tree_stats(
+            features, phones, durations, classes,
+            self.context.context_width, self.context.central_position, self.context_independent,
+        )  # fmt: skip
+
+    @cached_property
+    def _classes(self) -> np.ndarray:
+        return pdf_classes(self.transition_model)
 
 
 def corpus_tree_stats(

@@ -1,0 +1,1 @@
+"""What lattice-free MMI is trained with, out of trees, topologies and alignments: denominator and supervision."""

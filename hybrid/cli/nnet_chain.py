@@ -1,0 +1,53 @@
+"""`hybrid nnet chain-tree`: what lattice-free MMI is trained with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hybrid.cli.echo import echo
+from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
+from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts
+from hybrid.tree.config import TreeConfig
+
+__all__ = ["COMMANDS"]
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command("chain-tree")
+@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder whose features are used.")
+@click.option("--ali", type=FILE, required=True, help="Its alignments of the set (hybrid gmm align, align-fmllr).")
+@click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
+@click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of tree, topology, transitions and alignments.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
+@config_options(TreeConfig)
+@config_options(ChainContextConfig)
+@config_options(ChainTreeShifts)
+@writes_folder("chain-tree", "model_dir", "ali", "feats", "lang", whole=True)
+def chain_tree(model_dir: Path, ali: Path, feats: Path, lang: Path, out_dir: Path, jobs: int, **options: Any) -> None:
+    """Build the tree of a chain model: left biphones of one state each, at a third of the frame rate.
+
+    Example: hybrid nnet chain-tree --model exp/tri3b --ali exp/tri3b_ali --feats exp/feats/train --lang data/lang
+    --max-leaves 1200 --out-dir exp/chain/tree
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.cli.gmm_ladder import start_of, transforms_beside
+    from hybrid.train.nnet.chain_config import ChainTreeConfig
+    from hybrid.train.nnet.chain_tree import train_chain_tree
+
+    config = ChainTreeConfig(
+        tree=make_config(TreeConfig, options),
+        context=make_config(ChainContextConfig, options),
+        frames=make_config(ChainTreeShifts, options),
+    )
+    start = start_of(feats, lang, model_dir, ali)
+    with pool(jobs) as executor:
+        _, report = train_chain_tree(start, out_dir, config, executor, transforms_beside(ali, start.model))
+    echo(f"{out_dir}: {report}")
+
+
+COMMANDS = (chain_tree,)
