@@ -24,7 +24,7 @@ from hybrid.model.protocol import AcousticModel
 
 __all__ = ["StoredModel", "kind_named", "kind_of", "register"]
 
-BUILT_IN = {"gmm": "hybrid.gmm.acoustic"}  # kind → module that registers it
+BUILT_IN = {"gmm": "hybrid.gmm.acoustic", "nnet": "hybrid.nnet.acoustic"}  # kind → module that registers it
 
 
 class StoredModel(AcousticModel, Protocol):
