@@ -147,6 +147,50 @@ def prune_command(
     _record(output, lattices, {"beam": beam, "acoustic_scale": scale}, count)
 
 
+def _determinized(lattices: Path, beam: float, scale: float, model: Path | None) -> Iterator[tuple[str, Any]]:
+    from hybrid.agreement import part_of, require_fit
+    from hybrid.base.errors import quote
+    from hybrid.base.log import get_logger
+    from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.compact import expand
+    from hybrid.lattice.determinize import determinize
+    from hybrid.model.folder import load_model
+
+    starts = None
+    if model is not None:
+        loaded = load_model(model)
+        require_fit(part_of(lattices, "lattices"), loaded.part)
+        starts = loaded.transition_model.phone_starts
+    for utterance, lattice in read_lattice_folder(lattices):
+        found = determinize(lattice, beam, scale, phone_starts=starts)
+        if found.beam < beam:
+            get_logger(__name__).warning("%s: too large, complete within a beam of %.2f", quote(utterance), found.beam)
+        yield utterance, expand(found.lattice)
+
+
+@command.command("determinize")
+@lattices_argument
+@click.argument("output", type=FILE)
+@click.option("--beam", type=Real(0, above=True), default=6.0, help="Keep words worse than the best by at most this.")
+@scale_option
+@click.option("--model", type=FILE, help="That made the lattices; with it large lattices take less time.")
+@click.option("--text/--no-text", default=False, help="Write text.")
+@writes_file("archive", "lattices", argument="output")
+def determinize_command(
+    lattices: Path, output: Path, beam: float, acoustic_scale: float | None, model: Path | None, text: bool
+) -> None:
+    """Keep of each word sequence the best path, into the archive OUTPUT, in Kaldi's compact form.
+
+    \b
+    hybrid lattice determinize exp/tri2b/decode_dev dev.lat.gz --model exp/tri2b
+    """
+    from hybrid.lattice.archive import write_lattices
+
+    scale = _scale(lattices, acoustic_scale)
+    count = write_lattices(output, _determinized(lattices, beam, scale, model), compact=True, text=text)
+    _record(output, lattices, {"beam": beam, "acoustic_scale": scale}, count)
+
+
 @command.command("copy")
 @lattices_argument
 @click.argument("output", type=FILE)

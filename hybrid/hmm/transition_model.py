@@ -143,6 +143,11 @@ class TransitionModel:
         return np.array(ends)
 
     @cached_property
+    def phone_starts(self) -> np.ndarray:
+        """int32 [num_transition_ids + 1]: the phone that begins with each transition, 0 where none does."""
+        return np.where((self.hmm_states == 0) & ~self.is_self_loop, self.phones, 0).astype(np.int32)
+
+    @cached_property
     def self_loops(self) -> np.ndarray:
         """int32 [num_transition_states + 1]: transition_id of each state's self-loop, 0 where it has none."""
         loops = np.zeros(self.num_transition_states + 1, np.int32)

@@ -1,0 +1,122 @@
+"""Determinisation: the best path of each word sequence, by enumeration, beside Kaldi's, and under a limit."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.lattice.archive import read_lattices
+from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.determinize import determinize
+from hybrid.lattice.lattice import Lattice
+from hybrid.lattice.paths import nbest
+
+from .conftest import all_paths, path_score
+
+
+def best_of_words(lattice: Lattice, scale: float) -> dict[tuple[int, ...], tuple[float, tuple[int, ...]]]:
+    """Of each word sequence the best score and its alignment, by enumeration."""
+    found: dict[tuple[int, ...], tuple[float, tuple[int, ...]]] = {}
+    for arcs in all_paths(lattice):
+        ids, words = lattice.transition_ids[arcs], lattice.word_ids[arcs]
+        entry = path_score(lattice, arcs, scale), tuple(ids[ids != 0].tolist())
+        key = tuple(words[words != 0].tolist())
+        if key not in found or entry[0] > found[key][0]:
+            found[key] = entry
+    return found
+
+
+def is_deterministic(compact: CompactLattice) -> bool:
+    pairs = list(zip(compact.sources.tolist(), compact.word_ids.tolist()))
+    return len(set(pairs)) == len(pairs) and 0 not in compact.word_ids
+
+
+def phones_of(transition_ids: int) -> np.ndarray:
+    """Every third transition-id begins a phone."""
+    ids = np.arange(transition_ids)
+    return np.where(ids % 3 == 1, ids, 0).astype(np.int32)
+
+
+@pytest.mark.parametrize("phones", [False, True])
+def test_by_enumeration(random_lattice, phones) -> None:
+    for seed in range(500):
+        lattice = random_lattice(seed, frames=2 + seed % 4, width=2 + seed % 3)
+        wanted = best_of_words(lattice, 0.5)
+        starts = phones_of(int(lattice.transition_ids.max(initial=0)) + 1) if phones else None
+        for beam in (1e9, 4.0):
+            found = determinize(lattice, beam, 0.5, phone_starts=starts)
+            assert found.beam == beam and is_deterministic(found.lattice)
+            best = max((score for score, _ in wanted.values()), default=0.0)
+            inside = {words for words, (score, _) in wanted.items() if score >= best - beam}
+            got = best_of_words(expand(found.lattice), 0.5)
+            assert inside <= set(got), seed
+            for words, (score, ids) in got.items():
+                assert score <= wanted[words][0] + 1e-5  # a path of the lattice, and within the beam the best one
+                if words in inside:
+                    assert score == pytest.approx(wanted[words][0], abs=1e-5)
+                    assert len(ids) == len(wanted[words][1])
+
+
+def test_alignment_of_the_best_path() -> None:
+    # two ways to say word 1: the better one's alignment stays; word 2 shares their first frame
+    arcs = [
+        (0, 0, 0, 1, 2, 3), (1, 2, 3, 4, 4, 4), (7, 8, 9, 5, 6, 6),
+        (1, 1, 2, 0, 0, 0), (-1.0, -2.0, -3.0, 0.0, 0.0, 0.0), np.zeros(6),
+    ]  # fmt: skip
+    finals = np.full((2, 5), -np.inf)
+    finals[:, 4] = 0.0
+    compact = determinize(Lattice.from_arcs(5, 0, [np.array(a) for a in arcs], finals), 100.0, 1.0).lattice
+    spelt = {
+        int(w): (compact.string(a).tolist(), float(compact.graph_scores[a])) for a, w in enumerate(compact.word_ids)
+    }
+    assert {w: s[1] for w, s in spelt.items()} == {1: -1.0, 2: -3.0}
+    words = best_of_words(expand(compact), 1.0)
+    assert words == {(1,): (-1.0, (7, 5)), (2,): (-3.0, (9, 6))}
+
+
+def test_a_limit_shrinks_the_beam(random_lattice) -> None:
+    shrunk = 0
+    for seed in range(60):
+        lattice = random_lattice(seed, frames=7, width=4, words=6)
+        wanted = best_of_words(lattice, 0.5)
+        found = determinize(lattice, 50.0, 0.5, max_elements=60)
+        got = best_of_words(expand(found.lattice), 0.5)
+        best = max(score for score, _ in wanted.values())
+        shrunk += found.beam < 50.0
+        assert {words for words, (score, _) in wanted.items() if score > best - found.beam + 1e-5} <= set(got)
+    assert shrunk > 20
+
+
+def test_empty_and_wrong() -> None:
+    assert expand(determinize(Lattice.empty(), 5.0, 1.0).lattice).is_empty
+    with pytest.raises(ValueError, match="determinisation beam -1 is negative"):
+        determinize(Lattice.empty(), -1, 1.0)
+
+
+@pytest.mark.peer
+def test_equals_kaldi(peers: Path) -> None:
+    folder = peers / "lattices"
+    rows = [
+        line.split() for line in gzip.decompress((folder / "transitions.txt.gz").read_bytes()).decode().splitlines()
+    ]
+    names = sorted({row[1] for row in rows})
+    starts = np.zeros(max(int(row[0]) for row in rows) + 1, np.int32)
+    for row in rows:
+        if row[2] == "0" and row[4] == "0":
+            starts[int(row[0])] = 1 + names.index(row[1])
+    theirs = dict(read_lattices(folder / "raw_lat_det.clat.txt.gz"))
+    scale, beam = 0.083333, 6.0
+    count = 0
+    for utterance, lattice in read_lattices(folder / "raw_lat.ark.gz"):
+        ours = expand(determinize(lattice, beam, scale, phone_starts=starts).lattice)
+        found, wanted = (
+            {tuple(p.word_ids.tolist()): p.score(scale) for p in nbest(one, 10_000, scale, beam=beam)}
+            for one in (ours, theirs[utterance])
+        )
+        assert found.keys() == wanted.keys()
+        assert all(found[words] == pytest.approx(wanted[words], rel=1e-5) for words in wanted)
+        count += len(found)
+    assert count == 167
