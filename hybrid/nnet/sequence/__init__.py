@@ -1,0 +1,1 @@
+"""The forward-backward operator of sequence training and the LF-MMI objective on it; needs torch and numpy only."""
