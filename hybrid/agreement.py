@@ -34,6 +34,8 @@ AGREE: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("lattices", "model"): (("tree", "topo"), "Decode again with this model."),
     ("alignments", "model"): (("tree", "topo"), "Align again with this model."),
     ("training-graphs", "model"): (("tree", "topo"), "Compile the training graphs again."),
+    ("denominator", "model"): (("tree", "topo"), "Make it again: `hybrid nnet chain-den --tree {second} …`."),
+    ("supervision", "model"): (("tree", "topo"), "Make it again: `hybrid nnet chain-sup --tree {second} …`."),
     ("transforms", "model"): (("tree",), "Estimate them again with this model."),
     ("basis", "model"): (("tree",), "Train the model again."),
     ("scores", "model"): (("tree",), "Write the scores again with this model."),

@@ -1,4 +1,4 @@
-"""`hybrid nnet chain-tree`: what lattice-free MMI is trained with."""
+"""`hybrid nnet chain-tree`, `chain-den`: what lattice-free MMI is trained with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hybrid.chain.config import PhoneLmConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
 from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts
@@ -50,4 +51,30 @@ def chain_tree(model_dir: Path, ali: Path, feats: Path, lang: Path, out_dir: Pat
     echo(f"{out_dir}: {report}")
 
 
-COMMANDS = (chain_tree,)
+@click.command("chain-den")
+@click.option("--tree", "tree_dir", type=FILE, required=True, help="Folder of the chain model's tree (chain-tree).")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of the denominator.")
+@config_options(PhoneLmConfig)
+@writes_folder("denominator", "tree_dir", whole=True)
+def chain_den(tree_dir: Path, out_dir: Path, **options: Any) -> None:
+    """Make the denominator of lattice-free MMI: a phone LM of the training data, as a graph of the tree's pdfs.
+
+    Example: hybrid nnet chain-den --tree exp/chain/tree --num-extra-lm-states 500 --out-dir exp/chain/den
+    """
+    from hybrid.base.config import config_to_dict
+    from hybrid.chain.denominator import compile_denominator
+    from hybrid.chain.folder import load_chain_model, phone_sequences, save_denominator
+    from hybrid.chain.phone_lm import estimate_phone_lm
+
+    config = make_config(PhoneLmConfig, options)
+    model, part = load_chain_model(tree_dir)
+    phone_lm = estimate_phone_lm(phone_sequences(tree_dir, model).values(), config)
+    denominator = compile_denominator(phone_lm.fst, model)
+    save_denominator(out_dir, denominator, phone_lm, part, config_to_dict(config))
+    echo(
+        f"{out_dir}: {denominator.num_states} states, {denominator.num_arcs} arcs; phone LM {phone_lm.fst.num_states} "
+        f"states, {phone_lm.fst.num_arcs} arcs, perplexity {phone_lm.perplexity:.3f} of {phone_lm.num_phones} phones"
+    )
+
+
+COMMANDS = (chain_tree, chain_den)

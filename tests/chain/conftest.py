@@ -31,3 +31,17 @@ def chain_model() -> Callable[..., TransitionModel]:
         return TransitionModel(HmmTopology.chain(range(1, phones + 1)), tree)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sentences() -> list[np.ndarray]:
+    """Phone sequences of a language with habits: 1 is silence at both ends, some pairs are frequent."""
+    rng = np.random.default_rng(11)
+    step = rng.dirichlet(np.full(6, 0.3), 6)
+    found = []
+    for _ in range(60):
+        phones = [1]
+        for _ in range(int(rng.integers(0, 9))):
+            phones.append(1 + int(rng.choice(6, p=step[phones[-1] - 1])))
+        found.append(np.array([*phones, 1], np.int32))
+    return found

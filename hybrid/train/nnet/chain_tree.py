@@ -98,6 +98,8 @@ def train_chain_tree(
         names = dict(zip(lang.phones.ids, lang.phones.symbols))
         (folder / "tree.txt").write_text(describe_tree(tree, names), encoding="utf-8")
         write_int_vectors(folder / "ali.gz", alignments.items())
+        phones = ((u, phone_runs(ids, model.transition_model)[0]) for u, ids in usable.items() if u in alignments)
+        write_int_vectors(folder / "phone_sequences.gz", phones)
         write_failed(folder / "failed.txt", alignments.failures)
         hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}
         facts = {"leaves": tree.num_pdfs, "subsampling_factor": factor, "utterances": len(alignments),
