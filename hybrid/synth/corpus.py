@@ -20,9 +20,9 @@ from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
 from hybrid.base.ranges import NATURAL, SHARE, check_fields
 from hybrid.data.audio import write_audio
+from hybrid.data.noise import NOISES, add_noise, change_speed
 from hybrid.data.sets import Item, write_set
 from hybrid.synth.espeak import TimedSymbol, Voice, speak, variants
-from hybrid.synth.noise import NOISES, add_noise, change_speed
 
 __all__ = ["SynthesisConfig", "Take", "plan_take", "render", "synthesise_corpus"]
 

@@ -1,4 +1,4 @@
-"""What stands between a mouth and a microphone: additive noise at a given ratio, speed, level."""
+"""What stands between a mouth and a microphone: additive noise at a given ratio, speed, level, echoes of a room."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from hybrid.base.errors import quote
 
-__all__ = ["NOISES", "add_noise", "babble", "change_speed", "coloured", "hum"]
+__all__ = ["NOISES", "add_noise", "babble", "change_speed", "coloured", "hum", "mix_at", "reverberate", "room_response"]
 
 NOISES = ("white", "pink", "brown", "hum", "babble")
 _EXPONENTS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls as 1 / f^exponent
@@ -73,10 +73,47 @@ def add_noise(
         noise = babble(count, bed, generator)
     else:
         noise = coloured(count, rate, kind, generator)
+    return mix_at(samples, noise, rate, snr_db)
+
+
+def mix_at(samples: np.ndarray, noise: np.ndarray, rate: int, snr_db: float) -> np.ndarray:
+    """Adds noise of the same length, at a ratio to the speech without its pauses; float64 [N]."""
     power = float(np.mean(np.asarray(noise, np.float64) ** 2))
     if power <= 0:
         return np.asarray(samples, np.float64)
     return samples + noise * np.sqrt(_power(samples, rate) / power * 10.0 ** (-snr_db / 10.0))
+
+
+def room_response(rate: int, seconds: float, generator: np.random.Generator) -> np.ndarray:
+    """Makes the impulse response of a room: the direct sound, then noise that falls by 60 dB in `seconds`; float64 [n].
+
+    Moorer (1979): late reverberation is exponentially decaying noise. Echoes begin a few milliseconds after the sound.
+    """
+    count = max(2, round(rate * seconds))
+    times = np.arange(count) / rate
+    tail = generator.standard_normal(count) * 10.0 ** (-3.0 * times / seconds)
+    tail[: max(1, round(rate * generator.uniform(0.002, 0.01)))] = 0.0
+    energy = float(np.sum(tail**2))
+    response = tail * np.sqrt(10.0 ** (-generator.uniform(0.0, 10.0) / 10.0) / energy) if energy > 0 else tail
+    response[0] = 1.0
+    return response
+
+
+def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Plays samples in a room: same length, same power, and the strongest path in time with the dry sound.
+
+    Args:
+      samples: float [N]. response: float [n], the room's impulse response.
+
+    Returns:
+      float64 [N].
+    """
+    from scipy.signal import fftconvolve
+
+    delay = int(np.argmax(np.abs(response)))
+    wet = fftconvolve(np.asarray(samples, np.float64), np.asarray(response, np.float64))[delay : delay + len(samples)]
+    before, after = float(np.sum(np.asarray(samples, np.float64) ** 2)), float(np.sum(wet**2))
+    return wet * np.sqrt(before / after) if after > 0 else wet
 
 
 def change_speed(samples: np.ndarray, rate: int, factor: float, target: int) -> np.ndarray:

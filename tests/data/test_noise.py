@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.synth.noise import NOISES, add_noise, babble, change_speed, coloured
+from hybrid.data.noise import NOISES, add_noise, babble, change_speed, coloured
 
 RATE = 16000
 
