@@ -20,7 +20,7 @@ def save_arrays(
     """Saves named numpy arrays (any shape and numeric dtype) as one safetensors file, atomically."""
     from safetensors.numpy import save
 
-    data = save({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}, dict(metadata or {}) or None)
+    data = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())}, dict(metadata or {}) or None)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)  # the library's own writer hides the reason of a failure and uses mode 0600
 
