@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,8 @@ def writes_folder(
 ) -> Callable[[Command], Command]:
     """Decorates a command that makes a folder: checked before the work; see `hybrid.base.output.check_folder`.
 
+    Of processes that torchrun started together the first one checks, and writes.
+
     Args:
       inputs: parameters that name what is read.
     """
@@ -162,7 +165,8 @@ def writes_folder(
         from hybrid.base.doors import paths_of
         from hybrid.base.output import check_folder
 
-        check_folder(path, kind, paths_of(arguments[name] for name in inputs), _flag(argument), whole)
+        if os.environ.get("RANK", "0") == "0":
+            check_folder(path, kind, paths_of(arguments[name] for name in inputs), _flag(argument), whole)
 
     return _output(argument, door)
 

@@ -1,1 +1,1 @@
-"""Training of neural models."""
+"""Training of networks: data without dumped examples, one loop for every objective, exact resumption."""

@@ -1,0 +1,132 @@
+"""Models kept along the way, and their average: often better than any of them (Polyak and Juditsky 1992)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from hybrid.base.artifact import atomic_path
+from hybrid.base.checkpoint import load_arrays, save_arrays
+from hybrid.base.disk import make_folder
+from hybrid.base.errors import InputError
+from hybrid.base.reading import parse_json, reading
+from hybrid.nnet.layers import BatchNorm
+from hybrid.train.nnet.checkpoint import load_network, network_arrays
+from hybrid.train.nnet.data import Example
+from hybrid.train.nnet.forward import forward
+
+__all__ = ["FOLDER", "Kept", "average_arrays", "choose", "keep_model", "kept_models", "renew_statistics"]
+
+FOLDER = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A model of an earlier measurement.
+
+    Attributes:
+      number: of the measurement. objective: on the held-out data, or the training data where none was held out.
+    """
+
+    path: Path
+    number: int
+    objective: float
+
+
+def keep_model(out_dir: Path, network: nn.Module, number: int, objective: float, most: int, best: bool) -> None:
+    """Saves a model, and removes those beyond the `most` last, or best, ones."""
+    folder = make_folder(out_dir / FOLDER)
+    record = json.dumps({"number": number, "objective": objective})
+    save_arrays(folder / f"{number:04d}.safetensors", network_arrays(network), {"record": record})
+    kept = kept_models(out_dir)
+    wanted = {each.number for each in choose(kept, most, best)} | {number}
+    for each in kept:
+        if each.number not in wanted:
+            each.path.unlink()
+
+
+def kept_models(out_dir: Path) -> list[Kept]:
+    """Lists the models kept in a model folder, in their order.
+
+    Raises:
+      InputError: one is damaged.
+    """
+    from safetensors import safe_open
+
+    found = []
+    for path in sorted((Path(out_dir) / FOLDER).glob("*.safetensors")):
+        with reading(path, "model of a training", "Train again."), safe_open(str(path), framework="numpy") as file:
+            record = parse_json(file.metadata()["record"], path)
+            found.append(Kept(path, int(record["number"]), float(record["objective"])))
+    return found
+
+
+def choose(kept: Sequence[Kept], count: int, best: bool) -> list[Kept]:
+    """Returns the `count` last or best ones; of equal ones the later."""
+    order = sorted(kept, key=lambda each: (each.objective, each.number) if best else (each.number,))
+    return order[-count:]
+
+
+def average_arrays(paths: Iterable[Path]) -> dict[str, np.ndarray]:
+    """Averages parameters and statistics of models; whole numbers are taken from the last.
+
+    Raises:
+      InputError: no model, or models of different networks.
+    """
+    total: dict[str, np.ndarray] = {}
+    count, first = 0, None
+    for path in paths:
+        arrays, _ = load_arrays(path)
+        if total and {k: v.shape for k, v in arrays.items()} != {k: v.shape for k, v in total.items()}:
+            raise InputError.at(path, f"is of another network than {first}", "Average models of one training.")
+        first = first or path
+        for name, array in arrays.items():
+            is_real = array.dtype.kind == "f"
+            total[name] = total[name] + array.astype(np.float64) if is_real and count else (
+                array.astype(np.float64) if is_real else array
+            )  # fmt: skip
+        count += 1
+    if not count:
+        raise InputError.at("models", "none is there to average", f"Train first; {FOLDER}/ of its folder holds them.")
+    return {k: (v / count).astype(np.float32) if v.dtype.kind == "f" else v for k, v in total.items()}
+
+
+@torch.no_grad()
+def renew_statistics(network: nn.Module, examples: Iterable[Example], device: torch.device) -> None:
+    """Measures the batch normalisation's means and variances anew, as an average over examples.
+
+    An average of parameters has other activations than the models that it was made of.
+    """
+    norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
+    before = [(module.momentum, module.training) for module in norms]
+    was = network.training
+    network.eval()  # no dropout
+    for module in norms:
+        module.reset_statistics()
+        module.momentum = None
+        module.train()
+    for example in examples:
+        if example.names:
+            forward(network, example, device)
+    network.train(was)
+    for module, (momentum, training) in zip(norms, before):
+        module.momentum = momentum
+        module.train(training)
+
+
+def load_average(network: nn.Module, chosen: Sequence[Kept]) -> None:
+    """Puts the average of models into a network."""
+    arrays: Mapping[str, np.ndarray] = average_arrays(each.path for each in chosen)
+    load_network(network, arrays, chosen[-1].path if chosen else FOLDER)
+
+
+def write_numbers(path: Path, names: Iterable[str]) -> None:
+    """Writes one name a line, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")

@@ -1,0 +1,100 @@
+"""Frame cross-entropy on alignments: the pdf of each frame of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hybrid.nnet.network import Output
+from hybrid.train.nnet.objective import Parts
+from hybrid.train.nnet.sources import Item
+
+__all__ = ["NONE", "AlignmentTargets", "CrossEntropy", "at_speed"]
+
+NONE = -100  # target of a frame that does not count
+
+
+def at_speed(frames: int, length: int, speed: float) -> np.ndarray:
+    """Returns which frame of an utterance at speed 1 stands under each frame of it at another speed.
+
+    Args:
+      frames: of the utterance at that speed. length: of its alignment at speed 1.
+
+    Returns:
+      int64 [frames].
+    """
+    if speed == 1.0:
+        return np.minimum(np.arange(frames), length - 1)
+    return np.clip(np.round((np.arange(frames) + 0.5) * speed - 0.5).astype(np.int64), 0, length - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class AlignmentTargets:
+    """Pdfs of alignments; where an utterance was aligned at speed 1 only, that is stretched in time for other speeds.
+
+    Stretching costs nothing; a new alignment of the slower or faster speech differs little.
+
+    Attributes:
+      pdf_ids: item, or utterance at speed 1, → int32 [T], the pdf of each frame of features.
+      factor: frames of features per frame of scores.
+    """
+
+    pdf_ids: Mapping[str, np.ndarray]
+    factor: int
+
+    def _of(self, item: Item) -> tuple[np.ndarray | None, float]:
+        """An item's alignment, and by how much it must be stretched."""
+        own = self.pdf_ids.get(item.name)
+        return (own, 1.0) if own is not None else (self.pdf_ids.get(item.utterance), item.speed)
+
+    def fault(self, item: Item) -> str:
+        """See `Targets.fault`."""
+        found, speed = self._of(item)
+        if found is None:
+            return "has no alignment"
+        expected = item.frames * speed
+        if abs(len(found) - expected) > 3 + 0.02 * expected:
+            return f"has {item.frames} frames at speed {item.speed:g}, its alignment {len(found)}"
+        return ""
+
+    def of_chunks(self, items: Sequence[Item], starts: Sequence[int], frames: Sequence[int]) -> Any:
+        """Returns int64 [N][T'], `NONE` past a chunk's end."""
+        out = np.full((len(items), max(frames)), NONE, np.int64)
+        for row, (item, start, count) in enumerate(zip(items, starts, frames)):
+            pdf_ids, speed = self._of(item)
+            assert pdf_ids is not None
+            under = at_speed(item.frames, len(pdf_ids), speed)
+            places = np.minimum(np.arange(start, start + count) * self.factor, item.frames - 1)
+            out[row, :count] = pdf_ids[under[places]]
+        return out
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy of the network's posteriors; see `Objective`."""
+
+    smoothing: float = 0.0
+    name: str = "cross-entropy"
+    ceiling: float | None = 0.0
+    advice: str = "A logarithm of a probability cannot be positive; the outputs are no logarithms of posteriors."
+
+    def __call__(self, output: Output, targets: Any) -> Parts:
+        """See `Objective`."""
+        assert output.xent is not None  # `run` looks that the network has this head
+        log_posteriors = output.xent.float()
+        wanted = torch.as_tensor(targets, device=log_posteriors.device)[:, : log_posteriors.shape[1]]
+        counts = wanted != NONE
+        frames = float(counts.sum())
+        true = log_posteriors.gather(-1, wanted.clamp_min(0).unsqueeze(-1)).squeeze(-1)
+        objective = torch.where(counts, true, torch.zeros_like(true)).sum()
+        loss = -objective
+        if self.smoothing:  # the target's probability is shared with all pdfs (Szegedy et al. 2016)
+            mean = torch.where(counts, log_posteriors.mean(-1), torch.zeros_like(true)).sum()
+            loss = -(1.0 - self.smoothing) * objective - self.smoothing * mean
+        with torch.no_grad():
+            right = ((log_posteriors.argmax(-1) == wanted) & counts).sum()
+        return Parts(loss, frames, {"objective": float(objective.detach()), "accuracy": float(right)})

@@ -1,0 +1,112 @@
+"""Steps of the optimiser: groups of parameters, clipped gradients, limited changes, and its state as arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hybrid.base.errors import InputError
+from hybrid.train.nnet.config import OptimiserConfig
+
+__all__ = ["Optimiser", "parameter_groups"]
+
+
+def parameter_groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]:
+    """Sorts parameters by what becomes of them: weights of hidden layers, of outputs, and all that has no decay."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        is_output = ".output." in name
+        factor = config.xent_factor if is_output and name.startswith("xent.") else 1.0
+        decay = config.output_weight_decay if is_output else config.weight_decay
+        groups.setdefault((0.0 if parameter.ndim < 2 else decay, factor), []).append(parameter)
+    return [{"params": found, "weight_decay": d, "factor": f} for (d, f), found in sorted(groups.items())]
+
+
+class Optimiser:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019) or SGD, whose steps may be limited as Kaldi's.
+
+    Kaldi's maximal change bounds how far a step moves the parameters, whatever the gradient: all of them together, and
+    each tensor by itself.
+    """
+
+    def __init__(self, network: nn.Module, config: OptimiserConfig) -> None:
+        self.config = config
+        self._named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        groups = parameter_groups(network, config)
+        if config.optimiser == "adam":
+            self.torch: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        else:
+            self.torch = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients."""
+        for parameter in self._named.values():
+            parameter.grad = None
+
+    def gradient_norm(self) -> float:
+        """Returns the norm of all gradients together; not finite where one of them is not."""
+        norms = [p.grad.detach().float().norm() for p in self._named.values() if p.grad is not None]
+        return float(torch.stack(norms).norm()) if norms else 0.0
+
+    def step(self, rate: float, norm: float) -> None:
+        """Takes a step at a learning rate.
+
+        Args:
+          norm: of the gradient, from `gradient_norm`.
+        """
+        config = self.config
+        for group in self.torch.param_groups:
+            group["lr"] = rate * group["factor"]
+        if config.clip and norm > config.clip:
+            for parameter in self._named.values():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(config.clip / norm)
+        limited = config.max_change or config.layer_max_change
+        before = [p.detach().clone() for p in self._named.values()] if limited else []
+        self.torch.step()
+        if limited:
+            self._limit(before)
+
+    @torch.no_grad()
+    def _limit(self, before: list[torch.Tensor]) -> None:
+        layer, total = self.config.layer_max_change or math.inf, self.config.max_change or math.inf
+        changes = [p - old for p, old in zip(self._named.values(), before)]
+        norms = [float(change.norm()) for change in changes]
+        scales = [min(1.0, layer / norm) if norm > 0 else 1.0 for norm in norms]
+        whole = math.sqrt(sum((norm * scale) ** 2 for norm, scale in zip(norms, scales)))
+        overall = min(1.0, total / whole) if whole > 0 else 1.0
+        for parameter, old, change, scale in zip(self._named.values(), before, changes, scales):
+            if scale * overall < 1.0:
+                parameter.copy_(old + change * (scale * overall))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns its state by parameter, e.g. `layer.weight/exp_avg`."""
+        out = {}
+        for name, parameter in self._named.items():
+            for key, value in self.torch.state.get(parameter, {}).items():
+                if value is not None:
+                    out[f"{name}/{key}"] = torch.as_tensor(value).detach().cpu().numpy()
+        return out
+
+    def load(self, arrays: Mapping[str, np.ndarray], place: object) -> None:
+        """Takes up a state.
+
+        Raises:
+          InputError: it is of other parameters.
+        """
+        for full, array in arrays.items():
+            name, _, key = full.rpartition("/")
+            parameter = self._named.get(name)
+            if parameter is None or (array.ndim and array.shape != tuple(parameter.shape)):
+                raise InputError.at(place, f"holds the state of a parameter '{name}' that this network does not have",
+                                    "Start afresh in another folder.")  # fmt: skip
+            value = torch.from_numpy(array.copy())
+            # Adam counts its steps in a tensor on the CPU, in every version that is supported.
+            self.torch.state[parameter][key] = value if key == "step" else value.to(parameter.device)
