@@ -15,6 +15,7 @@ import numpy as np
 
 from hybrid.base.config import config_from_dict
 from hybrid.base.errors import InputError, quote
+from hybrid.base.ranges import Range, check_fields
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats, normalise
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.context import add_deltas, splice
@@ -49,10 +50,10 @@ class FeaturePipeline:
     def __post_init__(self) -> None:
         if not isinstance(self.static, FeatureConfig) or not isinstance(self.cmvn, CmvnConfig):
             raise ValueError("static and cmvn: wanted the settings of features and of CMVN")
-        if not 0 <= self.delta_order <= 4 or self.delta_window < 1:
-            raise ValueError(f"delta_order {self.delta_order}, delta_window {self.delta_window}: wanted 0-4 and >= 1")
-        if self.splice_left < 0 or self.splice_right < 0:
-            raise ValueError("splice_left and splice_right count frames: wanted 0 or more")
+        frames = Range(0, 1000)
+        check_fields(
+            self, delta_order=Range(0, 4), delta_window=Range(1, 1000), splice_left=frames, splice_right=frames
+        )
         prior = self.cmvn.prior_mean
         if prior and len(prior) != self.static.dim:
             raise ValueError(f"CMVN prior of dimension {len(prior)}, features of {self.static.dim}")
@@ -145,7 +146,7 @@ class FeaturePipeline:
             name = next(key for key in ours if ours[key] != theirs[key])
             raise InputError.at(
                 store.path,
-                f"features have {name} {theirs[name]}, the model wants {ours[name]}",
+                f"features have {name} {quote(theirs[name])}, the model wants {quote(ours[name])}",
                 "Extract them with the settings of this model.",
             )
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.optional import import_optional
+from hybrid.base.ranges import Range, check_fields
 
 __all__ = ["Speech", "TimedSymbol", "Voice", "english_bases", "speak", "variants"]
 
@@ -57,13 +58,9 @@ class Voice:
     pitch_range: int = 50
 
     def __post_init__(self) -> None:
+        check_fields(self, rate=Range(80, 450), pitch=Range(0, 100), pitch_range=Range(0, 100))
         if not self.base:
             raise ValueError("voice has no base")
-        if not 80 <= self.rate <= 450:
-            raise ValueError(f"rate is {self.rate} words a minute, wanted 80 to 450")
-        for name in ("pitch", "pitch_range"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} is {getattr(self, name)}, wanted 0 to 100")
 
     @property
     def name(self) -> str:
@@ -264,7 +261,7 @@ def speak(text: str, voice: Voice, seed: int = 1) -> Speech:
         raise (InputError if reply.startswith(b"-voice") else HybridError)(reply[1:].decode())
     if reply[:1] != b"+":
         raise HybridError(
-            f"espeak-ng crashed while it spoke '{quote(text, 60)}' as {voice.name}. Choose another voice."
+            f"espeak-ng crashed while it spoke '{quote(text, 60)}' as {quote(voice.name)}. Choose another voice."
         )
     (size,) = struct.unpack("<q", reply[1:9])
     header = json.loads(reply[9 : 9 + size])

@@ -393,6 +393,18 @@ def test_pipeline_is_its_steps_in_turn(store: FeatureStore) -> None:
     np.testing.assert_allclose(pipeline.features(store, "s1-001", fmllr), 2 * found + 1, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"delta_window": 1.5}, "delta_window is '1.5', wanted a whole number"),
+        ({"splice_left": -1}, "wanted 0 to 1000"),
+    ],
+)
+def test_pipeline_of_impossible_settings(setting: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        FeaturePipeline.from_dict({"delta_order": 2, **setting}, {})
+
+
 def test_pipeline_saved_and_loaded_is_the_same(store: FeatureStore, tmp_path: Path) -> None:
     lda = LinearTransform("lda", np.ones((2, 15), np.float32), 15)
     pipeline = FeaturePipeline.for_store(store, delta_order=2, transforms=(lda,))

@@ -66,9 +66,10 @@ def test_nothing_to_say(text: str) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"rate": 10}, "rate is 10 words a minute, wanted 80 to 450"),
+        ({"rate": 10}, "rate is 10, wanted 80 to 450"),
         ({"pitch": 101}, "pitch is 101, wanted 0 to 100"),
         ({"base": ""}, "voice has no base"),
+        ({"base": ["en-us"]}, "base is .*, wanted a text"),
     ],
 )
 def test_bad_voice(bad: dict, message: str) -> None:
