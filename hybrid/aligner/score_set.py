@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
     model.pipeline.require_match(store)
     if out.suffix in (".ark", ".gz"):
         done = write_matrices(out, items(), text)
-        report = out.with_name(out.name + ".failed.txt")
+        _finish(model, store, out, out.with_name(out.name + ".failed.txt"), done, failures)
     else:
         with output_folder(out, "scores", paths_of([model, store]), "--out"):
             done = 0
@@ -62,7 +62,11 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
                 with atomic_path(out / f"{file_stem(utterance)}.npy") as temporary:
                     np.save(temporary, rows)
                 done += 1
-        report = out / "failed.txt"
+            _finish(model, store, out, out / "failed.txt", done, failures)
+    return done, len(failures)
+
+
+def _finish(model: Model, store: FeatureStore, out: Path, report: Path, done: int, failures: Mapping[str, str]) -> None:
     write_failed(report, failures)
     if not done:
         name, reason = next(iter(failures.items()), ("", "the set is empty"))
@@ -71,4 +75,3 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
     if model.path is not None:
         inputs |= {"model": model.path / "final.safetensors", "tree": model.path / "tree"}
     write_meta(out, "scores", {}, inputs, {"utterances": done, "failed": len(failures)})
-    return done, len(failures)

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hybrid.base.disk import sync_folder
 from hybrid.base.errors import HybridError, quote
 
 __all__ = ["MARK", "SHOWN", "host_tag", "is_ours", "read_record", "require_free", "still_there", "take_lock",
@@ -112,6 +113,19 @@ def still_there(descriptor: int, path: Path) -> bool:
     return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
+def _write_record(descriptor: int, kind: str) -> None:
+    """Says in a lock file who holds it.
+
+    By one write that is shorter than a page and covers all of an older record, so that a kill or a full disk leaves
+    the older one or the new one: a folder whose mark is empty would be nobody's.
+    """
+    command = shlex.join(["hybrid", *sys.argv[1:]])[:300]
+    record = {"kind": kind, "command": command, "pid": os.getpid(), "host": socket.gethostname(),
+              "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}  # fmt: skip
+    data = json.dumps(record).encode()
+    os.pwrite(descriptor, data.ljust(os.fstat(descriptor).st_size), 0)
+
+
 @contextmanager
 def take_lock(path: PathLike, lock: Path, kind: str, option: str = "--out-dir", keep: bool = False) -> Iterator[int]:
     """Holds a lock file; it is freed when the process ends, however it ends.
@@ -148,10 +162,10 @@ def take_lock(path: PathLike, lock: Path, kind: str, option: str = "--out-dir", 
         os.close(descriptor)
     done = False
     try:
-        record = {"kind": kind, "command": shlex.join(["hybrid", *sys.argv[1:]]), "pid": os.getpid(),
-                  "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}  # fmt: skip
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(record).encode(), 0)
+        _write_record(descriptor, kind)
+        if keep:
+            os.fsync(descriptor)
+            sync_folder(lock.parent)
         _held_here()[lock] = descriptor
         yield descriptor
         done = True

@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import gzip
 import json
@@ -158,6 +159,23 @@ def test_a_second_run_at_one_folder_is_told_whose_it_is(tmp_path):
             elsewhere(check_folder, tmp_path / "graph", "graph", whole=True)
         write_meta(folder, "graph")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["graph", "out"]
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
+def test_a_mark_is_whole_wherever_its_run_was_killed(tmp_path, monkeypatch, call):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["hybrid", "x" * 200])
+    with pytest.raises(ValueError, match="first"), output_folder(tmp_path, "gmm"):
+        (tmp_path / "part").write_text("1")
+        raise ValueError("first")
+    monkeypatch.setattr(sys, "argv", ["hybrid"])
+    for name in (call, "pread"):  # killed there, then not at all
+        with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+            patch.setattr(os, name, killed)
+            enter(output_folder, tmp_path, "gmm")
+    assert (tmp_path / "part").exists() and not (tmp_path / ".unfinished").exists()
 
 
 def test_a_lock_dies_with_its_process_and_its_kind_may_go_on(tmp_path):

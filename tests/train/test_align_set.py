@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.align.config import AlignConfig
+from hybrid.aligner import score_set
 from hybrid.aligner.align_set import AlignSetConfig, align_set
 from hybrid.aligner.score_set import write_scores
 from hybrid.base.artifact import read_meta
@@ -86,6 +87,16 @@ def test_scores_as_archive_and_as_folder(model, store, tmp_path):
     for utterance, rows in read_matrices(tmp_path / "scores.ark"):
         assert rows.shape == (store.num_frames(utterance), model.tree.num_pdfs)
         assert np.array_equal(rows, np.load(tmp_path / "npy" / f"{utterance}.npy"))
+
+
+def test_scores_without_their_record_can_be_made_again(model, store, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(score_set, "write_meta", full)
+        write_scores(model, store, tmp_path / "npy")
+    assert write_scores(model, store, tmp_path / "npy") == (len(store), 0)
 
 
 def test_scores_of_nan_are_listed(model, make_store, speak, tmp_path):
