@@ -231,7 +231,7 @@ def _read_boundaries(file: Path, known: set[int]) -> dict[int, str] | None:
             message = f"found '{quote(line.strip(), 60)}'; wanted a phone id and one of {', '.join(BOUNDARY_KINDS)}"
             raise InputError.at(file, message, REMAKE, number)
         if int(fields[0]) not in known:
-            raise InputError.at(file, f"phone id {fields[0]} is absent from phones.txt", REMAKE, number)
+            raise InputError.at(file, f"phone id {int(fields[0])} is absent from phones.txt", REMAKE, number)
         kinds[int(fields[0])] = fields[1]
     return kinds
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.openfst import FstArrays
 from lexicon.disambig import assign_disambig
@@ -144,10 +144,10 @@ def _guesses(
         usable = tuple(dict.fromkeys(row for row in rows if row is not None))
         if usable:
             out[word] = usable
-    shown = ", ".join(words[:5]) + (" …" if len(words) > 5 else "")
+    shown = ", ".join(map(quote, words[:5])) + (" …" if len(words) > 5 else "")
     given = sum(word in pronouncer.given for word in out) if pronouncer is not None else 0
     logger.info("%d words are outside the lexicon (%s): %d pronunciations given, %d guessed, the rest spoken as %s",
-                len(words), shown, given, len(out) - given, lang.oov_word)  # fmt: skip
+                len(words), shown, given, len(out) - given, quote(lang.oov_word))  # fmt: skip
     return out
 
 
@@ -203,7 +203,7 @@ def _add_words(
     templates = np.flatnonzero(lexicon.olabels == singles[-1]) if singles else np.zeros(0, np.int64)
     if not len(templates):
         raise InputError.at(
-            lang.path, f"no word of a single phone such as {lang.oov_word} tells where words begin and end",
+            lang.path, f"no word of a single phone such as {quote(lang.oov_word)} tells where words begin and end",
             "Give the out-of-vocabulary word one phone, or add the missing words to the lexicon.",
         )  # fmt: skip
     sources = lexicon.sources()

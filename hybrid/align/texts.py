@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.feats.store import FeatureStore
 from lexicon.lang_dir import LangDir
@@ -35,7 +35,7 @@ def usable_texts(
         outside += sum(i == lang.oov_id for i in ids)
         texts.append((utterance, ids))
     if outside:
-        logger.info("%d of %d words are outside the lexicon and become %s", outside, words, lang.oov_word)
+        logger.info("%d of %d words are outside the lexicon and become %s", outside, words, quote(lang.oov_word))
     if not texts:
         raise InputError.at(
             store.path, f"none of {len(utterances)} utterances has a transcript", "Extract features of cuts with text."

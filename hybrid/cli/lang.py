@@ -51,6 +51,7 @@ def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **opti
 
     Example: hybrid lang prepare --dict-dir data/dict --oov "<UNK>" --out-dir data/lang
     """
+    from hybrid.base.errors import quote
     from hybrid.base.log import get_logger
     from hybrid.hmm.topology import HmmTopology
     from lexicon.lang_dir import LangDir
@@ -67,7 +68,7 @@ def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **opti
     prepare_lang(dict_dir, oov, out_dir, make_topo, config, SymbolTable.read(phones) if phones else None)
     lang = LangDir.load(out_dir)
     counts = f"{len(lang.words)} word symbols, {len(lang.silence_phones)} silence and {len(lang.nonsilence_phones)}"
-    get_logger("hybrid.lang").info("%s: %s speech phones, OOV word %s", out_dir, counts, oov)
+    get_logger("hybrid.lang").info("%s: %s speech phones, OOV word %s", out_dir, counts, quote(oov))
 
 
 @command.command()

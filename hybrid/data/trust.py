@@ -181,7 +181,9 @@ def _only(record: dict[str, Any], *names: str) -> dict[str, Any]:
     for name, value in found.items():
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, (str, int, float)):
-                raise InputError.at(f"cut '{quote(record.get('id'))}'", f"has an unusable {name}", "Mend it.")
+                raise InputError.at(
+                    f"cut '{quote(record.get('id'))}'", f"has an unusable {quote(name, 40)}", "Mend it."
+                )
     return found
 
 
@@ -227,7 +229,7 @@ def _transform(transform: Any, trust: Trust, place: str) -> dict[str, Any]:
         low, high = _LIMITS.get(name, (-1e9, 1e9))
         is_number = isinstance(value, (int, float))
         if name in _LIMITS and not is_number or is_number and not low <= value <= high:
-            raise InputError.at(place, f"has a transform of {name} {quote(value, 20)}", "Mend it.")
+            raise InputError.at(place, f"has a transform of {quote(name, 40)} {quote(value, 20)}", "Mend it.")
     if isinstance(rir, dict):
         made["rir"] = _recording(rir, trust, place) if "sources" in rir else lhotse_cut(rir, trust)
     if isinstance(generator, dict):

@@ -120,7 +120,9 @@ class FeatureStore:
             return self._entries[utterance]
         except KeyError:
             raise InputError.at(
-                self.path, f"has no utterance '{utterance}' ({len(self.ids)} utterances)", "Extract its features."
+                self.path,
+                f"has no utterance '{quote(utterance)}' ({len(self.ids)} utterances)",
+                "Extract its features.",
             ) from None
 
     def load(self, utterance: str) -> np.ndarray:
@@ -172,7 +174,7 @@ class FeatureStore:
         try:
             return self._stats[speaker]
         except KeyError:
-            raise InputError.at(self.path, f"has no CMVN statistics of speaker '{speaker}'", CURE) from None
+            raise InputError.at(self.path, f"has no CMVN statistics of speaker '{quote(speaker)}'", CURE) from None
 
     @property
     def cmvn(self) -> dict[str, CmvnStats]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybrid.base.errors import quote
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.model.kinds import register
 from hybrid.model.protocol import AcousticModelBase, BandScorer
@@ -60,7 +61,7 @@ class GmmAcousticModel(AcousticModelBase):
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> GmmAcousticModel:
         """See `StoredModel.from_arrays`."""
         if settings.get("subsampling_factor", 1) != 1:
-            raise ValueError(f"subsampling_factor {settings['subsampling_factor']}; a GMM scores every frame")
+            raise ValueError(f"subsampling_factor {quote(settings['subsampling_factor'])}; a GMM scores every frame")
         scales = float(settings["acoustic_scale"]), float(settings.get("self_loop_scale", cls.self_loop_scale))
         return cls(AmDiagGmm.from_arrays(arrays), *scales)
 

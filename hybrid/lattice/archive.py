@@ -107,7 +107,7 @@ def _entries(source: _Source, path: object) -> Iterator[tuple[str, Lattice]]:
             if not raw_key.strip():
                 continue
             raise InputError.at(
-                path, "is no archive of lattices (an utterance id was wanted)", CURE, source.line or None
+                path, "is no archive of lattices (an utterance id was wanted)", CURE, line=source.line or None
             )
         try:
             if raw_key.endswith(b"\n"):

@@ -211,7 +211,7 @@ def _build(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray], folder: 
         settings = {name: value for name, value in values.items() if name not in ("kind", "pipeline")}
         return cls.from_arrays(_under(str(values["kind"]), arrays), settings)
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError.at(folder, f"holds no usable {values['kind']} ({error})", REMAKE) from error
+        raise InputError.at(folder, f"holds no usable {quote(values['kind'])} ({quote(error, 200)})", REMAKE) from error
 
 
 def check_phones(model: Model, phones_path: str | os.PathLike) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import Speech, System
@@ -177,7 +177,7 @@ def advance_sessions(
         if session._system is not system:
             raise InputError.at("sessions", "are of several systems", "Advance those of each system by themselves.")
         if session._ended:
-            raise InputError.at(f"session '{session.name}'", "has ended", "Open another one.")
+            raise InputError.at(f"session '{quote(session.name)}'", "has ended", "Open another one.")
     features = [s._features.advance(chunk, end) for s, chunk, end in zip(sessions, chunks, last)]
     model = sessions[0]._model.acoustic_model
     scores = model.advance([s._scores for s in sessions], features, last)

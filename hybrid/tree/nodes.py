@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from hybrid.base.errors import quote
+
 __all__ = ["PDF_CLASS_KEY", "Leaf", "Node", "Split", "Table", "iterate_nodes", "stub_tree"]
 
 PDF_CLASS_KEY = -1
@@ -38,7 +40,7 @@ class Split:
 
     def __post_init__(self) -> None:
         if any(a >= b for a, b in zip(self.values, self.values[1:])):
-            raise ValueError(f"values of a question must be sorted and distinct, found {self.values[:8]}...")
+            raise ValueError(f"values of a question must be sorted and distinct, found {quote(self.values)}")
 
 
 @dataclass(frozen=True)

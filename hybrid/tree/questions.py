@@ -36,7 +36,9 @@ class Questions(ByContent):
         for key, sets in self.by_key.items():
             for values in sets:
                 if not values or list(values) != sorted(set(values)) or values[0] < 0:
-                    raise ValueError(f"question {values} for key {key} must be non-empty, sorted, without repeats")
+                    raise ValueError(
+                        f"question {quote(values)} for key {key} must be non-empty, sorted, without repeats"
+                    )
 
     @classmethod
     def compile(cls, phone_sets: Iterable[Sequence[int]], context_width: int, max_pdf_classes: int) -> Questions:
