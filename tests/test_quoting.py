@@ -13,8 +13,8 @@ PACKAGES = ("hybrid", "lexicon", "lm")
 
 # Names of variables and attributes that hold text of a file or a user; numbers and our own words have other names.
 FOREIGN = {
-    "cell", "cells", "column", "columns", "entry", "field", "fields", "head", "key", "label", "line", "oov_word",
-    "piece", "row", "rows", "speaker", "speakers", "symbol", "symbols", "text", "texts", "token", "tokens",
+    "cell", "cells", "column", "columns", "entry", "field", "fields", "key", "label", "line", "oov_word",
+    "piece", "speaker", "speakers", "symbol", "symbols", "text", "texts", "token", "tokens",
     "transcript", "utterance", "value", "values", "voice", "word", "words",
 }  # fmt: skip
 # What has such a name and is a number or made of our own words.
@@ -22,7 +22,7 @@ OWN = {
     ("hybrid/adapt/speakers.py", "speakers"), ("hybrid/align/texts.py", "words"), ("hybrid/base/config.py", "fields"),
     ("hybrid/base/log.py", "text"), ("hybrid/base/ranges.py", "value"), ("hybrid/cli/lm.py", "tokens"),
     ("hybrid/feats/pipeline.py", "value"), ("hybrid/timing/word_alignment.py", "label"),
-    ("hybrid/tree/build.py", "key"), ("hybrid/tree/context_tree.py", "key"), ("hybrid/tree/questions.py", "key"),
+    ("hybrid/train/nnet/log.py", "value"), ("hybrid/tree/build.py", "key"), ("hybrid/tree/context_tree.py", "key"), ("hybrid/tree/questions.py", "key"),
 }  # fmt: skip
 # Calls that make text of any length short and harmless, or a number of it.
 HARMLESS = {"quote", "len", "int", "float", "round", "min", "max", "sum", "type", "name_fault"}
