@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hybrid.model.protocol import AcousticModel
 
-__all__ = ["ScoreStream", "advance_streams"]
+__all__ = ["ScoreStream", "advance_streams", "require_pairs"]
 
 
 class ScoreStream:
@@ -36,6 +36,19 @@ class ScoreStream:
         self.frames = 0
         self.ended = False
 
+    def checked(self, chunk: np.ndarray) -> np.ndarray:
+        """Returns a chunk as float32 [T][D].
+
+        Raises:
+          InputError: another dimension, or the stream has ended.
+        """
+        chunk = np.asarray(chunk, np.float32)
+        if self.ended:
+            raise InputError.at("stream", "has ended already", "Open another one for the next utterance.")
+        if chunk.ndim != 2 or chunk.shape[1] != self._model.feature_dim:
+            raise InputError.at("features", f"have shape {chunk.shape}, wanted [frames][{self._model.feature_dim}]")
+        return chunk
+
     def take(self, chunk: np.ndarray, last: bool) -> tuple[np.ndarray, int, int]:
         """Takes in features float32 [T][D].
 
@@ -46,12 +59,7 @@ class ScoreStream:
           InputError: another dimension, or the stream has ended.
         """
         model = self._model
-        chunk = np.asarray(chunk, np.float32)
-        if self.ended:
-            raise InputError.at("stream", "has ended already", "Open another one for the next utterance.")
-        if chunk.ndim != 2 or chunk.shape[1] != model.feature_dim:
-            raise InputError.at("features", f"have shape {chunk.shape}, wanted [frames][{model.feature_dim}]")
-        kept = np.concatenate([self._kept, chunk])
+        kept = np.concatenate([self._kept, self.checked(chunk)])
         known, factor = self._first + len(kept), model.subsampling_factor
         ready = model.num_frames(known) if last else max(0, (known - 1 - model.right_context) // factor + 1)
         ready = max(ready, self.frames)
@@ -63,6 +71,12 @@ class ScoreStream:
         return kept, begin, end
 
 
+def require_pairs(streams: Sequence, chunks: Sequence, last: Sequence[bool] | None) -> None:
+    """Raises InputError unless each stream has its chunk."""
+    if len(streams) != len(chunks) or (last is not None and len(last) != len(streams)):
+        raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
+
+
 def advance_streams(
     model: AcousticModel, streams: Sequence[ScoreStream], chunks: Sequence[np.ndarray],
     last: Sequence[bool] | None = None,
@@ -70,8 +84,7 @@ def advance_streams(
     """Scores a chunk of each stream in one batch; see `AcousticModel.advance`."""
     import torch
 
-    if len(streams) != len(chunks) or (last is not None and len(last) != len(streams)):
-        raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
+    require_pairs(streams, chunks, last)
     taken = [s.take(c, bool(last and last[i])) for i, (s, c) in enumerate(zip(streams, chunks))]
     at_work = [i for i, (_, begin, end) in enumerate(taken) if end > begin]
     out = [torch.zeros(0, model.num_pdfs, device=model.device) for _ in streams]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hybrid.model.chunks import ScoreStream, require_pairs
 from hybrid.model.kinds import register
 from hybrid.model.protocol import AcousticModelBase
 from hybrid.nnet.layers import zeros_past_end
 from hybrid.nnet.network import Network, build_network
+from hybrid.nnet.stages import StagedNetwork
 
 __all__ = ["NetworkAcousticModel"]
 
@@ -91,10 +93,31 @@ class NetworkAcousticModel(AcousticModelBase):
             return torch.zeros(len(features), 0, self.num_pdfs, device=self.device), lengths
         with torch.no_grad():
             output = self.scorer(features.to(self.device, torch.float32), lengths)
-            out = getattr(output, self.head)
-            if self._prior is not None:
-                out = out - self._prior
-            return zeros_past_end(out, output.lengths), output.lengths
+            return zeros_past_end(self._less_prior(getattr(output, self.head)), output.lengths), output.lengths
+
+    def open(self) -> ScoreStream:
+        """See `AcousticModel.open`."""
+        return StageStream(self, self.scorer) if isinstance(self.scorer, StagedNetwork) else super().open()
+
+    def advance(
+        self, streams: Sequence[ScoreStream], chunks: Sequence[np.ndarray], last: Sequence[bool] | None = None
+    ) -> list[Tensor]:
+        """See `AcousticModel.advance`; a network of stages carries what each stage needs, others their context."""
+        if not isinstance(self.scorer, StagedNetwork):
+            return super().advance(streams, chunks, last)
+        require_pairs(streams, chunks, last)
+        if not streams:
+            return []
+        ends = [bool(last and last[i]) for i in range(len(streams))]
+        pieces = [torch.from_numpy(np.array(s.checked(c))).to(self.device) for s, c in zip(streams, chunks)]
+        with torch.no_grad():
+            outputs = self.scorer.advance([cast(StageStream, s).kept for s in streams], pieces, ends)
+        for stream, output, end in zip(streams, outputs, ends):
+            stream.frames, stream.ended = stream.frames + int(output.lengths), end
+        return [self._less_prior(getattr(output, self.head)) for output in outputs]
+
+    def _less_prior(self, scores: Tensor) -> Tensor:
+        return scores if self._prior is None else scores - self._prior
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `StoredModel.arrays`."""
@@ -115,6 +138,18 @@ class NetworkAcousticModel(AcousticModelBase):
             raise ValueError(f"scales {scales}, wanted finite ones")
         acoustic, transition, self_loop = scales
         return cls(network, str(settings["head"]), arrays.get("log_prior"), acoustic, transition, self_loop)
+
+
+class StageStream(ScoreStream):
+    """A stream of a network of stages.
+
+    Attributes:
+      kept: what each stage carries.
+    """
+
+    def __init__(self, model: NetworkAcousticModel, network: StagedNetwork) -> None:
+        super().__init__(model)
+        self.kept = network.open()
 
 
 def load_network(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:

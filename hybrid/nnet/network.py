@@ -17,6 +17,8 @@ __all__ = ["ARCHITECTURES", "UNLIMITED", "Network", "Output", "build_network"]
 
 ARCHITECTURES = {  # name → module and class
     "tdnnf": ("hybrid.nnet.tdnnf", "Tdnnf"),
+    "conformer": ("hybrid.nnet.conformer", "Conformer"),
+    "lstm": ("hybrid.nnet.lstm", "Lstm"),
 }
 UNLIMITED = 10**9  # context of a network that sees the whole utterance on that side
 

@@ -12,13 +12,29 @@ from hybrid.model.protocol import AcousticModel, score_one
 from hybrid.nnet.acoustic import NetworkAcousticModel
 from hybrid.nnet.network import Network, build_network
 
-NETWORKS = {"tdnnf": {"dim": 12, "bottleneck_dim": 5, "prefinal_dim": 6, "time_strides": (1, 0, 3)}}
+CONFORMER = {"layers": 2, "dim": 8, "heads": 2, "expansion": 2, "kernel": 5}
+NETWORKS = {
+    "tdnnf": {"dim": 12, "bottleneck_dim": 5, "prefinal_dim": 6, "time_strides": (1, 0, 3)},
+    "conformer": CONFORMER,
+    "conformer in chunks": {**CONFORMER, "causal": True, "chunk": 3, "left_chunks": 1},
+    "conformer that looks ahead": {**CONFORMER, "look_back": 4, "look_ahead": 2},
+    "lstm": {"layers": 2, "dim": 8, "projection_dim": 5},
+    "lstm both ways": {"layers": 2, "dim": 8, "projection_dim": 5, "bidirectional": True},
+    "lstm with latency": {
+        "layers": 2,
+        "dim": 8,
+        "projection_dim": 5,
+        "bidirectional": True,
+        "chunk": 4,
+        "look_ahead": 2,
+    },
+}
 
 
 def network_named(name: str, **more) -> Network:
     """A small network with random weights and statistics."""
     torch.manual_seed(3)
-    network = build_network(name, {**NETWORKS[name], **more}, 4, 7)
+    network = build_network(name.split()[0], {**NETWORKS[name], **more}, 4, 7)
     for parameter in network.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, 0.0, 0.5)
