@@ -9,9 +9,9 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
-from hybrid.base.reading import require_readable
+from hybrid.base.reading import parse_json, reading, require_readable
 
-__all__ = ["load_arrays", "save_arrays"]
+__all__ = ["load_arrays", "map_arrays", "save_arrays"]
 
 
 def save_arrays(
@@ -46,3 +46,29 @@ def load_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
         raise InputError.at(
             path, f"cannot be read as safetensors ({reason})", "Make it again; it may have been cut short."
         ) from error
+
+
+_TYPES = {"U8": "u1", "I8": "i1", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
+
+
+def map_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Maps what `save_arrays` saved into memory: nothing is read before it is used, and nothing can be written.
+
+    Returns, Raises: as `load_arrays`.
+    """
+    require_readable(path)
+    with reading(path, "safetensors file", "Make it again; it may have been cut short."):
+        with open(path, "rb") as stream:
+            begin = 8 + int.from_bytes(stream.read(8), "little")
+            size = os.fstat(stream.fileno()).st_size
+            if not 8 < begin <= size:
+                raise ValueError(f"a header of {begin - 8} bytes in a file of {size}")
+            header = parse_json(stream.read(begin - 8).decode(), path)
+        metadata, arrays = header.pop("__metadata__", {}), {}
+        for name, entry in header.items():
+            kind, shape, (low, high) = np.dtype(_TYPES[entry["dtype"]]), tuple(entry["shape"]), entry["data_offsets"]
+            if not 0 <= low <= high <= size - begin or int(np.prod(shape)) * kind.itemsize != high - low:
+                raise ValueError(f"'{name}' does not lie in the file")
+            empty = low == high  # cannot be mapped
+            arrays[name] = np.zeros(shape, kind) if empty else np.memmap(path, kind, "r", begin + low, shape)
+    return arrays, metadata

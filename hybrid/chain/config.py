@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hybrid.base.ranges import NATURAL, Range, check_fields
 
-__all__ = ["PhoneLmConfig", "SubsamplingConfig"]
+__all__ = ["PhoneLmConfig", "SubsamplingConfig", "SupervisionConfig"]
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,15 @@ class PhoneLmConfig:
             raise ValueError(
                 f"no_prune_ngram_order {self.no_prune_ngram_order} is more than ngram_order {self.ngram_order}"
             )
+
+
+@dataclass(frozen=True)
+class SupervisionConfig(SubsamplingConfig):
+    """How far phones may move from where an alignment has them."""
+
+    left_tolerance: int = field(default=5, metadata={"help": "Frames of features a phone may begin early."})
+    right_tolerance: int = field(default=5, metadata={"help": "Frames of features a phone may end late."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_fields(self, left_tolerance=Range(0, 1000), right_tolerance=Range(0, 1000))

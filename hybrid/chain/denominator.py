@@ -10,6 +10,7 @@ import numpy as np
 from hybrid.base.content import ByContent
 from hybrid.base.log import get_logger
 from hybrid.base.openfst import FstArrays
+from hybrid.chain.acceptor import ARRAYS
 from hybrid.chain.cycle import minimize_cycle
 from hybrid.chain.topology import require_chain_topology
 from hybrid.graph.hmm_expand import HmmExpander
@@ -32,41 +33,41 @@ class Denominator(ByContent):
     A chunk may begin and end in any state: it begins with `initial`, and ending costs nothing.
 
     Attributes:
-      sources, targets: int32 [arcs], states, sorted by source.
-      pdf_ids: int32 [arcs].
-      log_weights: float32 [arcs].
+      from_state, to_state: int32 [arcs], states, sorted by source.
+      pdf: int32 [arcs].
+      log_weight: float32 [arcs].
       initial: float32 [states], log-probability of each state in the middle of speech.
       start: the state in which utterances begin.
-      end_scores: float32 [states], log-weight of ending an utterance; −inf where none ends.
+      end: float32 [states], log-weight of ending an utterance; −inf where none ends.
       num_pdfs: of the tree.
     """
 
-    sources: np.ndarray
-    targets: np.ndarray
-    pdf_ids: np.ndarray
-    log_weights: np.ndarray
+    from_state: np.ndarray
+    to_state: np.ndarray
+    pdf: np.ndarray
+    log_weight: np.ndarray
     initial: np.ndarray
     start: int
-    end_scores: np.ndarray
+    end: np.ndarray
     num_pdfs: int
 
     def __post_init__(self) -> None:
-        for name in ("sources", "targets", "pdf_ids"):
+        for name in ("from_state", "to_state", "pdf"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.int32))
-        for name in ("log_weights", "initial", "end_scores"):
+        for name in ("log_weight", "initial", "end"):
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), np.float32))
-        arcs, states = len(self.sources), len(self.initial)
-        if not len(self.targets) == len(self.pdf_ids) == len(self.log_weights) == arcs or not arcs:
+        arcs, states = len(self.from_state), len(self.initial)
+        if not len(self.to_state) == len(self.pdf) == len(self.log_weight) == arcs or not arcs:
             raise ValueError("denominator: arrays of arcs differ in length, or hold no arc")
-        if len(self.end_scores) != states or not 0 <= self.start < states:
+        if len(self.end) != states or not 0 <= self.start < states:
             raise ValueError(f"denominator: arrays do not describe {states} states")
-        for name, below in (("sources", states), ("targets", states), ("pdf_ids", self.num_pdfs)):
+        for name, below in (("from_state", states), ("to_state", states), ("pdf", self.num_pdfs)):
             array = getattr(self, name)
             if array.min() < 0 or array.max() >= below:
                 raise ValueError(f"denominator: {name} hold {array.min()} to {array.max()}, wanted 0 to {below - 1}")
-        if (np.diff(self.sources) < 0).any():
-            raise ValueError("denominator: arcs are not sorted by their sources")
-        if not np.isfinite(self.log_weights).all() or not (self.initial < 1e-6).all():
+        if (np.diff(self.from_state) < 0).any():
+            raise ValueError("denominator: arcs are not sorted by from_state")
+        if not np.isfinite(self.log_weight).all() or not (self.initial < 1e-6).all():
             raise ValueError("denominator: a weight is not a log-probability")
 
     @property
@@ -75,26 +76,31 @@ class Denominator(ByContent):
 
     @property
     def num_arcs(self) -> int:
-        return len(self.sources)
+        return len(self.from_state)
 
     @cached_property
     def final(self) -> np.ndarray:
         """float32 [states], zeros: a chunk may end in any state."""
         return np.zeros(self.num_states, np.float32)
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The graph of a chunk, under the names that the forward-backward operator knows."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
     @classmethod
-    def from_acceptor(cls, fst: FstArrays, num_pdfs: int) -> Denominator:
+    def from_fst(cls, fst: FstArrays, num_pdfs: int) -> Denominator:
         """Builds it from an acceptor of pdf_id + 1 (Kaldi's den.fst)."""
         return cls(
             fst.sources(), fst.next_states, fst.ilabels - 1, -fst.costs, np.log(initial_probabilities(fst)),
             fst.start, -fst.final_costs, num_pdfs,
         )  # fmt: skip
 
-    def acceptor(self) -> FstArrays:
+    def to_fst(self) -> FstArrays:
         """Returns the acceptor of pdf_id + 1 of whole utterances (Kaldi's den.fst)."""
-        labels = self.pdf_ids + 1
+        labels = self.pdf + 1
         return FstArrays.from_arcs(
-            self.start, self.sources, labels, labels, self.targets, -self.log_weights, -self.end_scores
+            self.start, self.from_state, labels, labels, self.to_state, -self.log_weight, -self.end
         )
 
 
@@ -127,7 +133,7 @@ def initial_probabilities(fst: FstArrays, frames: int = WARM_UP) -> np.ndarray:
     for _ in range(frames):
         average += now / frames
         now = np.bincount(fst.next_states, weights * now[sources], fst.num_states)
-        now /= now.sum()
+        now = now / now.sum()
     return average
 
 
@@ -143,7 +149,7 @@ def compile_denominator(phone_lm: FstArrays, model: TransitionModel) -> Denomina
     if len(missing):
         some = ", ".join(map(str, missing[:10])) + (" …" if len(missing) > 10 else "")
         logger.warning("%d of %d pdfs are not in the denominator (%s)", len(missing), model.num_pdfs, some)
-    return Denominator.from_acceptor(small, model.num_pdfs)
+    return Denominator.from_fst(small, model.num_pdfs)
 
 
 def _sorted_by_degree(fst: FstArrays) -> FstArrays:

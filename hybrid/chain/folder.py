@@ -27,7 +27,7 @@ from hybrid.tree import read_tree
 __all__ = ["load_chain_model", "load_denominator", "phone_sequences", "save_denominator"]
 
 PathLike = str | os.PathLike
-NAMES = ("sources", "targets", "pdf_ids", "log_weights", "initial", "end_scores")
+NAMES = ("from_state", "to_state", "pdf", "log_weight", "initial", "end")
 REMAKE = "Make it again with `hybrid nnet chain-den`."
 
 

@@ -1,4 +1,4 @@
-"""`hybrid nnet chain-tree`, `chain-den`: what lattice-free MMI is trained with."""
+"""`hybrid nnet chain-tree`, `chain-den`, `chain-sup`: what lattice-free MMI is trained with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hybrid.chain.config import PhoneLmConfig
+from hybrid.chain.config import PhoneLmConfig, SupervisionConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
 from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts
@@ -77,4 +77,32 @@ def chain_den(tree_dir: Path, out_dir: Path, **options: Any) -> None:
     )
 
 
-COMMANDS = (chain_tree, chain_den)
+@click.command("chain-sup")
+@click.option("--tree", "tree_dir", type=FILE, required=True, help="Folder of the chain model's tree (chain-tree).")
+@click.option("--ali", type=FILE, required=True, help="Alignments of the set, by any model of these phones.")
+@click.option("--model", "model_dir", type=FILE, required=True, help="The model of the alignments.")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of the supervision; a killed run goes on in it.")
+@click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
+@config_options(SupervisionConfig)
+@writes_folder("supervision", "tree_dir", "ali", "model_dir")
+def chain_sup(tree_dir: Path, ali: Path, model_dir: Path, out_dir: Path, jobs: int, **options: Any) -> None:
+    """Make the supervision of lattice-free MMI: what was said when, from alignments, at the pdfs of the tree.
+
+    Example: hybrid nnet chain-sup --tree exp/chain/tree --ali exp/tri3b_ali --model exp/tri3b --out-dir exp/chain/sup
+    """
+    from hybrid.base.jobs import pool
+    from hybrid.chain.folder import load_chain_model
+    from hybrid.model.folder import load_model
+    from hybrid.train.gmm.ladder import load_alignments
+    from hybrid.train.nnet.supervise import AlignedSource, supervise
+
+    config = make_config(SupervisionConfig, options)
+    model, part = load_chain_model(tree_dir)
+    aligner = load_model(model_dir)
+    source = AlignedSource(load_alignments(ali, aligner), aligner.transition_model, model)
+    with pool(jobs) as executor:
+        made, failed = supervise(source, out_dir, config, part, executor)
+    echo(f"{out_dir}: {len(made)} utterances, {len(failed)} failed")
+
+
+COMMANDS = (chain_tree, chain_den, chain_sup)

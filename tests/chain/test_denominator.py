@@ -108,10 +108,10 @@ def test_initial_probabilities():
 def test_every_state_begins_somewhere(chain_model, sentences):
     denominator = compile_denominator(estimate_phone_lm(sentences, PhoneLmConfig(4, 3, 20)).fst, chain_model(6))
     assert np.exp(denominator.initial).sum() == pytest.approx(1.0, abs=1e-5)
-    assert (denominator.final == 0).all() and np.isfinite(denominator.end_scores).any()
-    again = Denominator.from_acceptor(denominator.acceptor(), denominator.num_pdfs)
+    assert (denominator.final == 0).all() and np.isfinite(denominator.end).any()
+    again = Denominator.from_fst(denominator.to_fst(), denominator.num_pdfs)
     np.testing.assert_allclose(again.initial, denominator.initial, atol=1e-5)
-    np.testing.assert_array_equal(again.targets, denominator.targets)
+    np.testing.assert_array_equal(again.to_state, denominator.to_state)
 
 
 @pytest.mark.peer
@@ -126,7 +126,7 @@ def test_weights_equal_to_kaldi(kaldi_bin, tmp_path, chain_model, sentences, wid
     subprocess.run([str(kaldi_bin / "chain-make-den-fst"), *map(str, files)], check=True, capture_output=True)
     theirs, ours = read_fst(tmp_path / "den.fst"), compile_denominator(lm, model)
     assert ours.num_states <= theirs.num_states and ours.num_arcs <= theirs.num_arcs
-    fst, rng = ours.acceptor(), np.random.default_rng(1)
+    fst, rng = ours.to_fst(), np.random.default_rng(1)
     pairs = [(fst, np.exp(ours.initial.astype(np.float64))), (theirs, initial_probabilities(theirs))]
     for _ in range(30):
         state, labels = int(rng.integers(fst.num_states)), []
@@ -170,17 +170,17 @@ def test_damage_is_told(folder):
         (path / "den" / "meta.json").unlink()
         from hybrid.base.checkpoint import save_arrays
 
-        save_arrays(file, {"sources": np.zeros(1)})
+        save_arrays(file, {"from_state": np.zeros(1)})
         load_denominator(path / "den")
 
 
 def test_states_that_do_not_fit_are_refused():
-    good = {"sources": [0], "targets": [0], "pdf_ids": [0], "log_weights": [0.0], "initial": [0.0], "end_scores": [0.0]}
+    good = {"from_state": [0], "to_state": [0], "pdf": [0], "log_weight": [0.0], "initial": [0.0], "end": [0.0]}
     for name, value, text in (
-        ("targets", [1], "targets hold 1 to 1, wanted 0 to 0"),
-        ("log_weights", [np.nan], "a weight is not a log-probability"),
-        ("end_scores", [0.0, 0.0], "do not describe 1 states"),
-        ("pdf_ids", [], "arrays of arcs differ in length"),
+        ("to_state", [1], "to_state hold 1 to 1, wanted 0 to 0"),
+        ("log_weight", [np.nan], "a weight is not a log-probability"),
+        ("end", [0.0, 0.0], "do not describe 1 states"),
+        ("pdf", [], "arrays of arcs differ in length"),
     ):
         with pytest.raises(ValueError, match=text):
             Denominator(**{**good, name: value}, start=0, num_pdfs=1)

@@ -10,7 +10,10 @@ from click.testing import CliRunner
 
 from hybrid.align.convert import phone_runs
 from hybrid.base.kaldi_io import read_int_vectors
+from hybrid.chain.folder import load_chain_model, load_denominator
+from hybrid.chain.store import Supervisions
 from hybrid.chain.subsampling import chain_pdf_classes, subsampled_durations
+from hybrid.chain.supervision import Cutter
 from hybrid.cli.nnet import command
 from hybrid.hmm import read_topology, read_transition_model
 from hybrid.train.gmm.ladder import Start, load_alignments
@@ -60,6 +63,25 @@ def test_command(store, lang, model, tmp_path):
     assert phones.tolist() == before.tolist()
     record = json.loads((out / "meta.json").read_text())
     assert record["kind"] == "chain-tree" and record["facts"]["subsampling_factor"] == 3
+
+
+def test_denominator_and_supervision(store, lang, model, tmp_path):
+    def run(*words: object) -> str:
+        result = CliRunner().invoke(command, [str(word) for word in words], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    tree, den, sup = (tmp_path / name for name in ("tree", "den", "sup"))
+    given = ["--model", model.path, "--ali", model.path]
+    run("chain-tree", *given, "--feats", store.path, "--lang", lang.path, "--out-dir", tree)
+    assert "perplexity" in run("chain-den", "--tree", tree, "--num-extra-lm-states", 5, "--out-dir", den)
+    assert f"{len(store.ids)} utterances, 0 failed" in run("chain-sup", "--tree", tree, *given, "--out-dir", sup)
+    _, part = load_chain_model(tree)
+    cutter, made = Cutter(load_denominator(den, part)), Supervisions.open(sup, part)
+    for utterance in made.ids:
+        numerator = made[utterance]
+        assert numerator.num_frames == store.num_frames(utterance)
+        assert cutter.chunk(numerator, 1, numerator.num_frames - 1).num_arcs
 
 
 def test_more_shifts_than_frames_are_refused():
