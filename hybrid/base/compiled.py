@@ -113,7 +113,8 @@ class KernelCache(_Cache):
             return None
         digest = hashlib.sha256(self._identity)
         name = f"{self._function.__module__}.{self._function.__qualname__}"
-        digest.update(f"\0{name}\0{signature}\0{target.codegen().magic_tuple()}".encode())
+        fields = [getattr(kind, "fields", None) for kind in getattr(signature, "args", signature)]  # of named tuples
+        digest.update(f"\0{name}\0{signature}\0{fields}\0{target.codegen().magic_tuple()}".encode())
         return folder / f"{name}-{digest.hexdigest()[:32]}{SUFFIX}"
 
     def holds(self, signature: Any, target: Any) -> bool:

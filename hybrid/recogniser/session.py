@@ -93,6 +93,11 @@ class Session:
         self._frames = self._searched = self._count = 0  # before this utterance, in it, utterances so far
         self._ended = False
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the search of the utterance under way takes, the graph not counted."""
+        return self._search.memory
+
     def advance(self, samples: np.ndarray) -> list[Recognition]:
         """Takes in samples, float32 [N] in [-1, 1]; returns the utterances that ended, or were committed, in them.
 

@@ -83,7 +83,14 @@ class PartialResult:
 
 
 class Stream(Protocol):
-    """The search of one utterance whose scores come in chunks."""
+    """The search of one utterance whose scores come in chunks.
+
+    Attributes:
+      memory: bytes that the utterance takes now, the graph not counted.
+    """
+
+    @property
+    def memory(self) -> int: ...
 
     def advance(self, scores: Any) -> None:
         """Takes in the scores of the next frames, float32 [frame][pdf_id], unscaled.

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,18 @@ def test_a_kernel_is_compiled_once_and_kept(folder, caplog):
     (file,) = folder.glob("*.kernel")
     assert re.fullmatch(r".*test_compiled\.total-[0-9a-f]{32}\.kernel", file.name)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def difference(pair):
+    """Subtracts one field of a named tuple from another."""
+    return pair.more - pair.less
+
+
+def test_named_tuples_with_other_fields_are_other_types(folder):
+    """Their types have one name, and arrays know no names: only the fields tell them apart."""
+    for fields in (["more", "less"], ["less", "more"]):
+        assert kernel(difference)(namedtuple("Pair", fields)(more=np.full(1, 3.0), less=np.full(1, 1.0)))[0] == 2.0
+    assert len(list(folder.glob("*.kernel"))) == 2
 
 
 def flipped(data: bytes) -> bytes:

@@ -256,6 +256,11 @@ class K2Stream:
         self._searcher = searcher
         self._chunks: list[np.ndarray] = []
 
+    @property
+    def memory(self) -> int:
+        """See `Stream`."""
+        return sum(chunk.nbytes for chunk in self._chunks)
+
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
         self._chunks.append(check_scores(scores, self._searcher.num_pdfs))

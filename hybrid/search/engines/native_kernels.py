@@ -1,4 +1,4 @@
-"""The loops of token passing over arcs, compiled by numba; one call per frame.
+"""The loop of token passing over the frames of a chunk, compiled by numba.
 
 The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens.
 `slot` is int32 [num_states], -1 everywhere between calls: the place of a state among the tokens of the frame.
@@ -6,78 +6,167 @@ The same rules as the reference searcher, in the same order of additions, so tha
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.search.engines.native_prune import prune_trellis
+from hybrid.search.engines.trace import begin_trace, extend, settle
+from hybrid.search.engines.trellis import Trellis, enlarged
 
-__all__ = ["find_cutoff", "follow_epsilons", "pass_frame", "prune_level"]
+__all__ = ["Arcs", "Widths", "begin_search", "search_frames"]
 
 NEG_INF = -np.inf
 
 
+class Arcs(NamedTuple):
+    """A `SearchGraph` for the kernels.
+
+    Attributes:
+      bounds, arcs: as there. scores: float32 [A][3], the same memory as `arcs`.
+    """
+
+    bounds: np.ndarray
+    arcs: np.ndarray
+    scores: np.ndarray
+
+
+class Widths(NamedTuple):
+    """A `SearchConfig` for the kernels.
+
+    Attributes:
+      beam_delta: how much wider than the tokens kept the next frame is, where a limit decides.
+      interval: frames between prunings.
+    """
+
+    beam: float
+    lattice_beam: float
+    max_active: int
+    min_active: int
+    scale: float
+    beam_delta: float
+    interval: int
+
+
 @kernel
-def find_cutoff(scores, beam, max_active, min_active, beam_delta):
+def begin_search(graph, start, slot):
+    """Returns the trellis and the trace of an utterance without frames: the start and what it reaches by epsilons."""
+    trellis = Trellis(
+        1, np.zeros((64, 3), np.int64), np.empty(64, np.int32), np.empty(64, np.float64), np.empty(64, np.float64),
+        np.empty((64, 3), np.int32), np.empty(64, np.float32), np.empty((64, 3), np.int32),
+    )  # fmt: skip
+    trellis.states[0], trellis.scores[0] = start, 0.0
+    trellis.splits[1, 0] = 1
+    trellis, entries = _follow_epsilons(graph, trellis, slot, NEG_INF)
+    return trellis, begin_trace(entries)
+
+
+@kernel
+def search_frames(graph, widths, trellis, trace, slot, frames):
+    """Searches the next frames.
+
+    Args:
+      frames: float32 [frame][pdf_id], unscaled.
+
+    Returns:
+      The trellis and the trace, in the memory of those given and more; and at how many frames max-active decided.
+    """
+    limited = 0
+    for t in range(len(frames)):
+        first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
+        cutoff, width, limit = _find_cutoff(trellis.scores[first:end], widths)
+        limited += limit
+        trellis, entries, floor = _pass_frame(graph, widths, trellis, slot, frames[t], cutoff, width)
+        trellis, epsilons = _follow_epsilons(graph, trellis, slot, floor)
+        trace = extend(trace, entries, epsilons)
+        if trellis.levels % widths.interval == 0:
+            prune_trellis(trellis, graph.scores, widths.scale, widths.lattice_beam, widths.interval)
+            first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
+            trace = settle(trace, _inside(trellis.scores[first:end], widths.beam))
+    return trellis, trace, limited
+
+
+@kernel
+def _inside(scores, beam):
+    """Returns which tokens lie within the beam."""
+    best = NEG_INF
+    for i in range(len(scores)):
+        best = max(best, scores[i])
+    return scores >= best - beam
+
+
+@kernel
+def _find_cutoff(scores, widths):
     """Returns the score a token needs to go on, the beam of the next frame, and whether max-active decided."""
     count = len(scores)
     if count == 0:
-        return np.inf, beam, False
+        return np.inf, widths.beam, False
     best = scores[0]
     for i in range(count):
         best = max(best, scores[i])
-    cutoff = best - beam
-    if count > max_active:
+    cutoff = best - widths.beam
+    if count > widths.max_active:
         inside = 0
         for i in range(count):
             inside += scores[i] > cutoff
-        if inside >= max_active:
-            limit = np.partition(scores, count - max_active)[count - max_active]
+        if inside >= widths.max_active:
+            limit = np.partition(scores, count - widths.max_active)[count - widths.max_active]
             if limit > cutoff:
-                return limit, best - limit + beam_delta, True
-    if count <= min_active:
+                return limit, best - limit + widths.beam_delta, True
+    if count <= widths.min_active:
         return NEG_INF, np.inf, False
-    if min_active > 0:
+    if widths.min_active > 0:
         inside = 0
         for i in range(count):
             inside += scores[i] >= cutoff
-        if inside < min_active:
-            limit = np.partition(scores, count - min_active)[count - min_active]
+        if inside < widths.min_active:
+            limit = np.partition(scores, count - widths.min_active)[count - widths.min_active]
             if limit < cutoff:
-                return limit, best - limit + beam_delta, False
-    return cutoff, beam, False
+                return limit, best - limit + widths.beam_delta, False
+    return cutoff, widths.beam, False
 
 
 @kernel
-def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cutoff, width):
-    """Moves tokens over their emitting arcs.
+def _best_of(graph, widths, frame, state, score):
+    """Returns the best score that a token reaches over one emitting arc."""
+    best = NEG_INF
+    for a in range(graph.bounds[state, 0], graph.bounds[state, 1]):
+        acoustic = widths.scale * np.float64(frame[graph.arcs[a, 1]])
+        best = max(best, score + np.float64(graph.scores[a, 2]) + acoustic)
+    return best
+
+
+@kernel
+def _pass_frame(graph, widths, trellis, slot, frame, cutoff, width):
+    """Adds a level: moves the tokens of the last one over their emitting arcs.
 
     Returns:
-      states int32 [N], scores float64 [N] of the tokens reached within `width` of the best of them, and the best
-      link into each: int32 [N][2], source and arc; the links to them: sources, targets, arcs int32 [L], acoustic
-      float32 [L]; and the floor, best - width.
+      The trellis; the best link into each new token, int32 [N][2], source and arc; and the floor: the best new score
+      less `width`, which all new tokens and links reach.
     """
-    room = 0
-    top = 0
-    for i in range(len(states)):
-        if scores[i] >= cutoff:
-            room += bounds[states[i], 1] - bounds[states[i], 0]
-        if scores[i] > scores[top]:
+    bounds, arcs, arc_scores = graph.bounds, graph.arcs, graph.scores
+    begin, first = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
+    room, top = 0, begin
+    for i in range(begin, first):
+        if trellis.scores[i] >= cutoff:
+            room += bounds[trellis.states[i], 1] - bounds[trellis.states[i], 0]
+        if trellis.scores[i] > trellis.scores[top]:
             top = i
-    sources, targets, links = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-    totals = np.empty(room, np.float64)
-    new_states, new_scores = np.empty(room, np.int32), np.empty(room, np.float64)
-    entries = np.empty((room, 2), np.int32)
-    best = NEG_INF
-    if len(states):
-        for a in range(bounds[states[top], 0], bounds[states[top], 1]):
-            best = max(best, scores[top] + np.float64(arc_scores[a, 2]) + scale * np.float64(frame[arcs[a, 1]]))
+    trellis = _with_level(trellis, room)
+    states, scores = trellis.states, trellis.scores
+    old = trellis.links[trellis.splits[trellis.levels - 1, 1] :]
+    best = _best_of(graph, widths, frame, states[top], scores[top]) if first > begin else NEG_INF
+    new_states, new_scores = states[first:], scores[first:]
+    entries, totals = np.empty((room, 2), np.int32), np.empty(room, np.float64)
     used = count = 0
     floor = best - width
-    for i in range(len(states)):
+    for i in range(begin, first):
         score = scores[i]
         if score < cutoff:
             continue
         for a in range(bounds[states[i], 0], bounds[states[i], 1]):
-            total = score + np.float64(arc_scores[a, 2]) + scale * np.float64(frame[arcs[a, 1]])
+            total = score + np.float64(arc_scores[a, 2]) + widths.scale * np.float64(frame[arcs[a, 1]])
             if total < floor or total == NEG_INF:
                 continue
             if total > best:
@@ -88,26 +177,38 @@ def pass_frame(bounds, arcs, arc_scores, slot, states, scores, frame, scale, cut
             if j < 0:
                 j = count
                 slot[d] = j
-                new_states[j] = d
-                new_scores[j] = total
-                entries[j, 0], entries[j, 1] = i, a
+                new_states[j], new_scores[j] = d, total
+                entries[j, 0], entries[j, 1] = i - begin, a
                 count += 1
             elif total > new_scores[j]:
                 new_scores[j] = total
-                entries[j, 0], entries[j, 1] = i, a
-            sources[used], targets[used], links[used], totals[used] = i, j, a, total
+                entries[j, 0], entries[j, 1] = i - begin, a
+            old[used, 0], old[used, 1], old[used, 2], totals[used] = i - begin, j, a, total
             used += 1
-    place, kept = _keep_tokens(slot, new_states[:count], new_scores[:count], entries[:count], floor)
-    out = 0
+    place, kept = _keep_tokens(slot, new_states[:count], new_scores[:count], entries, floor)
+    end = trellis.splits[trellis.levels]
+    end[0] += kept
     for k in range(used):
         if totals[k] >= floor:
-            sources[out], targets[out], links[out] = sources[k], place[targets[k]], links[k]
-            out += 1
-    acoustic = np.empty(out, np.float32)
-    for k in range(out):
-        acoustic[k] = frame[arcs[links[k], 1]]
-    return (new_states[:kept].copy(), new_scores[:kept].copy(), entries[:kept].copy(), sources[:out].copy(),
-            targets[:out].copy(), links[:out].copy(), acoustic, floor)  # fmt: skip
+            link = trellis.links[end[1]]
+            link[0], link[1], link[2] = old[k, 0], place[old[k, 1]], old[k, 2]
+            trellis.acoustic[end[1]] = frame[arcs[old[k, 2], 1]]
+            end[1] += 1
+    return trellis, entries[:kept], floor
+
+
+@kernel
+def _with_level(trellis, room):
+    """Returns the trellis with an empty level more, and room in it for so many tokens and links."""
+    count, splits = trellis.levels, trellis.splits
+    tokens, links = splits[count, 0], splits[count, 1]
+    splits = enlarged(splits, count + 1, count + 2)
+    splits[count + 1] = splits[count]
+    return Trellis(
+        count + 1, splits, enlarged(trellis.states, tokens, tokens + room),
+        enlarged(trellis.scores, tokens, tokens + room), enlarged(trellis.extra, tokens, tokens + room),
+        enlarged(trellis.links, links, links + room), enlarged(trellis.acoustic, links, links + room), trellis.epsilons,
+    )  # fmt: skip
 
 
 @kernel
@@ -126,166 +227,91 @@ def _keep_tokens(slot, states, scores, entries, floor):
 
 
 @kernel
-def follow_epsilons(bounds, arcs, arc_scores, slot, states, scores, floor):
-    """Adds the tokens that epsilon arcs reach at no less than `floor`.
+def _follow_epsilons(graph, trellis, slot, floor):
+    """Adds the tokens that epsilon arcs reach from the last level at no less than `floor`, and these links.
 
     Returns:
-      states, scores with the new tokens after the old; for each token that its best path enters by an epsilon arc the
-      first such link: int32 [N][2], source and arc, else -1; links: sources, targets, arcs int32 [E].
+      The trellis; and for each token of the level that its best path enters by an epsilon arc the first such link:
+      int32 [N][2], source and arc, else -1.
     """
-    count = len(states)
-    capacity = 2 * count + 16
-    all_states, all_scores = np.empty(capacity, np.int32), np.empty(capacity, np.float64)
-    all_states[:count] = states
-    all_scores[:count] = scores
-    stack = np.empty(capacity, np.int32)
-    waiting = np.zeros(capacity, np.bool_)
+    bounds = graph.bounds
+    first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
+    before = trellis.scores[first:end].copy()
+    count = end - first
+    stack, waiting = np.empty(count + 16, np.int32), np.zeros(count + 16, np.bool_)
     depth = 0
     for i in range(count):
-        slot[states[i]] = i
-        if bounds[states[i] + 1, 0] > bounds[states[i], 1]:
+        state = trellis.states[first + i]
+        slot[state] = i
+        if bounds[state + 1, 0] > bounds[state, 1]:
             stack[depth] = i
             waiting[i] = True
             depth += 1
+    states, scores = trellis.states, trellis.scores
     while depth > 0:
         depth -= 1
         i = stack[depth]
         waiting[i] = False
-        s = all_states[i]
+        s = states[first + i]
         for a in range(bounds[s, 1], bounds[s + 1, 0]):
-            total = all_scores[i] + np.float64(arc_scores[a, 2])
+            total = scores[first + i] + np.float64(graph.scores[a, 2])
             if total < floor or total == NEG_INF:
                 continue
-            d = arcs[a, 0]
+            d = graph.arcs[a, 0]
             j = slot[d]
             if j < 0:
-                if count == capacity:
-                    capacity *= 2
-                    all_states, all_scores = _grown(all_states, capacity), _grown(all_scores, capacity)
-                    stack, waiting = _grown(stack, capacity), _grown(waiting, capacity)
+                states, scores = enlarged(states, end, end + 1), enlarged(scores, end, end + 1)
+                stack, waiting = enlarged(stack, count, count + 1), enlarged(waiting, count, count + 1)
                 j = count
                 slot[d] = j
-                all_states[j], all_scores[j], waiting[j] = d, total, False
-                count += 1
-            elif total > all_scores[j]:
-                all_scores[j] = total
+                states[end], scores[end], waiting[j] = d, total, False
+                count, end = count + 1, end + 1
+            elif total > scores[first + j]:
+                scores[first + j] = total
             else:
                 continue
             if not waiting[j] and bounds[d + 1, 0] > bounds[d, 1]:
                 stack[depth] = j
                 waiting[j] = True
                 depth += 1
-    all_states, all_scores = all_states[:count].copy(), all_scores[:count].copy()
-    sources, targets, links = _epsilon_links(bounds, arcs, arc_scores, slot, all_states, all_scores, floor)
-    for i in range(count):
-        slot[all_states[i]] = -1
-    entries = np.full((count, 2), -1, np.int32)
-    for k in range(len(links)):
-        i, j = sources[k], targets[k]
-        better = j >= len(scores) or all_scores[j] > scores[j]
-        if better and entries[j, 0] < 0 and all_scores[i] + np.float64(arc_scores[links[k], 2]) == all_scores[j]:
-            entries[j, 0], entries[j, 1] = i, links[k]
-    return all_states, all_scores, entries, sources, targets, links
+    extra = enlarged(trellis.extra, first, end)
+    extra[first:end] = 0.0
+    trellis.splits[trellis.levels, 0] = end
+    epsilons = _epsilon_links(graph, trellis, slot, states[first:end], scores[first:end], floor)
+    for i in range(first, end):
+        slot[states[i]] = -1
+    trellis = Trellis(
+        trellis.levels, trellis.splits, states, scores, extra, trellis.links, trellis.acoustic, epsilons
+    )  # fmt: skip
+    return trellis, _best_epsilons(graph, trellis, before)
 
 
 @kernel
-def _epsilon_links(bounds, arcs, arc_scores, slot, states, scores, floor):
-    """Lists the epsilon arcs between tokens that reach at least `floor`."""
+def _epsilon_links(graph, trellis, slot, states, scores, floor):
+    """Appends the epsilon arcs between the tokens of the last level that reach at least `floor`."""
+    bounds, ends = graph.bounds, trellis.splits[trellis.levels]
     room = 0
     for i in range(len(states)):
         room += bounds[states[i] + 1, 0] - bounds[states[i], 1]
-    sources, targets, links = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
-    out = 0
+    links = enlarged(trellis.epsilons, ends[2], ends[2] + room)
     for i in range(len(states)):
         for a in range(bounds[states[i], 1], bounds[states[i] + 1, 0]):
-            total = scores[i] + np.float64(arc_scores[a, 2])
+            total = scores[i] + np.float64(graph.scores[a, 2])
             if total >= floor and total > NEG_INF:
-                sources[out], targets[out], links[out] = i, slot[arcs[a, 0]], a
-                out += 1
-    return sources[:out].copy(), targets[:out].copy(), links[:out].copy()
+                links[ends[2], 0], links[ends[2], 1], links[ends[2], 2] = i, slot[graph.arcs[a, 0]], a
+                ends[2] += 1
+    return links
 
 
 @kernel
-def _grown(array, capacity):
-    larger = np.empty(capacity, array.dtype)
-    larger[: len(array)] = array
-    return larger
-
-
-@kernel
-def prune_level(
-    states, scores, extra, sources, targets, arcs, acoustic, eps_sources, eps_targets, eps_arcs, next_scores,
-    next_extra, next_sources, next_targets, next_arcs, next_acoustic, arc_scores, scale, lattice_beam,
-):  # fmt: skip
-    """Finds how much worse than the best path each token of a level is, and drops what is beyond the lattice beam.
-
-    All arrays of the level, and the links to the level after (`next_sources` …), are overwritten with what stays.
-
-    Args:
-      states, scores, extra: of the level's N tokens.
-      sources, targets, arcs, acoustic: the links into it; eps_*: its links without a frame.
-      next_scores, next_extra: of the tokens of the level after.
-
-    Returns:
-      How many tokens, links into it, links without a frame, and links to the level after are left; and the largest
-      growth of `extra`, inf if a token goes.
-    """
-    before = extra.copy()
-    extra[:] = np.inf
-    left = 0
-    for k in range(len(next_sources)):
-        i, j = next_sources[k], next_targets[k]
-        total = scores[i] + np.float64(arc_scores[next_arcs[k], 2]) + scale * np.float64(next_acoustic[k])
-        worse = next_extra[j] + (next_scores[j] - total)
-        if worse <= lattice_beam:
-            extra[i] = min(extra[i], max(worse, 0.0))
-            next_sources[left], next_targets[left] = i, j
-            next_arcs[left], next_acoustic[left] = next_arcs[k], next_acoustic[k]
-            left += 1
-    eps_left = _prune_epsilons(scores, extra, eps_sources, eps_targets, eps_arcs, arc_scores, lattice_beam)
-    growth = 0.0
-    place = np.empty(len(states), np.int32)
-    alive = 0
-    for i in range(len(states)):
-        place[i] = -1
-        if extra[i] == np.inf:
-            growth = np.inf
-            continue
-        growth = max(growth, extra[i] - before[i])
-        place[i] = alive
-        states[alive], scores[alive], extra[alive] = states[i], scores[i], extra[i]
-        alive += 1
-    entering = len(sources)
-    if alive < len(states):
-        for k in range(left):
-            next_sources[k] = place[next_sources[k]]
-        for k in range(eps_left):
-            eps_sources[k], eps_targets[k] = place[eps_sources[k]], place[eps_targets[k]]
-        entering = 0
-        for k in range(len(sources)):
-            if place[targets[k]] >= 0:
-                sources[entering], targets[entering] = sources[k], place[targets[k]]
-                arcs[entering], acoustic[entering] = arcs[k], acoustic[k]
-                entering += 1
-    return alive, entering, eps_left, left, growth
-
-
-@kernel
-def _prune_epsilons(scores, extra, sources, targets, arcs, arc_scores, lattice_beam):
-    """Lets `extra` flow back over the links inside a level, and moves those that stay to the front."""
-    changed = True
-    while changed:
-        changed = False
-        for k in range(len(sources) - 1, -1, -1):
-            i, j = sources[k], targets[k]
-            worse = extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[arcs[k], 2])))
-            if worse <= lattice_beam and max(worse, 0.0) < extra[i]:
-                extra[i] = max(worse, 0.0)
-                changed = True
-    left = 0
-    for k in range(len(sources)):
-        i, j = sources[k], targets[k]
-        if extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[arcs[k], 2]))) <= lattice_beam:
-            sources[left], targets[left], arcs[left] = i, j, arcs[k]
-            left += 1
-    return left
+def _best_epsilons(graph, trellis, before):
+    """Returns by which epsilon arc the best path enters the tokens of the last level; `before`: scores without them."""
+    begin, end = trellis.splits[trellis.levels - 1], trellis.splits[trellis.levels]
+    scores = trellis.scores[begin[0] : end[0]]
+    entries = np.full((len(scores), 2), -1, np.int32)
+    for k in range(begin[2], end[2]):
+        i, j, a = trellis.epsilons[k, 0], trellis.epsilons[k, 1], trellis.epsilons[k, 2]
+        better = j >= len(before) or scores[j] > before[j]
+        if better and entries[j, 0] < 0 and scores[i] + np.float64(graph.scores[a, 2]) == scores[j]:
+            entries[j, 0], entries[j, 1] = i, a
+    return entries

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.assemble import INTERVAL, Level, assemble, commit, partial_result
+from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
+from hybrid.search.engines.trellis import Level, join, split
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
 
-__all__ = ["BEAM_DELTA", "ReferenceSearcher"]
-
-BEAM_DELTA = 0.5  # as in Kaldi: how much wider than the tokens kept the next frame is, where a limit decides
+__all__ = ["ReferenceSearcher"]
 
 Tokens = dict[int, float]  # graph state → best score of a path to it
 
@@ -69,6 +68,11 @@ class ReferenceStream:
         eps = self._follow_epsilons(tokens, -np.inf)
         self._tokens = tokens
         self._levels = [_level({}, tokens, [], eps)]
+
+    @property
+    def memory(self) -> int:
+        """See `Stream`."""
+        return sum(level.memory for level in self._levels)
 
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
@@ -188,31 +192,32 @@ class ReferenceStream:
     def _best_link(self, frame: int, token: int) -> tuple[int, int, int] | None:
         """(graph arc, source token, frames crossed) of the first link that gives a token its score."""
         level, wanted = self._levels[frame], self._levels[frame].scores[token]
-        for k in np.flatnonzero(level.targets == token):
-            source = level.sources[k]
-            total = self._levels[frame - 1].scores[source] + float(self._graph_scores[level.arcs[k]])
+        for k in np.flatnonzero(level.links[:, 1] == token):
+            source, _, arc = level.links[k].tolist()
+            total = self._levels[frame - 1].scores[source] + float(self._graph_scores[arc])
             if total + self._config.scale * float(level.acoustic[k]) == wanted:
-                return int(level.arcs[k]), int(source), 1
-        for k in np.flatnonzero(level.eps_targets == token):
-            source = level.eps_sources[k]
-            if level.scores[source] + float(self._graph_scores[level.eps_arcs[k]]) == wanted:
-                return int(level.eps_arcs[k]), int(source), 0
+                return arc, source, 1
+        for k in np.flatnonzero(level.epsilons[:, 1] == token):
+            source, _, arc = level.epsilons[k].tolist()
+            if level.scores[source] + float(self._graph_scores[arc]) == wanted:
+                return arc, source, 0
         return None
 
     def commit(self, frames: int) -> SearchResult | None:
         """See `Stream.commit`."""
         trunk = np.array(self._trunk, np.int32)
-        cut = commit(self._graph, self._config, self._levels, trunk, frames, self._limited, self._first)
+        cut = commit(self._graph, self._config, join(self._levels), trunk, frames, self._limited, self._first)
         if cut is None:
             return None
-        result, place, self._levels = cut
+        result, place, rest = cut
+        self._levels = split(rest)
         self._trunk = self._trunk[place:]
         self._limited, self._first = 0, self._first + frames
         return result
 
     def finish(self) -> SearchResult:
         """See `Stream.finish`."""
-        return assemble(self._graph, self._config, self._levels, self._limited, self._first)
+        return assemble(self._graph, self._config, join(self._levels), self._limited, self._first)
 
 
 def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:
@@ -222,12 +227,8 @@ def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple])
     return Level(
         np.array(list(tokens), np.int32),
         np.array(list(tokens.values()), np.float64),
-        np.array([source[link[0]] for link in links], np.int32),
-        np.array([here[link[1]] for link in links], np.int32),
-        np.array([link[2] for link in links], np.int32),
-        np.array([link[3] for link in links], np.float32),
-        np.array([here[link[0]] for link in eps], np.int32),
-        np.array([here[link[1]] for link in eps], np.int32),
-        np.array([link[2] for link in eps], np.int32),
         np.zeros(len(tokens)),
+        np.array([(source[link[0]], here[link[1]], link[2]) for link in links], np.int32).reshape(-1, 3),
+        np.array([link[3] for link in links], np.float32),
+        np.array([(here[link[0]], here[link[1]], link[2]) for link in eps], np.int32).reshape(-1, 3),
     )

@@ -10,81 +10,101 @@ have no say in what is settled; once it is, they are orphans, and so is whatever
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.search.engines.trellis import enlarged
 
-__all__ = ["Trace"]
+__all__ = ["Trace", "begin_trace", "extend", "settle"]
 
 ORPHAN = -2  # in place of the node before
 
 
-class Trace:
-    """The tree of best paths of one stream.
+class Trace(NamedTuple):
+    """The tree of best paths of one stream; arrays may be longer than what is used of them.
 
     Attributes:
-      trunk: int32, graph arcs of the common past, from the start (or from what was forgotten) on.
+      used: nodes; those from `first` on are the tokens of the last level.
+      root: the node that all living kin come from.
+      nodes: int32 [≥ used][2], the node before, and the graph arc from there.
+      settled: arcs of the trunk.
+      arcs: int32 [≥ settled], the common past, from the start (or from what was forgotten) on.
     """
 
-    def __init__(self) -> None:
-        self._nodes = np.full((1024, 2), -1, np.int32)  # the node before, and the graph arc from there
-        self._used, self._first = 0, 0  # the tokens alive are the nodes from `_first` on
-        self._root = 0
-        self._parts: list[np.ndarray] = []
-
-    def extend(self, entries: np.ndarray, epsilons: np.ndarray) -> None:
-        """Takes in the tokens of a level.
-
-        Args:
-          entries: int32 [M][2], token of the level before and graph arc, of the first M tokens.
-          epsilons: int32 [N][2], N >= M: token of this level and graph arc, -1 where `entries` holds.
-        """
-        need = self._used + len(epsilons)
-        if need > len(self._nodes):
-            larger = np.empty((2 * need, 2), np.int32)
-            larger[: self._used] = self._nodes[: self._used]
-            self._nodes = larger
-        _append(self._nodes, self._used, self._first, entries, epsilons)
-        self._first, self._used = self._used, need
-
-    def start(self, epsilons: np.ndarray) -> None:
-        """Takes in the tokens that the start reaches by epsilons; token 0 is the start itself."""
-        self.extend(np.full((1, 2), -1, np.int32), epsilons)
-        self._root = self._first
-
-    def settle(self, inside: np.ndarray) -> None:
-        """Moves the common past to the trunk and forgets the nodes that no living token comes from.
-
-        Args:
-          inside: bool [N], the tokens of the last level that have a say; where all of them are orphans, nothing is
-            settled.
-        """
-        inside = inside & self.kin
-        if not inside.any():
-            return
-        self._nodes, arcs, self._first, self._root = _settle(self._nodes[: self._used], self._first, self._root, inside)
-        self._used = len(self._nodes)
-        if len(arcs):
-            self._parts.append(arcs)
+    used: int
+    first: int
+    root: int
+    nodes: np.ndarray
+    settled: int
+    arcs: np.ndarray
 
     @property
     def trunk(self) -> np.ndarray:
-        if len(self._parts) != 1:
-            self._parts = [np.concatenate([np.zeros(0, np.int32), *self._parts])]
-        return self._parts[0]
+        """The graph arcs that no later frame can change, int32."""
+        return self.arcs[: self.settled]
 
     @property
     def kin(self) -> np.ndarray:
         """Which tokens of the last level come from the trunk: bool [N]."""
-        return self._nodes[self._first : self._used, 0] != ORPHAN
+        return self.nodes[self.first : self.used, 0] != ORPHAN
+
+    @property
+    def memory(self) -> int:
+        """Bytes of the arrays."""
+        return int(self.nodes.nbytes + self.arcs.nbytes)
 
     def branch(self, token: int) -> np.ndarray:
         """Returns the graph arcs from the trunk's end to a token of the last level that comes from it, int32."""
-        return _follow(self._nodes, self._first + token, self._root)
+        return _follow(self.nodes, self.first + token, self.root)
 
-    def cut(self, count: int) -> None:
+    def cut(self, count: int) -> Trace:
         """Forgets the first `count` arcs of the trunk."""
-        self._parts = [self.trunk[count:].copy()]
+        return self._replace(arcs=self.trunk[count:].copy(), settled=self.settled - count)
+
+
+@kernel
+def begin_trace(epsilons):
+    """Returns the trace of an utterance without frames; token 0 is the start, epsilons lead to the others.
+
+    Args:
+      epsilons: see `extend`.
+    """
+    trace = Trace(0, 0, 0, np.empty((64, 2), np.int32), 0, np.empty(64, np.int32))
+    return extend(trace, np.full((1, 2), -1, np.int32), epsilons)
+
+
+@kernel
+def extend(trace, entries, epsilons):
+    """Takes in the tokens of a level; the trace given is of no use afterwards.
+
+    Args:
+      entries: int32 [M][2], token of the level before and graph arc, of the first M tokens.
+      epsilons: int32 [N][2], N >= M: token of this level and graph arc, -1 where `entries` holds.
+    """
+    need = trace.used + len(epsilons)
+    nodes = enlarged(trace.nodes, trace.used, need)
+    _append(nodes, trace.used, trace.first, entries, epsilons)
+    return Trace(need, trace.used, trace.root, nodes, trace.settled, trace.arcs)
+
+
+@kernel
+def settle(trace, inside):
+    """Moves the common past to the trunk and forgets the nodes that no living token comes from.
+
+    Args:
+      inside: bool [N], the tokens of the last level that have a say; where all of them are orphans, nothing is
+        settled.
+    """
+    say = inside & (trace.nodes[trace.first : trace.used, 0] != ORPHAN)
+    if not say.any():
+        return trace
+    nodes, new, first, root = _settle(trace.nodes[: trace.used], trace.first, trace.root, say)
+    settled = trace.settled + len(new)
+    arcs = enlarged(trace.arcs, trace.settled, settled)
+    arcs[trace.settled : settled] = new
+    return Trace(len(nodes), first, root, nodes, settled, arcs)
 
 
 @kernel
@@ -160,7 +180,7 @@ def _settle(nodes, first, root, inside):
         if place[node] >= 0:
             kept[place[node], 0] = -1 if node == end else ORPHAN if orphans[node] else place[nodes[node, 0]]
             kept[place[node], 1] = nodes[node, 1]
-    return kept, arcs, place[first], place[end]
+    return kept, arcs, np.int64(place[first]), np.int64(place[end])
 
 
 @kernel
