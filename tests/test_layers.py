@@ -34,7 +34,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.data": GROUND,
     "hybrid.feats": GROUND | {"hybrid.data"},
     "hybrid.synth": GROUND | {"hybrid.data"},
-    "hybrid.model": HMM | {"hybrid.feats"},
+    "hybrid.model": HMM | {"hybrid.data", "hybrid.feats"},
     "hybrid.gmm": HMM | {"hybrid.feats", "hybrid.model"},
     "hybrid.nnet": HMM | {"hybrid.feats", "hybrid.model"},
     "hybrid.graph": HMM,

@@ -1,4 +1,4 @@
-"""Alignment of a prepared set with its transcripts: what the next rung of a training starts from."""
+"""Alignment of a prepared set with its transcripts: what the next stage of a training starts from."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from hybrid.feats.store import FeatureStore
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model.boost import boosted
 from hybrid.model.folder import Model, check_phones, warn_of_twin
-from hybrid.timing.ctm import ctm_lines, timed_labels
+from hybrid.timing.ctm import ctm_header, ctm_lines, timed_labels
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.segments import phone_segments
 from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.lang_dir import LangDir
@@ -44,12 +45,14 @@ class AlignSetConfig:
       boost_silence: factor on the likelihood of the optional silence.
       max_failed: share of utterances that may fail.
       ctm: write words.ctm and phones.ctm.
+      kaldi_times: their boundaries lie at frame number × shift, as Kaldi's.
     """
 
     align: AlignConfig = field(default_factory=AlignConfig)
     boost_silence: float = 1.0
     max_failed: float = 0.5
     ctm: bool = False
+    kaldi_times: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, boost_silence=POSITIVE, max_failed=SHARE)
@@ -92,7 +95,8 @@ def align_set(
     remove_mark(out_dir)
     write_failed(out_dir / "failed.txt", failures)
     if config.ctm:
-        write_ctms(out_dir, model, store, lang, dict(texts), alignments)
+        times = FrameTimes.of(model, config.kaldi_times)
+        write_ctms(out_dir, model, store, lang, dict(texts), alignments, times)
     write_int_vectors(out_dir / "ali.gz", alignments.items())
     per_frame = alignments.log_likelihood / max(1, alignments.num_frames)
     logger.info("log-likelihood per frame %.4f, %d needed the retry beam", per_frame, alignments.retried)
@@ -130,18 +134,18 @@ def write_ctms(
     lang: LangDir,
     texts: dict[str, list[int]],
     alignments: CorpusAlignments,
+    times: FrameTimes,
 ) -> None:
     """Writes words.ctm (words only) and phones.ctm (silence too: it tiles each utterance)."""
     word_alignment = LexiconWordAlignment.from_lang(lang)
-    words: list[str] = []
-    phones: list[str] = []
+    words, phones = ctm_header(times), ctm_header(times)
     for utterance, transition_ids in alignments.items():
         segments = phone_segments(transition_ids, model.transition_model)
         duration = store.duration(utterance)
-        timed = timed_labels(segments, lang.phones.symbol, model.frame_shift, duration=duration)
+        timed = timed_labels(segments, lang.phones.symbol, times, duration=duration)
         phones += ctm_lines(utterance, timed)
         spelt = word_alignment.words(segments, texts[utterance])
-        timed = timed_labels(spelt, lang.words.symbol, model.frame_shift, duration=duration)
+        timed = timed_labels(spelt, lang.words.symbol, times, duration=duration)
         words += ctm_lines(utterance, timed)
     for name, lines in (("words.ctm", words), ("phones.ctm", phones)):
         with atomic_path(out_dir / name) as temporary:

@@ -105,12 +105,17 @@ def align_speech(
             f"{len(failed)} of {len(texts) + len(failed)} could not be aligned (see {out_dir / 'failed.txt'}); "
             f"the first, {name}: {reason}"
         )
-    unwritten = write_formats(texts, out_dir, config.formats, lengths, config.subtitles)
+    unwritten = write_formats(texts, out_dir, config.formats, lengths, config.subtitles, aligner.times)
     if unwritten:
         failed |= {t.utterance: unwritten[t.recording] for t in texts if t.recording in unwritten}
         texts = [text for text in texts if text.recording not in unwritten]
         write_failed(out_dir / "failed.txt", failed)
-    facts = {"aligned": len(texts), "failed": len(failed), "gaps": sum(len(found) for found in gaps.values())}
+    facts = {
+        "aligned": len(texts),
+        "failed": len(failed),
+        "gaps": sum(len(found) for found in gaps.values()),
+        "boundaries": aligner.times.convention,
+    }
     inputs = {
         "L.fst": lang.path / "L.fst",
         **({"model": model.path / "final.safetensors"} if model.path is not None else {}),

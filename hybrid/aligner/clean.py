@@ -16,7 +16,6 @@ from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.config import BiasedConfig, CleanConfig
 from hybrid.aligner.differences import compare, differing_runs
 from hybrid.aligner.long_audio import hear
-from hybrid.aligner.recording import Recording
 from hybrid.aligner.speech_set import SpeechItem, frequent_words
 from hybrid.base.artifact import atomic_path
 from hybrid.base.config import config_to_dict
@@ -27,6 +26,7 @@ from hybrid.base.log import get_logger, progress
 from hybrid.data.sets import Item, write_set
 from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model, check_phones
+from hybrid.model.recording import Recording
 from lexicon.lang_dir import LangDir
 from lexicon.vocabulary import OOV, Pronouncer, TextLexicon
 

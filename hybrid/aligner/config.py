@@ -66,6 +66,9 @@ class SpeechAlignConfig:
 
     align: AlignConfig = field(default_factory=AlignConfig)
     long: LongConfig = field(default_factory=LongConfig)
+    kaldi_times: bool = field(
+        default=False, metadata={"help": "Boundaries at frame number × shift, as Kaldi's, not between windows."}
+    )
     confidence: bool = field(default=True, metadata={"help": "Compute confidences of phones and words."})
     explain: bool = field(default=True, metadata={"help": "Find out by biased decoding why an utterance failed."})
     min_confidence: float = field(

@@ -10,9 +10,9 @@ import numpy as np
 from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.config import BiasedConfig
 from hybrid.aligner.reasons import Cause, Finding, better_speeds, examine
-from hybrid.aligner.recording import Recording
 from hybrid.aligner.speech import TextAligner
 from hybrid.base.errors import HybridError
+from hybrid.model.recording import Recording
 from lexicon.vocabulary import OOV
 
 __all__ = ["diagnose"]
@@ -45,7 +45,7 @@ def diagnose(
         return word if word in lexicon.words else OOV
 
     def verdict(rows: np.ndarray) -> Finding:
-        return examine(words, decoder.decode(rows), aligner.model.frame_shift, known, aligner.config.max_error)
+        return examine(words, decoder.decode(rows), aligner.times, known, aligner.config.max_error)
 
     finding = verdict(scores)
     if finding.cause is not Cause.TEXT or finding.error < DEAF:

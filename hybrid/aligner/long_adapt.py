@@ -14,9 +14,9 @@ import numpy as np
 
 from hybrid.adapt.speech import SpeakerStats, is_adaptive, speech_stats, transform_of
 from hybrid.align.config import AlignmentError
-from hybrid.aligner.recording import Recording
 from hybrid.aligner.speech import AlignedWords, TextAligner
 from hybrid.base.log import track
+from hybrid.model.recording import Recording
 
 __all__ = ["REACH", "Fitted", "adapt_pieces"]
 

@@ -19,10 +19,11 @@ from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.confidence import word_confidence
 from hybrid.aligner.config import BiasedConfig, SpeechAlignConfig
 from hybrid.aligner.long_adapt import Fitted, adapt_pieces
-from hybrid.aligner.recording import Recording
 from hybrid.aligner.speech import TextAligner
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger, track
+from hybrid.model.recording import Recording
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.timed_text import TimedWord
 from lexicon.vocabulary import OOV
 
@@ -93,13 +94,13 @@ def hear(
     decoder: BiasedDecoder, recording: Recording, start: float, end: float, title: str = "", shortest: float = 0.0
 ) -> list[TimedHeard]:
     """Decodes the chunks of a stretch; returns the words in order, seconds in the recording."""
-    shift = recording.model.frame_shift
+    time = FrameTimes.of(recording.model).boundary
     chunks = [c for c in recording.chunks if c.end > start + shortest and c.start < end - shortest]
     out: list[TimedHeard] = []
     for chunk in track(chunks, title) if title else chunks:
         first, last = max(chunk.start, start), min(chunk.end, end)
         for word in decoder.decode(recording.scores(first, last)):
-            out.append(TimedHeard(word.word, first + word.start * shift, first + word.end * shift))
+            out.append(TimedHeard(word.word, first + time(word.start), first + time(word.end)))
     return out
 
 

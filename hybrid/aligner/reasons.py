@@ -13,6 +13,7 @@ from enum import Enum
 
 from hybrid.aligner.biased import Heard
 from hybrid.aligner.differences import Difference, compare, differing_runs
+from hybrid.timing.frame_times import FrameTimes
 
 __all__ = ["SPEEDS", "Cause", "Finding", "better_speeds", "examine", "shown"]
 
@@ -58,12 +59,12 @@ def shown(words: Sequence[str]) -> str:
 
 
 def examine(
-    text: Sequence[str], heard: Sequence[Heard], frame_shift: float, known: Callable[[str], str], max_error: float
+    text: Sequence[str], heard: Sequence[Heard], times: FrameTimes, known: Callable[[str], str], max_error: float
 ) -> Finding:
     """Compares a text with what biased decoding heard.
 
     Args:
-      text: the words; heard: what was decoded, frames of `frame_shift` seconds.
+      text: the words; heard: what was decoded. times: when its frames begin.
       known: word → what the decoder calls it (words without pronunciation are all one).
       max_error: share of differing words up to which the text counts as what is said.
     """
@@ -74,7 +75,7 @@ def examine(
     right = sum(1 for a, b in steps.tolist() if a >= 0 and b >= 0 and names[a] == spoken[b])
     wrong = len(text) - right
     error = wrong / max(1, len(text))
-    parts = [_told(text, heard, run, frame_shift) for run in runs[:3]]
+    parts = [_told(text, heard, run, times.boundary) for run in runs[:3]]
     places = "; ".join(parts) + (f"; and {len(runs) - 3} more places" if len(runs) > 3 else "")
     lacking = _lacking(text, runs, right)
     if lacking is not None:
@@ -99,12 +100,12 @@ def _lacking(text: Sequence[str], runs: Sequence[Difference], right: int) -> tup
     return None
 
 
-def _told(text: Sequence[str], heard: Sequence[Heard], run: Difference, shift: float) -> str:
+def _told(text: Sequence[str], heard: Sequence[Heard], run: Difference, time: Callable[[int], float]) -> str:
     words = [h.word for h in heard[run.heard_start : run.heard_end]]
     before = heard[run.heard_start - 1].end if run.heard_start else 0
     start = heard[run.heard_start].start if words else before
     end = heard[run.heard_end - 1].end if words else before
-    return f"text {shown(text[run.start : run.end])}, heard {shown(words)} at {start * shift:.2f}-{end * shift:.2f} s"
+    return f"text {shown(text[run.start : run.end])}, heard {shown(words)} at {time(start):.2f}-{time(end):.2f} s"
 
 
 def better_speeds(score: Callable[[float], float], speeds: Sequence[float] = SPEEDS) -> list[float]:

@@ -18,12 +18,13 @@ from hybrid.base.openfst import FstArrays
 from hybrid.graph.training import TrainingGraphCompiler
 from hybrid.model.folder import Model
 from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.segments import Segment
 from hybrid.timing.timed_text import TimedWord
 from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.vocabulary import TextLexicon
 
-__all__ = ["AlignedWords", "TextAligner", "boundary_lag"]
+__all__ = ["AlignedWords", "TextAligner"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +49,6 @@ class AlignedWords:
         return word_confidence(known) if known else 1.0
 
 
-def boundary_lag(model: Model) -> float:
-    """Returns the seconds from a frame's number × shift to the boundary in front of it.
-
-    That is where its window and the window before it have their middle: windows are longer than their shift, so that
-    times without it (Kaldi's) are early by (length − shift) / 2, 7.5 ms with the usual settings.
-    """
-    static = model.pipeline.static
-    centre = static.frame_length / 2000.0 if static.snip_edges else model.pipeline.frame_shift / 2.0
-    return centre - model.frame_shift / 2.0
-
-
 class TextAligner:
     """Aligns stretches of scores with words, for one model and the words of the texts at hand."""
 
@@ -66,6 +56,7 @@ class TextAligner:
         config = config or SpeechAlignConfig()
         config = replace(config, align=config.align.of_model(model.acoustic_model))
         self.model, self.lexicon, self.config = model, lexicon, config
+        self.times = FrameTimes.of(model, config.kaldi_times)
         self._compiler = TrainingGraphCompiler(lexicon.arcs, model.transition_model)
         self._word_alignment = LexiconWordAlignment.from_text(lexicon)
 
@@ -127,14 +118,8 @@ class TextAligner:
         offset: float,
         end: float,
     ) -> list[TimedWord]:
-        shift, lag, place, phone_number = self.model.frame_shift, boundary_lag(self.model), 0, 0
-        total = max((s.end for s in segments), default=0)
-
-        def time(frame: int) -> float:
-            if frame in (0, total):
-                return end if frame else offset
-            return min(max(offset, offset + frame * shift + lag), end)
-
+        time = self.times.clock(max((s.end for s in segments), default=0), offset, end)
+        place = phone_number = 0
         out = []
         for segment in segments:
             phones = []

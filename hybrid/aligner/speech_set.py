@@ -15,13 +15,13 @@ from hybrid.aligner.config import BiasedConfig
 from hybrid.aligner.diagnose import diagnose
 from hybrid.aligner.long_audio import Gap, align_long
 from hybrid.aligner.reasons import Cause, shown
-from hybrid.aligner.recording import Recording
 from hybrid.aligner.speech import AlignedWords, TextAligner
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import progress
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.vad import VadConfig
+from hybrid.model.recording import Recording
 from hybrid.timing.timed_text import TimedText, TimedWord
 
 __all__ = ["Outcome", "SpeechItem", "SpeechWork", "align_items", "frequent_words"]

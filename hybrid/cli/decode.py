@@ -11,6 +11,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
+    KALDI_TIMES,
     Real,
     Whole,
     config_options,
@@ -45,6 +46,7 @@ FILE = click.Path(path_type=Path)
 @click.option(
     "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
 )
+@KALDI_TIMES
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.option("--compact/--no-compact", default=False, help="Write lattices in Kaldi's compact form.")
 @click.argument("files", nargs=-1, type=FILE)
@@ -60,6 +62,7 @@ def command(
     nbest: int,
     phones: bool,
     compact: bool,
+    kaldi_times: bool,
     **options: Any,
 ) -> None:
     """Search features, cuts, scores or audio FILES for lattices, transcripts and times.
@@ -76,7 +79,7 @@ def command(
 
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     lang = None if lang_dir is None else str(lang_dir)
-    spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, engine, device)
+    spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times)
     source = _source(options)
     if options["scores"] is None:
         warn_of_twin(load_model(model_dir), "hybrid gmm decode-fmllr")

@@ -13,6 +13,7 @@ from hybrid.cli.gmm_adapt import COMMANDS as ADAPT
 from hybrid.cli.gmm_ladder import COMMANDS as LADDER
 from hybrid.cli.options import (
     JOBS,
+    KALDI_TIMES,
     PORTION,
     SCALE,
     Whole,
@@ -114,6 +115,7 @@ def train_mono(
 @click.option("--out-dir", type=FILE, required=True, help="Gets ali.gz, failed.txt and what --ctm asks for.")
 @jobs_option
 @click.option("--ctm", is_flag=True, help="Also write words.ctm and phones.ctm.")
+@KALDI_TIMES
 @click.option("--boost-silence", type=SCALE, default=1.0, help="Factor on the likelihood of silence.")
 @click.option("--max-failed", type=PORTION, default=0.5, help="Share of utterances that may fail.")
 @config_options(AlignConfig)
@@ -125,6 +127,7 @@ def align(
     out_dir: Path,
     jobs: int,
     ctm: bool,
+    kaldi_times: bool,
     boost_silence: float,
     max_failed: float,
     **options: Any,
@@ -139,7 +142,7 @@ def align(
     from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
 
-    config = AlignSetConfig(make_config(AlignConfig, options), boost_silence, max_failed, ctm)
+    config = AlignSetConfig(make_config(AlignConfig, options), boost_silence, max_failed, ctm, kaldi_times)
     with pool(jobs) as executor:
         align_set(load_model(model_dir), FeatureStore.open(feats), LangDir.load(lang), out_dir, config, executor)
 

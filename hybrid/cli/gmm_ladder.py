@@ -10,7 +10,16 @@ import click
 
 from hybrid.align.config import AlignConfig
 from hybrid.cli.echo import echo
-from hybrid.cli.options import JOBS, PORTION, SCALE, config_options, make_config, writes_file, writes_folder
+from hybrid.cli.options import (
+    JOBS,
+    KALDI_TIMES,
+    PORTION,
+    SCALE,
+    config_options,
+    make_config,
+    writes_file,
+    writes_folder,
+)
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
 from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -189,6 +198,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
 @click.option(
     "--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto", help="Search engine."
 )
+@KALDI_TIMES
 @config_options(AdaptConfig)
 @config_options(FmllrConfig)
 @config_options(SearchConfig)
@@ -202,6 +212,7 @@ def decode_fmllr(
     out_dir: Path,
     jobs: int,
     engine: str,
+    kaldi_times: bool,
     **options: Any,
 ) -> None:
     """Decode with transforms of each speaker, estimated from a first, unadapted pass and improved by a second.
@@ -216,7 +227,7 @@ def decode_fmllr(
 
     adapt, fmllr = make_config(AdaptConfig, options), make_config(FmllrConfig, options)
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
-    spec = SystemSpec(str(model_dir), str(graph_dir), str(lang), search, retry, engine)
+    spec = SystemSpec(str(model_dir), str(graph_dir), str(lang), search, retry, engine, kaldi_times=kaldi_times)
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor:
         totals = decode_adapted(spec, str(feats), out_dir, silence, adapt, fmllr, None, executor)

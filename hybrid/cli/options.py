@@ -19,8 +19,8 @@ from hybrid.base.ranges import LARGEST
 if TYPE_CHECKING:
     from hybrid.data.trust import Trust
 
-__all__ = ["CHANNEL", "JOBS", "PORTION", "SCALE", "Real", "Whole", "config_options", "make_config", "make_trust",
-           "trust_options", "writes_among", "writes_either", "writes_file", "writes_folder"]  # fmt: skip
+__all__ = ["CHANNEL", "JOBS", "KALDI_TIMES", "PORTION", "SCALE", "Real", "Whole", "config_options", "make_config",
+           "make_trust", "trust_options", "writes_among", "writes_either", "writes_file", "writes_folder"]  # fmt: skip
 
 C = TypeVar("C")
 
@@ -49,6 +49,11 @@ class Real(click.FloatRange):
 
 JOBS, CHANNEL = Whole(1, 1024), Whole(-1, 1023)
 PORTION, SCALE = Real(0, 1), Real(0, above=True)
+KALDI_TIMES = click.option(
+    "--kaldi-times/--no-kaldi-times",
+    default=False,
+    help="Boundaries at frame number × shift, as Kaldi's, not between windows.",
+)
 
 
 def config_options(cls: type, exclude: tuple[str, ...] = ()) -> Callable:

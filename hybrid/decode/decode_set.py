@@ -39,7 +39,7 @@ from hybrid.decode.system import Speech, System, SystemSpec, load_system
 from hybrid.lattice.archive import open_writer
 from hybrid.lattice.paths import nbest
 from hybrid.search.protocol import check_scores
-from hybrid.timing.ctm import ctm_lines
+from hybrid.timing.ctm import ctm_header, ctm_lines
 
 __all__ = ["DecodeOptions", "DecodeTotals", "decode_corpus"]
 
@@ -68,7 +68,13 @@ class DecodeOptions:
 
 @dataclass(frozen=True)
 class DecodeTotals:
-    """Totals of a run; seconds of search and of scoring are CPU time."""
+    """Totals of a run; seconds of search and of scoring are CPU time.
+
+    Attributes:
+      acoustic_scale: of the search; lattices are unscaled.
+      frame_shift: seconds per frame of the lattices. subsampling_factor: frames of features in each of them.
+      boundaries: when their frames begin (`FrameTimes.convention`).
+    """
 
     done: int
     failed: int
@@ -80,6 +86,9 @@ class DecodeTotals:
     search_seconds: float
     score_seconds: float
     acoustic_scale: float
+    frame_shift: float
+    subsampling_factor: int
+    boundaries: str
 
 
 @writes_into("lattices", "spec.model_dir", "spec.graph_dir", "source")
@@ -200,6 +209,12 @@ def _decode_block(
         "acoustic_scale": system.config.scale,
         "score_seconds": total - searching,
         "search_seconds": searching,
+        "ctm_header": ctm_header(system.times),
+        "frames": {
+            "frame_shift": round(system.model.frame_shift, 9),
+            "subsampling_factor": system.model.acoustic_model.subsampling_factor,
+            "boundaries": system.times.convention,
+        },
         "failed": failed,
         "utterances": utterances,
     }
@@ -261,12 +276,15 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
 def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: DecodeOptions) -> DecodeTotals:
     """Puts the parts together in the order of the blocks."""
     records: list[dict[str, Any]] = []
+    header: list[str] = []
+    frames: dict[str, Any] = {"frame_shift": 0.0, "subsampling_factor": 0, "boundaries": ""}
     failed, search, score, scale = list(failed), 0.0, 0.0, 0.0
     for number in range(1, count + 1):
         part = read_json(out / PARTS / f"{number}.json")
         failed += [tuple(pair) for pair in part["failed"]]
         search, score = search + part["search_seconds"], score + part["score_seconds"]
         records, scale = records + part["utterances"], part["acoustic_scale"]
+        header, frames = part["ctm_header"], part["frames"]
     empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
     failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
     done = len(records) - len(empty)
@@ -274,11 +292,11 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
     _replace_lattices(out, count)
     by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
     _write(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
-    _write(out / "words.ctm", [line for r in by_time for line in r["words"]])
+    _write(out / "words.ctm", header + [line for r in by_time for line in r["words"]])
     _write(out / "utterances.tsv", ["\t".join(TABLE), *("\t".join(r["row"]) for r in records)])
     write_failed(out / "failed.txt", sorted(failed))
     if options.phones:
-        _write(out / "phones.ctm", [line for r in by_time for line in r["phones"]])
+        _write(out / "phones.ctm", header + [line for r in by_time for line in r["phones"]])
     if options.nbest:
         _write(out / "nbest.txt", [line for r in records for line in r["nbest"]])
     return DecodeTotals(
@@ -292,6 +310,7 @@ def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: Decode
         search_seconds=search,
         score_seconds=score,
         acoustic_scale=scale,
+        **frames,
     )
 
 

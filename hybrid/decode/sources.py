@@ -19,11 +19,11 @@ from hybrid.base.integrity import check, state_of
 from hybrid.base.names import mended_name
 from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
-from hybrid.decode.recording import recording_stats, segment_features, segments_of
 from hybrid.decode.system import Speech
 from hybrid.feats.store import FeatureStore
-from hybrid.feats.vad import TimeSpan, VadConfig
+from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model
+from hybrid.model.recording import Recording
 
 __all__ = ["AudioSource", "CutSource", "ScoreFolder", "ScoreSource", "StoreSource"]
 
@@ -140,7 +140,7 @@ class AudioSource:
         items, failed = [], []
         for name, file in self.names().items():
             try:
-                segments = segments_of(file, None, self.channel, self.vad)
+                segments = _recording(None, file, self.channel, self.vad, state_of(file)).chunks
             except (HybridError, OSError) as error:
                 failed.append((name, " ".join(str(error).split())))
                 continue
@@ -162,9 +162,8 @@ class AudioSource:
 
     def _scores(self, model: Model, file: str, item: Speech) -> np.ndarray:
         assert item.duration is not None
-        stats = _stats(model, file, self.channel, self.vad, state_of(file))
-        segment = TimeSpan(item.offset, item.offset + item.duration)
-        return model.scores(segment_features(model, file, None, self.channel, segment, stats))
+        recording = _recording(model, file, self.channel, self.vad, state_of(file))
+        return recording.scores(item.offset, item.offset + item.duration)
 
 
 @lru_cache(maxsize=1)
@@ -185,8 +184,8 @@ def _names(files: tuple[str, ...]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4)
-def _stats(model: Model, file: str, channel: int, vad: VadConfig, _state: object):  # type: ignore[no-untyped-def]
-    return recording_stats(model, file, None, channel, segments_of(file, None, channel, vad))
+def _recording(model: Model | None, file: str, channel: int, vad: VadConfig, _state: object) -> Recording:
+    return Recording(model, file, channel, vad=vad, whole_within=vad.max_length)
 
 
 @dataclass(frozen=True)

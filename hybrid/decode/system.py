@@ -21,6 +21,7 @@ from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.protocol import Searcher, SearchResult
 from hybrid.search.retry import search_with_retries
 from hybrid.timing.ctm import timed_labels
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments, pause_phones
 from lexicon.symbols import SymbolTable
 
@@ -37,6 +38,7 @@ class SystemSpec:
       search: widths, and an acoustic scale if it is not to be the model's.
       engine: "native", "k2", "reference", or "auto".
       device: of the acoustic model and of k2.
+      kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
     """
 
     model_dir: str
@@ -46,6 +48,7 @@ class SystemSpec:
     retry: RetryConfig = field(default_factory=RetryConfig)
     engine: str = "auto"
     device: str = "cpu"
+    kaldi_times: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ class Speech:
       utterance, recording: ids.
       offset: seconds of the utterance's start in its recording.
       duration: seconds; None where only scores are known (then frames × frame shift).
+      first_frame: of the utterance in the audio whose frames were made together; 0 where that begins with it.
     """
 
     utterance: str
     recording: str
     offset: float = 0.0
     duration: float | None = None
+    first_frame: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,11 @@ class System:
         """Widths and the acoustic scale in use."""
         return self.searcher.config
 
+    @property
+    def times(self) -> FrameTimes:
+        """When frames begin."""
+        return FrameTimes.of(self.model, self.spec.kaldi_times)
+
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
         """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled."""
         return search_with_retries(self.searcher, scores, retry=self.spec.retry)
@@ -95,14 +105,14 @@ class System:
 
     def read(self, item: Speech, result: SearchResult) -> Recognition:
         """Reads words and phones with their times off what a search found."""
-        scale, shift = self.config.scale, self.model.frame_shift
-        duration = result.num_frames * shift if item.duration is None else item.duration
+        scale, times = self.config.scale, self.times
+        duration = result.num_frames * times.shift if item.duration is None else item.duration
         path = best_path(result.lattice, scale)
         if path is None:
             return Recognition(item.utterance, item.recording, (), (), None, result, scale, duration)
         phones, words = path_segments(path, self.model.transition_model, self.word_alignment)
-        word_labels = timed_labels(words, self.words.symbol, shift, item.offset, duration)
-        phone_labels = timed_labels(phones, self.model.phones.symbol, shift, item.offset, duration)
+        word_labels = timed_labels(words, self.words.symbol, times, item.offset, duration, item.first_frame)
+        phone_labels = timed_labels(phones, self.model.phones.symbol, times, item.offset, duration, item.first_frame)
         return Recognition(
             item.utterance, item.recording, tuple(word_labels), tuple(phone_labels), path, result, scale, duration
         )

@@ -94,6 +94,17 @@ class Model:
         """Seconds per frame of scores."""
         return self.pipeline.frame_shift * self.acoustic_model.subsampling_factor
 
+    @property
+    def boundary_lag(self) -> float:
+        """Seconds from a frame's number × shift to the boundary in front of it.
+
+        That is where its window and the window before it have their middle: windows are longer than their shift, so
+        that times without it (Kaldi's) are early by (length − shift) / 2, 7.5 ms with the usual settings.
+        """
+        static = self.pipeline.static
+        centre = static.frame_length / 2000.0 if static.snip_edges else self.pipeline.frame_shift / 2.0
+        return centre - self.frame_shift / 2.0
+
     @cached_property
     def phones(self) -> Any:
         """The phone table (lexicon.symbols.SymbolTable)."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.decode.recognition import Recognition, Transcript
-from hybrid.decode.recording import segment_scores, segments_of
 from hybrid.decode.system import Speech, System, SystemSpec, load_system
 from hybrid.feats.vad import VadConfig
+from hybrid.model.recording import Recording
 from hybrid.recogniser.session import Session
 from hybrid.search.config import RetryConfig, SearchConfig
 
@@ -35,6 +35,7 @@ class Recogniser:
         lang_dir: str | os.PathLike | None = None,
         engine: str = "auto",
         device: str = "cpu",
+        kaldi_times: bool = False,
     ) -> "Recogniser":
         """Loads a model folder and a graph folder.
 
@@ -43,6 +44,7 @@ class Recogniser:
           lang_dir: wanted for word times where phones carry no position marks.
           engine: "auto", "native", "k2" or "reference".
           device: "cpu" or "cuda".
+          kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
 
         Raises:
           InputError, MismatchError: see `load_system`.
@@ -55,13 +57,14 @@ class Recogniser:
             retry or RetryConfig(),
             engine,
             device,
+            kaldi_times,
         )
         return cls(load_system(spec))
 
     def recognise(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None, channel: int = 0) -> Transcript:
         """Recognises a file, or samples (float32 [N] in [-1, 1], with their rate).
 
-        A recording longer than `vad.max_length` is cut at pauses; its segments share one speaker's statistics.
+        A recording longer than `vad.max_length` is cut at pauses; see `Recording` for how it is normalised.
 
         Raises:
           InputError: the audio cannot be used.
@@ -69,11 +72,18 @@ class Recogniser:
         if isinstance(audio, np.ndarray) and rate is None:
             raise InputError.at("samples", "have no sampling rate", "Give rate=…, in Hz.")
         name = "samples" if isinstance(audio, np.ndarray) else Path(audio).stem
-        recordings = segments_of(audio, rate, channel, self.vad)
+        recording = Recording(
+            self.system.model.unadapted, audio, channel, vad=self.vad, whole_within=self.vad.max_length, rate=rate
+        )
         found: list[Recognition] = []
-        for segment, scores in segment_scores(self.system.model.unadapted, audio, rate, channel, recordings):
-            number = f"-{len(found) + 1:04d}" if len(recordings) > 1 else ""
-            speech = Speech(f"{name}{number}", name, segment.start, segment.duration)
+        for chunk in recording.chunks:
+            number = f"-{len(found) + 1:04d}" if len(recording.chunks) > 1 else ""
+            speech = Speech(f"{name}{number}", name, chunk.start, chunk.duration)
+            scores = recording.scores(chunk.start, chunk.end)
+            if not len(scores):
+                raise InputError.at(
+                    recording.path, f"{chunk.duration:g} s are shorter than one frame", "Leave this audio out."
+                )
             found += self.system.recognise([speech], [scores])
         return Transcript(tuple(found))
 

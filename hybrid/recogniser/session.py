@@ -114,7 +114,7 @@ class Session:
         """The words of the utterance under way; costs what is new, not the whole utterance."""
         found = self._search.partial()
         words = tuple(self._system.words.symbol(int(i)) for i in found.word_ids)
-        return PartialText(words, found.settled_words, (self._frames + found.first_frame) * self._model.frame_shift)
+        return PartialText(words, found.settled_words, self._system.times.boundary(self._frames + found.first_frame))
 
     def _heard(self, frames: int, last: bool) -> list[Recognition]:
         """Looks whether the utterance ends after frames that the search has taken in."""
@@ -151,10 +151,11 @@ class Session:
         return max(1, (begin + end + 1) // 2)
 
     def _read(self, result: SearchResult) -> Recognition:
-        shift = self._model.frame_shift
         self._count += 1
-        offset = (self._frames + result.first_frame) * shift
-        return self._system.read(Speech(f"{self.name}-{self._count:04d}", self.name, offset), result)
+        first, time = self._frames + result.first_frame, self._system.times.boundary
+        start, end = time(first), time(first + result.num_frames)
+        speech = Speech(f"{self.name}-{self._count:04d}", self.name, start, end - start, first)
+        return self._system.read(speech, result)
 
 
 def advance_sessions(

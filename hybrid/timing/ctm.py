@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.segments import Segment
 
-__all__ = ["TimedLabel", "ctm_lines", "timed_labels"]
+__all__ = ["TimedLabel", "ctm_header", "ctm_lines", "timed_labels"]
 
 
 @dataclass(frozen=True)
@@ -27,27 +28,35 @@ class TimedLabel:
 def timed_labels(
     segments: Sequence[Segment],
     name: Callable[[int], str],
-    frame_shift: float,
+    times: FrameTimes,
     offset: float = 0.0,
     duration: float | None = None,
+    first_frame: int = 0,
 ) -> list[TimedLabel]:
     """Turns frames into seconds; neighbours share their boundary, so that the result tiles the utterance.
 
     Args:
       segments: that tile the frames.
       name: word_id or phone_id → what to print.
-      frame_shift: seconds per frame of the alignment (the subsampling included).
+      times: when frames begin.
       offset: of the utterance within its recording, seconds.
       duration: of the utterance, seconds; the last segment reaches to it (frames stop a little short of the end).
+      first_frame: see `FrameTimes.clock`.
     """
+    if not segments:
+        return []
+    end = None if duration is None else offset + max(duration, segments[-1].start * times.shift)
+    time = times.clock(segments[-1].end, offset, end, first_frame)
     out = []
-    for number, segment in enumerate(segments):
-        start, end = segment.start * frame_shift, segment.end * frame_shift
-        if number == len(segments) - 1 and duration is not None:
-            end = max(duration, start)
+    for segment in segments:
         label = name(segment.label) if segment.label else ""
-        out.append(TimedLabel(label, offset + start, end - start))
+        out.append(TimedLabel(label, time(segment.start), time(segment.end) - time(segment.start)))
     return out
+
+
+def ctm_header(times: FrameTimes) -> list[str]:
+    """Returns the comment that tells the convention of boundaries; none where it is Kaldi's, whose CTMs have none."""
+    return [] if times.lag == 0.0 else [f";; boundaries: {times.convention}"]
 
 
 def ctm_lines(recording: str, labels: Iterable[TimedLabel], channel: str = "1", pauses: bool = False) -> list[str]:

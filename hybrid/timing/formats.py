@@ -16,7 +16,8 @@ from typing import Any
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.names import file_stem
-from hybrid.timing.ctm import TimedLabel, ctm_lines
+from hybrid.timing.ctm import TimedLabel, ctm_header, ctm_lines
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.subtitles import SubtitleConfig, captions, format_srt, format_vtt
 from hybrid.timing.textgrid import textgrid_of, write_textgrid
 from hybrid.timing.timed_text import SAME, TimedText
@@ -40,6 +41,7 @@ def write_formats(
     formats: Sequence[str],
     lengths: Mapping[str, float] | None = None,
     subtitles: SubtitleConfig | None = None,
+    times: FrameTimes | None = None,
 ) -> dict[str, str]:
     """Writes aligned texts in each format asked for; a recording whose files cannot be written stops no other.
 
@@ -47,6 +49,7 @@ def write_formats(
       texts: any order; those of one recording go into one file where a format has a file per recording.
       formats: of FORMATS.
       lengths: recording → seconds, for TextGrids that cover the whole recording.
+      times: whose convention of boundaries is told where a format has a place for it (CTM, JSON, VTT).
 
     Returns:
       Recording → why its files could not be written.
@@ -61,7 +64,7 @@ def write_formats(
     ordered = sorted(texts, key=lambda text: (text.recording, text.start, text.utterance))
     folder = Path(folder)
     if "ctm" in formats:
-        _write_ctms(ordered, folder)
+        _write_ctms(ordered, folder, times)
     if "lhotse" in formats:
         with write_gzip(folder / "supervisions.jsonl.gz") as stream:
             for text in ordered:
@@ -80,7 +83,7 @@ def write_formats(
             continue
         try:
             whole = joined(parts, (lengths or {}).get(recording))
-            _write_one(folder, recording, whole, parts, formats, subtitles)
+            _write_one(folder, recording, whole, parts, formats, subtitles, times)
         except HybridError as error:
             failures[recording] = str(error)
             if len(failures) == len(by_recording):
@@ -95,6 +98,7 @@ def _write_one(
     parts: Sequence[TimedText],
     formats: Sequence[str],
     subtitles: SubtitleConfig | None,
+    times: FrameTimes | None,
 ) -> None:
     name = file_stem(recording)
     if "textgrid" in formats or "textgrid-short" in formats:
@@ -103,6 +107,7 @@ def _write_one(
         record = {
             "recording": recording,
             "duration": round(whole.end, 4),
+            **({"boundaries": times.convention} if times else {}),
             "utterances": [json_record(p) for p in parts],
         }
         _write(folder / f"{name}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
@@ -110,7 +115,8 @@ def _write_one(
         _write(folder / f"{name}.srt", format_srt(captions(whole.words, subtitles)))
     if "vtt" in formats:
         guessed = sorted({w.label for w in whole.spoken if w.guessed})
-        notes = [f"pronunciation guessed: {' '.join(guessed)}"] if guessed else []
+        notes = [f"boundaries: {times.convention}"] if times else []
+        notes += [f"pronunciation guessed: {' '.join(guessed)}"] if guessed else []
         _write(folder / f"{name}.vtt", format_vtt(captions(whole.words, subtitles), notes))
 
 
@@ -119,9 +125,9 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _write_ctms(texts: Sequence[TimedText], folder: Path) -> None:
-    words: list[str] = []
-    phones: list[str] = []
+def _write_ctms(texts: Sequence[TimedText], folder: Path, times: FrameTimes | None) -> None:
+    words = ctm_header(times) if times else []
+    phones = list(words)
     for text in texts:
         labels = [TimedLabel(w.label, w.start, w.duration, w.confidence) for w in text.spoken]
         words += ctm_lines(text.recording, labels)

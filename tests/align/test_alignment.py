@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hybrid.align.equal import equal_align
 from hybrid.timing.ctm import ctm_lines, timed_labels
+from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.segments import Segment, phone_segments
 from hybrid.timing.word_alignment import LexiconWordAlignment
 
@@ -66,7 +67,7 @@ def test_phones_that_do_not_spell_the_words_are_refused():
 
 def test_ctm_by_hand():
     found = SPELLER.words(segments([1, 2, 3, 3], length=5), [1, 2])
-    timed = timed_labels(found, lambda word: {1: "TWO", 2: "THREE"}[word], frame_shift=0.01, duration=0.215)
+    timed = timed_labels(found, lambda word: {1: "TWO", 2: "THREE"}[word], times=FrameTimes(0.01), duration=0.215)
     assert ctm_lines("utt", timed) == ["utt 1 0.05 0.10 TWO", "utt 1 0.15 0.07 THREE"]
     assert ctm_lines("utt", timed, channel="A", pauses=True)[0] == "utt A 0.00 0.05 <eps>"
     assert timed[-1].end == pytest.approx(0.215)
@@ -78,7 +79,7 @@ def test_times_tile_the_utterance(lengths, shift, offset):
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     found = [Segment(1, int(s), n) for s, n in zip(starts, lengths)]
     duration = sum(lengths) * shift + 0.3 * shift
-    timed = timed_labels(found, str, shift, offset=offset, duration=duration)
+    timed = timed_labels(found, str, FrameTimes(shift), offset=offset, duration=duration)
     assert timed[0].start == offset
     assert timed[-1].end == pytest.approx(offset + duration)
     assert all(a.end == pytest.approx(b.start) for a, b in zip(timed, timed[1:]))

@@ -15,6 +15,7 @@ from hybrid.aligner.clean import good_stretches
 from hybrid.aligner.config import CleanConfig
 from hybrid.aligner.differences import Difference, compare, differing_runs, edit_path
 from hybrid.aligner.reasons import Cause, better_speeds, examine, shown
+from hybrid.timing.frame_times import FrameTimes
 
 words = st.lists(st.integers(0, 3), max_size=12)
 
@@ -56,7 +57,7 @@ def test_runs_by_hand():
 
 def told(text: str, heard: str, max_error: float = 0.5):
     words = [Heard(w, 10 * i, 10 * i + 10) for i, w in enumerate(heard.split())]
-    return examine(text.split(), words, 0.01, lambda w: w, max_error)
+    return examine(text.split(), words, FrameTimes(0.01), lambda w: w, max_error)
 
 
 def test_causes_by_hand():

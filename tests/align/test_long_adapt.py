@@ -12,10 +12,10 @@ from hybrid.aligner import long_adapt
 from hybrid.aligner.config import LongConfig, SpeechAlignConfig
 from hybrid.aligner.long_adapt import adapt_pieces
 from hybrid.aligner.long_audio import align_long
-from hybrid.aligner.recording import Recording
 from hybrid.aligner.speech import TextAligner
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.model.folder import load_model
+from hybrid.model.recording import Recording
 from lexicon.lang_dir import LangDir
 from lexicon.vocabulary import TextLexicon
 

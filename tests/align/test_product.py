@@ -30,7 +30,7 @@ def run_hybrid(*arguments: object) -> None:
 
 
 def ctm(path):
-    return [line.split() for line in path.read_text().splitlines()]
+    return [line.split() for line in path.read_text().splitlines() if not line.startswith(";;")]
 
 
 def failed(out) -> dict[str, str]:

@@ -92,3 +92,28 @@ def test_engines_agree_on_audio(tiny, recogniser: Recogniser, bursts) -> None:
     words = recogniser.recognise(samples, RATE).words
     for engine in ("k2", "reference"):
         assert Recogniser.load(tiny.model, tiny.graph, engine=engine).recognise(samples, RATE).words == words
+
+
+def test_a_stretch_is_normalised_by_the_speech_around_it(recogniser: Recogniser, monkeypatch) -> None:
+    """Both doors to long recordings: the statistics of chunks within CONTEXT seconds, and the file's prior."""
+    from dataclasses import replace
+
+    from hybrid.feats.cmvn import CmvnConfig, CmvnStats
+    from hybrid.feats.vad import TimeSpan
+    from hybrid.model import recording as module
+    from hybrid.model.recording import Recording
+
+    pipeline = recogniser.system.model.pipeline
+    model = replace(recogniser.system.model, pipeline=replace(pipeline, cmvn=CmvnConfig()))
+    samples = np.random.default_rng(0).normal(0, 0.1, 60 * RATE).astype(np.float32)
+    found = Recording(model, samples, rate=RATE)
+    chunks = [TimeSpan(float(k), k + 0.9) for k in range(0, 60, 10)]
+    found.__dict__["chunks"] = chunks
+    stats = [CmvnStats.of(found.static(c.start, c.end)) for c in chunks]
+    static = found.static(chunks[3].start, chunks[3].end)
+    wanted = model.pipeline.apply(static, stats[2] + stats[3] + stats[4])
+    assert np.array_equal(found.features(chunks[3].start, chunks[3].end), wanted)
+    monkeypatch.setattr(module, "CONTEXT", 5.0)  # alone: as an utterance of an unknown speaker
+    alone = Recording(model, samples, rate=RATE)
+    alone.__dict__["chunks"] = chunks
+    assert np.array_equal(alone.features(chunks[3].start, chunks[3].end), model.pipeline.apply(static))
