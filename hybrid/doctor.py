@@ -8,7 +8,7 @@ import platform
 from dataclasses import dataclass
 from importlib import metadata
 
-__all__ = ["Finding", "examine"]
+__all__ = ["Probe", "examine"]
 
 SETUP = "bash scripts/setup.sh"
 
@@ -37,7 +37,7 @@ OPTIONAL = {
 
 
 @dataclass(frozen=True)
-class Finding:
+class Probe:
     """One line of the examination: state is "ok", "missing" (optional) or "broken"."""
 
     state: str
@@ -46,7 +46,7 @@ class Finding:
     cure: str = ""
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Probe]:
     """Returns the findings, machine first, then packages, then what must fit together."""
     findings = [_machine()]
     for name, (distribution, purpose) in NEEDED.items():
@@ -60,14 +60,14 @@ def examine() -> list[Finding]:
     return findings
 
 
-def _machine() -> Finding:
+def _machine() -> Probe:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB"
     except (ValueError, OSError):
         memory = "unknown memory"
     text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {cores} cores, {memory}"
-    return Finding("ok", "machine", text)
+    return Probe("ok", "machine", text)
 
 
 def _version(distribution: str) -> str:
@@ -77,7 +77,7 @@ def _version(distribution: str) -> str:
         return "unknown version"
 
 
-def _package(name: str, distribution: str, purpose: str, otherwise: str, cure: str) -> Finding:
+def _package(name: str, distribution: str, purpose: str, otherwise: str, cure: str) -> Probe:
     """Tries the import itself: a package can be installed and still not load."""
     try:
         importlib.import_module(name)
@@ -86,11 +86,11 @@ def _package(name: str, distribution: str, purpose: str, otherwise: str, cure: s
             found = f"{metadata.version(distribution)} is installed but does not load ({str(error).splitlines()[0]})"
         except metadata.PackageNotFoundError:
             found = "not installed"
-        return Finding(otherwise, distribution, f"{found}; needed for {purpose}", cure)
-    return Finding("ok", distribution, f"{_version(distribution)} ({purpose})")
+        return Probe(otherwise, distribution, f"{found}; needed for {purpose}", cure)
+    return Probe("ok", distribution, f"{_version(distribution)} ({purpose})")
 
 
-def _k2_and_torch() -> Finding | None:
+def _k2_and_torch() -> Probe | None:
     """k2's binaries fit the one torch they were built with."""
     try:
         import k2
@@ -102,14 +102,14 @@ def _k2_and_torch() -> Finding | None:
         k2.Fsa.from_str("0 1 -1 0\n1")
     except Exception as error:  # whatever a binary of another torch throws
         cure = f"{SETUP}, or k2's wheel for torch {torch.__version__} from k2's wheel page"
-        return Finding("broken", "k2 with torch", f"k2 loads but does not work ({str(error).splitlines()[0]})", cure)
+        return Probe("broken", "k2 with torch", f"k2 loads but does not work ({str(error).splitlines()[0]})", cure)
     text = f"k2 {_version('k2')} works with torch {torch.__version__}" + (
         f" (built for {built})" if isinstance(built, str) else ""
     )
-    return Finding("ok", "k2 with torch", text)
+    return Probe("ok", "k2 with torch", text)
 
 
-def _numpy_and_torch() -> Finding | None:
+def _numpy_and_torch() -> Probe | None:
     """torch before 2.3 was built against numpy 1 and cannot exchange arrays with numpy 2."""
     try:
         import numpy as np
@@ -120,17 +120,17 @@ def _numpy_and_torch() -> Finding | None:
         torch.from_numpy(np.zeros(1, dtype=np.float32)).numpy()
     except (RuntimeError, TypeError) as error:
         text = f"torch {torch.__version__} cannot use numpy {np.__version__} ({str(error).splitlines()[0]})"
-        return Finding("broken", "numpy with torch", text, "pip install 'numpy<2'")
-    return Finding("ok", "numpy with torch", f"numpy {np.__version__} and torch {torch.__version__} exchange arrays")
+        return Probe("broken", "numpy with torch", text, "pip install 'numpy<2'")
+    return Probe("ok", "numpy with torch", f"numpy {np.__version__} and torch {torch.__version__} exchange arrays")
 
 
-def _gpu() -> Finding | None:
+def _gpu() -> Probe | None:
     try:
         import torch
     except (ImportError, OSError):
         return None
     if not torch.cuda.is_available():
-        return Finding("ok", "GPU", "none seen by torch; everything runs on the CPU")
+        return Probe("ok", "GPU", "none seen by torch; everything runs on the CPU")
     names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
     try:
         import k2
@@ -139,12 +139,12 @@ def _gpu() -> Finding | None:
     except (ImportError, OSError):
         usable = False
     if usable:
-        return Finding("ok", "GPU", f"{names}; k2 can use it")
+        return Probe("ok", "GPU", f"{names}; k2 can use it")
     cure = f"a CUDA build of k2 for torch {torch.__version__} from k2's wheel page"
-    return Finding("missing", "GPU", f"{names}; training can use it, the k2 search cannot (no CUDA build of k2)", cure)
+    return Probe("missing", "GPU", f"{names}; training can use it, the k2 search cannot (no CUDA build of k2)", cure)
 
 
-def _kernels() -> Finding | None:
+def _kernels() -> Probe | None:
     """Compiled kernels: where they are kept, and whether all are whole; damaged ones are removed."""
     try:
         from hybrid.base.compiled import examine_kernels, kernels_folder
@@ -153,9 +153,9 @@ def _kernels() -> Finding | None:
     folder = kernels_folder()
     if folder.path is None:
         text = f"not kept: {folder.reason}; every run compiles them again"
-        return Finding("missing", "compiled kernels", text, "set HYBRID_CACHE_DIR to a folder of your own")
+        return Probe("missing", "compiled kernels", text, "set HYBRID_CACHE_DIR to a folder of your own")
     whole, removed = examine_kernels()
     text = f"{whole} in {folder.path}" + ("" if folder.writable else ", which may not be written")
     if removed:
         text += f"; {removed} damaged, removed, to be compiled again when they are needed"
-    return Finding("ok", "compiled kernels", text)
+    return Probe("ok", "compiled kernels", text)

@@ -12,7 +12,7 @@
 #
 # Words after the named ones go to the command as they are.
 
-ladder() { # FEATURES [FOLDER]: what the next rungs are trained on, and where they lie; steps carry the folder's name
+ladder() { # FEATURES [FOLDER]: what the next models are trained on, and where they lie; steps carry the folder's name
   feats=$1 dir=${2:-exp} tag= ali=_ali
   [ "$dir" = exp ] || tag=_${dir##*/}
   train=(--feats "$feats" --lang data/lang --jobs "$jobs")

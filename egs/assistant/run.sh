@@ -6,15 +6,15 @@
 option grammar_file "$recipe/conf/grammar.yaml" "what can be said; words need a pronunciation in local/dict/lexicon.txt"
 option train_sentences 1500 "spoken to train on; more take longer and help a little"
 option lm_sentences 20000 "drawn from the grammar for the language model"
-option rungs mono,tri1,tri2b \
+option models mono,tri1,tri2b \
   "models to train and decode, with commas; each needs those before it; tri3b, adapted to its speakers, takes minutes more"
 option mono_utterances 500 "the shortest, which are easiest to align from a flat start"
 start "$@"
 . "$root/scripts/ladder.sh"
-IFS=, read -ra models <<< "$rungs"
-IFS=, read -ra unadapted <<< "${rungs%,tri3b}"
+IFS=, read -ra names <<< "$models"
+IFS=, read -ra unadapted <<< "${models%,tri3b}"
 best=${unadapted[-1]}  # for a file of the user's own, of whose speaker there is nothing else
-wanted() { [[ ,$rungs, == *,$1,* ]]; }
+wanted() { [[ ,$models, == *,$1,* ]]; }
 
 if stage 1 "Draw sentences from the grammar; those of dev and test are in no other set."; then
   step text --in "$grammar_file" --in "$recipe/local/dict/lexicon.txt" --out data/text -- \
@@ -65,15 +65,15 @@ if wanted tri3b && stage 8 "Speaker-adaptive training with fMLLR."; then
 fi
 
 if stage 9 "Compile the decoding graphs."; then
-  for model in "${models[@]}"; do graph "$model" tg; done
+  for model in "${names[@]}"; do graph "$model" tg; done
 fi
 
 if stage 10 "Decode dev and test; tri3b in two passes of fMLLR."; then
-  for model in "${models[@]}"; do for set in dev test; do decode "$model" tg "$set" "exp/feats/$set"; done; done
+  for model in "${names[@]}"; do for set in dev test; do decode "$model" tg "$set" "exp/feats/$set"; done; done
 fi
 
 if stage 11 "Score: LM weight and insertion penalty are chosen on dev."; then
-  for model in "${models[@]}"; do
+  for model in "${names[@]}"; do
     score "$model" tg test data/test --tune-ref data/dev --tune-lattices "exp/$model/decode_tg_dev" \
       --lm-weights 5:20 --penalties 0,0.5,1
   done

@@ -6,7 +6,7 @@
 
 option corpus_dir "$(first_of "$root/../shared/corpora/fsdd" download/fsdd)" \
   "holds recordings/; downloaded if it is not there"
-option rungs mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
+option models mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
 option grammars loop,single "how to decode the test set, with commas"
 option num_gaussians 400 "of each model; more know the five or six speakers too well"
 option lm_weights 7:17 "swept on the test set, as Kaldi's recipes do; acoustic scale is 1 / weight"
@@ -16,8 +16,8 @@ option loso george,jackson,lucas,nicolas,theo,yweweler \
 start "$@"
 . "$root/scripts/ladder.sh"
 digits=(ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE)
-IFS=, read -ra models <<< "$rungs"
-IFS=, read -ra unadapted <<< "${rungs%,tri3b}"
+IFS=, read -ra names <<< "$models"
+IFS=, read -ra unadapted <<< "${models%,tri3b}"
 IFS=, read -ra kinds <<< "$grammars"
 IFS=, read -ra speakers <<< "$loso"
 
@@ -30,10 +30,10 @@ extract() { # SET …: of data/SET, into exp/feats/SET
 }
 
 # Few words, and few speakers: small models with variances normalised by speaker do better on new voices (RESULTS.md),
-# and short schedules suffice. Each rung starts from the last alignments of the one below, which saw all data.
+# and short schedules suffice. Each model starts from the last alignments of the one below, which saw all data.
 schedule=(--num-passes 12 --last-mix-up-pass 8)
-rung() { # MODEL: trains it, if it is wanted
-  [[ ,$rungs, == *,$1,* ]] || return 0
+train_model() { # MODEL: trains it, if it is wanted
+  [[ ,$models, == *,$1,* ]] || return 0
   case $1 in
     mono) flat_start --norm-vars --total-gaussians "$num_gaussians" "${schedule[@]}" --realign-passes={1,2,3,4,6,8,10} ;;
     tri1) ali= climb tri1 train-deltas mono 150 "$num_gaussians" "${schedule[@]}" ;;
@@ -62,21 +62,21 @@ if stage 3 "Make the lang folder from CMUdict's pronunciations, and the grammars
 fi
 
 ladder exp/feats/train
-if stage 4 "Train the monophone model from a flat start."; then rung mono; fi
-if stage 5 "Triphones on deltas."; then rung tri1; fi
-if stage 6 "Triphones on LDA and MLLT."; then rung tri2b; fi
-if stage 7 "Speaker-adaptive training with fMLLR."; then rung tri3b; fi
+if stage 4 "Train the monophone model from a flat start."; then train_model mono; fi
+if stage 5 "Triphones on deltas."; then train_model tri1; fi
+if stage 6 "Triphones on LDA and MLLT."; then train_model tri2b; fi
+if stage 7 "Speaker-adaptive training with fMLLR."; then train_model tri3b; fi
 
 if stage 8 "Compile a decoding graph for each grammar."; then
-  for model in "${models[@]}"; do for kind in "${kinds[@]}"; do graph "$model" "$kind"; done; done
+  for model in "${names[@]}"; do for kind in "${kinds[@]}"; do graph "$model" "$kind"; done; done
 fi
 
 if stage 9 "Decode the test set; tri3b in two passes of fMLLR."; then
-  for model in "${models[@]}"; do for kind in "${kinds[@]}"; do decode "$model" "$kind" test exp/feats/test; done; done
+  for model in "${names[@]}"; do for kind in "${kinds[@]}"; do decode "$model" "$kind" test exp/feats/test; done; done
 fi
 
 if stage 10 "Score."; then
-  for model in "${models[@]}"; do for kind in "${kinds[@]}"; do
+  for model in "${names[@]}"; do for kind in "${kinds[@]}"; do
     score "$model" "$kind" test data/test --lm-weights "$lm_weights" --penalties "$penalties"
   done; done
   hybrid score table exp/results.tsv
@@ -99,7 +99,7 @@ if [ -n "$loso" ] && stage 12 "Train on all but one speaker, decode all files of
   for speaker in "${speakers[@]}"; do
     ladder "exp/feats/without/$speaker" "exp/loso/$speaker"
     for model in "${unadapted[@]}"; do
-      rung "$model"
+      train_model "$model"
       graph "$model" single
       decode "$model" single loso "exp/feats/only/$speaker"
     done

@@ -11,7 +11,7 @@ option lm_text "$(first_of "$corpora/text" download/text)" \
 option train_set train-clean-100 "part to train on"
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
-option rungs mono,tri1,tri2b,tri3b,sp \
+option models mono,tri1,tri2b,tri3b,sp \
   "models to train and decode, with commas; each needs those before it; sp is tri3b with a lexicon re-estimated"
 option num_gaussians 1000 "of the monophone model"
 option boost_silence 1.25 "so that pauses inside utterances are found early (mono, tri1)"
@@ -22,8 +22,8 @@ option compare_dir "$(first_of "$root/../shared/peers/hyps" "")" \
 start "$@"
 . "$root/scripts/ladder.sh"
 IFS=, read -ra sets <<< "$test_sets"
-IFS=, read -ra models <<< "$rungs"
-wanted() { [[ ,$rungs, == *,$1,* ]]; }
+IFS=, read -ra names <<< "$models"
+wanted() { [[ ,$models, == *,$1,* ]]; }
 
 if stage 1 "Get the corpus and write the manifest of each part."; then
   [ -d "$corpus_dir" ] || step download --out "$corpus_dir" -- \
@@ -91,13 +91,13 @@ fi
 
 # What is decoded: model and graph.
 targets=()
-for rung in "${models[@]}"; do
-  if [ "$rung" = sp ]; then targets+=("tri3b tg_sp"); else targets+=("$rung tg"); fi
+for model in "${names[@]}"; do
+  if [ "$model" = sp ]; then targets+=("tri3b tg_sp"); else targets+=("$model tg"); fi
 done
 
 if stage 10 "Compile the decoding graphs."; then
-  for rung in "${models[@]}"; do
-    if [ "$rung" = sp ]; then graph tri3b tg data/lang_sp; else graph "$rung" tg; fi
+  for model in "${names[@]}"; do
+    if [ "$model" = sp ]; then graph tri3b tg data/lang_sp; else graph "$model" tg; fi
   done
 fi
 

@@ -5,14 +5,14 @@
 
 option corpus_dir "$(first_of "$root/../shared/corpora/waves_yesno" download/waves_yesno)" \
   "holds the 60 recordings; downloaded if it is not there"
-option rungs mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
+option models mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
 option num_gaussians 400 "of each model; six minutes of speech hold no more"
 option lm_weights 7:17 "swept on the test set, as Kaldi's recipes do; acoustic scale is 1 / weight"
 option penalties 0,0.5,1 "word insertion penalties, swept likewise"
 start "$@"
 . "$root/scripts/ladder.sh"
-IFS=, read -ra models <<< "$rungs"
-wanted() { [[ ,$rungs, == *,$1,* ]]; }
+IFS=, read -ra names <<< "$models"
+wanted() { [[ ,$models, == *,$1,* ]]; }
 
 if stage 1 "Get the corpus and write its manifests."; then
   [ -d "$corpus_dir" ] || step download --out "$corpus_dir" -- hybrid data download yesno --out-dir download
@@ -52,15 +52,15 @@ if wanted tri3b && stage 7 "Speaker-adaptive training with fMLLR; with one speak
 fi
 
 if stage 8 "Compile the decoding graphs."; then
-  for model in "${models[@]}"; do graph "$model" yes-no; done
+  for model in "${names[@]}"; do graph "$model" yes-no; done
 fi
 
 if stage 9 "Decode the test set."; then
-  for model in "${models[@]}"; do decode "$model" yes-no test exp/feats/test; done
+  for model in "${names[@]}"; do decode "$model" yes-no test exp/feats/test; done
 fi
 
 if stage 10 "Score."; then
-  for model in "${models[@]}"; do
+  for model in "${names[@]}"; do
     score "$model" yes-no test data/test --lm-weights "$lm_weights" --penalties "$penalties"
   done
   hybrid score table exp/results.tsv

@@ -60,7 +60,7 @@ def align_adapted(
     config: AlignAdaptedConfig | None = None,
     executor: Executor | None = None,
 ) -> CorpusAlignments:
-    """Aligns with the speaker-independent twin, estimates each speaker's transform, and aligns again with it.
+    """Aligns with the speaker-independent model, estimates each speaker's transform, and aligns again with it.
 
     Writes ali.gz, transforms.safetensors (which `hybrid gmm train-sat` takes) and failed.txt.
 
@@ -73,7 +73,7 @@ def align_adapted(
     log_settings(logger, "adapted alignment", settings)
     check_phones(model, lang.path / "phones.txt")
     model.pipeline.require_match(store)
-    gmm, twin = _gmms(model)
+    gmm, independent = _gmms(model)
     texts, failures = usable_texts(store, lang, store.ids)
     graphs, more = compile_training_graphs(TrainingGraphCompiler(lang, model.transition_model), texts, executor)
     failures |= more
@@ -87,9 +87,9 @@ def align_adapted(
         scorer = boosted(GmmAcousticModel(mixtures, scale), silence, config.boost_silence)
         return Aligner(scorer, transitions, model.pipeline, config.align, transforms)
 
-    first = align_corpus(aligner(twin, {}), store, graphs, utterances, executor, "aligning, unadapted")
+    first = align_corpus(aligner(independent, {}), store, graphs, utterances, executor, "aligning, unadapted")
     weights = silence_weights(transitions, lang.silence_phones, config.silence_weight)
-    work = FmllrWork(gmm, transitions.pdf_ids, weights, model.pipeline, config.fmllr, posterior_gmm=twin)
+    work = FmllrWork(gmm, transitions.pdf_ids, weights, model.pipeline, config.fmllr, posterior_gmm=independent)
     transforms, _ = speaker_transforms(work, store, first, executor)
     second = align_corpus(aligner(gmm, transforms), store, graphs, utterances, executor, "aligning, adapted")
     failures |= dict(second.failures)
@@ -105,10 +105,10 @@ def align_adapted(
 
 def _gmms(model: Model) -> tuple[AmDiagGmm, AmDiagGmm]:
     """Returns the Gaussians of a model, and those for features that are not adapted."""
-    adapted, twin = model.acoustic_model, model.speaker_independent
+    adapted, independent = model.acoustic_model, model.speaker_independent
     if not isinstance(adapted, GmmAcousticModel):
         raise InputError.at(model.path, "holds no GMM, which fMLLR needs", "Align with `hybrid gmm align`.")
-    return adapted.gmm, twin.gmm if isinstance(twin, GmmAcousticModel) else adapted.gmm
+    return adapted.gmm, independent.gmm if isinstance(independent, GmmAcousticModel) else adapted.gmm
 
 
 def _write(

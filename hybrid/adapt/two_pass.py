@@ -26,9 +26,10 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import state_of
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
+from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import DecodeOptions, DecodeTotals, decode_corpus
 from hybrid.decode.sources import _store
-from hybrid.decode.system import Speech, SystemSpec
+from hybrid.decode.system import SystemSpec
 from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
@@ -72,7 +73,7 @@ class AdaptedSource:
       path: of the store.
       transforms: file of transforms, by speaker or utterance; None for none.
       per_utterance: transforms are by utterance.
-      speaker_independent: score with the model's speaker-independent twin, where it has one.
+      speaker_independent: score with the model's speaker-independent model, where it has one.
     """
 
     path: str
@@ -84,9 +85,9 @@ class AdaptedSource:
         made = content_hash(self.transforms) if self.transforms else ""
         return f"feats {Path(self.path).resolve()} {_store(self.path).digest} {made} {self.speaker_independent}"
 
-    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+    def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         store = _store(self.path)
-        return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
+        return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
 
     def inputs(self) -> dict[str, Any]:
         found: dict[str, Any] = {"features": (self.path, _store(self.path).digest)}
@@ -101,13 +102,13 @@ class AdaptedSource:
         transform = _transforms(self.transforms, model.pipeline.dim).get(self.key(utterance))
         return model.pipeline.features(_store(self.path), utterance, transform)
 
-    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
         """See `ScoreSource.scores`."""
         if self.speaker_independent and model.speaker_independent is not None:
             model = replace(model, acoustic_model=model.speaker_independent)
         for item in items:
             try:
-                yield model.scores(self.features(model, item.utterance))
+                yield model.scores(self.features(model, item.id))
             except (HybridError, OSError, ValueError) as error:
                 yield " ".join(str(error).split())
 
@@ -118,7 +119,7 @@ class _Estimator:
 
     Attributes:
       source: whose features the statistics are of (transforms in force applied).
-      first: posteriors of Gaussians come from the speaker-independent twin.
+      first: posteriors of Gaussians come from the speaker-independent model.
     """
 
     model_dir: str
@@ -131,9 +132,9 @@ class _Estimator:
     def file(self, path: Path) -> list[tuple[str, str, FmllrStats]]:
         """Returns (whose, utterance, statistics) of each lattice of one archive."""
         model = _model(self.model_dir)
-        gmm, twin = gmm_of(model), None
+        gmm, posterior_model = gmm_of(model), None
         if self.first and isinstance(model.speaker_independent, GmmAcousticModel):
-            twin = model.speaker_independent.gmm
+            posterior_model = model.speaker_independent.gmm
         transitions = model.transition_model
         silent = np.isin(transitions.phones, self.silence_phones)
         result = []
@@ -146,7 +147,12 @@ class _Estimator:
             stats = FmllrStats.zeros(gmm.dim)
             inside = (frames < len(features)) & (weights > 1e-4)
             stats.accumulate(
-                gmm, features, transitions.pdf_ids[ids[inside]], weights[inside], frames[inside], posterior_model=twin
+                gmm,
+                features,
+                transitions.pdf_ids[ids[inside]],
+                weights[inside],
+                frames[inside],
+                posterior_model=posterior_model,
             )
             result.append((self.source.key(utterance), utterance, stats))
         return result
@@ -185,8 +191,8 @@ def estimate_transforms(
     require_fit(part_of(lattice_dir, "lattices"), _model(estimator.model_dir).part)
     files = lattice_files(lattice_dir)
     left: dict[str, int] = {}
-    for utterance in estimator.source.speech()[0]:
-        key = estimator.source.key(utterance.utterance)
+    for utterance in estimator.source.utterances()[0]:
+        key = estimator.source.key(utterance.id)
         left[key] = left.get(key, 0) + 1
     waiting: dict[str, FmllrStats] = {}
     found: dict[str, np.ndarray] = {}

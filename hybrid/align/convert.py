@@ -1,4 +1,4 @@
-"""Alignments in the transition-ids of another model: what a rung hands to the next (Kaldi's convert-ali)."""
+"""Alignments in the transition-ids of another model: what a stage hands to the next (Kaldi's convert-ali)."""
 
 from __future__ import annotations
 

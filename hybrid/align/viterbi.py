@@ -127,7 +127,7 @@ def _why_not(graph: AlignmentGraph, frames: int, config: AlignConfig) -> str:
 def best_path_reference(
     graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
 ) -> tuple[list[int], float] | None:
-    """The readable twin of the kernel: arcs of the best path and its cost, None where no final state is alive."""
+    """The readable reference of the kernel: arcs of the best path and its cost, None where no final state is alive."""
     fst = graph.fst
     tokens: dict[int, tuple[float, tuple[int, ...]]] = {int(fst.start): (0.0, ())}  # state → cost, arcs so far
     for frame in range(len(scores) + 1):

@@ -1,7 +1,7 @@
 """Speaker adaptation of alignment, switched by the amount of data.
 
 A model trained on adapted features (SAT) needs a transform for its speaker. With speech enough the first alignment,
-by its speaker-independent twin, gives an fMLLR transform; with less the twin aligns alone.
+by its speaker-independent model, gives an fMLLR transform; with less that model aligns alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Adaptation:
     """How one speaker is aligned.
 
     Attributes:
-      aligner: of the adapted model, or of its speaker-independent twin.
+      aligner: of the adapted model, or of its speaker-independent model.
       transform: fMLLR, float32 [D][D + 1]; None where the model needs none or there is too little speech.
       note: one line where a model that wants a transform does without.
     """

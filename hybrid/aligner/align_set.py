@@ -24,7 +24,7 @@ from hybrid.base.ranges import POSITIVE, SHARE, check_fields
 from hybrid.feats.store import FeatureStore
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model.boost import boosted
-from hybrid.model.folder import Model, check_phones, warn_of_twin
+from hybrid.model.folder import Model, check_phones, warn_unadapted
 from hybrid.timing.ctm import ctm_header, ctm_lines, timed_labels
 from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.segments import phone_segments
@@ -69,7 +69,7 @@ def align_set(
 ) -> CorpusAlignments:
     """Aligns every utterance of a set and writes ali.gz (transition-ids), failed.txt and, on request, CTMs.
 
-    A model that was trained on adapted features aligns with its speaker-independent twin, and says so.
+    A model that was trained on adapted features aligns with its speaker-independent model, and says so.
 
     Raises:
       MismatchError: model and lang folder have other phones.
@@ -80,7 +80,7 @@ def align_set(
     log_settings(logger, "alignment", settings)
     check_phones(model, lang.path / "phones.txt")
     model.pipeline.require_match(store)
-    warn_of_twin(model, "hybrid gmm align-fmllr")
+    warn_unadapted(model, "hybrid gmm align-fmllr")
     texts, failures = usable_texts(store, lang, store.ids)
     compiler = TrainingGraphCompiler(lang, model.transition_model)
     graphs, more = compile_training_graphs(compiler, texts, executor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hybrid.aligner.config import BiasedConfig, SpeechAlignConfig
 from hybrid.aligner.long_audio import Gap
 from hybrid.aligner.speech import TextAligner
-from hybrid.aligner.speech_set import Outcome, SpeechItem, SpeechWork, align_items, frequent_words
+from hybrid.aligner.speech_set import Outcome, SpeechWork, align_items, frequent_words
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import remove_mark
@@ -19,6 +19,7 @@ from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import SHARE, check_fields
+from hybrid.data.utterance import Utterance
 from hybrid.model.folder import Model, check_phones
 from hybrid.timing.formats import format_files, write_formats
 from hybrid.timing.subtitles import SubtitleConfig
@@ -63,7 +64,7 @@ class AlignTotals:
 def align_speech(
     model: Model,
     lang: LangDir,
-    items: Sequence[SpeechItem],
+    items: Sequence[Utterance],
     failures: Mapping[str, str],
     out_dir: Path,
     config: ProductConfig,
@@ -88,7 +89,7 @@ def align_speech(
     failed, notes = dict(failures), dict[str, str]()
     gaps: dict[str, tuple[Gap, ...]] = {}
     lengths: dict[str, float] = {}
-    recordings = {item.utterance: item for item in items}
+    recordings = {item.id: item for item in items}
     for outcome in align_items(work, items, executor):
         _sort(outcome, texts, failed, notes, gaps)
         item = recordings[outcome.utterance]

@@ -16,14 +16,15 @@ from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.config import BiasedConfig, CleanConfig
 from hybrid.aligner.differences import compare, differing_runs
 from hybrid.aligner.long_audio import hear
-from hybrid.aligner.speech_set import SpeechItem, frequent_words
+from hybrid.aligner.speech_set import frequent_words
 from hybrid.base.artifact import atomic_path
 from hybrid.base.config import config_to_dict
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, progress
-from hybrid.data.sets import Item, write_set
+from hybrid.data.sets import write_set
+from hybrid.data.utterance import Utterance
 from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model, check_phones
 from hybrid.model.recording import Recording
@@ -119,11 +120,11 @@ class CleanWork:
     biased: BiasedConfig
     config: CleanConfig
 
-    def block(self, items: Sequence[SpeechItem]) -> list[tuple[list[Kept], list[Bad], str]]:
+    def block(self, items: Sequence[Utterance]) -> list[tuple[list[Kept], list[Bad], str]]:
         """Returns what is kept and cut out of each item, and why it failed."""
         return [self._item(item) for item in items]
 
-    def _item(self, item: SpeechItem) -> tuple[list[Kept], list[Bad], str]:
+    def _item(self, item: Utterance) -> tuple[list[Kept], list[Bad], str]:
         try:
             if not item.words:
                 raise InputError.at(item.path, "has an empty text", "Write what is said, or leave the file out.")
@@ -148,7 +149,7 @@ class CleanWork:
 def clean_corpus(
     model: Model,
     lang: LangDir,
-    items: Sequence[SpeechItem],
+    items: Sequence[Utterance],
     failures: dict[str, str],
     out_dir: Path,
     config: CleanConfig | None = None,
@@ -168,29 +169,29 @@ def clean_corpus(
     check_phones(model, lang.path / "phones.txt")
     lexicon = TextLexicon.make(lang, {word for item in items for word in item.words}, pronouncer)
     work = CleanWork(model.unadapted, lexicon, frequent_words(items, biased.other_words), biased, config)
-    cuts: list[Item] = []
+    cuts: list[Utterance] = []
     rows: list[tuple[str, Bad]] = []
     reasons = dict(failures)
     with progress("cleaning", len(items)) as bar:
         results = map_in_order(CleanWork.block, blocks(items, BLOCK), executor, shared=work)
         for item, (kept, bad, reason) in zip(items, (r for block in results for r in block)):
             cuts += _items(item, kept)
-            rows += [(item.utterance, stretch) for stretch in bad]
+            rows += [(item.id, stretch) for stretch in bad]
             if reason or not kept:
-                reasons[item.utterance] = reason or "text is not what is said (see bad.tsv)"
+                reasons[item.id] = reason or "text is not what is said (see bad.tsv)"
             bar.advance(int(bool(kept)), int(not kept))
     _write_bad(out_dir / "bad.tsv", rows)
     count = write_set(cuts, out_dir, "cleaned", config_to_dict(config), sorted(reasons.items()))
     return count, len(rows)
 
 
-def _items(item: SpeechItem, kept: Sequence[Kept]) -> Iterator[Item]:
+def _items(item: Utterance, kept: Sequence[Kept]) -> Iterator[Utterance]:
     for number, part in enumerate(kept, 1):
         whole = part.first == 0 and part.last == len(item.words) and len(kept) == 1 and part.start == 0.0
-        name = item.utterance if whole else f"{item.utterance}-{number}"
+        name = item.id if whole else f"{item.id}-{number}"
         text = " ".join(item.words[part.first : part.last])
-        yield Item(
-            name, Path(item.path), item.speaker, text, item.start + part.start, part.end - part.start,
+        yield Utterance(
+            name, item.path, item.speaker, text, item.start + part.start, part.end - part.start,
             max(item.channel, 0), item.recording,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.config import BiasedConfig
-from hybrid.aligner.reasons import Cause, Finding, better_speeds, examine
+from hybrid.aligner.reasons import Cause, Diagnosis, better_speeds, examine
 from hybrid.aligner.speech import TextAligner
 from hybrid.base.errors import HybridError
 from hybrid.model.recording import Recording
@@ -29,7 +29,7 @@ def diagnose(
     scores: np.ndarray,
     others: Sequence[str] = (),
     biased: BiasedConfig | None = None,
-) -> Finding:
+) -> Diagnosis:
     """Finds out by biased decoding why a text does not fit its audio.
 
     Args:
@@ -44,7 +44,7 @@ def diagnose(
     def known(word: str) -> str:
         return word if word in lexicon.words else OOV
 
-    def verdict(rows: np.ndarray) -> Finding:
+    def verdict(rows: np.ndarray) -> Diagnosis:
         return examine(words, decoder.decode(rows), aligner.times, known, aligner.config.max_error)
 
     finding = verdict(scores)
@@ -62,7 +62,7 @@ def diagnose(
         f"{Cause.RATE.value}: the text fits when the audio is played {speed:.3g} times as fast "
         f"(the file says {rate} Hz, {round(rate * speed)} Hz would fit)"
     )
-    return Finding(Cause.RATE, told, finding.error)
+    return Diagnosis(Cause.RATE, told, finding.error)
 
 
 def _fit(aligner: TextAligner, words: Sequence[str], samples: np.ndarray, rate: int, speed: float) -> float:

@@ -1,6 +1,6 @@
 """Adaptation of a long recording: each piece with the transform of the speech around it.
 
-The speaker-independent twin has aligned all pieces. Each one is aligned again with an fMLLR transform estimated from
+The speaker-independent model has aligned all pieces. Each one is aligned again with an fMLLR transform estimated from
 the pieces within a minute of it, so that a recording may hold one speaker or many; where that is not better, or there
 is too little speech, the first alignment stays.
 """
@@ -42,9 +42,9 @@ def adapt_pieces(aligner: TextAligner, recording: Recording, pieces: Sequence[Fi
     """Aligns pieces anew, each with a transform of its own.
 
     Args:
-      aligner: of the adapted model; a model without twin leaves the pieces as they are.
-      recording: scored by the twin.
-      pieces: in the order of time, aligned by the twin.
+      aligner: of the adapted model; a model without one of that kind leaves the pieces as they are.
+      recording: scored by its speaker-independent model.
+      pieces: in the order of time, aligned by that model.
     """
     model = aligner.model
     if not is_adaptive(model):

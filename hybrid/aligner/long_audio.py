@@ -62,8 +62,8 @@ def align_long(
     """Aligns a recording of any length.
 
     Args:
-      aligner: of any model; all but the last alignment is done by its speaker-independent twin, if it has one.
-      recording: scored by that twin (`aligner.model.unadapted`).
+      aligner: of any model; all but the last alignment is done by its speaker-independent model, if it has one.
+      recording: scored by that model (`aligner.model.unadapted`).
 
     Raises:
       InputError: no text, or no speech.
@@ -71,8 +71,8 @@ def align_long(
     """
     if not text:
         raise InputError.at(recording.path, "has no text", "Write what is said; long audio is aligned, not recognised.")
-    twin = aligner.with_model(recording.model)
-    found, gaps = _LongWork(twin, recording, text, biased or BiasedConfig()).run(
+    independent = aligner.with_model(recording.model)
+    found, gaps = _LongWork(independent, recording, text, biased or BiasedConfig()).run(
         0.0, recording.duration, 0, len(text), 0
     )
     words = [word for piece in adapt_pieces(aligner, recording, found) for word in piece.aligned.words]

@@ -15,7 +15,7 @@ from hybrid.aligner.biased import Heard
 from hybrid.aligner.differences import Difference, compare, differing_runs
 from hybrid.timing.frame_times import FrameTimes
 
-__all__ = ["SPEEDS", "Cause", "Finding", "better_speeds", "examine", "shown"]
+__all__ = ["SPEEDS", "Cause", "Diagnosis", "better_speeds", "examine", "shown"]
 
 SPEEDS = (0.5, 2.0, 8000 / 11025, 11025 / 8000, 22050 / 16000, 16000 / 22050, 44100 / 48000, 48000 / 44100)
 SHOWN = 6  # words printed of a difference
@@ -32,7 +32,7 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """What was found out about one utterance.
 
     Attributes:
@@ -60,7 +60,7 @@ def shown(words: Sequence[str]) -> str:
 
 def examine(
     text: Sequence[str], heard: Sequence[Heard], times: FrameTimes, known: Callable[[str], str], max_error: float
-) -> Finding:
+) -> Diagnosis:
     """Compares a text with what biased decoding heard.
 
     Args:
@@ -82,11 +82,11 @@ def examine(
         cause, run = lacking
         words = text[run.start : run.end]
         found = f"{cause.value}: {len(words)} of {len(text)} words were not heard: {shown(words)}"
-        return Finding(cause, found, error, places)
+        return Diagnosis(cause, found, error, places)
     if error <= max_error:
         found = f"{Cause.BEAM.value}: {right} of {len(text)} words of the text were heard"
-        return Finding(Cause.BEAM, found, error, places)
-    return Finding(Cause.TEXT, f"{Cause.TEXT.value}: {wrong} of {len(text)} words differ: {places}", error, places)
+        return Diagnosis(Cause.BEAM, found, error, places)
+    return Diagnosis(Cause.TEXT, f"{Cause.TEXT.value}: {wrong} of {len(text)} words differ: {places}", error, places)
 
 
 def _lacking(text: Sequence[str], runs: Sequence[Difference], right: int) -> tuple[Cause, Difference] | None:

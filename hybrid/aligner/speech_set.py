@@ -19,34 +19,13 @@ from hybrid.aligner.speech import AlignedWords, TextAligner
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import progress
+from hybrid.data.utterance import Utterance
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.vad import VadConfig
 from hybrid.model.recording import Recording
 from hybrid.timing.timed_text import TimedText, TimedWord
 
-__all__ = ["Outcome", "SpeechItem", "SpeechWork", "align_items", "frequent_words"]
-
-
-@dataclass(frozen=True)
-class SpeechItem:
-    """An utterance or recording with its text.
-
-    Attributes:
-      utterance, recording: ids. path: of the audio file.
-      words: of the text.
-      speaker: items of one speaker are normalised and adapted to together.
-      channel: from 0, -1 for the mean of all.
-      start, duration: of the utterance in the file, seconds; duration None to its end.
-    """
-
-    utterance: str
-    recording: str
-    path: str
-    words: tuple[str, ...]
-    speaker: str
-    channel: int = 0
-    start: float = 0.0
-    duration: float | None = None
+__all__ = ["Outcome", "SpeechWork", "align_items", "frequent_words"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +47,7 @@ class Outcome:
     gaps: tuple[Gap, ...] = field(default=())
 
 
-def frequent_words(items: Sequence[SpeechItem], count: int) -> tuple[str, ...]:
+def frequent_words(items: Sequence[Utterance], count: int) -> tuple[str, ...]:
     """Returns the most frequent words of all texts, the first in the alphabet of equally frequent ones first."""
     counts = Counter(word for item in items for word in item.words)
     return tuple(sorted(counts, key=lambda w: (-counts[w], w))[:count])
@@ -88,10 +67,10 @@ class SpeechWork:
     biased: BiasedConfig = field(default_factory=BiasedConfig)
     others: tuple[str, ...] = ()
 
-    def speaker(self, items: Sequence[SpeechItem]) -> list[Outcome]:
+    def speaker(self, items: Sequence[Utterance]) -> list[Outcome]:
         """Aligns the items of one speaker."""
         outcomes: dict[str, Outcome] = {}
-        short: list[tuple[SpeechItem, Recording]] = []
+        short: list[tuple[Utterance, Recording]] = []
         for item in items:
             try:
                 if not item.words:
@@ -99,15 +78,15 @@ class SpeechWork:
                 self._refuse_unknown(item)
                 recording = self._recording(item)
                 if recording.duration > self.aligner.config.long.long_from:
-                    outcomes[item.utterance] = self._long(item, recording)
+                    outcomes[item.id] = self._long(item, recording)
                 else:
                     short.append((item, recording))
             except (HybridError, OSError, ValueError) as error:
-                outcomes[item.utterance] = _failed(item, error)
+                outcomes[item.id] = _failed(item, error)
         outcomes |= {outcome.utterance: outcome for outcome in self._short(short)}
-        return [outcomes[item.utterance] for item in items]
+        return [outcomes[item.id] for item in items]
 
-    def _refuse_unknown(self, item: SpeechItem) -> None:
+    def _refuse_unknown(self, item: Utterance) -> None:
         """Raises InputError where most words have no pronunciation: nothing could be said about them."""
         lexicon = self.aligner.lexicon
         lost = [word for word in item.words if word not in lexicon.words]
@@ -118,48 +97,48 @@ class SpeechWork:
                 "Give --pronunciations or --g2p, or mend the text.",
             )
 
-    def _recording(self, item: SpeechItem) -> Recording:
+    def _recording(self, item: Utterance) -> Recording:
         vad = VadConfig(max_length=self.aligner.config.long.chunk)
         return Recording(self.aligner.model.unadapted, item.path, item.channel, item.start, item.duration, vad)
 
-    def _long(self, item: SpeechItem, recording: Recording) -> Outcome:
+    def _long(self, item: Utterance, recording: Recording) -> Outcome:
         found = align_long(self.aligner, recording, item.words, self.biased)
         words = [replace_times(word, item.start) for word in found.words]
-        text = TimedText(item.utterance, item.recording, item.start, recording.duration, tuple(words), item.speaker)
-        return Outcome(item.utterance, text, recording.duration, notes=self._notes(item), gaps=found.gaps)
+        text = TimedText(item.id, item.recording, item.start, recording.duration, tuple(words), item.speaker)
+        return Outcome(item.id, text, recording.duration, notes=self._notes(item), gaps=found.gaps)
 
-    def _short(self, pairs: Sequence[tuple[SpeechItem, Recording]]) -> Iterator[Outcome]:
+    def _short(self, pairs: Sequence[tuple[Utterance, Recording]]) -> Iterator[Outcome]:
         """Aligns utterances of one speaker with common statistics and, with data enough, a common transform."""
         pipeline = self.aligner.model.pipeline
         statics: dict[str, np.ndarray] = {}
         for item, recording in pairs:
             try:
-                statics[item.utterance] = recording.static(0.0, recording.duration)
-                if not len(statics[item.utterance]):
+                statics[item.id] = recording.static(0.0, recording.duration)
+                if not len(statics[item.id]):
                     raise InputError.at(item.path, "is shorter than one frame", "Leave it out.")
             except (HybridError, OSError, ValueError) as error:
-                statics.pop(item.utterance, None)
+                statics.pop(item.id, None)
                 yield _failed(item, error)
-        usable = [(item, recording) for item, recording in pairs if item.utterance in statics]
+        usable = [(item, recording) for item, recording in pairs if item.id in statics]
         stats = None
         if pipeline.cmvn.kind == "speaker" and len(usable) > 1:
             for item, _ in usable:
-                own = CmvnStats.of(statics[item.utterance])
+                own = CmvnStats.of(statics[item.id])
                 stats = own if stats is None else stats + own
-        features = {item.utterance: pipeline.apply(statics[item.utterance], stats) for item, _ in usable}
-        texts = [(item.utterance, item.words) for item, _ in usable]
+        features = {item.id: pipeline.apply(statics[item.id], stats) for item, _ in usable}
+        texts = [(item.id, item.words) for item, _ in usable]
         adaptation = speaker_transform(self.aligner, texts, features)
         for item, recording in usable:
-            values = features[item.utterance]
+            values = features[item.id]
             if adaptation.transform is not None:
-                values = pipeline.apply(statics[item.utterance], stats, adaptation.transform)
+                values = pipeline.apply(statics[item.id], stats, adaptation.transform)
             try:
                 yield self._utterance(adaptation, item, recording, values)
             except (HybridError, ValueError) as error:
                 yield _failed(item, error, recording.duration)
 
     def _utterance(
-        self, adaptation: Adaptation, item: SpeechItem, recording: Recording, features: np.ndarray
+        self, adaptation: Adaptation, item: Utterance, recording: Recording, features: np.ndarray
     ) -> Outcome:
         aligner = adaptation.aligner
         scores = aligner.model.scores(features)
@@ -186,10 +165,10 @@ class SpeechWork:
         if aligned is None:
             assert problem is not None
             raise problem
-        text = TimedText(item.utterance, item.recording, item.start, recording.duration, aligned.words, item.speaker)
-        return Outcome(item.utterance, text, recording.duration, notes=tuple(notes))
+        text = TimedText(item.id, item.recording, item.start, recording.duration, aligned.words, item.speaker)
+        return Outcome(item.id, text, recording.duration, notes=tuple(notes))
 
-    def _notes(self, item: SpeechItem) -> tuple[str, ...]:
+    def _notes(self, item: Utterance) -> tuple[str, ...]:
         lexicon = self.aligner.lexicon
         lost = sorted({word for word in item.words if word not in lexicon.words})
         guessed = sorted({word for word in item.words if word in lexicon.guessed})
@@ -209,13 +188,13 @@ def replace_times(word: TimedWord, seconds: float) -> TimedWord:
     return replace(word, start=word.start + seconds, phones=phones)
 
 
-def _failed(item: SpeechItem, error: BaseException, seconds: float = 0.0) -> Outcome:
-    return Outcome(item.utterance, None, seconds, " ".join(str(error).split()))
+def _failed(item: Utterance, error: BaseException, seconds: float = 0.0) -> Outcome:
+    return Outcome(item.id, None, seconds, " ".join(str(error).split()))
 
 
-def align_items(work: SpeechWork, items: Sequence[SpeechItem], executor: Executor | None = None) -> Iterator[Outcome]:
+def align_items(work: SpeechWork, items: Sequence[Utterance], executor: Executor | None = None) -> Iterator[Outcome]:
     """Aligns items, a speaker at a time, on any executor; outcomes come in the order of the speakers' names."""
-    speakers: dict[str, list[SpeechItem]] = {}
+    speakers: dict[str, list[Utterance]] = {}
     for item in items:
         speakers.setdefault(item.speaker, []).append(item)
     pieces = [speakers[name] for name in sorted(speakers)]

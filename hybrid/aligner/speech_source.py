@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hybrid.aligner.speech_set import SpeechItem
 from hybrid.base.errors import InputError, quote
 from hybrid.data.manifest import read_cuts
-from hybrid.data.own import find_audio, normalise_text, read_transcripts, speaker_of
-from hybrid.data.sets import read_lines
+from hybrid.data.own import find_audio, normalise_text, read_named_texts, speaker_of
+from hybrid.data.sets import split_lines
 from hybrid.data.trust import NotAllowedError
+from hybrid.data.utterance import Utterance
 from lexicon.lang_dir import LangDir
 
 __all__ = ["in_spelling_of", "items_of_cuts", "items_of_files", "read_pronunciations"]
@@ -26,7 +26,7 @@ def items_of_files(
     speakers: str = "folder",
     channel: int = 0,
     normalise: bool = True,
-) -> tuple[list[SpeechItem], dict[str, str]]:
+) -> tuple[list[Utterance], dict[str, str]]:
     """Finds audio files and their texts.
 
     Args:
@@ -44,9 +44,9 @@ def items_of_files(
     """
     found = find_audio(paths)
     texts, failures = _transcripts(found, text)
-    items: list[SpeechItem] = []
+    items: list[Utterance] = []
     for name, path in found:
-        if any(item.utterance == name for item in items):
+        if any(item.id == name for item in items):
             failures[name] = f"{path}: two files are called '{quote(name)}'. Rename one."
             continue
         try:
@@ -54,8 +54,8 @@ def items_of_files(
         except InputError as error:
             failures[name] = str(error)
             continue
-        words = tuple((normalise_text(spoken) if normalise else spoken).split())
-        items.append(SpeechItem(name, name, str(path), words, speaker_of(name, path, speakers), channel))
+        words = normalise_text(spoken) if normalise else spoken
+        items.append(Utterance(name, path, speaker_of(name, path, speakers), words, channel=channel))
     return items, failures
 
 
@@ -66,7 +66,7 @@ def _transcripts(
         return None, {}
     if len(found) == 1:
         name, path = found[0]
-        good, bad = read_lines(text)
+        good, bad = split_lines(text)
         if bad:
             raise InputError(bad[0][1])
         lines = [line for _, line in good]
@@ -74,7 +74,7 @@ def _transcripts(
         if len(lines) == 1 and len(first) == 2 and first[0] in (name, path.name, path.stem):
             lines = [first[1]]
         return {name: " ".join(lines)}, {}
-    texts, failed = read_transcripts(text)
+    texts, failed = read_named_texts(text)
     return texts, dict(failed)
 
 
@@ -87,24 +87,24 @@ def _text_of(name: str, path: Path, texts: dict[str, str] | None) -> str:
     for suffix in TEXT_SUFFIXES:
         beside = path.with_suffix(suffix)
         if beside.is_file():
-            good, bad = read_lines(beside)
+            good, bad = split_lines(beside)
             if bad:
                 raise InputError(bad[0][1])
             return " ".join(line for _, line in good)
     raise InputError.at(path, f"has no text beside it ({path.stem}.txt or .lab)", "Write one, or give --text.")
 
 
-def in_spelling_of(lang: LangDir, items: Sequence[SpeechItem]) -> list[SpeechItem]:
+def in_spelling_of(lang: LangDir, items: Sequence[Utterance]) -> list[Utterance]:
     """Puts normalised words into lower case where the lang folder has them so, and only so."""
 
     def spelt(word: str) -> str:
         return word.lower() if word not in lang.words and word.lower() in lang.words else word
 
     table = {word: spelt(word) for word in {word for item in items for word in item.words}}
-    return [replace(item, words=tuple(table[word] for word in item.words)) for item in items]
+    return [replace(item, text=" ".join(table[word] for word in item.words)) for item in items]
 
 
-def items_of_cuts(path: str | os.PathLike) -> tuple[list[SpeechItem], dict[str, str]]:
+def items_of_cuts(path: str | os.PathLike) -> tuple[list[Utterance], dict[str, str]]:
     """Takes the utterances of a manifest (hybrid data …); those without a plain audio file or text fail."""
     items, failures = [], {}
     try:
@@ -122,15 +122,8 @@ def items_of_cuts(path: str | os.PathLike) -> tuple[list[SpeechItem], dict[str, 
             failures[cut.id] = "empty text"
         else:
             items.append(
-                SpeechItem(
-                    cut.id,
-                    cut.recording_id,
-                    cut.path,
-                    tuple(cut.words),
-                    cut.speaker,
-                    cut.channel,
-                    cut.start,
-                    cut.duration,
+                Utterance(
+                    cut.id, cut.path, cut.speaker, cut.text, cut.start, cut.duration, cut.channel, cut.recording_id
                 )
             )
     return items, failures
@@ -142,7 +135,7 @@ def read_pronunciations(path: str | os.PathLike) -> dict[str, list[list[str]]]:
     Raises:
       InputError: a word without phones, or a file that cannot be read.
     """
-    good, bad = read_lines(path)
+    good, bad = split_lines(path)
     if bad:
         raise InputError(bad[0][1])
     found: dict[str, list[list[str]]] = {}

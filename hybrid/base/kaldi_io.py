@@ -18,7 +18,7 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
-from hybrid.base.kaldi_values import Source, array_bytes, int_bytes, int_vector, matrix_or_vector
+from hybrid.base.kaldi_values import ValueSource, array_bytes, int_bytes, int_vector, matrix_or_vector
 from hybrid.base.reading import open_bytes, text_lines
 
 __all__ = [
@@ -34,9 +34,9 @@ T = TypeVar("T")
 PathLike = str | os.PathLike
 
 
-def _archive(path: PathLike, value: Callable[[Source], T]) -> Iterator[tuple[str, T]]:
+def _archive(path: PathLike, value: Callable[[ValueSource], T]) -> Iterator[tuple[str, T]]:
     with open_bytes(path) as stream:
-        source = Source(stream, path)
+        source = ValueSource(stream, path)
         while True:
             key = _key(source)
             if not key:
@@ -44,7 +44,7 @@ def _archive(path: PathLike, value: Callable[[Source], T]) -> Iterator[tuple[str
             yield key, value(source)
 
 
-def _key(source: Source) -> str:
+def _key(source: ValueSource) -> str:
     """Reads a key and the one space after it; a value that is empty leaves the newline to be read."""
     out = bytearray()
     while True:
@@ -70,7 +70,7 @@ def _key(source: Source) -> str:
 _RANGE = re.compile(r"(.*)\[(\d{1,18}):(\d{1,18})\]", re.ASCII)
 
 
-def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:
+def _script(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tuple[str, Any]]:
     """Reads the entries that an scp file points at: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`."""
     for number, line in text_lines(path):
         key, _, rest = line.strip().partition(" ")
@@ -92,7 +92,7 @@ def _script(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[st
         try:
             with open_bytes(file) as stream:
                 stream.seek(int(offset))
-                array = value(Source(stream, file, int(offset)))
+                array = value(ValueSource(stream, file, int(offset)))
         except InputError as error:
             raise InputError.at(path, f"'{quote(key)}': {error}", line=number) from error
         yield key, array[int(match[2]) : int(match[3]) + 1] if match else array
@@ -106,7 +106,7 @@ def _target(name: str, folder: Path) -> Path | None:
         return None
 
 
-def _entries(path: PathLike, value: Callable[[Source], Any]) -> Iterator[tuple[str, Any]]:
+def _entries(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tuple[str, Any]]:
     return _script(path, value) if Path(path).suffix == ".scp" else _archive(path, value)
 
 
@@ -130,7 +130,7 @@ def read_int_vectors(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:
 def read_matrix(path: PathLike) -> np.ndarray:
     """Reads a file that holds one matrix or vector without a key, such as a transform."""
     with open_bytes(path) as stream:
-        return matrix_or_vector(Source(stream, path))
+        return matrix_or_vector(ValueSource(stream, path))
 
 
 def _write(

@@ -14,7 +14,7 @@ import numpy as np
 from hybrid.base.errors import InputError
 
 __all__ = [
-    "Source",
+    "ValueSource",
     "array_bytes",
     "int_bytes",
     "int_vector",
@@ -26,7 +26,7 @@ INTEGER = np.dtype([("size", "i1"), ("value", "<i4")])  # each integer of a vect
 CURE = "Write the archive again; it may have been cut short."
 
 
-class Source:
+class ValueSource:
     """A stream with its name and position, for errors; one byte may be looked at ahead."""
 
     def __init__(self, stream: BinaryIO, name: object, position: int = 0) -> None:
@@ -93,14 +93,14 @@ class Source:
             raise self.fail("is no archive: a key is not UTF-8") from error
 
 
-def _integer(source: Source) -> int:
+def _integer(source: ValueSource) -> int:
     size, value = struct.unpack("<bi", source.exactly(5))
     if size != 4:
         raise source.fail(f"an integer of {size} bytes where 4 were expected")
     return value
 
 
-def _binary_array(source: Source) -> np.ndarray:
+def _binary_array(source: ValueSource) -> np.ndarray:
     kind = source.token(8)
     if kind in ("FM", "DM"):
         shape: tuple[int, ...] = (_integer(source), _integer(source))
@@ -117,7 +117,7 @@ def _binary_array(source: Source) -> np.ndarray:
     return np.frombuffer(source.exactly(count * dtype.itemsize), dtype).reshape(shape).copy()
 
 
-def _compressed(source: Source, kind: str) -> np.ndarray:
+def _compressed(source: ValueSource, kind: str) -> np.ndarray:
     """Reads one of the three compressed forms: values as bytes or 16-bit integers between a least and a greatest."""
     low, extent, rows, cols = struct.unpack("<ffii", source.exactly(16))
     if rows < 0 or cols < 0:
@@ -137,7 +137,7 @@ def _compressed(source: Source, kind: str) -> np.ndarray:
     return np.ascontiguousarray(np.where(code <= 64, below, np.where(code <= 192, middle, above)).T)
 
 
-def _text_array(source: Source, dtype: Any) -> np.ndarray:
+def _text_array(source: ValueSource, dtype: Any) -> np.ndarray:
     head = source.line().strip()
     if not head.startswith(b"["):
         raise source.fail(f"holds {head[:20]!r} where a matrix was expected")
@@ -165,7 +165,7 @@ def _text_array(source: Source, dtype: Any) -> np.ndarray:
     return rows[0] if one_line and first else np.stack(rows)
 
 
-def matrix_or_vector(source: Source, dtype: Any = np.float32) -> np.ndarray:
+def matrix_or_vector(source: ValueSource, dtype: Any = np.float32) -> np.ndarray:
     """Reads a float matrix or vector in any of its forms; text becomes `dtype`.
 
     Raises:
@@ -177,7 +177,7 @@ def matrix_or_vector(source: Source, dtype: Any = np.float32) -> np.ndarray:
     return _text_array(source, dtype)
 
 
-def int_vector(source: Source) -> np.ndarray:
+def int_vector(source: ValueSource) -> np.ndarray:
     """Reads an int32 vector, binary or the rest of a text line."""
     if source.peek(2) == b"\0B":
         source.exactly(2)

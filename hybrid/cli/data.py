@@ -162,10 +162,10 @@ def subset(
 
     Example: hybrid data subset --cuts data/train --count 300 --order shortest --out-dir data/train_300
     """
-    from hybrid.data.sets import read_lines
+    from hybrid.data.sets import split_lines
     from hybrid.data.subset import SubsetConfig, subset_set
 
-    wanted = {line.split()[0] for _, line in read_lines(ids)[0]} if ids else None
+    wanted = {line.split()[0] for _, line in split_lines(ids)[0]} if ids else None
     config = SubsetConfig(count, order, seed, speakers, not_speakers, max_duration)
     chosen = subset_set(cuts, out_dir, config, wanted, make_trust(options))
     echo(f"{chosen} utterances in {out_dir / 'cuts.jsonl.gz'}")

@@ -75,14 +75,14 @@ def command(
     from hybrid.base.log import get_logger, log_settings
     from hybrid.decode.decode_set import DecodeOptions, decode_corpus
     from hybrid.decode.system import SystemSpec
-    from hybrid.model.folder import load_model, warn_of_twin
+    from hybrid.model.folder import load_model, warn_unadapted
 
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     lang = None if lang_dir is None else str(lang_dir)
     spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times)
     source = _source(options)
     if options["scores"] is None:
-        warn_of_twin(load_model(model_dir), "hybrid gmm decode-fmllr")
+        warn_unadapted(load_model(model_dir), "hybrid gmm decode-fmllr")
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
     )

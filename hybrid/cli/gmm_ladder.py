@@ -1,4 +1,4 @@
-"""`hybrid gmm train-deltas`, `train-lda-mllt`, `train-sat`: the rungs above the monophone."""
+"""`hybrid gmm train-deltas`, `train-lda-mllt`, `train-sat`: the stages above the monophone."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ FILE = click.Path(path_type=Path)
 
 
 def _common(function: Callable) -> Callable:
-    """Adds the options that every rung has."""
+    """Adds the options that every stage has."""
     for option in (
         click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it."),
         click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it."),
         click.option("--ali", type=FILE, required=True, help="Folder of its alignments of the set (hybrid gmm align)."),
-        click.option("--model", "model_dir", type=FILE, required=True, help="Model folder of the rung below."),
+        click.option("--model", "model_dir", type=FILE, required=True, help="Model folder of the stage below."),
         click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare)."),
         click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract)."),
     ):
@@ -163,7 +163,7 @@ def train_lda_mllt(
 def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any) -> None:
     """Train on features adapted to each speaker by fMLLR.
 
-    The features are those of the rung below; transforms of the training speakers are saved beside the model, and
+    The features are those of the stage below; transforms of the training speakers are saved beside the model, and
     taken from --ali where that folder has some.
 
     Example: hybrid gmm train-sat --feats exp/feats/train --lang data/lang --model exp/tri2b --ali exp/tri2b_ali

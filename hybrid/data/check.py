@@ -38,7 +38,7 @@ from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name, name_fault
 from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.data.audio import AudioError, probe_audio
-from hybrid.data.manifest import Utterance, is_plain, load_samples, manifest_path, parse_cut, parse_line, raw_lines
+from hybrid.data.manifest import Cut, is_plain, load_samples, manifest_path, parse_cut, parse_line, raw_lines
 from hybrid.data.trust import FILES_ONLY, NotAllowedError, Trust, resampled
 
 __all__ = ["CheckConfig", "CheckReport", "Finding", "check_cuts"]
@@ -145,7 +145,7 @@ def check_cuts(
     return report
 
 
-def _parse(manifest: str | os.PathLike, config: CheckConfig, report: CheckReport, trust: Trust) -> list[Utterance]:
+def _parse(manifest: str | os.PathLike, config: CheckConfig, report: CheckReport, trust: Trust) -> list[Cut]:
     seen: dict[str, Any] = {}
     kept = []
     for number, raw in raw_lines(manifest):
@@ -225,13 +225,13 @@ def _repair_text(record: Any) -> list[Finding]:
     return findings
 
 
-def _without_overlaps(utterances: list[Utterance], config: CheckConfig, report: CheckReport) -> list[Utterance]:
-    tracks: dict[tuple[str, int], list[Utterance]] = defaultdict(list)
+def _without_overlaps(utterances: list[Cut], config: CheckConfig, report: CheckReport) -> list[Cut]:
+    tracks: dict[tuple[str, int], list[Cut]] = defaultdict(list)
     for utterance in utterances:
         tracks[utterance.path or utterance.recording_id, utterance.channel].append(utterance)
     bad = set()
     for track in tracks.values():
-        last: Utterance | None = None
+        last: Cut | None = None
         for utterance in sorted(track, key=lambda u: (u.start, u.id)):
             shared = min(last.start + last.duration, utterance.start + utterance.duration) - utterance.start if last \
                 else 0.0  # fmt: skip
@@ -244,11 +244,11 @@ def _without_overlaps(utterances: list[Utterance], config: CheckConfig, report: 
     return [utterance for utterance in utterances if utterance.id not in bad]
 
 
-def _check_block(utterances: list[Utterance], config: CheckConfig) -> list[tuple[dict[str, Any], list[Finding]]]:
+def _check_block(utterances: list[Cut], config: CheckConfig) -> list[tuple[dict[str, Any], list[Finding]]]:
     return [_check_audio(utterance, config) for utterance in utterances]
 
 
-def _check_audio(utterance: Utterance, config: CheckConfig) -> tuple[dict[str, Any], list[Finding]]:
+def _check_audio(utterance: Cut, config: CheckConfig) -> tuple[dict[str, Any], list[Finding]]:
     """Checks the audio of one cut; returns its record, repaired, and what was found."""
     findings: list[Finding] = []
     record = utterance.record
@@ -274,13 +274,13 @@ def _check_audio(utterance: Utterance, config: CheckConfig) -> tuple[dict[str, A
     return record, findings
 
 
-def _named(problem: str, utterance: Utterance, message: str) -> AudioError:
+def _named(problem: str, utterance: Cut, message: str) -> AudioError:
     error = AudioError(f"{utterance.path or utterance.id}: {message}.")
     error.problem = problem
     return error
 
 
-def _check_header(utterance: Utterance, findings: list[Finding]) -> dict[str, Any]:
+def _check_header(utterance: Cut, findings: list[Finding]) -> dict[str, Any]:
     """Compares a plain cut with its file's header; returns the record, corrected where they differ."""
     info = probe_audio(utterance.path)
     record = copy.deepcopy(utterance.record)

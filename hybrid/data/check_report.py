@@ -12,7 +12,7 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.base.failures import write_failed
 from hybrid.data.check import CheckConfig, CheckReport
 from hybrid.data.manifest import write_cuts
-from hybrid.data.sets import read_lines
+from hybrid.data.sets import split_lines
 
 __all__ = ["read_vocabulary", "summary_lines", "write_report"]
 
@@ -23,7 +23,7 @@ def read_vocabulary(path: str | os.PathLike) -> set[str]:
     Raises:
       InputError: missing, not UTF-8, or no words.
     """
-    good, bad = read_lines(path)
+    good, bad = split_lines(path)
     if bad:
         raise InputError(bad[0][1])
     words = {line.split()[0] for _, line in good} - {"<eps>", "#0", "<s>", "</s>"}

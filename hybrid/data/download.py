@@ -18,7 +18,7 @@ from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.locks import take_lock, temporary_name
 from hybrid.base.log import get_logger, progress
 
-__all__ = ["SOURCES", "Source", "download_file", "fetch_corpus"]
+__all__ = ["SOURCES", "CorpusSource", "download_file", "fetch_corpus"]
 
 logger = get_logger(__name__)
 CHUNK = 1 << 20
@@ -27,7 +27,7 @@ FSDD_COMMIT = "26eb9aaf76e81b692f806f9140c2d2777410d7a1"
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusSource:
     """An archive of a corpus.
 
     Attributes:
@@ -44,16 +44,16 @@ class Source:
     content: str = ""
 
 
-def _librispeech(part: str, md5: str, resource: int = 12) -> Source:
+def _librispeech(part: str, md5: str, resource: int = 12) -> CorpusSource:
     url = f"https://www.openslr.org/resources/{resource}/{part}.tar.gz"
-    return Source(url, f"md5:{md5}", f"LibriSpeech/{part}", f"LibriSpeech/{part}")
+    return CorpusSource(url, f"md5:{md5}", f"LibriSpeech/{part}", f"LibriSpeech/{part}")
 
 
 # Checksums of LibriSpeech are OpenSLR's md5sum.txt, that of yesno is torchaudio's. GitHub packs archives on demand, so
 # FSDD is checked by its files (the takes from 3 on).
-SOURCES: dict[str, dict[str, Source]] = {
+SOURCES: dict[str, dict[str, CorpusSource]] = {
     "yesno": {
-        "": Source(
+        "": CorpusSource(
             "https://www.openslr.org/resources/1/waves_yesno.tar.gz",
             "sha256:c3f49e0cca421f96b75b41640749167b52118f232498667ca7a5f9416aef8e73",
             "waves_yesno",
@@ -61,7 +61,7 @@ SOURCES: dict[str, dict[str, Source]] = {
         )
     },
     "fsdd": {
-        "": Source(
+        "": CorpusSource(
             f"https://github.com/Jakobovski/free-spoken-digit-dataset/archive/{FSDD_COMMIT}.tar.gz",
             "",
             f"free-spoken-digit-dataset-{FSDD_COMMIT}/recordings",
@@ -224,7 +224,7 @@ def _verify(path: Path, url: str, checksum: str) -> None:
     raise HybridError(f"{url}: {kind} of the {size} bytes received is {digest.hexdigest()}, wanted {wanted}. {cure}")
 
 
-def _unpack(archive: Path, source: Source, out: Path) -> None:
+def _unpack(archive: Path, source: CorpusSource, out: Path) -> None:
     """Unpacks plain files and folders below a temporary folder, checks them, and moves the corpus into its place."""
     temporary = out / temporary_name("unpack")
     try:

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from hybrid.base.errors import InputError
-from hybrid.data.sets import Item, require_folder, write_set
+from hybrid.data.sets import require_folder, write_set
+from hybrid.data.utterance import Utterance
 
 __all__ = ["DIGITS", "prepare"]
 
@@ -31,13 +32,13 @@ def prepare(corpus_dir: str | os.PathLike, out_dir: str | os.PathLike) -> dict[s
     """
     folder = require_folder(corpus_dir, "the Free Spoken Digit Dataset", CURE)
     folder = folder / "recordings" if (folder / "recordings").is_dir() else folder
-    parts: dict[str, list[Item]] = {"train": [], "test": []}
+    parts: dict[str, list[Utterance]] = {"train": [], "test": []}
     for path in sorted(folder.glob("*.wav")):
         match = NAME.fullmatch(path.stem)
         if match:
             digit, speaker, take = int(match[1]), match[2].lower(), int(match[3])
             name = "test" if take < TEST_TAKES else "train"
-            parts[name].append(Item(f"{speaker}-{digit}-{take}", path, speaker, DIGITS[digit], language="English"))
+            parts[name].append(Utterance(f"{speaker}-{digit}-{take}", path, speaker, DIGITS[digit], language="English"))
     if not parts["train"]:
         raise InputError.at(folder, "holds no files named like 7_jackson_32.wav", CURE)
     settings = {"corpus": "fsdd"}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hybrid.base.errors import InputError
-from hybrid.data.sets import Item, read_lines, require_folder, write_set
+from hybrid.data.sets import require_folder, split_lines, write_set
+from hybrid.data.utterance import Utterance
 
 __all__ = ["PARTS", "prepare"]
 
@@ -43,16 +44,16 @@ def prepare(corpus_dir: str | os.PathLike, out_dir: str | os.PathLike, parts: Se
 
 
 def _prepare_part(folder: Path, out: Path) -> int:
-    items: list[Item] = []
+    items: list[Utterance] = []
     failed: list[tuple[str, str]] = []
     for transcript in sorted(folder.glob("*/*/*.trans.txt")):
-        good, bad = read_lines(transcript)
+        good, bad = split_lines(transcript)
         failed += [(f"{transcript.name.split('.')[0]}-line{number}", reason) for number, reason in bad]
         audio = {path.stem: path for path in transcript.parent.iterdir() if path.suffix.lower() in SUFFIXES}
         for _, line in good:
             name, _, text = line.partition(" ")
             path = audio.pop(name, transcript.parent / f"{name}.flac")
-            items.append(Item(name, path, name.split("-")[0], text.strip().upper(), language="English"))
+            items.append(Utterance(name, path, name.split("-")[0], text.strip().upper(), language="English"))
         reason = f"{transcript}: has no line for this audio file. Add its transcript, or remove the file."
         failed += [(name, reason) for name in sorted(audio)]
     if not items:

@@ -2,7 +2,7 @@
 
 A line is read without lhotse where it is plain (one file, no transforms), since that is fast; anything else that
 lhotse can express is loaded by lhotse itself, as far as `hybrid.data.trust` lets it through. A line without a usable
-id, or with audio that is no file, stops the reading; any other fault is the cut's own (`Utterance.fault`), which then
+id, or with audio that is no file, stops the reading; any other fault is the cut's own (`Cut.fault`), which then
 fails by name wherever its audio is wanted.
 """
 
@@ -25,7 +25,7 @@ from hybrid.base.reading import byte_lines, parse_json
 from hybrid.data.cut_faults import audio_fault, label_fault
 from hybrid.data.trust import FILES_ONLY, Trust, load_by_lhotse, not_allowed, refusal
 
-__all__ = ["CHECK", "Utterance", "is_plain", "load_samples", "manifest_path", "parse_cut", "parse_line", "raw_lines",
+__all__ = ["CHECK", "Cut", "is_plain", "load_samples", "manifest_path", "parse_cut", "parse_line", "raw_lines",
            "read_cuts", "read_texts", "usable_cuts", "write_cuts"]  # fmt: skip
 
 CHECK = "`hybrid data check --cuts SET --out-dir OUT` replaces or drops it."
@@ -34,7 +34,7 @@ LONGEST_LINE = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
-class Utterance:
+class Cut:
     """One cut: a stretch of one channel of a recording, its speaker and its words.
 
     Attributes:
@@ -79,8 +79,8 @@ class Utterance:
 
 def parse_cut(
     record: Any, place: object, line: int | None = None, trust: Trust = FILES_ONLY, audio: bool = True
-) -> Utterance:
-    """Builds an Utterance from one manifest line.
+) -> Cut:
+    """Builds an Cut from one manifest line.
 
     Args:
       trust: what audio may be besides files.
@@ -101,10 +101,10 @@ def parse_cut(
     fault = label_fault(record)
     labels = {"speaker": name, "text": None} if fault else _labels(record)
     if not audio:
-        return Utterance(**labels, **_times({}), id=name, recording_id=name, record={}, fault=fault)
+        return Cut(**labels, **_times({}), id=name, recording_id=name, record={}, fault=fault)
     fault = fault or audio_fault(record)
     recording: dict[str, Any] = {} if fault else record.get("recording", {})
-    return Utterance(
+    return Cut(
         **labels, **_times({} if fault else record), id=name, recording_id=str(recording.get("id") or name),
         record=record, fault=fault, trust=trust,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def parse_line(data: bytes, place: object, line: int) -> Any:
     return parse_json(data, place, line, AGAIN)
 
 
-def read_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY, audio: bool = True) -> list[Utterance]:
+def read_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY, audio: bool = True) -> list[Cut]:
     """Reads a manifest (`.jsonl` or `.jsonl.gz`, or a folder that holds `cuts.jsonl.gz`).
 
     Args:
@@ -193,7 +193,7 @@ def read_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY, audio: bool = 
     Raises:
       InputError: not there, not a manifest, two cuts of one id, or see `parse_cut`.
     """
-    utterances: list[Utterance] = []
+    utterances: list[Cut] = []
     seen: dict[str, int] = {}
     path = manifest_path(path)
     for number, line in raw_lines(path):
@@ -210,7 +210,7 @@ def read_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY, audio: bool = 
     return utterances
 
 
-def usable_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY) -> tuple[list[Utterance], list[tuple[str, str]]]:
+def usable_cuts(path: str | os.PathLike, trust: Trust = FILES_ONLY) -> tuple[list[Cut], list[tuple[str, str]]]:
     """Reads a manifest and sets aside the cuts that have a fault.
 
     Returns:
@@ -249,7 +249,7 @@ def is_plain(record: dict[str, Any]) -> bool:
     )
 
 
-def load_samples(utterance: Utterance) -> tuple[np.ndarray, int]:
+def load_samples(utterance: Cut) -> tuple[np.ndarray, int]:
     """Reads the samples of a cut.
 
     Returns:

@@ -23,9 +23,10 @@ from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
 from hybrid.base.ranges import Range, check_fields
 from hybrid.data.audio import probe_audio, read_audio, write_audio
-from hybrid.data.sets import Item, read_lines, write_set
+from hybrid.data.sets import split_lines, write_set
+from hybrid.data.utterance import Utterance
 
-__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_transcripts", "speaker_of"]
+__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_named_texts", "speaker_of"]
 
 logger = get_logger(__name__)
 SUFFIXES = (
@@ -111,14 +112,14 @@ def normalise_text(text: str) -> str:
     return " ".join(word for word in words if word.strip("'-"))
 
 
-def read_transcripts(path: str | os.PathLike) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def read_named_texts(path: str | os.PathLike) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Reads `name text` lines (tab or space), where name is an utterance id, a file name or its stem.
 
     Returns:
       name → text, and (line, reason) of lines that cannot be used.
     """
     texts: dict[str, str] = {}
-    good, bad = read_lines(path)
+    good, bad = split_lines(path)
     failed = [(f"line-{number}", reason) for number, reason in bad]
     for number, line in good:
         name, _, text = line.partition("\t") if "\t" in line else line.partition(" ")
@@ -156,8 +157,8 @@ def prepare(
     """
     out = Path(out_dir)
     found = find_audio(paths)
-    transcripts, failed = read_transcripts(text) if text is not None else ({}, [])
-    items: list[Item] = []
+    transcripts, failed = read_named_texts(text) if text is not None else ({}, [])
+    items: list[Utterance] = []
     with progress("converting", len(found), logger) as bar, pool(min(jobs, len(found))) as executor:
         convert = partial(_convert, folder=out / "audio", config=config)
         for (name, path), (usable, reason) in zip(found, map_in_order(convert, found, executor)):
@@ -186,7 +187,7 @@ def _transcript(name: str, path: Path, transcripts: dict[str, str], config: OwnC
         for suffix in (".txt", ".lab"):
             beside = path.with_suffix(suffix)
             if beside.is_file():
-                good, bad = read_lines(beside)
+                good, bad = split_lines(beside)
                 if bad:
                     raise InputError(bad[0][1])
                 text = " ".join(line for _, line in good)
@@ -198,16 +199,16 @@ def _transcript(name: str, path: Path, transcripts: dict[str, str], config: OwnC
 
 def _items(
     name: str, path: Path, usable: Path, text: str | None, config: OwnConfig, segmenter: Segmenter | None
-) -> Iterator[Item]:
+) -> Iterator[Utterance]:
     speaker = speaker_of(name, path, config.speakers)
     if segmenter is None:
-        yield Item(name, usable, speaker, text)
+        yield Utterance(name, usable, speaker, text)
         return
     segments = segmenter(str(usable))
     if not segments:
         raise InputError.at(path, "holds no speech", "Leave it out, or loosen the voice activity detector.")
     for start, duration in segments:
-        yield Item(f"{name}-{round(start * 100):07d}", usable, speaker, None, start, duration, recording_id=name)
+        yield Utterance(f"{name}-{round(start * 100):07d}", usable, speaker, None, start, duration, recording_id=name)
 
 
 def _convert(item: tuple[str, Path], folder: Path, config: OwnConfig) -> tuple[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,15 @@ from hybrid.base.names import name_fault
 from hybrid.base.reading import read_bytes
 from hybrid.data.audio import AudioInfo, probe_audio
 from hybrid.data.manifest import write_cuts
+from hybrid.data.utterance import Utterance
 
-__all__ = ["Item", "cut_record", "read_lines", "write_set"]
+__all__ = ["cut_record", "split_lines", "write_set"]
 
 logger = get_logger(__name__)
 MAX_FAILED = 0.5  # of a set; more than that means that something is wrong with the corpus, not with files
 
 
-@dataclass(frozen=True)
-class Item:
-    """An utterance of a corpus before its audio has been looked at.
-
-    Attributes:
-      start, duration: seconds in the file; duration None means to its end.
-      channel: from 0.
-      text: as the corpus has it, or None where there is none.
-    """
-
-    id: str
-    path: Path
-    speaker: str
-    text: str | None
-    start: float = 0.0
-    duration: float | None = None
-    channel: int = 0
-    recording_id: str = ""
-    language: str | None = None
-
-
-def cut_record(item: Item, info: AudioInfo) -> dict[str, Any]:
+def cut_record(item: Utterance, info: AudioInfo) -> dict[str, Any]:
     """Builds the manifest line (a lhotse MonoCut with one supervision) of an item.
 
     Raises:
@@ -66,7 +45,7 @@ def cut_record(item: Item, info: AudioInfo) -> dict[str, Any]:
         )
     duration = min(duration, info.duration - item.start)
     path = str(Path(item.path).absolute())
-    name = item.recording_id or item.id
+    name = item.recording
     recording = Recording(
         id=name,
         sources=[AudioSource(type="file", channels=list(range(info.channels)), source=path)],
@@ -97,7 +76,7 @@ def cut_record(item: Item, info: AudioInfo) -> dict[str, Any]:
 
 @writes_into("data", argument="folder")
 def write_set(
-    items: Iterable[Item],
+    items: Iterable[Utterance],
     folder: Path,
     title: str,
     settings: Mapping[str, Any],
@@ -119,7 +98,7 @@ def write_set(
     items = sorted(items, key=lambda item: item.id)
     failed = list(failures)
     records: list[dict[str, Any]] = []
-    infos: dict[Path, AudioInfo] = {}
+    infos: dict[str | Path, AudioInfo] = {}
     last = ""
     with progress(f"{title}: audio headers", len(items), logger) as bar:
         for item in items:
@@ -161,7 +140,7 @@ def write_set(
     return len(records)
 
 
-def read_lines(path: str | os.PathLike) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+def split_lines(path: str | os.PathLike) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
     """Reads a text file line by line, so that a line in another encoding costs that line only.
 
     Returns:

@@ -14,7 +14,7 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger
 from hybrid.base.ranges import NATURAL, check_fields
-from hybrid.data.manifest import Utterance, manifest_path, usable_cuts, write_cuts
+from hybrid.data.manifest import Cut, manifest_path, usable_cuts, write_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 
 __all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set"]
@@ -44,9 +44,7 @@ class SubsetConfig:
             raise ValueError(f"order is '{quote(self.order)}', wanted first, shortest, longest or random")
 
 
-def choose(
-    utterances: Sequence[Utterance], config: SubsetConfig, ids: Collection[str] | None = None
-) -> list[Utterance]:
+def choose(utterances: Sequence[Cut], config: SubsetConfig, ids: Collection[str] | None = None) -> list[Cut]:
     """Returns the chosen utterances, sorted by id.
 
     Args:
@@ -83,7 +81,7 @@ def choose(
 
 def _write(
     out_dir: str | os.PathLike,
-    utterances: Sequence[Utterance],
+    utterances: Sequence[Cut],
     failed: Sequence[tuple[str, str]],
     settings: dict,
     inputs: dict,
@@ -127,7 +125,7 @@ def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike, 
       InputError: an id stands in two sets.
     """
     origin: dict[str, object] = {}
-    utterances: list[Utterance] = []
+    utterances: list[Cut] = []
     failures: list[tuple[str, str]] = []
     for path in sets:
         usable, failed = usable_cuts(path, trust)

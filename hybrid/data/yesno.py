@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from hybrid.base.errors import InputError
-from hybrid.data.sets import Item, require_folder, write_set
+from hybrid.data.sets import require_folder, write_set
+from hybrid.data.utterance import Utterance
 
 __all__ = ["prepare"]
 
@@ -33,7 +34,9 @@ def prepare(corpus_dir: str | os.PathLike, out_dir: str | os.PathLike) -> dict[s
     if not files:
         raise InputError.at(folder, "holds no files named like 0_1_1_0_0_1_0_1.wav", CURE)
     items = [
-        Item(path.stem, path, "yesno", " ".join(("NO", "YES")[int(d)] for d in path.stem.split("_")), language="Hebrew")
+        Utterance(
+            path.stem, path, "yesno", " ".join(("NO", "YES")[int(d)] for d in path.stem.split("_")), language="Hebrew"
+        )
         for path in files
     ]
     settings = {"corpus": "yesno"}

@@ -33,9 +33,10 @@ from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import read_bytes, read_json
+from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.sources import ScoreSource
-from hybrid.decode.system import Speech, System, SystemSpec, load_system
+from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.lattice.archive import open_writer
 from hybrid.lattice.paths import nbest
 from hybrid.search.protocol import check_scores
@@ -107,7 +108,7 @@ def decode_corpus(
       HybridError: nothing, or less than half, could be decoded.
     """
     options, out = options or DecodeOptions(), Path(out_dir)
-    speech, failed = source.speech()
+    speech, failed = source.utterances()
     work = blocks(speech, options.block)
     _prepare(out, _fingerprint(spec, source, options, speech))
     costs = _Costs.begin(out / PARTS)
@@ -154,7 +155,7 @@ class _Costs:
             temporary.write_text(json.dumps(record), encoding="utf-8")
 
 
-def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, speech: Sequence[Speech]) -> str:
+def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, speech: Sequence[Utterance]) -> str:
     digest = hashlib.sha256()
     for text in (repr(spec), repr(options), source.fingerprint()):
         digest.update(text.encode())
@@ -162,7 +163,7 @@ def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, 
         meta = Path(folder) / "meta.json"
         if meta.exists():
             digest.update(read_bytes(meta))
-    digest.update("\n".join(item.utterance for item in speech).encode())
+    digest.update("\n".join(item.id for item in speech).encode())
     return digest.hexdigest()
 
 
@@ -182,7 +183,7 @@ def _prepare(out: Path, fingerprint: str) -> None:
 
 
 def _decode_block(
-    shared: tuple[SystemSpec, ScoreSource, str, DecodeOptions], item: tuple[int, Sequence[Speech]]
+    shared: tuple[SystemSpec, ScoreSource, str, DecodeOptions], item: tuple[int, Sequence[Utterance]]
 ) -> dict[str, int]:
     """Decodes one block and writes its lattices and then its part; a block with a part is finished."""
     spec, source, out, options = shared
@@ -224,22 +225,22 @@ def _decode_block(
 
 
 def _batches(
-    system: System, source: ScoreSource, speech: Sequence[Speech], failed: list[tuple[str, str]]
-) -> Iterator[tuple[list[Speech], list[np.ndarray]]]:
+    system: System, source: ScoreSource, speech: Sequence[Utterance], failed: list[tuple[str, str]]
+) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:
     """Yields utterances with good scores, at most BATCH_SCORES numbers together; appends the others to `failed`."""
-    items: list[Speech] = []
+    items: list[Utterance] = []
     scores: list[np.ndarray] = []
     for item, found in zip(speech, source.scores(system.model, speech)):
         if isinstance(found, str):
-            failed.append((item.utterance, found))
+            failed.append((item.id, found))
             continue
         try:
             matrix = check_scores(found, system.searcher.num_pdfs)
         except HybridError as error:
-            failed.append((item.utterance, str(error)))
+            failed.append((item.id, str(error)))
             continue
         if not len(matrix):
-            failed.append((item.utterance, "has no frames"))
+            failed.append((item.id, "has no frames"))
             continue
         if items and sum(s.size for s in scores) + matrix.size > BATCH_SCORES:
             yield items, scores

@@ -17,9 +17,9 @@ from hybrid.base.artifact import content_hash
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check, state_of
 from hybrid.base.names import mended_name
-from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
+from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
-from hybrid.decode.system import Speech
+from hybrid.data.utterance import Utterance
 from hybrid.feats.store import FeatureStore
 from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model
@@ -34,13 +34,13 @@ class ScoreSource(Protocol):
     def fingerprint(self) -> str:
         """What the source is, so that a repeated run knows whether it goes on with the same work."""
 
-    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+    def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         """Lists the utterances, sorted by id, and what cannot be used: (id, reason)."""
 
     def inputs(self) -> dict[str, Any]:
         """What is decoded, by name, for the record of the result; see `artifact.write_meta`."""
 
-    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
         """Yields the scores of each item, float32 [frame][pdf_id], or why there are none.
 
         Features that no speaker transform is applied to are scored by `model.unadapted`.
@@ -63,17 +63,17 @@ class StoreSource:
     def fingerprint(self) -> str:
         return f"feats {Path(self.path).resolve()} {_store(self.path).digest}"
 
-    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+    def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         store = _store(self.path)
-        return [Speech(u, u, 0.0, store.duration(u)) for u in store.ids], []
+        return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
 
     def inputs(self) -> dict[str, Any]:
         return {"features": (self.path, _store(self.path).digest)}
 
-    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
         store, model = _store(self.path), model.unadapted
         for item in items:
-            yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.utterance)))
+            yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.id)))
 
 
 def _store(path: str) -> FeatureStore:
@@ -95,27 +95,27 @@ class CutSource:
     def fingerprint(self) -> str:
         return f"cuts {Path(self.path).resolve()} {content_hash(manifest_path(self.path))}"
 
-    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+    def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         cuts, failed = _cuts(self.path, self.trust)
-        return [Speech(c.id, c.recording_id, c.start, c.duration) for c in cuts.values()], failed
+        return [
+            Utterance(c.id, start=c.start, duration=c.duration, recording_id=c.recording_id) for c in cuts.values()
+        ], failed
 
     def inputs(self) -> dict[str, Any]:
         return {"cuts": manifest_path(self.path)}
 
-    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
         (cuts, _), model = _cuts(self.path, self.trust), model.unadapted
         for item in items:
-            yield _or_reason(
-                lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.utterance])))
-            )
+            yield _or_reason(lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.id]))))
 
 
-def _cuts(path: str, trust: Trust) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
+def _cuts(path: str, trust: Trust) -> tuple[dict[str, Cut], list[tuple[str, str]]]:
     return _cuts_in_state(path, trust, state_of(manifest_path(path)))
 
 
 @lru_cache(maxsize=1)
-def _cuts_in_state(path: str, trust: Trust, _state: object) -> tuple[dict[str, Utterance], list[tuple[str, str]]]:
+def _cuts_in_state(path: str, trust: Trust, _state: object) -> tuple[dict[str, Cut], list[tuple[str, str]]]:
     cuts, failed = usable_cuts(path, trust)
     return {cut.id: cut for cut in sorted(cuts, key=lambda cut: cut.id)}, failed
 
@@ -136,7 +136,7 @@ class AudioSource:
         """Recording id → file; files of one name in several folders carry the folder's name too."""
         return _names(self.files)
 
-    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+    def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         items, failed = [], []
         for name, file in self.names().items():
             try:
@@ -148,22 +148,22 @@ class AudioSource:
                 utterance = (
                     name if len(segments) == 1 else f"{name}-{round(100 * s.start):07d}-{round(100 * s.end):07d}"
                 )
-                items.append(Speech(utterance, name, s.start, s.duration))
-        return sorted(items, key=lambda item: item.utterance), failed
+                items.append(Utterance(utterance, file, start=s.start, duration=s.duration, recording_id=name))
+        return sorted(items, key=lambda item: item.id), failed
 
     def inputs(self) -> dict[str, Any]:
         return {}  # their sizes and times are in the fingerprint; hours of audio are not read again for a hash
 
-    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
         files, model = self.names(), model.unadapted
         for item in items:
             file = files[item.recording]
             yield _or_reason(lambda item=item, file=file: self._scores(model, file, item))
 
-    def _scores(self, model: Model, file: str, item: Speech) -> np.ndarray:
+    def _scores(self, model: Model, file: str, item: Utterance) -> np.ndarray:
         assert item.duration is not None
         recording = _recording(model, file, self.channel, self.vad, state_of(file))
-        return recording.scores(item.offset, item.offset + item.duration)
+        return recording.scores(item.start, item.start + item.duration)
 
 
 @lru_cache(maxsize=1)
@@ -199,7 +199,7 @@ class ScoreFolder:
         files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
         return f"scores {path.resolve()} {[(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]}"
 
-    def speech(self) -> tuple[list[Speech], list[tuple[str, str]]]:
+    def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         path = Path(self.path)
         if path.is_dir():
             names = sorted(f.stem for f in path.glob("*.npy"))
@@ -211,25 +211,25 @@ class ScoreFolder:
             raise InputError.at(path, "no such scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
         if not names:
             raise InputError.at(path, "holds no scores", "Give a Kaldi archive, an scp file or a folder of .npy files.")
-        return [Speech(name, name) for name in names], []
+        return [Utterance(name) for name in names], []
 
     def inputs(self) -> dict[str, Any]:
         return {"scores": self.path}
 
-    def scores(self, model: Model, items: Sequence[Speech]) -> Iterator[np.ndarray | str]:
+    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
         from hybrid.base.npy import read_npy
 
         path = Path(self.path)
         require_fit(part_of(path, "scores"), model.part)
         if path.is_dir():
             for item in items:
-                check(path / f"{item.utterance}.npy", cached=True)
-                yield _or_reason(lambda item=item: read_npy(path / f"{item.utterance}.npy"))
+                check(path / f"{item.id}.npy", cached=True)
+                yield _or_reason(lambda item=item: read_npy(path / f"{item.id}.npy"))
             return
         check(path, cached=True)
-        found = _cursor(self.path, state_of(path)).take({item.utterance for item in items})
+        found = _cursor(self.path, state_of(path)).take({item.id for item in items})
         for item in items:
-            yield found.get(item.utterance, "is not in the archive any more")
+            yield found.get(item.id, "is not in the archive any more")
 
 
 class _Cursor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hybrid.agreement import lang_part, part_of, require_fit
 from hybrid.base.integrity import state_of
+from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.lattice.paths import best_path
@@ -25,7 +26,7 @@ from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments, pause_phones
 from lexicon.symbols import SymbolTable
 
-__all__ = ["Speech", "System", "SystemSpec", "load_system"]
+__all__ = ["System", "SystemSpec", "load_system"]
 
 
 @dataclass(frozen=True)
@@ -49,24 +50,6 @@ class SystemSpec:
     engine: str = "auto"
     device: str = "cpu"
     kaldi_times: bool = False
-
-
-@dataclass(frozen=True)
-class Speech:
-    """One utterance to be searched.
-
-    Attributes:
-      utterance, recording: ids.
-      offset: seconds of the utterance's start in its recording.
-      duration: seconds; None where only scores are known (then frames × frame shift).
-      first_frame: of the utterance in the audio whose frames were made together; 0 where that begins with it.
-    """
-
-    utterance: str
-    recording: str
-    offset: float = 0.0
-    duration: float | None = None
-    first_frame: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,22 +82,26 @@ class System:
         """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled."""
         return search_with_retries(self.searcher, scores, retry=self.spec.retry)
 
-    def recognise(self, speech: Sequence[Speech], scores: Sequence[np.ndarray]) -> list[Recognition]:
+    def recognise(self, utterances: Sequence[Utterance], scores: Sequence[np.ndarray]) -> list[Recognition]:
         """Searches utterances and reads off words and phones with their times."""
-        return [self.read(item, result) for item, result in zip(speech, self.search(scores))]
+        return [self.read(item, result) for item, result in zip(utterances, self.search(scores))]
 
-    def read(self, item: Speech, result: SearchResult) -> Recognition:
-        """Reads words and phones with their times off what a search found."""
+    def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:
+        """Reads words and phones with their times off what a search found.
+
+        Args:
+          first_frame: of the utterance in the audio whose frames were made together; 0 where that begins with it.
+        """
         scale, times = self.config.scale, self.times
         duration = result.num_frames * times.shift if item.duration is None else item.duration
         path = best_path(result.lattice, scale)
         if path is None:
-            return Recognition(item.utterance, item.recording, (), (), None, result, scale, duration)
+            return Recognition(item.id, item.recording, (), (), None, result, scale, duration)
         phones, words = path_segments(path, self.model.transition_model, self.word_alignment)
-        word_labels = timed_labels(words, self.words.symbol, times, item.offset, duration, item.first_frame)
-        phone_labels = timed_labels(phones, self.model.phones.symbol, times, item.offset, duration, item.first_frame)
+        word_labels = timed_labels(words, self.words.symbol, times, item.start, duration, first_frame)
+        phone_labels = timed_labels(phones, self.model.phones.symbol, times, item.start, duration, first_frame)
         return Recognition(
-            item.utterance, item.recording, tuple(word_labels), tuple(phone_labels), path, result, scale, duration
+            item.id, item.recording, tuple(word_labels), tuple(phone_labels), path, result, scale, duration
         )
 
 

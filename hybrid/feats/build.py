@@ -31,7 +31,7 @@ from hybrid.base.jobs import blocks, map_in_order, pool
 from hybrid.base.log import get_logger, log_totals, progress
 from hybrid.base.ranges import SHARE, check_fields
 from hybrid.base.reading import read_json
-from hybrid.data.manifest import Utterance, load_samples, manifest_path, read_cuts
+from hybrid.data.manifest import Cut, load_samples, manifest_path, read_cuts
 from hybrid.data.trust import FILES_ONLY, Trust, refusal, source_files
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
@@ -42,7 +42,7 @@ __all__ = ["ExtractConfig", "extract_features"]
 logger = get_logger(__name__)
 BLOCK = 32
 NEXT = ".next"  # folder in a finished store: blocks of the one that will take its place
-Block = tuple[str, list[Utterance], str]  # name, utterances, digest of what they are made from
+Block = tuple[str, list[Cut], str]  # name, utterances, digest of what they are made from
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def extract_features(
     return _finish(out, finished, config, settings, manifest, source)
 
 
-def _digest(part: Sequence[Utterance], config: FeatureConfig, options: ExtractConfig) -> str:
+def _digest(part: Sequence[Cut], config: FeatureConfig, options: ExtractConfig) -> str:
     """What a block is made from: its cuts, the settings, and the size and time of its audio files that can be read."""
     files: list[list[Any]] = []
     for utterance in part:
@@ -232,7 +232,7 @@ def _extract_block(item: Block, out: Path, config: FeatureConfig, options: Extra
     return record
 
 
-def _features_of(utterance: Utterance, extractor: Any, options: ExtractConfig) -> tuple[np.ndarray, float]:
+def _features_of(utterance: Cut, extractor: Any, options: ExtractConfig) -> tuple[np.ndarray, float]:
     samples, rate = load_samples(utterance)
     seconds = len(samples) / rate
     wanted = extractor.config.sampling_rate

@@ -1,6 +1,6 @@
 """Samples in, static features out: MFCC and log mel energies equal to Kaldi's.
 
-`hybrid.feats.lhotse_twin` is the readable twin, made of lhotse's layers; this is the fast one.
+`hybrid.feats.lhotse_reference` is the readable reference, made of lhotse's layers; this is the fast one.
 """
 
 from __future__ import annotations

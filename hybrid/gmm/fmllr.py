@@ -239,7 +239,7 @@ def invert_all(matrices: np.ndarray) -> np.ndarray | None:
 
 
 def fmllr_sweep_reference(matrix: np.ndarray, inverses: np.ndarray, linear: np.ndarray, beta: float) -> None:
-    """The readable twin of `fmllr_sweep`: inverts A anew for every row."""
+    """The readable reference of `fmllr_sweep`: inverts A anew for every row."""
     for d in range(len(matrix)):
         matrix[d] = _best_row(matrix, d, inverses[d], linear[d], beta)
 

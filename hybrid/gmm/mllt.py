@@ -160,7 +160,7 @@ def estimate_mllt(stats: MlltStats, num_sweeps: int = 200, tolerance: float = 1e
 
 
 def mllt_sweep_reference(matrix: np.ndarray, inverses: np.ndarray, beta: float) -> None:
-    """The readable twin of `mllt_sweep`: inverts the matrix anew for every row."""
+    """The readable reference of `mllt_sweep`: inverts the matrix anew for every row."""
     for d in range(len(matrix)):
         cofactors = np.linalg.inv(matrix)[:, d]
         row = inverses[d] @ cofactors

@@ -105,7 +105,7 @@ def accumulate(
 
 
 def accumulate_reference(stats: GmmStats, model: AmDiagGmm, features: np.ndarray, pdf_ids: np.ndarray) -> None:
-    """The readable twin of `accumulate`: posteriors γ_m(t) by Bayes' rule, then Σ γ, Σ γ x, Σ γ x²."""
+    """The readable reference of `accumulate`: posteriors γ_m(t) by Bayes' rule, then Σ γ, Σ γ x, Σ γ x²."""
     for x, pdf_id in zip(np.asarray(features, dtype=np.float64), pdf_ids):
         rows = slice(model.row_splits[pdf_id], model.row_splits[pdf_id + 1])
         scores = model.pdf(pdf_id).component_log_likelihoods(x[None])[0].astype(np.float64)

@@ -96,7 +96,7 @@ def _refine(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.
 
 
 def minimize_encoded_reference(fst: FstArrays, delta: float = DELTA) -> FstArrays:
-    """The readable twin: every state's set of what leaves it, again and again, until there are no more classes."""
+    """The readable reference: every state's set of what leaves it, again and again, until there are no more classes."""
     fst = quantize(connect(fst), delta)
     if not fst.num_states:
         return fst

@@ -34,7 +34,7 @@ from hybrid.model.kinds import StoredModel, kind_named, kind_of
 from hybrid.model.protocol import AcousticModel, score_one
 from hybrid.tree import ContextTree, read_tree
 
-__all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model", "warn_of_twin"]
+__all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model", "warn_unadapted"]
 
 logger = get_logger(__name__)
 
@@ -116,7 +116,7 @@ class Model:
     def unadapted(self) -> Model:
         """The model for features that no speaker transform was applied to (Kaldi's final.alimdl).
 
-        Its speaker-independent twin where it was trained on adapted features, else itself.
+        Its speaker-independent model where it was trained on adapted features, else itself.
         """
         if self.speaker_independent is None:
             return self
@@ -233,7 +233,7 @@ def check_phones(model: Model, phones_path: str | os.PathLike) -> None:
     require_fit(Part("lang", Path(phones_path).parent, phones=Path(phones_path)), model.part)
 
 
-def warn_of_twin(model: Model, better: str) -> None:
+def warn_unadapted(model: Model, better: str) -> None:
     """Warns that a model trained on adapted features gets features without speaker transforms.
 
     Args:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.errors import InputError
+from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition, Transcript
-from hybrid.decode.system import Speech, System, SystemSpec, load_system
+from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.feats.vad import VadConfig
 from hybrid.model.recording import Recording
 from hybrid.recogniser.session import Session
@@ -78,13 +79,13 @@ class Recogniser:
         found: list[Recognition] = []
         for chunk in recording.chunks:
             number = f"-{len(found) + 1:04d}" if len(recording.chunks) > 1 else ""
-            speech = Speech(f"{name}{number}", name, chunk.start, chunk.duration)
+            utterance = Utterance(f"{name}{number}", start=chunk.start, duration=chunk.duration, recording_id=name)
             scores = recording.scores(chunk.start, chunk.end)
             if not len(scores):
                 raise InputError.at(
                     recording.path, f"{chunk.duration:g} s are shorter than one frame", "Leave this audio out."
                 )
-            found += self.system.recognise([speech], [scores])
+            found += self.system.recognise([utterance], [scores])
         return Transcript(tuple(found))
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:

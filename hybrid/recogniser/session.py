@@ -15,8 +15,9 @@ import numpy as np
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import POSITIVE, check_fields
+from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
-from hybrid.decode.system import Speech, System
+from hybrid.decode.system import System
 from hybrid.feats.online_cmvn import OnlineCmvnConfig
 from hybrid.feats.stream import FeatureStream
 from hybrid.search.protocol import PartialResult, SearchResult
@@ -154,8 +155,10 @@ class Session:
         self._count += 1
         first, time = self._frames + result.first_frame, self._system.times.boundary
         start, end = time(first), time(first + result.num_frames)
-        speech = Speech(f"{self.name}-{self._count:04d}", self.name, start, end - start, first)
-        return self._system.read(speech, result)
+        utterance = Utterance(
+            f"{self.name}-{self._count:04d}", start=start, duration=end - start, recording_id=self.name
+        )
+        return self._system.read(utterance, result, first)
 
 
 def advance_sessions(

@@ -21,7 +21,8 @@ from hybrid.base.log import get_logger, progress
 from hybrid.base.ranges import NATURAL, SHARE, check_fields
 from hybrid.data.audio import write_audio
 from hybrid.data.noise import NOISES, add_noise, change_speed
-from hybrid.data.sets import Item, write_set
+from hybrid.data.sets import write_set
+from hybrid.data.utterance import Utterance
 from hybrid.synth.espeak import TimedSymbol, Voice, speak, variants
 
 __all__ = ["SynthesisConfig", "Take", "plan_take", "render", "synthesise_corpus"]
@@ -219,7 +220,7 @@ def synthesise_corpus(
     bed = _babble_bed([t.text for t in takes], voices, config)
     work = functools.partial(_write_block, folder=str(folder / "wav"), rate=config.sampling_rate, bed=bed)
     failures: list[tuple[str, str]] = []
-    items: list[Item] = []
+    items: list[Utterance] = []
     with (
         progress(f"{folder.name}: synthesis", len(takes), logger) as bar,
         write_gzip(folder / "phones.jsonl.gz") as out,
@@ -231,7 +232,7 @@ def synthesise_corpus(
                     continue
                 times = [[p.symbol, round(p.start, 4), round(p.end, 4)] for p in phones]
                 out.write((json.dumps({"id": name, "phones": times}, ensure_ascii=False) + "\n").encode())
-                items.append(Item(name, folder / "wav" / f"{name}.wav", speakers[name], " ".join(texts[name])))
+                items.append(Utterance(name, folder / "wav" / f"{name}.wav", speakers[name], " ".join(texts[name])))
             bar.advance(len(result))
     settings = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(config).items()}
     return write_set(items, folder, folder.name, settings, failures)

@@ -27,7 +27,7 @@ from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.optional import import_optional
 from hybrid.base.ranges import Range, check_fields
 
-__all__ = ["Speech", "TimedSymbol", "Voice", "english_bases", "speak", "variants"]
+__all__ = ["SpokenText", "TimedSymbol", "Voice", "english_bases", "speak", "variants"]
 
 TIME_LIMIT = 60.0  # seconds for one utterance; speech comes a hundred times faster than it lasts
 PAUSE_MARKS = "_"  # espeak's names of pauses begin with it
@@ -78,7 +78,7 @@ class TimedSymbol:
 
 
 @dataclass(frozen=True, eq=False)
-class Speech:
+class SpokenText:
     """One spoken utterance.
 
     Attributes:
@@ -117,7 +117,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 def _loader() -> ModuleType:
     return import_optional(
         "espeakng_loader",
-        "Speech synthesis",
+        "SpokenText synthesis",
         "Install it with `pip install espeakng-loader` (GPL-3.0; hence an extra, hybrid-asr[synth]).",
     )
 
@@ -238,7 +238,7 @@ def _read_all(pipe: int, text: str) -> bytes:
         blocks.append(block)
 
 
-def speak(text: str, voice: Voice, seed: int = 1) -> Speech:
+def speak(text: str, voice: Voice, seed: int = 1) -> SpokenText:
     """Speaks a sentence.
 
     Args:
@@ -275,7 +275,7 @@ def _assemble(
     rate: int,
     phones: list[tuple[int, str]],
     words: list[tuple[int, int, int]],
-) -> Speech:
+) -> SpokenText:
     """Turns starts into intervals: a phoneme lasts until the next, a word until the next word or pause."""
     starts = [min(start, len(samples)) for start, _ in phones] + [len(samples)]
     timed = [
@@ -289,4 +289,4 @@ def _assemble(
         mine = [p for p in timed if start <= round(p.start * rate) < stop and not p.symbol.startswith(PAUSE_MARKS)]
         if mine:
             spoken.append(TimedSymbol(text[position - 1 : position - 1 + length], mine[0].start, mine[-1].end))
-    return Speech(samples, rate, tuple(timed), tuple(spoken))
+    return SpokenText(samples, rate, tuple(timed), tuple(spoken))

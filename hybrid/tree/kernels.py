@@ -113,7 +113,7 @@ def best_question(values, entries, moments, members, floor, min_count):
 
 
 def best_question_reference(values, entries, moments, members, floor, min_count):
-    """The readable twin: for each question, the gain of two Gaussians over one."""
+    """The readable reference: for each question, the gain of two Gaussians over one."""
     from hybrid.tree.objective import gaussian_objective
 
     whole = gaussian_objective(moments[entries].sum(axis=0), floor)

@@ -99,10 +99,10 @@ def kaldi_steps(options: argparse.Namespace, lang: str, leaves: int, gaussians: 
     yield "mono_ali/ali.1.gz", ["steps/align_si.sh", *job, "data/train", lang, "mono", "mono_ali"]
     sizes = [str(leaves), str(gaussians)]
     deltas = ["steps/train_deltas.sh", *job[:2], *sizes, "data/train", lang, "mono_ali", "tri1"]
-    if options.kaldi_rung == "tri1":
+    if options.kaldi_model == "tri1":
         yield "tri1/final.mdl", deltas
-    rung = options.kaldi_rung
-    yield f"{rung}_test/ali.1.gz", ["steps/align_si.sh", *job, "data/test", lang, rung, f"{rung}_test"]
+    model = options.kaldi_model
+    yield f"{model}_test/ali.1.gz", ["steps/align_si.sh", *job, "data/test", lang, model, f"{model}_test"]
 
 
 def align_kaldi(options: argparse.Namespace, folder: Path, pauses: set[str]) -> Phones:
@@ -130,8 +130,8 @@ def align_kaldi(options: argparse.Namespace, folder: Path, pauses: set[str]) -> 
         if not (folder / made).exists():
             line = f". ./path.sh; {' '.join(command)}"
             run(["bash", "-c", line], folder / f"{made.replace('/', '_')}.log", folder)
-    rung = options.kaldi_rung
-    line = f". ./path.sh; gunzip -c {rung}_test/ali.1.gz | ali-to-phones --ctm-output {rung}/final.mdl ark:- test.ctm"
+    model = options.kaldi_model
+    line = f". ./path.sh; gunzip -c {model}_test/ali.1.gz | ali-to-phones --ctm-output {model}/final.mdl ark:- test.ctm"
     run(["bash", "-c", line], folder / "ctm.log", folder)
     table = SymbolTable.read(options.lang / "phones.txt")
     found: Phones = {}
@@ -165,7 +165,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--kaldi-bin", default=os.environ.get("KALDI_BIN"), help="folder of Kaldi's programs")
     parser.add_argument("--kaldi-scripts", type=Path, help="folder with Kaldi's steps/ and utils/ (egs/wsj/s5)")
     parser.add_argument("--kaldi-dir", type=Path, help="keeps Kaldi's models; by default a scratch folder")
-    parser.add_argument("--kaldi-rung", choices=("mono", "tri1"), default="mono", help="which of Kaldi's models aligns")
+    parser.add_argument(
+        "--kaldi-model", choices=("mono", "tri1"), default="mono", help="which of Kaldi's models aligns"
+    )
     parser.add_argument("--mono-gaussians", type=int, default=1500)
     parser.add_argument("--leaves", type=int, default=1500, help="of tri1")
     parser.add_argument("--gaussians", type=int, default=8000, help="of tri1")

@@ -49,7 +49,8 @@ def make_inputs(corpus: Path, part: str, scratch: Path) -> float:
 
     from hybrid.data.librispeech import prepare
     from hybrid.data.manifest import read_cuts
-    from hybrid.data.sets import Item, write_set
+    from hybrid.data.sets import write_set
+    from hybrid.data.utterance import Utterance
 
     prepare(corpus, scratch, [part])
     os.replace(scratch / part, scratch / "flac")
@@ -60,7 +61,7 @@ def make_inputs(corpus: Path, part: str, scratch: Path) -> float:
         samples, rate = soundfile.read(utterance.path, dtype="int16")
         path = scratch / "audio" / f"{utterance.id}.wav"
         soundfile.write(path, samples, rate)
-        items.append(Item(utterance.id, path, utterance.speaker, utterance.text))
+        items.append(Utterance(utterance.id, path, utterance.speaker, utterance.text))
         scp.append(f"{utterance.id} {path}\n")
         pipes.append(f"{utterance.id} flac -c -d -s {utterance.path} |\n")
     write_set(items, scratch / "wav", "wav", {})

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures the training and alignment of every rung of the GMM ladder beside Kaldi's `steps/`, in turns, in one run.
+"""Measures the training and alignment of every stage of the GMM ladder beside Kaldi's `steps/`, in turns, in one run.
 
     .venv/bin/python scripts/bench/ladder.py --feats exp/feats/train-clean-100 --lang data/lang \
-        --kaldi-dir DIR --out-dir bench [--rungs mono,tri1,tri2b,tri3b] [--jobs 2]
+        --kaldi-dir DIR --out-dir bench [--models mono,tri1,tri2b,tri3b] [--jobs 2]
 
 Features and lang folder are the same for both; each climbs on its own alignments with the settings of the LibriSpeech
 recipe. Prints CPU seconds (user + system, all processes), their ratio and the peak memory of the largest process.
@@ -32,16 +32,16 @@ Step = tuple[
 
 
 def recipe_steps() -> dict[str, list[Step]]:
-    """Returns the steps of each rung with the settings that the recipe's own script gives."""
+    """Returns the steps of each stage with the settings that the recipe's own script gives."""
     text = RECIPE.read_text(encoding="utf-8")
     options = dict(re.findall(r"^option (\w+) (\S+)", text, re.M))
-    rungs: dict[str, list[Step]] = {}
+    stages: dict[str, list[Step]] = {}
     for line in re.findall(r"^  ((?:flat_start|climb|align) .*)$", text, re.M):
         kind, *words = shlex.split(re.sub(r"\$(\w+)", lambda found: options[found[1]], line))
         name = "mono" if kind == "flat_start" else words[0]
         step = {"flat_start": _flat_start, "climb": _climb, "align": _align}[kind](words)
-        rungs.setdefault(name, []).append(step)
-    return rungs
+        stages.setdefault(name, []).append(step)
+    return stages
 
 
 def _boost(words: list[str]) -> str:
@@ -112,17 +112,17 @@ def kaldi_folder(
 
 
 def main() -> None:
-    """Runs what is not yet measured, rung by rung and in turns, and prints the table."""
+    """Runs what is not yet measured, stage by stage and in turns, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--feats", type=Path, required=True, help="features of the training set")
     parser.add_argument("--lang", type=Path, required=True, help="lang folder")
     parser.add_argument("--kaldi-dir", type=Path, help="has bin/ and egs/wsj/s5; without it only ours is measured")
     parser.add_argument("--out-dir", type=Path, required=True, help="gets both systems' models and the figures")
-    parser.add_argument("--rungs", default="mono,tri1,tri2b,tri3b", help="with commas, in this order")
+    parser.add_argument("--models", default="mono,tri1,tri2b,tri3b", help="with commas, in this order")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    rungs = recipe_steps()
+    stages = recipe_steps()
     own, peer = options.out_dir / "hybrid", options.out_dir / "kaldi"
     own.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
@@ -131,7 +131,7 @@ def main() -> None:
         kaldi = options.kaldi_dir.resolve()
         path = f"{kaldi}/bin:{kaldi}/egs/wsj/s5/utils:{peer.resolve()}:{environment['PATH']}"
         kaldi_environment = {**environment, "KALDI_ROOT": str(kaldi), "PATH": path, "LC_ALL": "C"}
-        flat = shlex.split(rungs["mono"][0][1])
+        flat = shlex.split(stages["mono"][0][1])
         shortest = flat[flat.index("--subset-shortest") + 1]
         kaldi_folder(peer, options.feats, options.lang, kaldi / "egs/wsj/s5", shortest, kaldi_environment)
     else:
@@ -142,10 +142,10 @@ def main() -> None:
     figures = options.out_dir / "figures.json"
     done = json.loads(figures.read_text()) if figures.exists() else {}
     print(
-        "| rung | hybrid, CPU s | Kaldi, CPU s | ratio | peak GB, hybrid / Kaldi |\n|---|---|---|---|---|", flush=True
+        "| stage | hybrid, CPU s | Kaldi, CPU s | ratio | peak GB, hybrid / Kaldi |\n|---|---|---|---|---|", flush=True
     )
-    for rung in options.rungs.split(","):
-        for name, ours, theirs in rungs[rung]:
+    for stage in options.models.split(","):
+        for name, ours, theirs in stages[stage]:
             if f"hybrid {name}" not in done:
                 command = [str(Path(sys.executable).parent / "hybrid"), "gmm", *shlex.split(ours.format(t=shared))]
                 done[f"hybrid {name}"] = measure(command, own, options.out_dir / f"hybrid_{name}.log", environment)

@@ -24,7 +24,7 @@ WORDS = ["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"]
 
 @pytest.fixture(scope="module")
 def shifted(toy):
-    """The toy's model with all means moved by one, beside the unmoved twin."""
+    """The toy's model with all means moved by one, beside the unmoved one."""
     model = load_model(toy.model)
     arrays = model.acoustic_model.gmm.arrays()
     moved = AmDiagGmm.from_arrays({**arrays, "means_invvars": arrays["means_invvars"] + 3.0 * arrays["inv_vars"]})
@@ -67,9 +67,9 @@ def test_pieces_are_adapted_to_the_speech_around_them(toy, shifted, spoken, monk
 def test_the_transform_moves_features_to_the_model(toy, shifted, spoken):
     path, words, _ = spoken
     aligner, recording = make(toy, shifted, path, 500.0)
-    twin = aligner.with_model(shifted.unadapted)
+    independent = aligner.with_model(shifted.unadapted)
     features = recording.features(0.0, recording.duration)
-    ids = twin.align(words, recording.scores(0.0, recording.duration)).alignment.transition_ids
+    ids = independent.align(words, recording.scores(0.0, recording.duration)).alignment.transition_ids
     stats = speech_stats(aligner.model, aligner.lexicon.lang.silence_phones, [(features, ids)])
     matrix, reason = transform_of(stats, aligner.config.adapt_frames, aligner.model.frame_shift)
     assert reason == ""
@@ -77,7 +77,7 @@ def test_the_transform_moves_features_to_the_model(toy, shifted, spoken):
     assert np.median(moved) == pytest.approx(3.0, abs=0.5)
 
 
-def test_too_little_speech_or_no_twin_changes_nothing(toy, shifted, spoken):
+def test_too_little_speech_or_no_such_model_changes_nothing(toy, shifted, spoken):
     path, words, _ = spoken
     aligner, recording = make(toy, shifted, path, 1e6)
     plain = align_long(aligner.with_model(shifted.unadapted), recording, words)

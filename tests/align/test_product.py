@@ -269,7 +269,7 @@ def test_a_speaker_with_one_second_of_speech_is_aligned_without_adaptation(toy, 
     assert len(rows) == 3 + 6 * len(WORDS.split())
 
 
-def test_long_recordings_fall_back_on_the_speaker_independent_twin(toy, tmp_path):
+def test_long_recordings_fall_back_on_the_speaker_independent_model(toy, tmp_path):
     """An adapted model that hears nothing without its transforms."""
     from hybrid.model.folder import load_model, save_model
 

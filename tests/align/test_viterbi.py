@@ -1,4 +1,4 @@
-"""Viterbi: compiled kernels equal the readable twin, and exhaustive search on tiny graphs."""
+"""Viterbi: compiled kernels equal the readable reference, and exhaustive search on tiny graphs."""
 
 from __future__ import annotations
 
@@ -91,15 +91,15 @@ def test_equals_exhaustive_search(case):
 
 @settings(max_examples=80, deadline=None)
 @given(graphs(epsilons=False), st.floats(0.1, 3.0), st.integers(1, 3))
-def test_kernels_equal_the_readable_twin_within_a_beam(case, beam, min_active):
+def test_kernels_equal_the_readable_reference_within_a_beam(case, beam, min_active):
     graph, scores = case
     config = AlignConfig(beam=beam, retry_beam=0, min_active=min_active, acoustic_scale=0.7)
-    twin = best_path_reference(graph, scores, config)
+    reference = best_path_reference(graph, scores, config)
     for kernel in (best_path, best_path_in_band):
         path, cost, state = run(kernel, graph, scores, config)
-        assert (state == FINISHED) == (twin is not None)
-        if twin is not None:
-            assert cost == pytest.approx(twin[1], abs=1e-9)
+        assert (state == FINISHED) == (reference is not None)
+        if reference is not None:
+            assert cost == pytest.approx(reference[1], abs=1e-9)
             assert graph.fst.start == 0
             at = 0
             for arc in path:  # a connected path

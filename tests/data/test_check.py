@@ -16,7 +16,8 @@ from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, CheckReport, check_cuts
 from hybrid.data.check_report import read_vocabulary, summary_lines, write_report
 from hybrid.data.manifest import load_samples, read_cuts
-from hybrid.data.sets import Item, cut_record
+from hybrid.data.sets import cut_record
+from hybrid.data.utterance import Utterance
 
 
 class Set:
@@ -30,7 +31,7 @@ class Set:
         path = self.folder / f"{name.replace(' ', '')}.wav"
         noise = np.random.default_rng(len(self.lines)).standard_normal((length, channels)) * 0.1
         soundfile.write(path, noise.clip(-1, 1), 8000, "PCM_16")
-        record = cut_record(Item(name, path, "spk", text), AudioInfo(str(path), 8000, channels, length, "WAV"))
+        record = cut_record(Utterance(name, path, "spk", text), AudioInfo(str(path), 8000, channels, length, "WAV"))
         record.update(change)
         self.lines.append(json.dumps(record).encode())
         return record
@@ -88,7 +89,7 @@ def test_truncated_flac_is_found_by_reading_it(made: Set) -> None:
     noise = np.random.default_rng(0).standard_normal(80000) * 0.1
     path = made.folder / "cut.flac"
     soundfile.write(path, noise.clip(-1, 1), 8000)
-    record = cut_record(Item("cut", path, "spk", "A"), AudioInfo(str(path), 8000, 1, 80000, "FLAC"))
+    record = cut_record(Utterance("cut", path, "spk", "A"), AudioInfo(str(path), 8000, 1, 80000, "FLAC"))
     made.lines.append(json.dumps(record).encode())
     path.write_bytes(path.read_bytes()[:50000])
     assert only(made.check())[:2] == ("cut", "truncated")

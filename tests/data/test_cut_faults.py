@@ -19,8 +19,9 @@ from hybrid.base.names import file_stem, mended_name, name_fault
 from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, check_cuts
 from hybrid.data.manifest import read_cuts, usable_cuts, write_cuts
-from hybrid.data.sets import Item, cut_record, write_set
+from hybrid.data.sets import cut_record, write_set
 from hybrid.data.subset import SubsetConfig, combine_sets, subset_set
+from hybrid.data.utterance import Utterance
 
 INFINITY, NAN = float("inf"), float("nan")
 
@@ -29,7 +30,7 @@ def record(folder: Path, name: str) -> dict[str, Any]:
     path = folder / "a.wav"
     if not path.exists():
         soundfile.write(path, np.random.default_rng(0).standard_normal(4000) * 0.1, 8000)
-    return cut_record(Item(name, path, "spk", "HELLO"), AudioInfo(str(path), 8000, 1, 4000, "WAV"))
+    return cut_record(Utterance(name, path, "spk", "HELLO"), AudioInfo(str(path), 8000, 1, 4000, "WAV"))
 
 
 def change(*path: str | int, value: Any) -> Callable[[dict], None]:
@@ -128,7 +129,7 @@ def test_what_goes_over_cuts_goes_on(tmp_path: Path) -> None:
         store = extract_features(folder, folder / "feats", FeatureConfig(sampling_rate=8000))
         assert len(store) == 29 and "utt-17" not in store
         assert (folder / "feats" / "failed.txt").read_text().startswith("utt-17 cut 'utt-17': has ")
-        speech, failed = CutSource(str(folder)).speech()
+        speech, failed = CutSource(str(folder)).utterances()
         assert len(speech) == 29 and failed[0][0] == "utt-17"
         items, failures = items_of_cuts(folder)
         assert len(items) == 29 and failures["utt-17"].startswith("cut 'utt-17': has ")
@@ -181,7 +182,7 @@ def test_ids_that_may_stand(tmp_path: Path) -> None:
 
 def test_prepared_sets_have_usable_ids(tmp_path: Path) -> None:
     record(tmp_path, "a")
-    items = [Item(name, tmp_path / "a.wav", speaker, "HELLO") for name, speaker in (
+    items = [Utterance(name, tmp_path / "a.wav", speaker, "HELLO") for name, speaker in (
         ("fine", "spk"), ("fine2", "spk"), ("a\tb", "spk"), ("c", "two words"))]  # fmt: skip
     assert write_set(items, tmp_path / "set", "set", {}) == 2
     failed = (tmp_path / "set" / "failed.txt").read_text().splitlines()

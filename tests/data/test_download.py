@@ -19,7 +19,7 @@ import pytest
 
 from hybrid.base.errors import HybridError, InputError
 from hybrid.data import download
-from hybrid.data.download import Source, download_file, fetch_corpus
+from hybrid.data.download import CorpusSource, download_file, fetch_corpus
 
 
 class Server:
@@ -191,7 +191,7 @@ def tar_of(files: dict[str, bytes], link: str = "") -> bytes:
 
 def serve(server: Server, monkeypatch: pytest.MonkeyPatch, archive: bytes, content: str = "") -> None:
     checksum = "md5:" + hashlib.md5(archive).hexdigest()
-    source = Source("https://example.org/resources/1/waves.tar.gz", checksum, "waves", "waves_yesno", content)
+    source = CorpusSource("https://example.org/resources/1/waves.tar.gz", checksum, "waves", "waves_yesno", content)
     monkeypatch.setitem(download.SOURCES, "yesno", {"": source})
     server.files["/mirror/waves.tar.gz"] = archive
 

@@ -14,7 +14,8 @@ import soundfile
 from hybrid.base.errors import InputError
 from hybrid.data.audio import AudioInfo, resample
 from hybrid.data.manifest import load_samples, parse_cut, read_cuts, read_texts, write_cuts
-from hybrid.data.sets import Item, cut_record, write_set
+from hybrid.data.sets import cut_record, write_set
+from hybrid.data.utterance import Utterance
 
 
 def record(
@@ -23,7 +24,7 @@ def record(
     path = folder / "rec.wav"
     if not path.exists():
         soundfile.write(path, np.arange(-8000, 8000) / 16000, 8000, "FLOAT")
-    return cut_record(Item(name, path, "spk", text, start, duration), AudioInfo(str(path), 8000, 1, 16000, "WAV"))
+    return cut_record(Utterance(name, path, "spk", text, start, duration), AudioInfo(str(path), 8000, 1, 16000, "WAV"))
 
 
 def test_there_and_back(tmp_path: Path) -> None:
@@ -103,7 +104,10 @@ def test_a_pipe_is_no_manifest(tmp_path: Path) -> None:
 
 def test_a_manifest_edited_by_hand_is_told_and_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_set(
-        [Item("utt", Path(record(tmp_path)["recording"]["sources"][0]["source"]), "spk", "A")], tmp_path / "s", "s", {}
+        [Utterance("utt", Path(record(tmp_path)["recording"]["sources"][0]["source"]), "spk", "A")],
+        tmp_path / "s",
+        "s",
+        {},
     )
     assert read_texts(tmp_path / "s") == {"utt": ["A"]} and not caplog.records
     write_cuts(tmp_path / "s" / "cuts.jsonl.gz", [record(tmp_path, text="B")])

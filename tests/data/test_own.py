@@ -10,7 +10,7 @@ import soundfile
 
 from hybrid.base.errors import HybridError, InputError
 from hybrid.data.manifest import load_samples, read_cuts
-from hybrid.data.own import OwnConfig, find_audio, normalise_text, prepare, read_transcripts
+from hybrid.data.own import OwnConfig, find_audio, normalise_text, prepare, read_named_texts
 from hybrid.data.subset import SubsetConfig, combine_sets, subset_set
 
 
@@ -64,7 +64,7 @@ def test_normalised_text() -> None:
 
 def test_transcript_files(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"\xef\xbb\xbfa one two\na again\nb \xff\n\nc\r\n")
-    texts, failed = read_transcripts(tmp_path / "t")
+    texts, failed = read_named_texts(tmp_path / "t")
     assert texts == {"a": "one two", "c": ""}
     assert [name for name, _ in failed] == ["line-3", "a"]
 

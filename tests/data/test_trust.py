@@ -17,8 +17,9 @@ from hybrid.base.errors import InputError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.check import CheckConfig, check_cuts
 from hybrid.data.manifest import load_samples, parse_cut, read_cuts, read_texts, write_cuts
-from hybrid.data.sets import Item, cut_record
+from hybrid.data.sets import cut_record
 from hybrid.data.trust import Trust, lhotse_cut, load_by_lhotse, resampled
+from hybrid.data.utterance import Utterance
 
 COMMANDS = Trust(commands=True)
 
@@ -32,7 +33,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record(name: str = "utt") -> dict:
-    return cut_record(Item(name, Path("a.wav"), "spk", "HELLO"), AudioInfo("a.wav", 8000, 1, 8000, "WAV"))
+    return cut_record(Utterance(name, Path("a.wav"), "spk", "HELLO"), AudioInfo("a.wav", 8000, 1, 8000, "WAV"))
 
 
 def of_source(kind: str, source: str) -> dict:
@@ -149,7 +150,7 @@ def test_decoding_and_aligning_run_nothing(kind: str) -> None:
 
     write_cuts("cuts.jsonl.gz", [HOSTILE[kind][0]()])
     with pytest.raises(InputError, match="cuts.jsonl.gz:1: cut 'utt' has a shell command"):
-        CutSource("cuts.jsonl.gz").speech()
+        CutSource("cuts.jsonl.gz").utterances()
     with pytest.raises(InputError, match="cuts.jsonl.gz:1: cut 'utt' has a shell command"):
         items_of_cuts("cuts.jsonl.gz")
     assert not Path("PWNED").exists()

@@ -13,7 +13,7 @@ def test_settings_are_those_of_the_recipe(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("bench_ladder", PLACE)
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
-    steps = [step for rung in bench.recipe_steps().values() for step in rung]
+    steps = [step for stage in bench.recipe_steps().values() for step in stage]
     names = ["mono", "mono_ali", "tri1", "tri1_ali", "tri2b", "tri2b_ali", "tri3b", "tri3b_ali"]
     assert [name for name, _, _ in steps] == names
     recipe = tmp_path / "run.sh"

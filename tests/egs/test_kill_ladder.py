@@ -40,7 +40,7 @@ def test_a_command_that_fails_is_one_line(root: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_three_kills_of_a_recipe(root: Path, tmp_path: Path, corpora: Path, digits: Path) -> None:
-    recipe = ["bash", root / "egs/fsdd/run.sh", "--corpus-dir", digits, "--work-dir", "{}", "--rungs", "mono"]
+    recipe = ["bash", root / "egs/fsdd/run.sh", "--corpus-dir", digits, "--work-dir", "{}", "--models", "mono"]
     options = ["--num-gaussians", "150", "--loso", "", "--grammars", "single", "--lm-weights", "10", "--jobs", "2"]
     done = kill(root, tmp_path / "work", *recipe, *options, longest="8")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -17,7 +17,7 @@ import pytest
 from hybrid.score.results import read_results
 
 STAGES = 10
-RUNGS = ["mono", "tri1", "tri2b", "tri3b"]
+MODELS = ["mono", "tri1", "tri2b", "tri3b"]
 OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "--jobs", "1", "--loso", "",
            "--grammars", "single")  # fmt: skip
 
@@ -58,7 +58,7 @@ def test_end_to_end(
     whole: Path, root: Path, environment: dict[str, str], digits: Path, contents: Callable[[Path], dict[str, str]]
 ) -> None:
     rows = read_results(whole / "exp/results.tsv")
-    assert [row.system for row in rows] == RUNGS and {row.lm for row in rows} == {"single"}
+    assert [row.system for row in rows] == MODELS and {row.lm for row in rows} == {"single"}
     for row in rows:
         assert row.ins == row.dele == 0 and row.wer <= 20
         cost = json.loads((whole / f"exp/steps/decode_{row.system}_single_test.json").read_text())
@@ -76,7 +76,7 @@ def test_leave_one_speaker_out(
 ) -> None:
     out = tmp_path / "loso"
     shutil.copytree(whole, out)
-    finish(start(root, environment, digits, out, "--stage", "11", "--rungs", "mono", "--loso", "theo"))
+    finish(start(root, environment, digits, out, "--stage", "11", "--models", "mono", "--loso", "theo"))
     row = read_results(out / "exp/results.tsv")[-1]
     assert row.key == ("mono", "loso", "single") and row.words == 10 and row.cpu_s > 0
     trained = json.loads((out / "exp/loso/theo/mono/meta.json").read_text())["facts"]

@@ -1,4 +1,4 @@
-"""CMVN: by hand, by law, against the readable twin and Kaldi's programs."""
+"""CMVN: by hand, by law, against the readable reference and Kaldi's programs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def slow_sliding(features: np.ndarray, window: int, min_window: int, center: boo
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 80), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.booleans())
-def test_sliding_equals_its_readable_twin(frames: int, window: int, least: int, center: bool, variances: bool) -> None:
+def test_sliding_equals_its_readable_reference(
+    frames: int, window: int, least: int, center: bool, variances: bool
+) -> None:
     features = random_features(frames, seed=frames)
     least = min(least, window)
     fast = sliding_cmvn(features, window, least, center, variances)

@@ -1,4 +1,4 @@
-"""Static features: hand-worked values, laws, the lhotse twin, Kaldi's programs, bad input."""
+"""Static features: hand-worked values, laws, the lhotse reference, Kaldi's programs, bad input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hybrid.base.kaldi_io import read_matrices
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.filters import cosine_matrix, lifter, mel_filters, window_shape
-from hybrid.feats.lhotse_twin import LhotseExtractor
+from hybrid.feats.lhotse_reference import LhotseExtractor
 
 
 def speech_like(samples: int, seed: int = 0) -> np.ndarray:
@@ -94,12 +94,12 @@ CONFIGS = [
 
 
 @pytest.mark.parametrize("config", [*CONFIGS, FeatureConfig(kind="fbank", num_mel_bins=40, use_energy=True)])
-def test_equals_the_lhotse_twin(config: FeatureConfig) -> None:
+def test_equals_the_lhotse_reference(config: FeatureConfig) -> None:
     for seed, length in ((1, 16000), (2, 700)):
         samples = speech_like(length, seed)
-        fast, twin = FeatureExtractor(config)(samples, 16000), LhotseExtractor(config)(samples, 16000)
-        assert fast.shape == twin.shape
-        np.testing.assert_allclose(fast, twin, atol=2e-3)
+        fast, reference = FeatureExtractor(config)(samples, 16000), LhotseExtractor(config)(samples, 16000)
+        assert fast.shape == reference.shape
+        np.testing.assert_allclose(fast, reference, atol=2e-3)
 
 
 def kaldi_options(config: FeatureConfig) -> list[str]:

@@ -24,8 +24,9 @@ from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
 from hybrid.data.manifest import write_cuts
-from hybrid.data.sets import Item, cut_record
+from hybrid.data.sets import cut_record
 from hybrid.data.trust import Trust
+from hybrid.data.utterance import Utterance
 from hybrid.feats import build
 from hybrid.feats.build import ExtractConfig, extract_features
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats
@@ -50,7 +51,7 @@ def make_set(folder: Path, count: int = 70, rate: int = 8000) -> Path:
         path = folder / "audio" / f"{name}.wav"
         soundfile.write(path, (random.standard_normal(length) * 0.1).clip(-1, 1), rate, "PCM_16")
         info = AudioInfo(str(path), rate, 1, length, "WAV")
-        records.append(cut_record(Item(name, path, name[:2], f"WORD {i}"), info))
+        records.append(cut_record(Utterance(name, path, name[:2], f"WORD {i}"), info))
     write_cuts(folder / "cuts.jsonl.gz", records)
     return folder
 
@@ -252,7 +253,7 @@ def test_one_frame_and_less(tmp_path: Path) -> None:
     for name, length in (("one", 200), ("none", 199)):
         path = tmp_path / "a" / f"{name}.wav"
         soundfile.write(path, np.full(length, 0.1), 8000)
-        records.append(cut_record(Item(name, path, "s", "A"), AudioInfo(str(path), 8000, 1, length, "WAV")))
+        records.append(cut_record(Utterance(name, path, "s", "A"), AudioInfo(str(path), 8000, 1, length, "WAV")))
     write_cuts(tmp_path / "cuts.jsonl.gz", records)
     store = extract_features(tmp_path, tmp_path / "store", CONFIG, ExtractConfig(max_failed=0.5))
     assert store.ids == ["one"] and store.load("one").shape == (1, 5)

@@ -61,7 +61,7 @@ def _scores(path: Path, root: Path) -> None:
     from hybrid.search.protocol import check_scores
 
     source = ScoreFolder(str(path.parent if path.suffix == ".npy" else path))
-    speech, _ = source.speech()
+    speech, _ = source.utterances()
     for scores in source.scores(_model(root), speech):
         if not isinstance(scores, str):
             try:
@@ -126,14 +126,15 @@ def _grammar(path: Path, root: Path) -> None:
 
 def _graph(path: Path, root: Path) -> None:
     """As `decode`: load what belongs together, search, tell words and phones."""
-    from hybrid.decode.system import Speech, SystemSpec, _load_system, load_system
+    from hybrid.data.utterance import Utterance
+    from hybrid.decode.system import SystemSpec, _load_system, load_system
     from hybrid.search.config import SearchConfig
 
     _load_system.cache_clear()
     spec = SystemSpec(str(root / "mono"), str(root / "graph"), search=SearchConfig(beam=6.0, max_active=200))
     system = load_system(spec)
     scores = np.random.RandomState(0).randn(6, system.model.tree.num_pdfs).astype(np.float32)
-    system.recognise([Speech("u", "r")], [scores])
+    system.recognise([Utterance("u")], [scores])
 
 
 def _graph_info(path: Path, root: Path) -> None:
@@ -333,9 +334,9 @@ def _subset(path: Path, root: Path) -> None:
 
 
 def _named_texts(path: Path, _: Path) -> None:
-    from hybrid.data.own import read_transcripts
+    from hybrid.data.own import read_named_texts
 
-    read_transcripts(path)
+    read_named_texts(path)
 
 
 def _librispeech(path: Path, root: Path) -> None:

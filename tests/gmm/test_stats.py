@@ -1,4 +1,4 @@
-"""The E-step: the compiled loop equals its readable twin."""
+"""The E-step: the compiled loop equals its readable reference."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MODELS = ["mono", "biphone", "triphone", "quinphone", "chain"]
 
 
 def composed(lang, grammar, model: TransitionModel, scales: tuple[float, float]) -> FstArrays:
-    """The readable twin: H∘C∘L∘G without determinisation, minimisation or pushing."""
+    """The readable reference: H∘C∘L∘G without determinisation, minimisation or pushing."""
     left = to_kaldifst(lang.L_arrays(disambig=True))
     kaldifst.arcsort(left, "olabel")
     lg = kaldifst.compose(left, to_kaldifst(grammar))
@@ -47,9 +47,9 @@ def composed(lang, grammar, model: TransitionModel, scales: tuple[float, float])
 def test_equal_to_composition(lang, models, grammar, tmp_path, name):
     compile_decoding_graph(lang, grammar, models[name], tmp_path / "graph", GraphConfig(1.0, 0.1))
     graph = DecodingGraph.load(tmp_path / "graph").fst
-    twin = composed(lang, grammar, models[name], (1.0, 0.1))
-    assert randomly_equivalent(graph, twin, 25, 2e-3, max_length=300) == ""
-    assert graph.num_arcs < twin.num_arcs
+    reference = composed(lang, grammar, models[name], (1.0, 0.1))
+    assert randomly_equivalent(graph, reference, 25, 2e-3, max_length=300) == ""
+    assert graph.num_arcs < reference.num_arcs
 
 
 def test_every_sentence_by_walking_all_paths(lang, models, sentence_fst, strings, same_strings, tmp_path):

@@ -1,4 +1,4 @@
-"""Minimisation: its readable twin, kaldifst's states and arcs, and the costs of paths."""
+"""Minimisation: its readable reference, kaldifst's states and arcs, and the costs of paths."""
 
 import kaldifst
 import numpy as np
@@ -31,7 +31,7 @@ def random_fst(seed: int, loops: bool) -> FstArrays:
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 10**6), st.booleans())
-def test_the_twin_and_kaldifst_find_the_same_states(seed, loops):
+def test_the_reference_and_kaldifst_find_the_same_states(seed, loops):
     fst = random_fst(seed, loops)
     ours = minimize_encoded(fst)
     assert ours.equals(minimize_encoded_reference(fst))

@@ -42,7 +42,7 @@ def straight(word_ids: list[int]) -> FstArrays:
 
 
 def composed(lexicon: FstArrays, model: TransitionModel, word_ids: list[int]) -> FstArrays:
-    """The readable twin: every transducer built, one composition after another."""
+    """The readable reference: every transducer built, one composition after another."""
     left = to_kaldifst(lexicon)
     kaldifst.arcsort(left, "olabel")
     phones = kaldifst.compose(left, to_kaldifst(straight(word_ids)))
@@ -58,8 +58,8 @@ def composed(lexicon: FstArrays, model: TransitionModel, word_ids: list[int]) ->
 def test_equal_to_composition(lang, models, name, text):
     words = lang.text_to_ids(text.split())
     graph = compiler(lang, models[name], SCALES)(words)
-    twin = composed(lang.L_arrays(), models[name], words)
-    assert randomly_equivalent(graph, twin, 15, 1e-4, max_length=400) == ""
+    reference = composed(lang.L_arrays(), models[name], words)
+    assert randomly_equivalent(graph, reference, 15, 1e-4, max_length=400) == ""
     assert not (graph.ilabels == 0).any()
 
 

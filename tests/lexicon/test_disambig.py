@@ -13,7 +13,7 @@ PRONUNCIATIONS = st.lists(PHONES, min_size=1, max_size=12)
 
 
 def plain_assign(pronunciations: list[tuple[str, ...]], first: int = 1) -> list[int]:
-    """The readable twin: looks at every pair of pronunciations."""
+    """The readable reference: looks at every pair of pronunciations."""
     numbers = []
     for i, mine in enumerate(pronunciations):
         others = pronunciations[:i] + pronunciations[i + 1 :]
@@ -33,7 +33,7 @@ def test_by_hand() -> None:
 
 @LAW
 @given(PRONUNCIATIONS, st.integers(1, 4))
-def test_equals_the_readable_twin(pronunciations: list[tuple[str, ...]], first: int) -> None:
+def test_equals_the_readable_reference(pronunciations: list[tuple[str, ...]], first: int) -> None:
     texts = [" ".join(p) for p in pronunciations]
     assert assign_disambig(texts, first) == plain_assign(pronunciations, first)
 

@@ -1,4 +1,4 @@
-"""Estimation: a hand-worked model, the readable twin, laws of every smoothing, KenLM's figures, messages."""
+"""Estimation: a hand-worked model, the readable reference, laws of every smoothing, KenLM's figures, messages."""
 
 import math
 from pathlib import Path
@@ -43,7 +43,7 @@ def as_dicts(model) -> tuple[dict, dict]:
 
 @settings(max_examples=60, deadline=None)
 @given(SENTENCES, configs(), st.sampled_from([None, ("a", "b"), ("a", "c", "d", "z")]), st.booleans())
-def test_equals_the_readable_twin(sentences, config, vocabulary, add_unseen):
+def test_equals_the_readable_reference(sentences, config, vocabulary, add_unseen):
     config = EstimateConfig(config.order, config.smoothing, config.prune, add_unseen=add_unseen)
     if vocabulary and not {w for s in sentences for w in s}.intersection(vocabulary):
         return

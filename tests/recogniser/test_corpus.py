@@ -348,5 +348,5 @@ def test_lattice_commands(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
 def test_a_damaged_npy_is_a_reason_not_an_end(tmp_path, data):
     (tmp_path / "a.npy").write_bytes(data)
     source = ScoreFolder(str(tmp_path))
-    (found,) = source.scores(SimpleNamespace(part=Part("model", "m")), source.speech()[0])
+    (found,) = source.scores(SimpleNamespace(part=Part("model", "m")), source.utterances()[0])
     assert isinstance(found, str) and "a.npy: " in found

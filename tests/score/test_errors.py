@@ -1,4 +1,4 @@
-"""Error counts: worked examples, a plain dynamic programme as twin, laws."""
+"""Error counts: worked examples, a plain dynamic programme as reference, laws."""
 
 from __future__ import annotations
 

@@ -197,22 +197,22 @@ def test_workers_that_die_change_no_byte_of_a_training(mono, sat, set_of_four, l
         assert (sat / name).read_bytes() == (tmp_path / "sat" / name).read_bytes(), name
 
 
-def twin_of(model: Model) -> Model:
+def unadapted_of(model: Model) -> Model:
     return dataclasses.replace(model, acoustic_model=model.speaker_independent, speaker_independent=None)
 
 
-def test_unadapted_features_are_scored_by_the_twin(sat, set_of_four, lang, tmp_path, caplog):
+def test_unadapted_features_are_scored_by_the_speaker_independent_model(sat, set_of_four, lang, tmp_path, caplog):
     model = load_model(sat)
     align_set(model, set_of_four, lang, tmp_path / "ali")
     assert caplog.text.count("no transforms are at hand: its speaker-independent model is used") == 1
     assert "`hybrid gmm align-fmllr` estimates transforms and is more accurate." in caplog.text
-    align_set(twin_of(model), set_of_four, lang, tmp_path / "twin")
+    align_set(unadapted_of(model), set_of_four, lang, tmp_path / "independent")
     assert caplog.text.count("no transforms are at hand") == 1
-    assert (tmp_path / "ali" / "ali.gz").read_bytes() == (tmp_path / "twin" / "ali.gz").read_bytes()
+    assert (tmp_path / "ali" / "ali.gz").read_bytes() == (tmp_path / "independent" / "ali.gz").read_bytes()
     write_scores(model, set_of_four, tmp_path / "scores.ark")
     utterance, rows = next(iter(read_matrices(tmp_path / "scores.ark")))
     features = model.pipeline.features(set_of_four, utterance)
-    np.testing.assert_array_equal(rows, twin_of(model).scores(features))
+    np.testing.assert_array_equal(rows, unadapted_of(model).scores(features))
     assert not np.allclose(rows, model.scores(features))
     assert model.unadapted.unadapted is model.unadapted  # nothing left to replace
 

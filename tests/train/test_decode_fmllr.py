@@ -16,9 +16,10 @@ from hybrid.adapt.two_pass import AdaptedSource, decode_adapted
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.base.openfst import FstArrays
 from hybrid.cli.decode import command as decode_command
+from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import decode_corpus
 from hybrid.decode.sources import StoreSource
-from hybrid.decode.system import Speech, SystemSpec
+from hybrid.decode.system import SystemSpec
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.speaker_transforms import load_basis, load_transforms
 from hybrid.graph.decoding import compile_decoding_graph
@@ -95,13 +96,13 @@ def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatc
     assert (out / "transcript.txt").read_bytes() == finished
 
 
-def test_plain_decoding_takes_the_speaker_independent_twin_and_says_so(system, moved, lang, tmp_path, caplog):
+def test_plain_decoding_takes_the_speaker_independent_model_and_says_so(system, moved, lang, tmp_path, caplog):
     model = load_model(system.model_dir)
     decode_corpus(system, StoreSource(str(moved.path)), tmp_path / "plain")
     decode_corpus(system, AdaptedSource(str(moved.path), speaker_independent=True), tmp_path / "si")
     for name in ("transcript.txt", "utterances.tsv", "words.ctm"):
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "si" / name).read_bytes()
-    (scores,) = StoreSource(str(moved.path)).scores(model, [Speech("new-00", "new-00")])
+    (scores,) = StoreSource(str(moved.path)).scores(model, [Utterance("new-00")])
     np.testing.assert_array_equal(scores, model.unadapted.scores(model.pipeline.features(moved, "new-00")))
     given = [
         "--model",

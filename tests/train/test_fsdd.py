@@ -52,7 +52,7 @@ def digits(corpora: Path, tmp_path_factory) -> tuple[FeatureStore, LangDir]:
 
 
 def climb(store: FeatureStore, lang: LangDir, exp: Path, executor: Executor | None) -> None:
-    """Trains every rung, each from the alignments of the one below."""
+    """Trains every stage, each from the alignments of the one below."""
 
     def start(name: str, adapted: bool = False) -> Start:
         model = load_model(exp / name)

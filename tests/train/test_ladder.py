@@ -50,7 +50,7 @@ def start_from(folder: Path, store, lang) -> Start:
 
 @pytest.fixture(scope="module")
 def exp(tmp_path_factory, store, lang) -> Path:
-    """All rungs, one after the other."""
+    """All stages, one after the other."""
     exp = tmp_path_factory.mktemp("ladder")
     em = EmConfig(num_passes=6, last_mix_up_pass=4, total_gaussians=30, realign_passes=(1, 2, 3, 5))
     train_mono(store, lang, exp / "mono", MonoConfig(em=em))
@@ -83,16 +83,16 @@ def test_features_of_each_rung(exp, store):
     )
 
 
-def test_adaptive_training_leaves_a_twin_and_transforms(exp, store):
+def test_adaptive_training_leaves_an_unadapted_model_and_transforms(exp, store):
     model = load_model(exp / "tri3")
-    twin, gmm = model.speaker_independent.gmm, model.acoustic_model.gmm
-    np.testing.assert_array_equal(twin.row_splits, gmm.row_splits)
-    assert not np.allclose(twin.means, gmm.means)
+    independent, gmm = model.speaker_independent.gmm, model.acoustic_model.gmm
+    np.testing.assert_array_equal(independent.row_splits, gmm.row_splits)
+    assert not np.allclose(independent.means, gmm.means)
     transforms = load_transforms(exp / "tri3" / "transforms.safetensors", 6, model.tree.content_hash())
     assert sorted(transforms) == ["s0", "s1", "s2"]
     alignments = load_alignments(exp / "tri3", model)
     scores = {}
-    for name, acoustic, use in (("adapted", gmm, True), ("twin", twin, False), ("unadapted", gmm, False)):
+    for name, acoustic, use in (("adapted", gmm, True), ("independent", independent, False), ("unadapted", gmm, False)):
         total = frames = 0.0
         for utterance, ids in alignments.items():
             transform = transforms[store.speaker(utterance)] if use else None
@@ -102,7 +102,7 @@ def test_adaptive_training_leaves_a_twin_and_transforms(exp, store):
             total += len(pdfs) * (np.linalg.slogdet(transform[:, :6])[1] if use else 0.0)
             frames += len(pdfs)
         scores[name] = total / frames
-    assert scores["adapted"] > scores["unadapted"] and scores["twin"] > scores["unadapted"]
+    assert scores["adapted"] > scores["unadapted"] and scores["independent"] > scores["unadapted"]
 
 
 @pytest.mark.slow
@@ -159,13 +159,13 @@ def test_any_frame_of_the_alignments_makes_another_training(exp, store, lang):
 
 
 def test_the_transforms_at_hand_are_part_of_what_an_adaptive_training_is(exp, store, lang, monkeypatch):
-    monkeypatch.setattr(sat, "climb", lambda rung, *rest: rung)
+    monkeypatch.setattr(sat, "climb", lambda stage, *rest: stage)
     matrix = np.eye(4, 5, dtype=np.float32)
-    rungs = [
+    stages = [
         sat.train_sat(start_from(exp / "tri2", store, lang), Path("x"), None, None, t)
         for t in (None, {"s": matrix}, {"s": matrix + 1})
     ]
-    assert len({str(rung.settings()) for rung in rungs}) == 3
+    assert len({str(stage.settings()) for stage in stages}) == 3
 
 
 def test_converted_alignments_keep_phones_states_and_arcs(exp, store):

@@ -39,7 +39,7 @@ def adapt_map(
     """Moves each Gaussian towards the data as far as they justify (Gauvain and Lee, 1994; Kaldi's train_map.sh).
 
     Tree, topology and transitions stay, so that graphs of the model are graphs of the adapted one. A model trained on
-    adapted features is adapted as its speaker-independent twin.
+    adapted features is adapted as its speaker-independent model.
 
     Args:
       alignments: of the new data, with `model`.

@@ -1,4 +1,4 @@
-"""What the rungs above the monophone share: where they start from, their tree and first model, and how they resume."""
+"""What the stages above the monophone share: where they start from, their tree and first model, and how they resume."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from hybrid.tree import TreeConfig, read_tree
 from hybrid.tree.draw import describe_tree
 from lexicon.lang_dir import LangDir
 
-__all__ = ["Rung", "Start", "climb", "load_alignments"]
+__all__ = ["Stage", "Start", "climb", "load_alignments"]
 
 logger = get_logger(__name__)
 
@@ -67,10 +67,10 @@ def load_alignments(folder: Path, model: Model) -> CorpusAlignments:
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What a rung starts from.
+    """What a stage starts from.
 
     Attributes:
-      model: of the rung below.
+      model: of the stage below.
       alignments: of the training set, by that model.
       store, lang: the training set.
     """
@@ -90,7 +90,7 @@ class Start:
 
     @property
     def gmm(self) -> AmDiagGmm:
-        """The Gaussians of the rung below.
+        """The Gaussians of the stage below.
 
         Raises:
           InputError: it has none.
@@ -127,8 +127,8 @@ class Start:
 
 
 @dataclass(frozen=True, eq=False)
-class Rung:
-    """One rung: its name, settings, features, and what it does besides EM.
+class Stage:
+    """One stage: its name, settings, features, and what it does besides EM.
 
     Attributes:
       name: for logs and identity.
@@ -137,7 +137,7 @@ class Rung:
       begin: start → feature pipeline and speaker transforms that the tree is built on.
       mix_up_first: mix up before the first pass (Kaldi does so for deltas).
       make_hook: start, corpus, executor → what to do in each pass between alignment and accumulation.
-      finish: state, corpus, executor, folder → a speaker-independent twin of the model, or None.
+      finish: state, corpus, executor, folder → a speaker-independent model of the model, or None.
     """
 
     name: str
@@ -160,10 +160,10 @@ class Rung:
 
 
 @writes_into("gmm", "start.model", "start.store", "start.lang")
-def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = None) -> Model:
-    """Trains one rung, or goes on with a training that was stopped.
+def climb(stage: Stage, start: Start, out_dir: Path, executor: Executor | None = None) -> Model:
+    """Trains one stage, or goes on with a training that was stopped.
 
-    Statistics for the tree from the alignments of the rung below, questions, tree, one Gaussian per leaf; the
+    Statistics for the tree from the alignments of the stage below, questions, tree, one Gaussian per leaf; the
     alignments are rewritten for the new tree; then Viterbi EM with mixing up.
 
     Returns:
@@ -173,10 +173,10 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
       HybridError: nothing, or too much, could not be used.
     """
     out_dir, lang = Path(out_dir), start.lang
-    log_settings(logger, f"{rung.name} training", rung.settings())
+    log_settings(logger, f"{stage.name} training", stage.settings())
     inputs: dict[str, Any] = dict(training_inputs(start.store, lang))
     hashes = {name: found for name, (_, found) in inputs.items()}
-    identity = fingerprint(rung.name, rung.settings(), hashes, start.store.ids, start.fingerprint())
+    identity = fingerprint(stage.name, stage.settings(), hashes, start.store.ids, start.fingerprint())
     if start.model.path is not None:
         inputs["start"] = start.model.path / "final.safetensors"  # the folder may hold graphs and lattices
     if model := finished_model(out_dir, identity):
@@ -185,21 +185,21 @@ def climb(rung: Rung, start: Start, out_dir: Path, executor: Executor | None = N
     make_folder(folder)
     state, usable = _resume(folder, identity, start), start.usable()
     if state is None:
-        state = _first_state(rung, start, usable, folder, executor)
+        state = _first_state(stage, start, usable, folder, executor)
         save_state(folder / "state.safetensors", state, identity)
     else:
         logger.info("going on with pass %d", state.next_pass)
     corpus, failures = _corpus(start, usable, state.transition_model, folder, executor)
-    hook = rung.make_hook(start, corpus, executor) if rung.make_hook else None
+    hook = stage.make_hook(start, corpus, executor) if stage.make_hook else None
     state = run_em(
-        state, corpus, rung.em, rung.align, rung.update, rung.mix, executor, hook,
+        state, corpus, stage.em, stage.align, stage.update, stage.mix, executor, hook,
         save=lambda s: save_state(folder / "state.safetensors", s, identity),
     )  # fmt: skip
-    twin = rung.finish(state, corpus, executor, out_dir) if rung.finish else None
+    independent = stage.finish(state, corpus, executor, out_dir) if stage.finish else None
     text = describe_tree(state.transition_model.tree, dict(zip(lang.phones.ids, lang.phones.symbols)))
     with atomic_path(out_dir / "tree.txt") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    model = finish_training(out_dir, state, lang, failures, rung.settings(), inputs, identity, twin)
+    model = finish_training(out_dir, state, lang, failures, stage.settings(), inputs, identity, independent)
     seconds = sum(start.store.duration(u) for u in state.alignments.ids)
     log_totals(logger, len(state.alignments), len(failures) + len(state.alignments.failures), seconds)
     return model
@@ -217,26 +217,26 @@ def _resume(folder: Path, identity: str, start: Start) -> EmState | None:
 
 
 def _first_state(
-    rung: Rung, start: Start, alignments: CorpusAlignments, folder: Path, executor: Executor | None
+    stage: Stage, start: Start, alignments: CorpusAlignments, folder: Path, executor: Executor | None
 ) -> EmState:
     """Builds tree and first model, and rewrites the alignments for them."""
     topology = read_topology(start.lang.topo_path)
-    pipeline, transforms = rung.begin(start, alignments, executor)
+    pipeline, transforms = stage.begin(start, alignments, executor)
     work = TreeWork(
-        start.model.transition_model, pipeline, rung.context, tuple(start.lang.context_indep_phones), transforms
+        start.model.transition_model, pipeline, stage.context, tuple(start.lang.context_indep_phones), transforms
     )
     stats = corpus_tree_stats(work, start.store, alignments, executor)
-    tree, _ = tree_of_corpus(stats, start.lang, topology, rung.tree, rung.context)
+    tree, _ = tree_of_corpus(stats, start.lang, topology, stage.tree, stage.context)
     gmm, occupancy = gmm_of_tree(stats, tree)
-    wanted = max(rung.tree.max_leaves, 1)
-    if rung.mix_up_first:
-        gmm = mix_up(gmm, occupancy, wanted, dataclasses.replace(rung.mix, power=0.2))
+    wanted = max(stage.tree.max_leaves, 1)
+    if stage.mix_up_first:
+        gmm = mix_up(gmm, occupancy, wanted, dataclasses.replace(stage.mix, power=0.2))
     transition_model = TransitionModel(topology, tree)
     tree.write(folder / "tree")
     return EmState(
         next_pass=1,
         gaussians=wanted,
-        step=max(0, (rung.em.total_gaussians - wanted) // rung.em.last_mix_up_pass),
+        step=max(0, (stage.em.total_gaussians - wanted) // stage.em.last_mix_up_pass),
         gmm=gmm,
         transition_model=transition_model,
         pipeline=pipeline,

@@ -1,4 +1,4 @@
-"""Settings of the rungs above the monophone; the defaults are those of Kaldi's recipes."""
+"""Settings of the stages above the monophone; the defaults are those of Kaldi's recipes."""
 
 from __future__ import annotations
 

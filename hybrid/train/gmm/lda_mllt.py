@@ -26,7 +26,7 @@ from hybrid.gmm.mllt import MlltStats, estimate_mllt, transform_means
 from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook
-from hybrid.train.gmm.ladder import Rung, Start, climb
+from hybrid.train.gmm.ladder import Stage, Start, climb
 from hybrid.train.gmm.ladder_config import ContextConfig, LdaMlltEmConfig, SpliceConfig
 from hybrid.tree import TreeConfig
 
@@ -55,7 +55,7 @@ class LdaMlltConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class _Work:
+class _Statistics:
     """What the workers need: features, pdfs and weights of frames; Gaussians for MLLT."""
 
     pipeline: FeaturePipeline
@@ -106,8 +106,8 @@ def lda_of_corpus(
 ) -> LinearTransform:
     """Estimates LDA on a pipeline's features; classes are the pdfs of aligned frames, silence left out."""
     weights = silence_weights(transition_model, silence_phones, 0.0)
-    work = _Work(pipeline, transition_model.pdf_ids, weights)
-    stats = _total(map_in_order(_Work.lda, _pieces(store, alignments, BLOCK), executor, shared=work))
+    work = _Statistics(pipeline, transition_model.pdf_ids, weights)
+    stats = _total(map_in_order(_Statistics.lda, _pieces(store, alignments, BLOCK), executor, shared=work))
     estimate = estimate_lda(stats, config)
     logger.info(
         "LDA: %d of %d dimensions over %.0f frames hold %.1f%% of the between-class variance",
@@ -125,9 +125,9 @@ def mllt_hook(silence_phones: list[int], config: LdaMlltEmConfig, corpus: EmCorp
             return state
         weights = silence_weights(state.transition_model, silence_phones, 0.0)
         stride = config.mllt_stride if state.alignments.num_frames >= STRIDE_FROM else 1
-        work = _Work(state.pipeline, state.transition_model.pdf_ids, weights, state.gmm, stride)
+        work = _Statistics(state.pipeline, state.transition_model.pdf_ids, weights, state.gmm, stride)
         pieces = _pieces(corpus.store, state.alignments, BLOCK * MLLT_BLOCKS)
-        estimate = estimate_mllt(_total(map_in_order(_Work.mllt, pieces, executor, shared=work)))
+        estimate = estimate_mllt(_total(map_in_order(_Statistics.mllt, pieces, executor, shared=work)))
         logger.info("pass %d: MLLT gains %.4f per frame", state.next_pass, estimate.gain)
         *before, last = state.pipeline.transforms
         rotation = LinearTransform("mllt", estimate.matrix.astype(np.float32), last.dim)
@@ -142,7 +142,7 @@ def mllt_hook(silence_phones: list[int], config: LdaMlltEmConfig, corpus: EmCorp
 def train_lda_mllt(
     start: Start, out_dir: Path, config: LdaMlltConfig | None = None, executor: Executor | None = None
 ) -> Model:
-    """Trains triphones on LDA+MLLT features from the alignments of the rung below."""
+    """Trains triphones on LDA+MLLT features from the alignments of the stage below."""
     config = config or LdaMlltConfig()
 
     def begin(
@@ -166,7 +166,7 @@ def train_lda_mllt(
         )
         return spliced.with_transforms(lda), {}
 
-    rung = Rung(
+    stage = Stage(
         name="LDA+MLLT",
         em=config.em,
         align=config.align,
@@ -178,4 +178,4 @@ def train_lda_mllt(
         extra={"splice": dataclasses.asdict(config.splice), "lda": dataclasses.asdict(config.lda)},
         make_hook=lambda s, corpus, ex: mllt_hook(s.lang.silence_phones, config.em, corpus, ex),
     )
-    return climb(rung, start, out_dir, executor)
+    return climb(stage, start, out_dir, executor)

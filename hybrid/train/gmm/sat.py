@@ -21,7 +21,7 @@ from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model
 from hybrid.train.gmm.e_step import EStep, accumulate_corpus
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook
-from hybrid.train.gmm.ladder import Rung, Start, climb
+from hybrid.train.gmm.ladder import Stage, Start, climb
 from hybrid.train.gmm.ladder_config import ContextConfig, SatConfig, SatEmConfig, SatMixConfig
 from hybrid.train.gmm.state import hash_arrays
 from hybrid.tree import TreeConfig
@@ -50,21 +50,21 @@ def train_sat(
     executor: Executor | None = None,
     transforms: dict[str, np.ndarray] | None = None,
 ) -> Model:
-    """Trains on adapted features from the alignments of the rung below, whose features are kept.
+    """Trains on adapted features from the alignments of the stage below, whose features are kept.
 
     The folder also gets `transforms.safetensors`, the training speakers' transforms, and `fmllr_basis.safetensors`
-    for speakers with little data; the model also holds its speaker-independent twin, Gaussian by Gaussian, for a
+    for speakers with little data; the model also holds its speaker-independent model, Gaussian by Gaussian, for a
     first pass over unknown speakers.
 
     Args:
-      transforms: of the training speakers, if the rung below was adapted; estimated from its model where not given.
+      transforms: of the training speakers, if the stage below was adapted; estimated from its model where not given.
     """
     config = config or SatTrainingConfig()
     steps = _Steps(config, start.lang.silence_phones, transforms)
     extra: dict[str, Any] = {"sat": dataclasses.asdict(config.sat), "fmllr": dataclasses.asdict(config.fmllr)}
     if transforms is not None:
         extra["transforms"] = hash_arrays(transforms)
-    rung = Rung(
+    stage = Stage(
         name="speaker-adaptive",
         em=config.em,
         align=config.align,
@@ -77,7 +77,7 @@ def train_sat(
         make_hook=steps.make_hook,
         finish=steps.finish,
     )
-    return climb(rung, start, out_dir, executor)
+    return climb(stage, start, out_dir, executor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ class _Steps:
     def begin(
         self, start: Start, alignments: CorpusAlignments, executor: Executor | None
     ) -> tuple[FeaturePipeline, dict[str, np.ndarray]]:
-        """Returns the features of the rung below, and transforms by its model."""
+        """Returns the features of the stage below, and transforms by its model."""
         pipeline = start.model.pipeline
         if self.transforms is not None:
             return pipeline, self.transforms
@@ -122,7 +122,11 @@ class _Steps:
         return hook
 
     def finish(self, state: EmState, corpus: EmCorpus, executor: Executor | None, folder: Path) -> GmmAcousticModel:
-        """Saves transforms and basis; returns the twin: posteriors of adapted, sums of unadapted features."""
+        """Saves transforms and basis.
+
+        Returns:
+          The speaker-independent model: posteriors of adapted, sums of unadapted features.
+        """
         tree_hash = state.transition_model.tree.content_hash()
         save_transforms(folder / "transforms.safetensors", state.speaker_transforms, tree_hash)
         e_step = EStep(
@@ -130,9 +134,9 @@ class _Steps:
         )
         stats, _ = accumulate_corpus(e_step, corpus.store, state.alignments, executor)
         gentle = dataclasses.replace(self.config.update, remove_low_count_gaussians=False)
-        twin = update(state.gmm, stats, gentle)[0]
+        independent = update(state.gmm, stats, gentle)[0]
         if self.config.sat.basis_speakers:
-            work = self._work(state.gmm, state.transition_model, state.pipeline, {}, twin)
+            work = self._work(state.gmm, state.transition_model, state.pipeline, {}, independent)
             basis = basis_of_corpus(work, corpus.store, state.alignments, self.config.sat.basis_speakers, executor)
             save_basis(folder / "fmllr_basis.safetensors", basis, tree_hash)
-        return GmmAcousticModel(twin)
+        return GmmAcousticModel(independent)

@@ -15,7 +15,7 @@ from hybrid.base.ranges import Range, check_fields
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.gmm import MixConfig, UpdateConfig
 from hybrid.model.folder import Model
-from hybrid.train.gmm.ladder import Rung, Start, climb
+from hybrid.train.gmm.ladder import Stage, Start, climb
 from hybrid.train.gmm.ladder_config import ContextConfig, TriEmConfig
 from hybrid.tree import TreeConfig
 
@@ -39,7 +39,7 @@ class TriConfig:
 
 
 def train_tri(start: Start, out_dir: Path, config: TriConfig | None = None, executor: Executor | None = None) -> Model:
-    """Trains triphones on features with deltas from the alignments of the rung below."""
+    """Trains triphones on features with deltas from the alignments of the stage below."""
     config = config or TriConfig()
 
     def begin(
@@ -50,7 +50,7 @@ def train_tri(start: Start, out_dir: Path, config: TriConfig | None = None, exec
             below, delta_order=config.delta_order, splice_left=0, splice_right=0, transforms=()
         ), {}
 
-    rung = Rung(
+    stage = Stage(
         name="triphone",
         em=config.em,
         align=config.align,
@@ -62,4 +62,4 @@ def train_tri(start: Start, out_dir: Path, config: TriConfig | None = None, exec
         extra={"delta_order": config.delta_order},
         mix_up_first=True,
     )
-    return climb(rung, start, out_dir, executor)
+    return climb(stage, start, out_dir, executor)

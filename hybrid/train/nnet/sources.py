@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from hybrid.base.errors import HybridError, InputError
-from hybrid.data.manifest import Utterance, load_samples, manifest_path, usable_cuts
+from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats
 from hybrid.feats.config import FeatureConfig
@@ -169,7 +169,7 @@ class AudioSource:
 
 
 @lru_cache(maxsize=4)
-def _cuts(path: str, trust: Trust) -> tuple[dict[str, Utterance], tuple[tuple[str, str], ...]]:
+def _cuts(path: str, trust: Trust) -> tuple[dict[str, Cut], tuple[tuple[str, str], ...]]:
     cuts, failed = usable_cuts(path, trust)
     return {cut.id: cut for cut in cuts}, tuple(failed)
 

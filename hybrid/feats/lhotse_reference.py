@@ -1,4 +1,4 @@
-"""The readable twin of `hybrid.feats.extract`, made of lhotse's torch layers; slower, and used to check it.
+"""The readable reference of `hybrid.feats.extract`, made of lhotse's torch layers; slower, and used to check it.
 
 What lhotse 1.33 does otherwise than Kaldi, and what is done about it here:
 
@@ -34,7 +34,7 @@ class LhotseExtractor:
         from lhotse.features.kaldi.layers import Wav2LogFilterBank, Wav2MFCC
 
         if config.dither:
-            raise ValueError("the twin does not dither")
+            raise ValueError("the reference does not dither")
         self.config = config
         common: dict[str, Any] = {
             "sampling_rate": config.sampling_rate,
