@@ -23,7 +23,6 @@ from hybrid.aligner.speech import TextAligner
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger, track
 from hybrid.model.recording import Recording
-from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.timed_text import TimedWord
 from lexicon.vocabulary import OOV
 
@@ -94,13 +93,13 @@ def hear(
     decoder: BiasedDecoder, recording: Recording, start: float, end: float, title: str = "", shortest: float = 0.0
 ) -> list[TimedHeard]:
     """Decodes the chunks of a stretch; returns the words in order, seconds in the recording."""
-    time = FrameTimes.of(recording.model).boundary
+    shift = recording.model.frame_shift  # places to cut audio at, on the grid of its frames; no boundaries to be told
     chunks = [c for c in recording.chunks if c.end > start + shortest and c.start < end - shortest]
     out: list[TimedHeard] = []
     for chunk in track(chunks, title) if title else chunks:
         first, last = max(chunk.start, start), min(chunk.end, end)
         for word in decoder.decode(recording.scores(first, last)):
-            out.append(TimedHeard(word.word, first + time(word.start), first + time(word.end)))
+            out.append(TimedHeard(word.word, first + word.start * shift, first + word.end * shift))
     return out
 
 

@@ -17,22 +17,14 @@ from hybrid.cli.options import (
     SCALE,
     config_options,
     make_config,
+    make_nested,
+    nested_options,
     writes_file,
     writes_folder,
 )
-from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig, LdaConfig
-from hybrid.gmm.config import MixConfig, UpdateConfig
+from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.search.config import RetryConfig, SearchConfig
-from hybrid.train.gmm.ladder_config import (
-    ContextConfig,
-    LdaMlltEmConfig,
-    SatConfig,
-    SatEmConfig,
-    SatMixConfig,
-    SpliceConfig,
-    TriEmConfig,
-)
-from hybrid.tree.config import TreeConfig
+from hybrid.train.gmm.ladder_config import LdaMlltConfig, SatTrainingConfig, TriConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,12 +73,7 @@ def transforms_beside(ali: Path, model: Model) -> dict[str, np.ndarray] | None:
 @click.command("train-deltas")
 @_common
 @click.option("--delta-order", type=click.IntRange(0, 3), default=2, help="2: deltas and delta-deltas.")
-@config_options(TriEmConfig)
-@config_options(TreeConfig)
-@config_options(ContextConfig)
-@config_options(AlignConfig)
-@config_options(UpdateConfig)
-@config_options(MixConfig)
+@nested_options(TriConfig)
 @writes_folder("gmm", "feats", "lang", "model_dir", "ali")
 def train_deltas(
     feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, delta_order: int, **options: Any
@@ -97,31 +84,16 @@ def train_deltas(
     --out-dir exp/tri1 --max-leaves 1500 --total-gaussians 8000 --boost-silence 1.25
     """
     from hybrid.base.jobs import pool
-    from hybrid.train.gmm.tri import TriConfig, train_tri
+    from hybrid.train.gmm.tri import train_tri
 
-    config = TriConfig(
-        em=make_config(TriEmConfig, options),
-        align=make_config(AlignConfig, options),
-        update=make_config(UpdateConfig, options),
-        mix=make_config(MixConfig, options),
-        tree=make_config(TreeConfig, options),
-        context=make_config(ContextConfig, options),
-        delta_order=delta_order,
-    )
+    config = make_nested(TriConfig, options, delta_order=delta_order)
     with pool(jobs) as executor:
         train_tri(start_of(feats, lang, model_dir, ali), out_dir, config, executor)
 
 
 @click.command("train-lda-mllt")
 @_common
-@config_options(LdaMlltEmConfig)
-@config_options(SpliceConfig)
-@config_options(LdaConfig)
-@config_options(TreeConfig)
-@config_options(ContextConfig)
-@config_options(AlignConfig)
-@config_options(UpdateConfig)
-@config_options(MixConfig)
+@nested_options(LdaMlltConfig)
 @writes_folder("gmm", "feats", "lang", "model_dir", "ali")
 def train_lda_mllt(
     feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any
@@ -132,33 +104,16 @@ def train_lda_mllt(
     --out-dir exp/tri2b --max-leaves 2000 --total-gaussians 12000
     """
     from hybrid.base.jobs import pool
-    from hybrid.train.gmm.lda_mllt import LdaMlltConfig
     from hybrid.train.gmm.lda_mllt import train_lda_mllt as train
 
-    config = LdaMlltConfig(
-        em=make_config(LdaMlltEmConfig, options),
-        align=make_config(AlignConfig, options),
-        update=make_config(UpdateConfig, options),
-        mix=make_config(MixConfig, options),
-        tree=make_config(TreeConfig, options),
-        context=make_config(ContextConfig, options),
-        splice=make_config(SpliceConfig, options),
-        lda=make_config(LdaConfig, options),
-    )
+    config = make_nested(LdaMlltConfig, options)
     with pool(jobs) as executor:
         train(start_of(feats, lang, model_dir, ali), out_dir, config, executor)
 
 
 @click.command("train-sat")
 @_common
-@config_options(SatEmConfig)
-@config_options(SatConfig)
-@config_options(FmllrConfig)
-@config_options(TreeConfig)
-@config_options(ContextConfig)
-@config_options(AlignConfig)
-@config_options(UpdateConfig)
-@config_options(SatMixConfig)
+@nested_options(SatTrainingConfig)
 @writes_folder("gmm", "feats", "lang", "model_dir", "ali")
 def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path, jobs: int, **options: Any) -> None:
     """Train on features adapted to each speaker by fMLLR.
@@ -170,19 +125,9 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
     --out-dir exp/tri3b --max-leaves 2000 --total-gaussians 12000
     """
     from hybrid.base.jobs import pool
-    from hybrid.train.gmm.sat import SatTrainingConfig
     from hybrid.train.gmm.sat import train_sat as train
 
-    config = SatTrainingConfig(
-        em=make_config(SatEmConfig, options),
-        align=make_config(AlignConfig, options),
-        update=make_config(UpdateConfig, options),
-        mix=make_config(SatMixConfig, options),
-        tree=make_config(TreeConfig, options),
-        context=make_config(ContextConfig, options),
-        sat=make_config(SatConfig, options),
-        fmllr=make_config(FmllrConfig, options),
-    )
+    config = make_nested(SatTrainingConfig, options)
     start = start_of(feats, lang, model_dir, ali)
     with pool(jobs) as executor:
         train(start, out_dir, config, executor, transforms_beside(ali, start.model))

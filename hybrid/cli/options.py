@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from hybrid.data.trust import Trust
 
 __all__ = ["CHANNEL", "JOBS", "KALDI_TIMES", "PORTION", "SCALE", "Real", "Whole", "config_options", "make_config",
-           "make_trust", "trust_options", "writes_among", "writes_either", "writes_file", "writes_folder"]  # fmt: skip
+           "make_nested", "make_trust", "nested_options", "trust_options", "writes_among", "writes_either",
+           "writes_file", "writes_folder"]  # fmt: skip
 
 C = TypeVar("C")
 
@@ -73,6 +74,32 @@ def config_options(cls: type, exclude: tuple[str, ...] = ()) -> Callable:
         return function
 
     return decorate
+
+
+def nested_options(cls: type) -> Callable:
+    """Adds the options of all settings that a config dataclass is made of, see `config_options`."""
+
+    def add(function: Callable) -> Callable:
+        for kind in reversed(_parts(cls).values()):
+            function = config_options(kind)(function)
+        return function
+
+    return add
+
+
+def _parts(cls: type) -> dict[str, type]:
+    """Returns the fields of a config dataclass that are config dataclasses themselves."""
+    hints = typing.get_type_hints(cls)
+    return {
+        field.name: hints[field.name]
+        for field in dataclasses.fields(cls)
+        if dataclasses.is_dataclass(hints[field.name])
+    }
+
+
+def make_nested(cls: type[C], options: dict[str, Any], **more: Any) -> C:
+    """Takes the values of `nested_options` out of `options`; `more` are the other fields."""
+    return cls(**{name: make_config(kind, options) for name, kind in _parts(cls).items()}, **more)
 
 
 def _option(field: dataclasses.Field, kind: Any) -> Callable:

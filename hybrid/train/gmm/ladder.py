@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from hybrid.agreement import part_of, require_fit
-from hybrid.align.config import AlignConfig
 from hybrid.align.convert import convert_alignments
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.align.texts import usable_texts
@@ -26,15 +25,15 @@ from hybrid.base.kaldi_io import read_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
-from hybrid.gmm import AmDiagGmm, GmmAcousticModel, MixConfig, UpdateConfig, mix_up
+from hybrid.gmm import AmDiagGmm, GmmAcousticModel, mix_up
 from hybrid.hmm import TransitionModel, read_topology
 from hybrid.model.folder import Model, check_phones
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook, run_em
-from hybrid.train.gmm.ladder_config import ContextConfig, TriEmConfig
+from hybrid.train.gmm.ladder_config import StageConfig
 from hybrid.train.gmm.prepare import finish_training, finished_model, training_graphs, training_inputs, work_dir
 from hybrid.train.gmm.state import fingerprint, hash_arrays, load_state, save_state
 from hybrid.train.gmm.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
-from hybrid.tree import TreeConfig, read_tree
+from hybrid.tree import read_tree
 from hybrid.tree.draw import describe_tree
 from lexicon.lang_dir import LangDir
 
@@ -132,7 +131,7 @@ class Stage:
 
     Attributes:
       name: for logs and identity.
-      em, align, update, mix, tree, context: settings.
+      config: settings.
       extra: further settings that its result depends on.
       begin: start → feature pipeline and speaker transforms that the tree is built on.
       mix_up_first: mix up before the first pass (Kaldi does so for deltas).
@@ -141,12 +140,7 @@ class Stage:
     """
 
     name: str
-    em: TriEmConfig
-    align: AlignConfig
-    update: UpdateConfig
-    mix: MixConfig
-    tree: TreeConfig
-    context: ContextConfig
+    config: StageConfig
     begin: Callable[[Start, CorpusAlignments, Executor | None], tuple[FeaturePipeline, dict[str, np.ndarray]]]
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     mix_up_first: bool = False
@@ -155,8 +149,8 @@ class Stage:
 
     def settings(self) -> dict[str, Any]:
         """Returns all settings as plain values."""
-        names = ("em", "align", "update", "mix", "tree", "context")
-        return {name: config_to_dict(getattr(self, name)) for name in names} | dict(self.extra)
+        names = [each.name for each in dataclasses.fields(StageConfig)]
+        return {name: config_to_dict(getattr(self.config, name)) for name in names} | dict(self.extra)
 
 
 @writes_into("gmm", "start.model", "start.store", "start.lang")
@@ -192,7 +186,7 @@ def climb(stage: Stage, start: Start, out_dir: Path, executor: Executor | None =
     corpus, failures = _corpus(start, usable, state.transition_model, folder, executor)
     hook = stage.make_hook(start, corpus, executor) if stage.make_hook else None
     state = run_em(
-        state, corpus, stage.em, stage.align, stage.update, stage.mix, executor, hook,
+        state, corpus, stage.config.em, stage.config.align, stage.config.update, stage.config.mix, executor, hook,
         save=lambda s: save_state(folder / "state.safetensors", s, identity),
     )  # fmt: skip
     independent = stage.finish(state, corpus, executor, out_dir) if stage.finish else None
@@ -223,20 +217,20 @@ def _first_state(
     topology = read_topology(start.lang.topo_path)
     pipeline, transforms = stage.begin(start, alignments, executor)
     work = TreeWork(
-        start.model.transition_model, pipeline, stage.context, tuple(start.lang.context_indep_phones), transforms
+        start.model.transition_model, pipeline, stage.config.context, tuple(start.lang.context_indep_phones), transforms
     )
     stats = corpus_tree_stats(work, start.store, alignments, executor)
-    tree, _ = tree_of_corpus(stats, start.lang, topology, stage.tree, stage.context)
+    tree, _ = tree_of_corpus(stats, start.lang, topology, stage.config.tree, stage.config.context)
     gmm, occupancy = gmm_of_tree(stats, tree)
-    wanted = max(stage.tree.max_leaves, 1)
+    wanted = max(stage.config.tree.max_leaves, 1)
     if stage.mix_up_first:
-        gmm = mix_up(gmm, occupancy, wanted, dataclasses.replace(stage.mix, power=0.2))
+        gmm = mix_up(gmm, occupancy, wanted, dataclasses.replace(stage.config.mix, power=0.2))
     transition_model = TransitionModel(topology, tree)
     tree.write(folder / "tree")
     return EmState(
         next_pass=1,
         gaussians=wanted,
-        step=max(0, (stage.em.total_gaussians - wanted) // stage.em.last_mix_up_pass),
+        step=max(0, (stage.config.em.total_gaussians - wanted) // stage.config.em.last_mix_up_pass),
         gmm=gmm,
         transition_model=transition_model,
         pipeline=pipeline,

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybrid.align.config import AlignConfig
 from hybrid.base.ranges import COUNT, NATURAL, SHARE, Range, check_fields
-from hybrid.gmm.config import MixConfig
+from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
+from hybrid.gmm.config import MixConfig, UpdateConfig
 from hybrid.train.gmm.config import EmConfig
+from hybrid.tree.config import TreeConfig
 
 __all__ = [
     "ContextConfig",
+    "LdaMlltConfig",
     "LdaMlltEmConfig",
     "SatConfig",
     "SatEmConfig",
     "SatMixConfig",
+    "SatTrainingConfig",
     "SpliceConfig",
+    "StageConfig",
+    "TriConfig",
     "TriEmConfig",
 ]
 
@@ -111,3 +118,45 @@ class SatConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, silence_weight=SHARE, basis_speakers=NATURAL)
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """What every stage above the monophone is set by."""
+
+    em: TriEmConfig = field(default_factory=TriEmConfig)
+    align: AlignConfig = field(default_factory=AlignConfig)
+    update: UpdateConfig = field(default_factory=UpdateConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    tree: TreeConfig = field(default_factory=TreeConfig)
+    context: ContextConfig = field(default_factory=ContextConfig)
+
+
+@dataclass(frozen=True)
+class TriConfig(StageConfig):
+    """Settings of a triphone training on deltas."""
+
+    tree: TreeConfig = field(default_factory=lambda: TreeConfig(max_leaves=1500))
+    delta_order: int = 2
+
+    def __post_init__(self) -> None:
+        check_fields(self, delta_order=Range(0, 4))
+
+
+@dataclass(frozen=True)
+class LdaMlltConfig(StageConfig):
+    """Settings of an LDA+MLLT training."""
+
+    em: LdaMlltEmConfig = field(default_factory=LdaMlltEmConfig)
+    splice: SpliceConfig = field(default_factory=SpliceConfig)
+    lda: LdaConfig = field(default_factory=LdaConfig)
+
+
+@dataclass(frozen=True)
+class SatTrainingConfig(StageConfig):
+    """Settings of a speaker-adaptive training."""
+
+    em: SatEmConfig = field(default_factory=SatEmConfig)
+    mix: SatMixConfig = field(default_factory=SatMixConfig)
+    sat: SatConfig = field(default_factory=SatConfig)
+    fmllr: FmllrConfig = field(default_factory=FmllrConfig)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from hybrid.adapt.speakers import silence_weights
-from hybrid.align.config import AlignConfig
 from hybrid.align.corpus_alignments import BLOCK, CorpusAlignments
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.feats.transform import LinearTransform
-from hybrid.gmm import AmDiagGmm, MixConfig, UpdateConfig
+from hybrid.gmm import AmDiagGmm
 from hybrid.gmm.adapt_config import LdaConfig
 from hybrid.gmm.lda import LdaStats, estimate_lda
 from hybrid.gmm.mllt import MlltStats, estimate_mllt, transform_means
@@ -27,8 +26,7 @@ from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook
 from hybrid.train.gmm.ladder import Stage, Start, climb
-from hybrid.train.gmm.ladder_config import ContextConfig, LdaMlltEmConfig, SpliceConfig
-from hybrid.tree import TreeConfig
+from hybrid.train.gmm.ladder_config import LdaMlltConfig, LdaMlltEmConfig
 
 __all__ = ["LdaMlltConfig", "mllt_hook", "train_lda_mllt"]
 
@@ -38,20 +36,6 @@ STRIDE_FROM = 200_000  # frames; below, MLLT looks at all of them
 MLLT_BLOCKS = 4  # utterance blocks per piece: matrices per Gaussian pay off over many frames
 Piece = tuple[FeatureStore, list[tuple[str, np.ndarray]]]
 S = TypeVar("S", LdaStats, MlltStats)
-
-
-@dataclass(frozen=True)
-class LdaMlltConfig:
-    """Settings of an LDA+MLLT training."""
-
-    em: LdaMlltEmConfig = field(default_factory=LdaMlltEmConfig)
-    align: AlignConfig = field(default_factory=AlignConfig)
-    update: UpdateConfig = field(default_factory=UpdateConfig)
-    mix: MixConfig = field(default_factory=MixConfig)
-    tree: TreeConfig = field(default_factory=TreeConfig)
-    context: ContextConfig = field(default_factory=ContextConfig)
-    splice: SpliceConfig = field(default_factory=SpliceConfig)
-    lda: LdaConfig = field(default_factory=LdaConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +152,7 @@ def train_lda_mllt(
 
     stage = Stage(
         name="LDA+MLLT",
-        em=config.em,
-        align=config.align,
-        update=config.update,
-        mix=config.mix,
-        tree=config.tree,
-        context=config.context,
+        config=config,
         begin=begin,
         extra={"splice": dataclasses.asdict(config.splice), "lda": dataclasses.asdict(config.lda)},
         make_hook=lambda s, corpus, ex: mllt_hook(s.lang.silence_phones, config.em, corpus, ex),

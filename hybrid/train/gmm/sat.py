@@ -4,43 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hybrid.adapt.speakers import FmllrWork, basis_of_corpus, silence_weights, speaker_transforms
-from hybrid.align.config import AlignConfig
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.feats.pipeline import FeaturePipeline
-from hybrid.gmm import AmDiagGmm, GmmAcousticModel, UpdateConfig, update
-from hybrid.gmm.adapt_config import FmllrConfig
+from hybrid.gmm import AmDiagGmm, GmmAcousticModel, update
 from hybrid.gmm.speaker_transforms import save_basis, save_transforms
 from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model
 from hybrid.train.gmm.e_step import EStep, accumulate_corpus
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook
 from hybrid.train.gmm.ladder import Stage, Start, climb
-from hybrid.train.gmm.ladder_config import ContextConfig, SatConfig, SatEmConfig, SatMixConfig
+from hybrid.train.gmm.ladder_config import SatTrainingConfig
 from hybrid.train.gmm.state import hash_arrays
-from hybrid.tree import TreeConfig
 
 __all__ = ["SatTrainingConfig", "train_sat"]
-
-
-@dataclass(frozen=True)
-class SatTrainingConfig:
-    """Settings of a speaker-adaptive training."""
-
-    em: SatEmConfig = field(default_factory=SatEmConfig)
-    align: AlignConfig = field(default_factory=AlignConfig)
-    update: UpdateConfig = field(default_factory=UpdateConfig)
-    mix: SatMixConfig = field(default_factory=SatMixConfig)
-    tree: TreeConfig = field(default_factory=TreeConfig)
-    context: ContextConfig = field(default_factory=ContextConfig)
-    sat: SatConfig = field(default_factory=SatConfig)
-    fmllr: FmllrConfig = field(default_factory=FmllrConfig)
 
 
 def train_sat(
@@ -66,12 +49,7 @@ def train_sat(
         extra["transforms"] = hash_arrays(transforms)
     stage = Stage(
         name="speaker-adaptive",
-        em=config.em,
-        align=config.align,
-        update=config.update,
-        mix=config.mix,
-        tree=config.tree,
-        context=config.context,
+        config=config,
         begin=steps.begin,
         extra=extra,
         make_hook=steps.make_hook,
