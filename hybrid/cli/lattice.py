@@ -43,9 +43,9 @@ def _table(lattices: Path, words: Path | None) -> SymbolTable | None:
 
 def _scale(lattices: Path, given: float | None) -> float:
     """The acoustic scale that was asked for, or the one with which a folder was decoded."""
-    from hybrid.lattice.archive import decoding_scale
+    from hybrid.lattice.lattice_set import shared_facts
 
-    return 0.1 if (scale := given if given is not None else decoding_scale(lattices)) is None else scale
+    return 0.1 if (scale := given if given is not None else shared_facts(lattices).acoustic_scale) is None else scale
 
 
 def _record(output: Path, source: Path, settings: dict[str, Any], count: int) -> None:

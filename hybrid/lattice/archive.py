@@ -14,7 +14,7 @@ from hybrid.agreement import part_of, require_fit, words_part
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
-from hybrid.base.reading import open_bytes, read_json
+from hybrid.base.reading import open_bytes
 from hybrid.lattice.compact import factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
@@ -23,7 +23,6 @@ from hybrid.lattice.lattice import Lattice, LatticeError
 __all__ = [
     "LatticeWriter",
     "check_words",
-    "decoding_scale",
     "lattice_files",
     "open_writer",
     "read_lattice_folder",
@@ -142,24 +141,6 @@ def _lines(source: _Source) -> Iterator[tuple[int, str]]:
         yield source.line, line.decode("utf-8", "replace").rstrip("\r\n")
 
 
-def decoding_scale(folder: str | os.PathLike) -> float | None:
-    """Returns the acoustic scale that a folder was decoded with; None where it does not tell.
-
-    Raises:
-      InputError: its decode.json is damaged.
-    """
-    path = Path(folder) / "decode.json"
-    if not path.exists():
-        return None
-    record = read_json(path, CURE)
-    scale = record.get("acoustic_scale") if isinstance(record, dict) else record
-    if scale is None:
-        return None
-    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0 < scale < 1e6:
-        raise InputError.at(path, f"acoustic_scale is '{quote(scale)}', wanted a number above 0", CURE)
-    return float(scale)
-
-
 class LatticeWriter:
     """Writes entries of an archive; made by `open_writer`."""
 
@@ -171,9 +152,16 @@ class LatticeWriter:
 
         Raises:
           InputError: an utterance id with white space, which would break the archive.
+          LatticeError: the lattice has more columns of scores than an archive.
         """
         if not utterance or utterance.split() != [utterance]:
             raise InputError.at("lattice archive", f"utterance id '{quote(utterance)}' is empty or has white space")
+        if lattice.columns:
+            names = ", ".join(lattice.columns)
+            raise LatticeError(
+                f"lattice of '{quote(utterance)}' has scores {names}, Kaldi's archives have graph and acoustic alone; "
+                "fold them: lattice.folded()"
+            )
         value = factor(lattice) if self._compact else lattice
         if self._text:
             lines = format_compact(value) if self._compact else format_lattice(value)  # type: ignore[arg-type]

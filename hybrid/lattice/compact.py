@@ -136,7 +136,13 @@ def _expand(
 
 
 def factor(lattice: Lattice) -> CompactLattice:
-    """Joins chains of arcs into one: a state inside a chain has one arc in, one wordless arc out, and is not final."""
+    """Joins chains of arcs into one: a state inside a chain has one arc in, one wordless arc out, and is not final.
+
+    Raises:
+      LatticeError: the lattice has more columns of scores than Kaldi's two.
+    """
+    if lattice.columns:
+        raise LatticeError(f"has scores {', '.join(lattice.columns)} beside Kaldi's two; fold them: lattice.folded()")
     states = lattice.num_states
     entering = np.bincount(lattice.next_states, minlength=states)
     inside = (entering == 1) & (np.diff(lattice.row_splits) == 1) & ~np.isfinite(lattice.final_graph_scores)

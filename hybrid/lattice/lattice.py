@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from hybrid.base.content import ByContent
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import quote
 from hybrid.lattice import kernels
+from hybrid.lattice.columns import RESERVED, LatticeError, ScoreColumn, checked_columns
 
 __all__ = ["Lattice", "LatticeError"]
-
-
-class LatticeError(HybridError, ValueError):
-    """Arrays that are no lattice: cyclic, dangling, or of contradicting times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +32,8 @@ class Lattice(ByContent):
       graph_scores: float32 [A], language model, transitions and pronunciations.
       acoustic_scores: float32 [A].
       final_graph_scores, final_acoustic_scores: float32 [S], -inf where a state is not final.
+      columns: further scores by name (`transition`, `pronunciation`, `lm`, …), beside the two; they count where a
+        weight is given (`arc_scores`), and go to Kaldi's archives when they are folded into the graph's (`folded`).
 
     Raises:
       LatticeError: lengths that disagree, an arc that leads backwards or out of range, a NaN.
@@ -48,6 +47,7 @@ class Lattice(ByContent):
     acoustic_scores: np.ndarray
     final_graph_scores: np.ndarray
     final_acoustic_scores: np.ndarray
+    columns: Mapping[str, ScoreColumn] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, kind in _DTYPES.items():
@@ -66,6 +66,12 @@ class Lattice(ByContent):
         for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
             if np.any(np.isnan(getattr(self, name))):
                 raise LatticeError(f"{name} hold a NaN")
+        object.__setattr__(self, "columns", checked_columns(self.columns, arcs, states))
+
+    def __repr__(self) -> str:
+        names = ", ".join((*RESERVED, *self.columns))
+        frames = "empty" if self.is_empty else f"{self.num_frames} frames, depth {self.depth:.1f}"
+        return f"<Lattice: {self.num_states} states, {self.num_arcs} arcs, {frames}; scores {names}>"
 
     @property
     def num_states(self) -> int:
@@ -112,25 +118,71 @@ class Lattice(ByContent):
         return float(np.count_nonzero(self.transition_ids)) / self.num_frames if self.num_frames else 0.0
 
     def arc_scores(
-        self, acoustic_scale: float, lm_scale: float = 1.0, word_insertion_penalty: float = 0.0
+        self,
+        acoustic_scale: float,
+        lm_scale: float = 1.0,
+        word_insertion_penalty: float = 0.0,
+        weights: Mapping[str, float] | None = None,
     ) -> np.ndarray:
-        """Returns float64 [A]: lm_scale · (graph - penalty per word) + acoustic_scale · acoustic."""
-        graph = self.graph_scores.astype(np.float64) - word_insertion_penalty * (self.word_ids != 0)
-        return lm_scale * graph + acoustic_scale * self.acoustic_scores.astype(np.float64)
+        """Returns float64 [A]: lm_scale · (graph - penalty per word) + acoustic_scale · acoustic + Σ weight · column.
 
-    def final_scores(self, acoustic_scale: float, lm_scale: float = 1.0) -> np.ndarray:
-        """Returns float64 [S], combined final scores; -inf where a state is not final."""
+        Raises:
+          LatticeError: a weight for a column that is not there.
+        """
+        graph = self.graph_scores.astype(np.float64) - word_insertion_penalty * (self.word_ids != 0)
+        total = lm_scale * graph + acoustic_scale * self.acoustic_scores.astype(np.float64)
+        for name, weight in (weights or {}).items():
+            total += weight * self.column(name).arcs.astype(np.float64)
+        return total
+
+    def final_scores(
+        self, acoustic_scale: float, lm_scale: float = 1.0, weights: Mapping[str, float] | None = None
+    ) -> np.ndarray:
+        """Returns float64 [S], combined final scores; -inf where a state is not final. See `arc_scores`."""
         total = np.full(self.num_states, -np.inf)
         final = np.isfinite(self.final_graph_scores) & np.isfinite(self.final_acoustic_scores)
         total[final] = lm_scale * self.final_graph_scores[final].astype(np.float64)
         total[final] += acoustic_scale * self.final_acoustic_scores[final].astype(np.float64)
+        for name, weight in (weights or {}).items():
+            total[final] += weight * self.column(name).finals[final].astype(np.float64)
         return total
+
+    def column(self, name: str) -> ScoreColumn:
+        """Returns one column of scores; `graph` and `acoustic` too.
+
+        Raises:
+          LatticeError: there is none of this name.
+        """
+        if name in RESERVED:
+            return ScoreColumn(getattr(self, f"{name}_scores"), getattr(self, f"final_{name}_scores"))
+        if name not in self.columns:
+            names = ", ".join((*RESERVED, *self.columns))
+            raise LatticeError(f"has no scores '{quote(name)}', wanted one of {names}")
+        return self.columns[name]
+
+    def with_column(self, name: str, arcs: np.ndarray, finals: np.ndarray | None = None) -> Lattice:
+        """Returns the lattice with one more column, or another in its place: arcs [A], finals [S] (by default 0)."""
+        column = ScoreColumn(arcs, np.zeros(self.num_states) if finals is None else finals)
+        return replace(self, columns={**self.columns, name: column})
+
+    def folded(self, weights: Mapping[str, float] | None = None) -> Lattice:
+        """Returns the lattice with the two columns of Kaldi's: the others, weighted, are part of the graph's.
+
+        Args:
+          weights: by name; 1 for those not named.
+        """
+        given = dict.fromkeys(self.columns, 1.0) | dict(weights or {})
+        arcs, finals = self.graph_scores.astype(np.float64), self.final_graph_scores.astype(np.float64)
+        for name, weight in given.items():
+            arcs += weight * self.column(name).arcs
+            finals += weight * self.column(name).finals
+        return replace(self, graph_scores=arcs, final_graph_scores=finals, columns={})
 
     @classmethod
     def empty(cls) -> "Lattice":
         """The lattice of an utterance for which the search found nothing."""
         none = np.zeros(0)
-        return cls(np.zeros(1), *([none] * 7))
+        return cls(np.zeros(1), none, none, none, none, none, none, none)
 
     @classmethod
     def from_arcs(
@@ -197,6 +249,7 @@ class Lattice(ByContent):
             self.acoustic_scores[arcs],
             self.final_graph_scores[states],
             self.final_acoustic_scores[states],
+            {name: column.select(arcs, states) for name, column in self.columns.items()},
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hybrid.lattice import kernels
@@ -30,15 +32,10 @@ def prune(lattice: Lattice, beam: float, acoustic_scale: float, lm_scale: float 
     threshold = beta[0] - beam - 1e-9 * abs(beta[0])
     arcs, states = kernels.keep_arcs(lattice.row_splits, lattice.next_states, scores, alpha, beta, threshold)
     drop_final = alpha + finals < threshold
-    pruned = Lattice(
-        lattice.row_splits,
-        lattice.next_states,
-        lattice.transition_ids,
-        lattice.word_ids,
-        lattice.graph_scores,
-        lattice.acoustic_scores,
-        np.where(drop_final, -np.inf, lattice.final_graph_scores),
-        np.where(drop_final, -np.inf, lattice.final_acoustic_scores),
+    pruned = replace(
+        lattice,
+        final_graph_scores=np.where(drop_final, -np.inf, lattice.final_graph_scores),
+        final_acoustic_scores=np.where(drop_final, -np.inf, lattice.final_acoustic_scores),
     )
     return pruned.select(arcs, states)
 

@@ -350,3 +350,17 @@ def test_a_damaged_npy_is_a_reason_not_an_end(tmp_path, data):
     source = ScoreFolder(str(tmp_path))
     (found,) = source.scores(SimpleNamespace(part=Part("model", "m")), source.utterances()[0])
     assert isinstance(found, str) and "a.npy: " in found
+
+
+def test_the_output_folder_is_a_set_of_lattices(tiny, decoded: Path) -> None:
+    from hybrid.lattice.lattice_set import LatticeSet
+
+    found = LatticeSet.load(decoded, tiny.graph / "words.txt")
+    transcripts = [line.split()[0] for line in (decoded / "transcript.txt").read_text().splitlines()]
+    assert sorted(found) == sorted(transcripts) and found.words is not None
+    shared = found.shared
+    assert (
+        shared.frame_shift == 0.01 and shared.subsampling_factor == 1 and shared.acoustic_scale == pytest.approx(1 / 12)
+    )
+    assert shared.boundaries.startswith("middle between windows")
+    assert set(shared.identities) == {"words", "tree", "topo", "model", "graph"}
