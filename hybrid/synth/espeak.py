@@ -117,7 +117,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 def _loader() -> ModuleType:
     return import_optional(
         "espeakng_loader",
-        "SpokenText synthesis",
+        "Speech synthesis",
         "Install it with `pip install espeakng-loader` (GPL-3.0; hence an extra, hybrid-asr[synth]).",
     )
 
