@@ -20,16 +20,14 @@ class Batch:
     """Chunks that are trained on together.
 
     Attributes:
-      items: int32 [N], numbers of items. starts: int32 [N], first frames, multiples of the subsampling factor.
-      frames: int32 [N], frames of features of each.
-      shifts: int32 [N], by how much the features are read off their place.
+      items: int32 [N], numbers of items.
+      starts, frames: int32 [N], first frame and frames of features of each, inside its item.
       number: of the batch in its epoch.
     """
 
     items: np.ndarray
     starts: np.ndarray
     frames: np.ndarray
-    shifts: np.ndarray
     number: int = 0
 
     def __len__(self) -> int:
@@ -38,28 +36,26 @@ class Batch:
     def part(self, begin: int, end: int) -> Batch:
         """Returns some of the chunks as a batch."""
         rows = slice(begin, end)
-        return Batch(self.items[rows], self.starts[rows], self.frames[rows], self.shifts[rows], self.number)
+        return Batch(self.items[rows], self.starts[rows], self.frames[rows], self.number)
 
 
-def chunk_starts(frames: int, width: int, factor: int, generator: np.random.Generator) -> np.ndarray:
+def chunk_starts(frames: int, width: int, generator: np.random.Generator) -> np.ndarray:
     """Lays chunks over an utterance: as many as fit best, gaps or overlaps where chance puts them.
 
     Args:
       frames: of the utterance, at least `width`.
-      width: of a chunk, a multiple of `factor`.
+      width: of a chunk.
 
     Returns:
-      int64 [N], first frames, rising, multiples of `factor`, each at most `frames − width`.
+      int64 [N], first frames, rising, each at most `frames − width`.
     """
     count = max(1, round(frames / width))
     slack = frames - count * width
     moved = np.sort(generator.integers(0, abs(slack) + 1, count))
     if slack < 0:  # overlaps; the first chunk begins the utterance, the last one ends it
         moved[0], moved[-1] = 0, -slack
-        starts = np.arange(count) * width - moved
-    else:
-        starts = np.arange(count) * width + moved
-    return np.minimum(starts, frames - width) // factor * factor
+        return np.arange(count) * width - moved
+    return np.arange(count) * width + moved
 
 
 def plan_epoch(
@@ -69,23 +65,31 @@ def plan_epoch(
 
     Args:
       lengths: frames of each item.
-      factor: the network's frame subsampling.
+      factor: the network's frame subsampling; utterances that are not cut begin up to one frame of scores late, so
+        that it sees each of their frames some time.
       shuffle: False lays chunks from the start and keeps the order (held-out data).
     """
     generator = np.random.default_rng([seed, epoch, 7])
-    rows = _whole(lengths) if config.whole else _chunks(lengths, config, factor, generator, shuffle)
+    rows = _whole(lengths) if config.whole else _chunks(lengths, config, generator, shuffle)
+    if shuffle:
+        _begin_late(rows, np.asarray(lengths), factor, generator)
     if shuffle:
         rows = rows[generator.permutation(len(rows))]
     batches = [rows[part] for part in _groups(rows[:, 2], config)]
     if shuffle:
         batches = [batches[i] for i in generator.permutation(len(batches))]
-    limit = config.frame_shifts if shuffle else 0
-    out = []
-    for number, part in enumerate(batches):
-        shifts = generator.integers(-limit, limit + 1, len(part))
-        items, starts, frames = (np.ascontiguousarray(column, np.int32) for column in part.T)
-        out.append(Batch(items, starts, frames, shifts.astype(np.int32), number))
-    return out
+    return [
+        Batch(*(np.ascontiguousarray(column, np.int32) for column in part.T), number)
+        for number, part in enumerate(batches)
+    ]
+
+
+def _begin_late(rows: np.ndarray, lengths: np.ndarray, factor: int, generator: np.random.Generator) -> None:
+    """Lets rows that are whole utterances begin less than a frame of scores late."""
+    late = np.minimum(generator.integers(0, factor, len(rows)), rows[:, 2] - 1)
+    late[rows[:, 2] < lengths[rows[:, 0]]] = 0
+    rows[:, 1] += late
+    rows[:, 2] -= late
 
 
 def _whole(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -94,7 +98,7 @@ def _whole(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def _chunks(
-    lengths: Sequence[int] | np.ndarray, config: BatchConfig, factor: int, generator: np.random.Generator, shuffle: bool
+    lengths: Sequence[int] | np.ndarray, config: BatchConfig, generator: np.random.Generator, shuffle: bool
 ) -> np.ndarray:
     """Rows (item, first frame, frames): int64 [N][3]."""
     widths = np.array(config.chunk_frames)
@@ -107,9 +111,9 @@ def _chunks(
         if frames <= width:
             starts, width = np.zeros(1, np.int64), frames
         elif shuffle:
-            starts = chunk_starts(frames, width, factor, generator)
+            starts = chunk_starts(frames, width, generator)
         else:
-            starts = np.arange(0, frames - width + 1, width) // factor * factor
+            starts = np.arange(0, frames - width + 1, width)
         parts.append(np.stack([np.full(len(starts), item), starts, np.full(len(starts), width)], axis=1))
     return np.concatenate(parts) if parts else np.zeros((0, 3), np.int64)
 

@@ -73,9 +73,6 @@ class BatchConfig:
         "0: whole utterances."
     )  # fmt: skip
     batch_frames: int = _help(8960, "Frames of features in a batch, context aside (64 chunks of 140).")
-    frame_shifts: int = _help(
-        1, "Chunks begin so many frames off the grid of subsampled frames, at most (Kaldi's shifts)."
-    )
     buckets: int = _help(10, "Groups of similar length that whole utterances are batched in.")
     cache_gb: float = _help(2.0, "Memory for features that need not be computed again, in 1e9 bytes.")
     cache_type: Literal["float16", "uint8", "float32"] = _help("float16", "How they are kept there.")
@@ -86,7 +83,6 @@ class BatchConfig:
             self,
             chunk_frames=Range(0, 100_000),
             batch_frames=COUNT,
-            frame_shifts=Range(0, 10),
             buckets=Range(1, 1000),
             cache_gb=NATURAL,
             workers=Range(0, 1024),

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger
-from hybrid.train.nnet.batches import Batch, plan_epoch
+from hybrid.train.nnet.batches import plan_epoch
 from hybrid.train.nnet.config import BatchConfig, TrainingConfig
 from hybrid.train.nnet.data import BatchMaker, Example, Targets
 from hybrid.train.nnet.sources import FeatureSource, Item
@@ -116,7 +116,6 @@ def fixed_examples(maker: BatchMaker, config: BatchConfig, parts: int = 1, most_
     lengths = [item.frames for item in maker.items]
     frames = 0
     for batch in plan_epoch(lengths, config, maker.factor, 0, 0, shuffle=bool(most_frames)):
-        batch = Batch(batch.items, batch.starts, batch.frames, np.zeros_like(batch.shifts), batch.number)
         yield maker.make(0, batch, vary=False)
         frames += int(batch.frames.sum())
         if most_frames and frames >= most_frames:

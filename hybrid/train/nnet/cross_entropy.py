@@ -61,15 +61,18 @@ class AlignmentTargets:
             return f"has {item.frames} frames at speed {item.speed:g}, its alignment {len(found)}"
         return ""
 
-    def of_chunks(self, items: Sequence[Item], starts: Sequence[int], frames: Sequence[int]) -> Any:
+    def of_chunk(self, item: Item, start: int, frames: int) -> np.ndarray:
+        """Returns int32 [T']."""
+        pdf_ids, speed = self._of(item)
+        assert pdf_ids is not None
+        under = at_speed(item.frames, len(pdf_ids), speed)
+        return pdf_ids[under[np.arange(start, start + frames, self.factor)]]
+
+    def together(self, chunks: Sequence[np.ndarray]) -> np.ndarray:
         """Returns int64 [N][T'], `NONE` past a chunk's end."""
-        out = np.full((len(items), max(frames)), NONE, np.int64)
-        for row, (item, start, count) in enumerate(zip(items, starts, frames)):
-            pdf_ids, speed = self._of(item)
-            assert pdf_ids is not None
-            under = at_speed(item.frames, len(pdf_ids), speed)
-            places = np.minimum(np.arange(start, start + count) * self.factor, item.frames - 1)
-            out[row, :count] = pdf_ids[under[places]]
+        out = np.full((len(chunks), max(map(len, chunks))), NONE, np.int64)
+        for row, chunk in zip(out, chunks):
+            row[: len(chunk)] = chunk
         return out
 
 

@@ -26,12 +26,18 @@ class Targets(Protocol):
     def fault(self, item: Item) -> str:
         """Says why an item cannot be trained on; an empty string where nothing hinders."""
 
-    def of_chunks(self, items: Sequence[Item], starts: Sequence[int], frames: Sequence[int]) -> Any:
-        """Returns the targets of a batch.
+    def of_chunk(self, item: Item, start: int, frames: int) -> Any:
+        """Returns the targets of a stretch of an item.
 
         Args:
-          starts, frames: of each chunk, in frames of scores.
+          start, frames: first frame, and how many, of the features.
+
+        Raises:
+          HybridError: there are none for this stretch.
         """
+
+    def together(self, chunks: Sequence[Any]) -> Any:
+        """Returns the targets of a batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,25 +137,23 @@ class BatchMaker:
         for row in range(len(batch)):
             item = self.items[batch.items[row]]
             try:
-                rows.append((row, item, self._chunk(epoch, batch, row, item, vary)))
+                targets = self.targets.of_chunk(item, int(batch.starts[row]), int(batch.frames[row]))
+                rows.append((row, item, self._chunk(epoch, batch, row, item, vary), targets))
             except HybridError as error:
                 failed[item.name] = str(error)
-        kept = [row for row, _, _ in rows]
+        kept = [row for row, _, _, _ in rows]
         lengths = batch.frames[kept].astype(np.int64)
         around = self.left + self.right
         shape = (len(rows), int(lengths.max(initial=0)) + around, self.source.pipeline.dim)
         features = np.zeros(shape, np.float32)
-        for place, (_, _, chunk) in enumerate(rows):
+        for place, (_, _, chunk, _) in enumerate(rows):
             features[place, : len(chunk)] = chunk
-        items = [item for _, item, _ in rows]
-        outputs = [-(-int(n) // self.factor) for n in lengths]
-        starts = [int(s) // self.factor for s in batch.starts[kept]]
-        targets = self.targets.of_chunks(items, starts, outputs) if rows else None
-        return Example(features, lengths, targets, tuple(item.name for item in items), failed)
+        together = self.targets.together([targets for _, _, _, targets in rows]) if rows else None
+        return Example(features, lengths, together, tuple(item.name for _, item, _, _ in rows), failed)
 
     def _chunk(self, epoch: int, batch: Batch, row: int, item: Item, vary: bool) -> np.ndarray:
         features = self._features(epoch, int(batch.items[row]), item)
-        begin = int(batch.starts[row] + batch.shifts[row]) - self.left
+        begin = int(batch.starts[row]) - self.left
         frames = np.arange(begin, begin + int(batch.frames[row]) + self.left + self.right)
         chunk = features[np.clip(frames, 0, len(features) - 1)]
         if not vary:

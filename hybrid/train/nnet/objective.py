@@ -51,5 +51,5 @@ class Objective(Protocol):
 
         Args:
           output: of the network.
-          targets: as `Targets.of_chunks` gave them.
+          targets: as `Targets.together` gave them.
         """

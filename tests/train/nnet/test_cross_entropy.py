@@ -36,14 +36,14 @@ def test_an_alignment_is_stretched_to_another_speed(speed) -> None:
 
 def test_targets_of_chunks_are_pdfs_at_a_third_of_the_frame_rate() -> None:
     targets = AlignmentTargets({"u": np.arange(20, dtype=np.int32)}, 3)
-    found = targets.of_chunks([item(20), item(20)], [0, 4], [4, 3])
-    assert found.tolist() == [[0, 3, 6, 9], [12, 15, 18, NONE]]
-    assert targets.of_chunks([item(20)], [6], [1]).tolist() == [[18]]
+    found = [targets.of_chunk(item(20), 0, 12), targets.of_chunk(item(20), 11, 9)]
+    assert targets.together(found).tolist() == [[0, 3, 6, 9], [11, 14, 17, NONE]]
+    assert targets.of_chunk(item(20), 18, 2).tolist() == [18]
 
 
 def test_an_alignment_of_the_speed_itself_goes_before_a_stretched_one() -> None:
     targets = AlignmentTargets({"u": np.zeros(10, np.int32), "sp0.5-u": np.ones(20, np.int32)}, 1)
-    assert targets.of_chunks([item(20, 0.5, "sp0.5-u")], [0], [20]).min() == 1
+    assert targets.of_chunk(item(20, 0.5, "sp0.5-u"), 0, 20).min() == 1
 
 
 def test_faults_are_named() -> None:
