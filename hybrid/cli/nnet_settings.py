@@ -14,13 +14,14 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import parse_yaml
 from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.config import FeatureConfig
+from hybrid.nnet.sequence.config import ChainConfig
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
 from hybrid.train.nnet.run import NnetConfig
 
 __all__ = ["Settings", "read_settings"]
 
 PARTS: dict[str, type] = {
-    "augment": AugmentConfig, "batches": BatchConfig, "optimiser": OptimiserConfig, "training": TrainingConfig,
+    "chain": ChainConfig, "augment": AugmentConfig, "batches": BatchConfig, "optimiser": OptimiserConfig, "training": TrainingConfig,
 }  # fmt: skip
 SECTIONS = ("network", "features", "cmvn", *PARTS)
 
@@ -32,11 +33,13 @@ class Settings:
     Attributes:
       features: static features, where they are computed from audio.
       cmvn: their normalisation, unless another model's pipeline is taken.
+      chain: terms of the LF-MMI objective.
     """
 
     config: NnetConfig
     features: FeatureConfig
     cmvn: CmvnConfig
+    chain: ChainConfig
 
     @property
     def subsampling_factor(self) -> int:
@@ -69,10 +72,12 @@ def read_settings(file: Path | None, options: dict[str, Any], context: click.Con
     architecture = options.pop("network", "") or network.pop("architecture", "tdnnf")
     network.pop("architecture", None)
     parts = {name: _part(name, cls, values.get(name, {}), options, context, place) for name, cls in PARTS.items()}
+    chain = parts.pop("chain")
     return Settings(
         NnetConfig(architecture=architecture, network=network, **parts),
         config_from_dict(FeatureConfig, values.get("features", {}), f"{place}: features"),
         config_from_dict(CmvnConfig, values.get("cmvn", {}), f"{place}: cmvn"),
+        chain,
     )
 
 

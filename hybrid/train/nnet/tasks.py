@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from hybrid.feats.cmvn import CmvnConfig
@@ -13,13 +15,15 @@ from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm.speaker_transforms import load_transforms
 from hybrid.model.folder import Model, load_model
+from hybrid.nnet.acoustic import NetworkAcousticModel
 from hybrid.train.gmm.ladder import load_alignments
+from hybrid.train.nnet.checkpoint import network_arrays
 from hybrid.train.nnet.config import AugmentConfig
 from hybrid.train.nnet.cross_entropy import AlignmentTargets, CrossEntropy
 from hybrid.train.nnet.run import Task
 from hybrid.train.nnet.sources import AudioSource, FeatureSource, StoreSource, cmvn_of_audio
 
-__all__ = ["audio_source", "cross_entropy_task", "store_source"]
+__all__ = ["audio_source", "cross_entropy_task", "store_source", "weights_of"]
 
 logger = get_logger(__name__)
 
@@ -91,6 +95,18 @@ def cross_entropy_task(model_dir: Path, ali: Path, smoothing: float, factor: int
         settings={"smoothing": smoothing},
         with_prior=True,
     )
+
+
+def weights_of(model_dir: Path) -> dict[str, np.ndarray]:
+    """Returns the parameters of a trained network, to start another training from.
+
+    Raises:
+      InputError: the folder holds no network.
+    """
+    acoustic = load_model(model_dir).acoustic_model
+    if not isinstance(acoustic, NetworkAcousticModel):
+        raise InputError.at(model_dir, "holds no network", "Name the folder of one (hybrid nnet train).")
+    return network_arrays(acoustic.network)
 
 
 def _warn_of_topology(model: Model, factor: int) -> None:

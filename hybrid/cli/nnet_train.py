@@ -1,0 +1,108 @@
+"""`hybrid nnet train`: networks by cross-entropy or lattice-free MMI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.cli.options import config_options, make_trust, trust_options, writes_folder
+from hybrid.nnet.sequence.config import ChainConfig
+from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from hybrid.cli.nnet_settings import Settings
+    from hybrid.train.nnet.run import Task
+    from hybrid.train.nnet.sources import FeatureSource
+
+__all__ = ["source_of", "source_options", "train"]
+
+FILE = click.Path(path_type=Path)
+NEEDED = {"xent": ("model", "ali"), "chain": ("tree", "den", "sup")}
+
+
+def source_options(function: Any) -> Any:
+    """Adds the options that say what is trained on; `source_of` takes them."""
+    for option in (
+        click.option("--transforms", type=FILE, help="Transforms of the speakers (with --like)."),
+        click.option("--like", type=FILE, help="Model whose feature pipeline is used (with --feats)."),
+        click.option("--cuts", type=FILE, help="Audio instead, whose features are computed when wanted."),
+        click.option("--feats", type=FILE, help="Features made already (hybrid feats extract)."),
+    ):
+        function = option(function)
+    return function
+
+
+def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> FeatureSource:
+    """Opens the one source of features that was named."""
+    from hybrid.train.nnet import tasks
+
+    if (options["feats"] is None) == (options["cuts"] is None):
+        raise click.UsageError("give one of --feats STORE and --cuts SET")
+    augment = settings.config.augment
+    if options["feats"] is not None:
+        return tasks.store_source(options["feats"], settings.cmvn, augment, options["like"], options["transforms"])
+    return tasks.audio_source(options["cuts"], settings.features, settings.cmvn, augment, trust)
+
+
+@click.command()
+@click.option("--config", "config_file", type=FILE, help="YAML with sections network, features, cmvn, chain, augment, "
+              "batches, optimiser, training; options given here go before it.")  # fmt: skip
+@click.option("--objective", type=click.Choice(sorted(NEEDED)), default="chain",
+              help="chain: lattice-free MMI; xent: cross-entropy on alignments.")  # fmt: skip
+@source_options
+@click.option("--tree", type=FILE, help="chain: tree (hybrid nnet chain-tree).")
+@click.option("--den", type=FILE, help="chain: denominator (hybrid nnet chain-den).")
+@click.option("--sup", type=FILE, help="chain: supervision (hybrid nnet chain-sup).")
+@click.option("--model", type=FILE, help="xent: model that the alignments are of.")
+@click.option("--ali", type=FILE, help="xent: alignments (hybrid gmm align).")
+@click.option("--smoothing", type=click.FloatRange(0, 0.9), default=0.0, help="xent: label smoothing.")
+@click.option("--network", default="", help="Architecture instead of the YAML's.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A setting of the network, e.g. dim=256.")
+@click.option("--init", type=FILE, help="Trained network to start from instead of random weights.")
+@click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it.")
+@config_options(ChainConfig)
+@config_options(AugmentConfig)
+@config_options(BatchConfig)
+@config_options(OptimiserConfig)
+@config_options(TrainingConfig)
+@trust_options
+@writes_folder("nnet", "feats", "cuts", "like", "transforms", "tree", "den", "sup", "model", "ali", "init")
+def train(config_file: Path | None, out_dir: Path, **options: Any) -> None:
+    """Train a network; with torchrun, in several processes.
+
+    \b
+    hybrid nnet train --config conf/chain.yaml --feats exp/hires/train --tree exp/chain/tree --den exp/chain/den
+      --sup exp/chain/sup --out-dir exp/chain/tdnnf
+    hybrid nnet train --objective xent --config conf/xent.yaml --feats exp/feats/train --model exp/tri2b
+      --ali exp/tri2b_ali --out-dir exp/xent
+    """
+    from hybrid.cli.nnet_settings import read_settings
+    from hybrid.train.nnet.run import train_network
+
+    trust = make_trust(options)
+    settings = read_settings(config_file, options, click.get_current_context())
+    missing = [name for name in NEEDED[options["objective"]] if options[name] is None]
+    if missing:
+        wanted = ", ".join(f"--{name}" for name in NEEDED[options["objective"]])
+        raise click.UsageError(f"--objective {options['objective']} needs {wanted}; --{missing[0]} is missing")
+    task = _task(options, settings)
+    train_network(task, source_of(options, settings, trust), out_dir, settings.config)
+
+
+def _task(options: dict[str, Any], settings: Settings) -> Task:
+    from dataclasses import replace
+
+    from hybrid.train.nnet import tasks
+    from hybrid.train.nnet.chain import chain_task
+
+    factor = settings.subsampling_factor
+    if options["objective"] == "xent":
+        task = tasks.cross_entropy_task(options["model"], options["ali"], options["smoothing"], factor)
+    else:
+        whole = settings.config.batches.whole
+        task = chain_task(options["tree"], options["den"], options["sup"], settings.chain, factor, whole)
+    if options["init"] is None:
+        return task
+    return replace(task, start=tasks.weights_of(options["init"]), inputs={**task.inputs, "init": options["init"]})
