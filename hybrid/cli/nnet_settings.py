@@ -21,7 +21,8 @@ from hybrid.train.nnet.run import NnetConfig
 __all__ = ["Settings", "read_settings"]
 
 PARTS: dict[str, type] = {
-    "chain": ChainConfig, "augment": AugmentConfig, "batches": BatchConfig, "optimiser": OptimiserConfig, "training": TrainingConfig,
+    "chain": ChainConfig, "augment": AugmentConfig, "batches": BatchConfig, "optimiser": OptimiserConfig,
+    "training": TrainingConfig,
 }  # fmt: skip
 SECTIONS = ("network", "features", "cmvn", *PARTS)
 

@@ -78,10 +78,8 @@ def plan_epoch(
     batches = [rows[part] for part in _groups(rows[:, 2], config)]
     if shuffle:
         batches = [batches[i] for i in generator.permutation(len(batches))]
-    return [
-        Batch(*(np.ascontiguousarray(column, np.int32) for column in part.T), number)
-        for number, part in enumerate(batches)
-    ]
+    columns = [np.ascontiguousarray(part.T, np.int32) for part in batches]
+    return [Batch(items, starts, frames, number) for number, (items, starts, frames) in enumerate(columns)]
 
 
 def _begin_late(rows: np.ndarray, lengths: np.ndarray, factor: int, generator: np.random.Generator) -> None:
