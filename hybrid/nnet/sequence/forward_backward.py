@@ -86,15 +86,15 @@ def with_gradient(scores: torch.Tensor, totals: torch.Tensor, gradient: torch.Te
 class _WithGradient(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, scores: torch.Tensor, totals: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        context.save_for_backward(gradient)
+        context.save_for_backward(gradient, torch.isfinite(totals))
         return totals.clone()
 
     @staticmethod
     def backward(context: Any, *outer: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (gradient,) = context.saved_tensors
-        weight = outer[0].to(gradient.dtype)[:, None, None]
+        gradient, good = context.saved_tensors
         # a failed sequence has an infinite or undefined total: whatever comes back for it, its gradient is 0
-        return torch.where(gradient == 0, torch.zeros_like(gradient), gradient * weight), None, None
+        weight = torch.where(good, outer[0], torch.zeros_like(outer[0])).to(gradient.dtype)
+        return gradient * weight[:, None, None], None, None
 
 
 def choose(device: torch.device) -> Path:
@@ -120,6 +120,10 @@ def _implementation(path: Path) -> Any:
         from hybrid.nnet.sequence import cpu_path  # numba is not everywhere, and slow to import
 
         return cpu_path
+    if path == "triton":
+        from hybrid.nnet.sequence import triton_path
+
+        return triton_path
     return torch_path
 
 

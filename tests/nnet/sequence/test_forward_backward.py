@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from hybrid.nnet.sequence.forward_backward import choose, forward_backward, tota
 from hybrid.nnet.sequence.reference import enumerate_paths, reference_passes
 from tests.nnet.sequence.graphs import NEVER, linear, random_arcs, random_hmm, unrolled
 
-PATHS = ["numba", "torch"]
+# Triton's kernels run here in its interpreter, which must be chosen before Triton is imported.
+os.environ.setdefault("TRITON_INTERPRET", "1")
+TRITON = pytest.param("triton", marks=pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None or os.environ["TRITON_INTERPRET"] != "1", reason="no Triton interpreter"
+))  # fmt: skip
+PATHS = ["numba", "torch", TRITON]
 
 
 def scores_of(seed: int, *shape: int, scale: float = 2.0) -> torch.Tensor:
