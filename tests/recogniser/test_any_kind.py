@@ -1,7 +1,7 @@
-"""A kind of model that no module of the package knows: a small convolutional network, defined and registered here.
+"""Networks through the same doors as a GMM: saved, loaded, aligned with, decoded with from features, files and chunks.
 
-It is trained, saved, loaded, aligned with and decoded with, from features, files and in chunks, through the same doors
-as a GMM: not a GMM, a third of the frames, five frames of context on each side.
+One is of a kind that no module of the package knows, a small convolutional network defined and registered here; the
+others are a TDNN-F and a conformer that attends in chunks. All give a third of the frames.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from hybrid.gmm import GmmAcousticModel
 from hybrid.model.folder import Model, load_model, save_model
 from hybrid.model.kinds import register
 from hybrid.model.protocol import AcousticModelBase
+from hybrid.nnet.acoustic import NetworkAcousticModel
+from hybrid.nnet.network import build_network
+from hybrid.nnet.priors import measure_log_prior
 from hybrid.recogniser import Recogniser
 from lexicon.lang_dir import LangDir
 
@@ -92,13 +95,48 @@ def train(model: Model, store: FeatureStore, alignments: dict[str, np.ndarray]) 
     return network
 
 
-@pytest.fixture(scope="module")
-def folder(tiny, tmp_path_factory):
-    """The network's model folder."""
+BUILT_IN = {
+    "tdnnf": {"dim": 32, "bottleneck_dim": 12, "prefinal_dim": 12, "time_strides": (1, 0, 3), "chain": False},
+    "conformer": {
+        "dim": 16, "heads": 2, "layers": 2, "expansion": 2, "kernel": 5, "causal": True, "chunk": 4, "left_chunks": 2,
+        "dropout": 0.2, "chain": False,
+    },
+}  # fmt: skip
+
+
+def train_built_in(
+    model: Model, store: FeatureStore, alignments: dict[str, np.ndarray], name: str
+) -> NetworkAcousticModel:
+    """The same for a network of the package."""
+    torch.manual_seed(0)
+    network = build_network(name, BUILT_IN[name], model.pipeline.dim, model.tree.num_pdfs)
+    features = [torch.from_numpy(model.pipeline.features(store, utterance)) for utterance in alignments]
+    lengths = torch.tensor([len(one) for one in features])
+    batch = torch.nn.utils.rnn.pad_sequence(features, batch_first=True)
+    targets = [
+        torch.from_numpy(model.transition_model.pdf_ids[ids][::FACTOR].astype(np.int64)) for ids in alignments.values()
+    ]
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.003)
+    for _ in range(40):
+        output = network(batch, lengths)
+        found = torch.cat([one[: len(target)] for one, target in zip(output.xent, targets)])
+        optimiser.zero_grad()
+        torch.nn.functional.nll_loss(found, torch.cat(targets)).backward()
+        optimiser.step()
+        network.constrain_()
+    return NetworkAcousticModel(network.eval(), "xent", measure_log_prior(network, [(batch, lengths)], 1e-3))
+
+
+@pytest.fixture(scope="module", params=["test-network", *BUILT_IN])
+def folder(request, tiny, tmp_path_factory):
+    """A network's model folder."""
     path = tmp_path_factory.mktemp("network") / "model"
-    model = load_model(tiny.model)
+    model, store = load_model(tiny.model), FeatureStore.open(tiny.root / "feats_train")
     alignments = dict(read_int_vectors(tiny.model / "ali.gz"))
-    network = train(model, FeatureStore.open(tiny.root / "feats_train"), alignments)
+    if request.param == "test-network":
+        network = train(model, store, alignments)
+    else:
+        network = train_built_in(model, store, alignments, request.param)
     save_model(path, replace(model, acoustic_model=network, path=None))
     return path
 
@@ -109,9 +147,12 @@ def transcripts(path) -> dict[str, str]:  # type: ignore[no-untyped-def]
 
 
 def test_saved_and_loaded(folder) -> None:
-    model = load_model(folder)
-    assert isinstance(model.acoustic_model, Network) and not isinstance(model.acoustic_model, GmmAcousticModel)
-    assert model.frame_shift == pytest.approx(0.03) and "kind: test-network" in (folder / "config.yaml").read_text()
+    model, config = load_model(folder), (folder / "config.yaml").read_text()
+    assert not isinstance(model.acoustic_model, GmmAcousticModel) and model.frame_shift == pytest.approx(0.03)
+    if isinstance(model.acoustic_model, NetworkAcousticModel):
+        assert "kind: nnet" in config and f"architecture: {model.acoustic_model.network.architecture}" in config
+    else:
+        assert isinstance(model.acoustic_model, Network) and "kind: test-network" in config
 
 
 def test_decoded_from_features_and_files(folder, tiny, hybrid, tmp_path) -> None:

@@ -1,0 +1,52 @@
+"""Priors of pdfs: what a network takes them for on average.
+
+Log-posteriors less log-priors are log-likelihoods but for a constant (Bourlard and Morgan 1994). The model's average
+posterior is a better prior than the frequencies of the alignment that it was trained on, since it has the model's own
+bias; pdfs that no alignment held are as rare in one as in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hybrid.base.errors import InputError
+from hybrid.nnet.layers import frames_inside
+from hybrid.nnet.network import Network
+
+__all__ = ["measure_log_prior"]
+
+
+def measure_log_prior(
+    network: Network, batches: Iterable[tuple[Tensor, Tensor]], floor: float = 1e-8, place: object = "priors"
+) -> np.ndarray:
+    """Measures the average posterior of each pdf over data.
+
+    Args:
+      network: with a head of log-posteriors.
+      batches: features float32 [N][T][D] and lengths int64 [N] of utterances.
+      floor: least probability of a pdf; the sum stays 1.
+
+    Returns:
+      Natural logs, float32 [num_pdfs].
+
+    Raises:
+      InputError: no frame, or posteriors that are not finite.
+    """
+    scorer = network.for_inference("xent")
+    total, frames = torch.zeros(network.num_pdfs, dtype=torch.float64), 0
+    with torch.no_grad():
+        for features, lengths in batches:
+            output = scorer(features.to(network.device), lengths)
+            assert output.xent is not None
+            inside = frames_inside(output.lengths.to(network.device), output.xent.shape[1])
+            total += output.xent[inside].double().exp().sum(0).cpu()
+            frames += int(output.lengths.sum())
+    if not frames or not bool(torch.isfinite(total).all()):
+        what = "the network's posteriors are not finite" if frames else "there are no frames to measure them on"
+        raise InputError.at(place, what, "Give the features that the network was trained on.")
+    prior = (total / total.sum()).clamp(min=floor)
+    return (prior / prior.sum()).log().float().numpy()
