@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hybrid.agreement import Part, part_of, require_fit
-from hybrid.base.artifact import atomic_folder, write_meta
+from hybrid.base.artifact import atomic_folder, content_hash, write_meta
 from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import InputError
 from hybrid.base.integrity import check
-from hybrid.base.kaldi_io import read_int_vectors
+from hybrid.base.kaldi_io import read_int_vectors, write_int_vectors
 from hybrid.base.openfst import write_fst
 from hybrid.base.reading import reading
 from hybrid.chain.denominator import Denominator
@@ -23,8 +24,10 @@ from hybrid.chain.topology import require_chain_topology
 from hybrid.hmm import TransitionModel, read_transition_model
 from hybrid.ids import check_range
 from hybrid.tree import read_tree
+from hybrid.tree.draw import describe_tree
+from lexicon.lang_dir import LangDir
 
-__all__ = ["load_chain_model", "load_denominator", "phone_sequences", "save_denominator"]
+__all__ = ["load_chain_model", "load_denominator", "phone_sequences", "save_denominator", "write_chain_folder"]
 
 PathLike = str | os.PathLike
 NAMES = ("from_state", "to_state", "pdf", "log_weight", "initial", "end")
@@ -45,9 +48,31 @@ def load_chain_model(path: PathLike) -> tuple[TransitionModel, Part]:
         check(folder / name)
     model = read_transition_model(folder / "transitions", read_tree(folder / "tree"))
     require_chain_topology(model.topology, folder / "transitions")
-    part = part_of(folder, "model")
-    return model, Part("model", folder, {"tree": model.tree.content_hash(), "topo": model.topology.content_hash()},
-                       part.phones)  # fmt: skip
+    hashes = {"tree": model.tree.content_hash(), "topo": model.topology.content_hash()}
+    return model, Part("model", folder, hashes, folder / "phones.txt")
+
+
+def write_chain_folder(
+    folder: Path, model: TransitionModel, lang: LangDir, sequences: Iterable[tuple[str, np.ndarray]]
+) -> dict[str, str]:
+    """Writes what every folder of a chain model's tree holds, and returns the hashes for its meta.json.
+
+    Args:
+      folder: new, of `atomic_folder`.
+      lang: of the training.
+      sequences: utterance → phones, of which the denominator's LM is estimated.
+    """
+    model.tree.write(folder / "tree")
+    model.topology.write(folder / "topo")
+    model.write(folder / "transitions")
+    shutil.copyfile(lang.path / "phones.txt", folder / "phones.txt")
+    names = dict(zip(lang.phones.ids, lang.phones.symbols))
+    (folder / "tree.txt").write_text(describe_tree(model.tree, names), encoding="utf-8")
+    write_int_vectors(folder / "phone_sequences.gz", sequences)
+    return {name: content_hash(folder / file) for name, file in _HASHED.items()}
+
+
+_HASHED = {"tree": "tree", "topo": "topo", "phones": "phones.txt"}
 
 
 def phone_sequences(path: PathLike, model: TransitionModel) -> dict[str, np.ndarray]:

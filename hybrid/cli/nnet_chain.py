@@ -10,7 +10,7 @@ import click
 from hybrid.chain.config import PhoneLmConfig, SupervisionConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
-from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts
+from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts, FlatConfig
 from hybrid.tree.config import TreeConfig
 
 __all__ = ["COMMANDS"]
@@ -77,32 +77,78 @@ def chain_den(tree_dir: Path, out_dir: Path, **options: Any) -> None:
     )
 
 
+@click.command("chain-flat")
+@click.option("--feats", type=FILE, required=True, help="Folder of features, with transcripts (hybrid feats extract).")
+@click.option("--lang", type=FILE, required=True, help="Lang folder: phones, or letters (hybrid lang grapheme).")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of tree, topology, transitions and phone sequences.")
+@config_options(FlatConfig)
+@writes_folder("chain-tree", "feats", "lang", whole=True)
+def chain_flat(feats: Path, lang: Path, out_dir: Path, **options: Any) -> None:
+    """Make the tree of a chain model that begins without any alignment: pdfs for every left biphone.
+
+    Example: hybrid nnet chain-flat --feats exp/feats/train --lang data/lang --out-dir exp/flat/tree
+    """
+    from hybrid.feats.store import FeatureStore
+    from hybrid.train.nnet.flat_start import make_flat_tree
+    from lexicon.lang_dir import LangDir
+
+    model, failed = make_flat_tree(
+        FeatureStore.open(feats), LangDir.load(lang), out_dir, make_config(FlatConfig, options)
+    )
+    echo(f"{out_dir}: {model.num_pdfs} pdfs, {len(failed)} utterances failed")
+
+
 @click.command("chain-sup")
-@click.option("--tree", "tree_dir", type=FILE, required=True, help="Folder of the chain model's tree (chain-tree).")
-@click.option("--ali", type=FILE, required=True, help="Alignments of the set, by any model of these phones.")
-@click.option("--model", "model_dir", type=FILE, required=True, help="The model of the alignments.")
+@click.option("--tree", "tree_dir", type=FILE, required=True, help="Folder of the chain model's tree.")
+@click.option("--ali", type=FILE, help="Alignments of the set, by any model of these phones; needs --model.")
+@click.option("--model", "model_dir", type=FILE, help="The model of the alignments.")
+@click.option("--feats", type=FILE, help="Flat start: features of the set, with transcripts; needs --lang.")
+@click.option("--lang", type=FILE, help="Flat start: lang folder.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of the supervision; a killed run goes on in it.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @config_options(SupervisionConfig)
-@writes_folder("supervision", "tree_dir", "ali", "model_dir")
-def chain_sup(tree_dir: Path, ali: Path, model_dir: Path, out_dir: Path, jobs: int, **options: Any) -> None:
-    """Make the supervision of lattice-free MMI: what was said when, from alignments, at the pdfs of the tree.
+@writes_folder("supervision", "tree_dir", "ali", "model_dir", "feats", "lang")
+def chain_sup(
+    tree_dir: Path,
+    ali: Path | None,
+    model_dir: Path | None,
+    feats: Path | None,
+    lang: Path | None,
+    out_dir: Path,
+    jobs: int,
+    **options: Any,
+) -> None:
+    """Make the supervision of lattice-free MMI, at the pdfs of the tree: what was said when, from alignments.
+
+    For a flat start: what was said, from transcripts.
 
     Example: hybrid nnet chain-sup --tree exp/chain/tree --ali exp/tri3b_ali --model exp/tri3b --out-dir exp/chain/sup
     """
     from hybrid.base.jobs import pool
     from hybrid.chain.folder import load_chain_model
-    from hybrid.model.folder import load_model
-    from hybrid.train.gmm.ladder import load_alignments
-    from hybrid.train.nnet.supervise import AlignedSource, supervise
+    from hybrid.train.nnet.supervise import NumeratorSource, supervise
 
     config = make_config(SupervisionConfig, options)
     model, part = load_chain_model(tree_dir)
-    aligner = load_model(model_dir)
-    source = AlignedSource(load_alignments(ali, aligner), aligner.transition_model, model)
+    source: NumeratorSource
+    if ali and model_dir and not feats and not lang:
+        from hybrid.model.folder import load_model
+        from hybrid.train.gmm.ladder import load_alignments
+        from hybrid.train.nnet.supervise import AlignedSource
+
+        aligner = load_model(model_dir)
+        source = AlignedSource(load_alignments(ali, aligner), aligner.transition_model, model)
+    elif feats and lang and not ali and not model_dir:
+        from hybrid.feats.store import FeatureStore
+        from hybrid.train.nnet.flat_start import TextSource
+        from lexicon.lang_dir import LangDir
+
+        source = TextSource.of_set(FeatureStore.open(feats), LangDir.load(lang), model)
+    else:
+        raise click.UsageError("give --ali and --model, or for a flat start --feats and --lang")
     with pool(jobs) as executor:
         made, failed = supervise(source, out_dir, config, part, executor)
     echo(f"{out_dir}: {len(made)} utterances, {len(failed)} failed")
 
 
-COMMANDS = (chain_tree, chain_den, chain_sup)
+COMMANDS = (chain_tree, chain_flat, chain_den, chain_sup)

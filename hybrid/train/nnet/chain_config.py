@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
-from hybrid.base.ranges import COUNT, check_fields
+from hybrid.base.ranges import COUNT, NATURAL, check_fields
 from hybrid.chain.config import SubsamplingConfig
 from hybrid.train.gmm.ladder_config import ContextConfig
 from hybrid.tree.config import TreeConfig
 
-__all__ = ["ChainContextConfig", "ChainTreeConfig", "ChainTreeShifts"]
+__all__ = ["ChainContextConfig", "ChainTreeConfig", "ChainTreeShifts", "FlatConfig"]
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,23 @@ class ChainTreeConfig:
     tree: TreeConfig = field(default_factory=TreeConfig)
     context: ChainContextConfig = field(default_factory=ChainContextConfig)
     frames: ChainTreeShifts = field(default_factory=ChainTreeShifts)
+
+
+@dataclass(frozen=True)
+class FlatConfig(SubsamplingConfig):
+    """How a model that begins without alignments sees phones."""
+
+    units: Literal["biphone", "monophone"] = field(
+        default="biphone", metadata={"help": "Pdfs of their own: each phone after each other, or each phone."}
+    )
+    min_biphone_count: int = field(
+        default=100, metadata={"help": "Biphones seen less often share the pdfs of their phone."}
+    )
+    lm_samples: int = field(
+        default=5, metadata={"help": "Pronunciations drawn of each text, of which the phone LM is estimated."}
+    )
+    seed: int = field(default=0, metadata={"help": "Of what is drawn."})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_fields(self, min_biphone_count=NATURAL, lm_samples=COUNT, seed=NATURAL)

@@ -6,7 +6,6 @@ and supervision made, and networks trained.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -15,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.align.convert import phone_runs
-from hybrid.base.artifact import atomic_folder, content_hash, write_meta
+from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
 from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings
+from hybrid.chain.folder import write_chain_folder
 from hybrid.chain.subsampling import chain_pdf_classes, subsample_alignments, subsampled_durations
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.train.gmm.ladder import Start
@@ -29,7 +29,6 @@ from hybrid.train.gmm.state import fingerprint, hash_arrays
 from hybrid.train.gmm.tree_of_corpus import TreeWork, corpus_tree_stats, tree_of_corpus
 from hybrid.train.nnet.chain_config import ChainTreeConfig, ChainTreeShifts
 from hybrid.tree import TreeReport, TreeStats
-from hybrid.tree.draw import describe_tree
 
 __all__ = ["train_chain_tree"]
 
@@ -91,24 +90,14 @@ def train_chain_tree(
         name, reason = next(iter(alignments.failures.items()))
         raise HybridError(f"none of {len(usable)} utterances has frames enough; the first, {name}: {reason}")
     with atomic_folder(out_dir, "chain-tree", (model.path, start.store.path, lang.path)) as folder:
-        tree.write(folder / "tree")
-        topology.write(folder / "topo")
-        transition_model.write(folder / "transitions")
-        shutil.copyfile(model.phones_path, folder / "phones.txt")
-        names = dict(zip(lang.phones.ids, lang.phones.symbols))
-        (folder / "tree.txt").write_text(describe_tree(tree, names), encoding="utf-8")
-        write_int_vectors(folder / "ali.gz", alignments.items())
         phones = ((u, phone_runs(ids, model.transition_model)[0]) for u, ids in usable.items() if u in alignments)
-        write_int_vectors(folder / "phone_sequences.gz", phones)
+        hashes = write_chain_folder(folder, transition_model, lang, phones)
+        write_int_vectors(folder / "ali.gz", alignments.items())
         write_failed(folder / "failed.txt", alignments.failures)
-        hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}
         facts = {"leaves": tree.num_pdfs, "subsampling_factor": factor, "utterances": len(alignments),
                  "frames": alignments.num_frames, "hashes": hashes}  # fmt: skip
         write_meta(folder, "chain-tree", config_to_dict(config), _inputs(start), facts)
     return transition_model, report
-
-
-_HASHED = {"tree": "tree", "topo": "topo", "phones": "phones.txt"}
 
 
 def _inputs(start: Start) -> dict[str, tuple[Path, str] | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,14 @@ class NumeratorSource(Protocol):
         ...
 
     @property
-    def ids(self) -> Sequence[str]: ...
+    def ids(self) -> Sequence[str]:
+        """Utterances, in the order in which they are written."""
+        ...
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Why further utterances have no numerator."""
+        ...
 
     @property
     def make(self) -> Callable[[Any], Numerator]:
@@ -83,6 +90,11 @@ class AlignedSource:
     def ids(self) -> Sequence[str]:
         """Aligned utterances."""
         return self.alignments.ids
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Utterances that could not be aligned."""
+        return self.alignments.failures
 
     @property
     def make(self) -> Callable[[Any], Numerator]:
@@ -140,7 +152,7 @@ def supervise(
             path, identity = waiting.popleft()
             save_part(path, made, failed, identity)
             state.advance(len(made), len(failed))
-    return _finish(folder, names, source.timed, config, model)
+    return _finish(folder, names, source, config, model)
 
 
 def _block(work: tuple[Callable[[Any], Numerator], SupervisionConfig, bool], items: Items) -> Made:
@@ -158,16 +170,16 @@ def _block(work: tuple[Callable[[Any], Numerator], SupervisionConfig, bool], ite
 
 
 def _finish(
-    folder: Path, names: list[str], timed: bool, config: SupervisionConfig, model: Part
+    folder: Path, names: list[str], source: NumeratorSource, config: SupervisionConfig, model: Part
 ) -> tuple[Supervisions, dict[str, str]]:
     """Writes what tells that a supervision is whole."""
-    failed: dict[str, str] = {}
+    failed = dict(source.failures)
     for name in names:
         failed |= load_failures(folder / name)
     write_failed(folder / "failed.txt", failed)
     write_config(folder / "config.yaml", config)
     files = [*names, *(f"{name}.meta.json" for name in names), "config.yaml", "failed.txt"]
-    facts = {"timed": timed, "failed": len(failed), "parts": len(names)}
+    facts = {"timed": source.timed, "failed": len(failed), "parts": len(names)}
     write_meta(folder, "supervision", config_to_dict(config), dict(model.hashes), facts, files)
     supervisions = Supervisions.open(folder, model)
     if not len(supervisions):
