@@ -14,11 +14,14 @@ from hybrid.cli.options import (
     PORTION,
     Real,
     Whole,
+    config_options,
+    make_config,
     make_trust,
     trust_options,
     writes_among,
     writes_folder,
 )
+from hybrid.data.perturb import PerturbConfig
 
 FILE = click.Path(path_type=Path)
 
@@ -169,6 +172,24 @@ def subset(
     config = SubsetConfig(count, order, seed, speakers, not_speakers, max_duration)
     chosen = subset_set(cuts, out_dir, config, wanted, make_trust(options))
     echo(f"{chosen} utterances in {out_dir / 'cuts.jsonl.gz'}")
+
+
+@command.command("perturb-speed")
+@click.option("--cuts", type=FILE, required=True, help="Set to vary.")
+@click.option("--out-dir", type=FILE, required=True, help="Gets the set of all speeds.")
+@config_options(PerturbConfig)
+@writes_folder("data", "cuts")
+@trust_options
+def perturb_speed(cuts: Path, out_dir: Path, **options: Any) -> None:
+    """Make a set with each utterance at several speeds; audio is changed when it is read.
+
+    Example: hybrid data perturb-speed --cuts data/train --volume-low 0.125 --volume-high 2 --out-dir data/train_sp
+    """
+    from hybrid.data.perturb import perturb_set
+
+    trust = make_trust(options)
+    count = perturb_set(cuts, out_dir, make_config(PerturbConfig, options), trust)
+    echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
 @command.command()

@@ -17,7 +17,7 @@ from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.data.manifest import Cut, manifest_path, usable_cuts, write_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 
-__all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set"]
+__all__ = ["SubsetConfig", "choose", "combine_sets", "subset_set", "write_chosen"]
 
 logger = get_logger(__name__)
 
@@ -79,13 +79,14 @@ def choose(utterances: Sequence[Cut], config: SubsetConfig, ids: Collection[str]
     return sorted(kept, key=lambda u: u.id)
 
 
-def _write(
+def write_chosen(
     out_dir: str | os.PathLike,
     utterances: Sequence[Cut],
     failed: Sequence[tuple[str, str]],
     settings: dict,
     inputs: dict,
 ) -> int:
+    """Writes utterances as a set, and what failed beside it; returns how many they are."""
     out = Path(out_dir)
     write_cuts(out / "cuts.jsonl.gz", [utterance.record for utterance in utterances])
     if failed:
@@ -114,7 +115,7 @@ def subset_set(
     kept = choose(usable, config, None if ids is None else set(ids) - {name for name, _ in failed})
     if not kept:
         raise InputError.at(cuts, "no utterance is left after choosing", "Loosen the choice.")
-    return _write(out_dir, kept, failed, {"choice": str(config)}, {"cuts": manifest_path(cuts)})
+    return write_chosen(out_dir, kept, failed, {"choice": str(config)}, {"cuts": manifest_path(cuts)})
 
 
 @writes_into("data", "sets")
@@ -138,4 +139,4 @@ def combine_sets(sets: Sequence[str | os.PathLike], out_dir: str | os.PathLike, 
             origin[utterance.id] = path
             utterances.append(utterance)
     settings = {"sets": [str(path) for path in sets]}
-    return _write(out_dir, sorted(utterances, key=lambda u: u.id), failures, settings, {})
+    return write_chosen(out_dir, sorted(utterances, key=lambda u: u.id), failures, settings, {})

@@ -23,8 +23,8 @@ import numpy as np
 
 from hybrid.base.errors import InputError, quote
 
-__all__ = ["FILES_ONLY", "NotAllowedError", "Trust", "lhotse_cut", "load_by_lhotse", "not_allowed", "refusal",
-           "resampled", "source_files"]  # fmt: skip
+__all__ = ["FILES_ONLY", "NotAllowedError", "Trust", "changed", "lhotse_cut", "load_by_lhotse", "not_allowed",
+           "refusal", "resampled", "source_files"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -289,6 +289,27 @@ def resampled(record: dict[str, Any], rate: int, trust: Trust = FILES_ONLY) -> d
     for new, old in zip(found.get("tracks", []), record.get("tracks", [])):
         new["cut"] = _with_labels(new["cut"], old["cut"])
     return _with_labels(found, record)
+
+
+def changed(record: dict[str, Any], speed: float, gain: float, trust: Trust = FILES_ONLY) -> dict[str, Any]:
+    """Returns a manifest line, without labels, that yields the same audio at another speed and volume.
+
+    Raises:
+      InputError: see `lhotse_cut`; or lhotse cannot.
+    """
+    from lhotse.serialization import deserialize_item
+
+    usable = lhotse_cut(record, trust)
+    try:
+        cut = deserialize_item(usable)
+        cut = cut.perturb_speed(speed) if speed != 1.0 else cut
+        found = (cut.perturb_volume(gain) if gain != 1.0 else cut).to_dict()
+    except Exception as error:  # lhotse raises many kinds
+        reason = quote(" ".join(str(error).split()), 300)
+        place = f"cut '{quote(record.get('id'))}'"
+        raise InputError.at(place, f"lhotse cannot change its speed or volume ({reason})", "Mend the cut.") from error
+    found.pop("supervisions", None)
+    return found
 
 
 def _with_labels(cut: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:

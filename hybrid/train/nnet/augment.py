@@ -19,7 +19,7 @@ from hybrid.feats.config import FeatureConfig
 from hybrid.feats.filters import cosine_matrix
 from hybrid.train.nnet.config import AugmentConfig
 
-__all__ = ["augment_samples", "generator_of", "mask_features", "num_samples_at", "variant_name", "volume_offset"]
+__all__ = ["augment_samples", "generator_of", "mask_features", "num_samples_at", "volume_offset"]
 
 GENERATED = ("white", "pink", "brown", "hum")
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -28,11 +28,6 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 def generator_of(seed: int, epoch: int, *names: str | int) -> np.random.Generator:
     """Returns the generator of all that is drawn for something in an epoch."""
     return np.random.default_rng([seed, epoch, *(n if isinstance(n, int) else zlib.crc32(n.encode()) for n in names)])
-
-
-def variant_name(utterance: str, speed: float) -> str:
-    """Returns Kaldi's name of an utterance, or a speaker, at another speed: sp0.9-NAME."""
-    return utterance if speed == 1.0 else f"sp{speed:g}-{utterance}"
 
 
 def num_samples_at(count: int, rate: int, speed: float, target: int) -> int:

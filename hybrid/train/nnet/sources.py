@@ -16,13 +16,14 @@ import numpy as np
 
 from hybrid.base.errors import HybridError, InputError
 from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
+from hybrid.data.perturb import name_at_speed
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
-from hybrid.train.nnet.augment import augment_samples, generator_of, num_samples_at, variant_name
+from hybrid.train.nnet.augment import augment_samples, generator_of, num_samples_at
 from hybrid.train.nnet.config import AugmentConfig
 
 __all__ = ["AudioSource", "FeatureSource", "Item", "StoreSource", "cmvn_of_audio"]
@@ -137,7 +138,7 @@ class AudioSource:
             for speed in self.augment.speeds:
                 samples = num_samples_at(count, cut.rate, speed, static.sampling_rate)
                 frames = static.num_frames(samples)
-                name, speaker = variant_name(cut.id, speed), variant_name(cut.speaker, speed)
+                name, speaker = name_at_speed(cut.id, speed), name_at_speed(cut.speaker, speed)
                 if name in failures:
                     continue
                 if frames:

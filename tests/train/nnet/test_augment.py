@@ -8,6 +8,7 @@ import pytest
 from hybrid.base.errors import InputError
 from hybrid.data.audio import write_audio
 from hybrid.data.noise import change_speed, reverberate, room_response
+from hybrid.data.perturb import name_at_speed
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.train.nnet.augment import (
@@ -15,7 +16,6 @@ from hybrid.train.nnet.augment import (
     generator_of,
     mask_features,
     num_samples_at,
-    variant_name,
     volume_offset,
 )
 from hybrid.train.nnet.config import AugmentConfig
@@ -40,7 +40,7 @@ def test_length_at_a_speed_is_known_before(speed) -> None:
         assert len(change_speed(SPEECH[:1].repeat(count), RATE, speed, RATE)) == num_samples_at(
             count, RATE, speed, RATE
         )
-    assert variant_name("u", speed) == ("u" if speed == 1.0 else f"sp{speed}-u")
+    assert name_at_speed("u", speed) == ("u" if speed == 1.0 else f"sp{speed}-u")
 
 
 def test_a_room_keeps_length_power_and_time() -> None:
