@@ -2,9 +2,13 @@
 
 The left one is a loop that writes a symbol at its first arc and nothing on the way back: few of its states write. The
 right one reads a symbol on every arc, so no filter of epsilons: where the left writes nothing, the right stands still.
+So a pronunciation or an HMM, once entered, is followed to its end without a look whether it was met before: its states
+stand in a row, and what looks for them later finds them in the same lines of the processor's caches.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +18,40 @@ from hybrid.graph.kernels import first_at_least
 from hybrid.graph.ops import connect
 
 __all__ = ["compose"]
+
+_PAIRS, _ARCS, _TABLE = 1, 2, 3  # what there was no room for
+_ODD, _FAR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
+
+
+class _Left(NamedTuple):
+    """The left transducer, the arcs of each state sorted by output label.
+
+    Attributes:
+      chained: bool [num_states], whether a state's only arc is silent and its target's only way in.
+      followers: bool [num_states], those targets.
+      hub: the state with the most arcs.
+      first: int32 [num_labels], its first arc that writes each label, or one further on.
+    """
+
+    splits: np.ndarray
+    ilabels: np.ndarray
+    olabels: np.ndarray
+    next_states: np.ndarray
+    costs: np.ndarray
+    chained: np.ndarray
+    followers: np.ndarray
+    hub: int
+    first: np.ndarray
+
+
+class _Right(NamedTuple):
+    """The right transducer, as in `FstArrays`."""
+
+    splits: np.ndarray
+    labels: np.ndarray
+    olabels: np.ndarray
+    next_states: np.ndarray
+    costs: np.ndarray
 
 
 def compose(left: FstArrays, right: FstArrays) -> FstArrays:
@@ -32,111 +70,164 @@ def compose(left: FstArrays, right: FstArrays) -> FstArrays:
         return FstArrays.empty()
     if not right.ilabels.all():
         raise ValueError("composition: the right transducer has arcs without input labels")
-    order = np.lexsort((left.olabels, left.sources()))
-    il, ol, to, cost = (a[order] for a in (left.ilabels, left.olabels, left.next_states, left.costs))
-    inside, at, next_states = _search(left.start, right.start, left.row_splits, ol, to, *_moves(right))
-    splits = np.zeros(len(at) + 1, np.int64)
+    ways = _left(left)
+    arcs = _Right(right.row_splits, right.ilabels, right.olabels, right.next_states, right.costs)
+    pairs, next_states = _pairs(ways, arcs, left.start, right.start)
+    splits = np.zeros(len(pairs) + 1, np.int64)
     ilabels, olabels = (np.empty(len(next_states), np.int32) for _ in range(2))
-    costs, finals = np.empty(len(next_states), np.float32), left.final_costs[inside] + right.final_costs[at]
-    _write_arcs(
-        inside, at, left.row_splits, il, ol, cost, right.row_splits, right.ilabels, right.olabels, right.costs,
-        splits, ilabels, olabels, costs,
-    )  # fmt: skip
-    del inside, at
+    costs = np.empty(len(next_states), np.float32)
+    _write_arcs(pairs, ways, arcs, splits, ilabels, olabels, costs)
+    finals = left.final_costs[pairs[:, 0]] + right.final_costs[pairs[:, 1]]
+    del pairs
     return connect(FstArrays(0, splits, ilabels, olabels, next_states, costs, finals))
 
 
-def _moves(fst: FstArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return fst.row_splits, fst.ilabels, fst.next_states
+def _left(fst: FstArrays) -> _Left:
+    sources, degrees = fst.sources(), np.diff(fst.row_splits)
+    order = np.lexsort((fst.olabels, sources))
+    il, ol, to, costs = (a[order] for a in (fst.ilabels, fst.olabels, fst.next_states, fst.costs))
+    one_way_in = np.bincount(to, minlength=fst.num_states) == 1
+    one_way_in[fst.start] = False
+    alone = (degrees[sources] == 1) & (ol == 0) & one_way_in[to] & (to != sources)
+    chained, followers = (np.zeros(fst.num_states, np.bool_) for _ in range(2))
+    chained[sources[alone]], followers[to[alone]] = True, True
+    hub = int(degrees.argmax())
+    begin, end = fst.row_splits[hub : hub + 2]
+    first = begin + np.searchsorted(ol[begin:end], np.arange(1 + int(ol.max(initial=0))))
+    return _Left(fst.row_splits, il, ol, to, costs, chained, followers, hub, first.astype(np.int32))
+
+
+def _pairs(left: _Left, right: _Right, left_start: int, right_start: int) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the pairs of states that the start reaches, and where each of their arcs leads.
+
+    Returns:
+      int32 [num_states][2], states of the left and of the right; int32 [num_arcs], number of the pair entered.
+    """
+    pairs, to = np.empty((2 * len(right.splits) + 1024, 2), np.int32), np.empty(2 * len(right.labels) + 1024, np.int32)
+    pairs[0] = left_start, right_start
+    state, used, arcs, short = 0, 1, 0, _TABLE
+    listed, table = 0, np.empty(1 << max(10, len(right.splits).bit_length()), np.int32)
+    while short:
+        if short == _PAIRS:
+            pairs = np.concatenate([pairs, np.empty((len(pairs) // 2, 2), np.int32)])
+        elif short == _ARCS:
+            to = np.concatenate([to, np.empty(len(to) // 2, np.int32)])
+        else:
+            table = np.full(2 * len(table), -1, np.int32)
+            listed = _list_all(pairs[:used], left.followers, table)
+        state, used, arcs, listed, short = _search(state, used, arcs, listed, left, right, pairs, to, table)
+    return pairs[:used], to[:arcs]
 
 
 @kernel
-def _slot(table, inside, at, left, right):
-    """Where a pair of states is in the table, or would be."""
+def _slot(table, pairs, left, right):
+    """Where a pair of states is in the table, or would be; those of one state of the right are neighbours."""
     mask = np.int64(len(table) - 1)
-    key = (np.uint64(left) << np.uint64(32)) ^ np.uint64(right)
-    slot = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(33)) & mask
-    while table[slot] >= 0 and (inside[table[slot]] != left or at[table[slot]] != right):
-        slot = (slot + 1) & mask
+    slot = (4 * np.int64(right) + left) & mask
+    tries = 0
+    while table[slot] >= 0 and (pairs[table[slot], 0] != left or pairs[table[slot], 1] != right):
+        tries += 1
+        if tries % 8:
+            slot = (slot & ~7) | ((slot + 1) & 7)
+        else:
+            key = (np.uint64(left) << np.uint64(32)) ^ np.uint64(right)
+            slot = np.int64(((key + np.uint64(tries) * _FAR) * _ODD) >> np.uint64(33)) & mask
     return slot
 
 
 @kernel
-def _table(inside, at, used, room):
-    """Puts `used` pairs of states into a table of at least twice `room` slots."""
-    size = 2048
-    while size < 2 * room:
-        size *= 2
-    table = np.full(size, -1, np.int32)
-    for state in range(used):
-        table[_slot(table, inside, at, inside[state], at[state])] = state
-    return table
+def _list_all(pairs, followers, table):
+    """Puts the pairs that are looked for into an empty table and counts them."""
+    listed = 0
+    for state in range(len(pairs)):
+        if not followers[pairs[state, 0]]:
+            table[_slot(table, pairs, pairs[state, 0], pairs[state, 1])] = state
+            listed += 1
+    return listed
 
 
 @kernel
-def _longer(array):
-    longer = np.empty(2 * len(array), array.dtype)
-    longer[: len(array)] = array
-    return longer
+def _add(used, left, right, splits, next_states, chained, pairs):
+    """Appends a pair and those that follow it without choice; returns how many there are now, -1 without room."""
+    while used < len(pairs):
+        pairs[used, 0], pairs[used, 1] = left, right
+        used += 1
+        if not chained[left]:
+            return used
+        left = next_states[splits[left]]
+    return -1
 
 
 @kernel
-def _search(start, right_start, left_splits, left_out, left_next, splits, labels, next_states):
-    """Finds the pairs of states that the start reaches, and where each of their arcs leads.
+def _first_way(label, begin, end, olabels, first, indexed):
+    """Returns the first arc that writes a label, of a state's sorted arcs, or one further on."""
+    if not indexed:
+        return first_at_least(olabels, begin, end, label)
+    return np.int64(first[label]) if label < len(first) else end
+
+
+@kernel
+def _search(state, used, arcs, listed, left, right, pairs, to, table):
+    """Goes on with the search from a state that was not done; its arguments and results are how far it came.
 
     Returns:
-      int32 [num_states] state of the left, and of the right, and int32 [num_arcs] number of the pair entered.
+      The state, pairs, arcs and entries of the table so far, and what there was no room for: 0 if nothing.
     """
-    room = max(1024, 2 * (len(splits) - 1))
-    inside, at, to = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(2 * room, np.int32)
-    inside[0], at[0] = start, right_start
-    used, arcs, state = 1, 0, 0
-    table = _table(inside, at, used, room)
+    # In a loop an array of a tuple costs the counting of references.
+    splits, olabels, ways_to, chained, first = left.splits, left.olabels, left.next_states, left.chained, left.first
+    right_splits, labels, next_states = right.splits, right.labels, right.next_states
     while state < used:
-        left, right = inside[state], at[state]
-        state += 1
-        begin, end = left_splits[left], left_splits[left + 1]
-        writes = first_at_least(left_out, begin, end, 1)
+        here, at = pairs[state, 0], pairs[state, 1]
+        if chained[here]:
+            if arcs == len(to):
+                return state, used, arcs, listed, _ARCS
+            to[arcs] = state + 1
+            arcs, state = arcs + 1, state + 1
+            continue
+        done = arcs
+        begin, end = splits[here], splits[here + 1]
+        writes = first_at_least(olabels, begin, end, 1)
         # All of the left's silent arcs, then for each arc of the right those that write what it reads.
-        for arc in range(splits[right] - 1, splits[right + 1] if writes < end else splits[right]):
-            silent = arc < splits[right]
-            way = begin if silent else first_at_least(left_out, writes, end, labels[arc])
-            target = right if silent else next_states[arc]
-            while way < end and left_out[way] == (0 if silent else labels[arc]):
-                slot = _slot(table, inside, at, left_next[way], target)
+        for arc in range(right_splits[at] - 1, right_splits[at + 1] if writes < end else right_splits[at]):
+            silent = arc < right_splits[at]
+            label = 0 if silent else labels[arc]
+            way = begin if silent else _first_way(label, writes, end, olabels, first, here == left.hub)
+            target = at if silent else next_states[arc]
+            while way < end and olabels[way] == label:
+                slot = _slot(table, pairs, ways_to[way], target)
                 if table[slot] < 0:
-                    if used == len(at):
-                        inside, at = _longer(inside), _longer(at)
-                        table = _table(inside, at, used, len(at))
-                        slot = _slot(table, inside, at, left_next[way], target)
-                    inside[used], at[used], table[slot] = left_next[way], target, used
-                    used += 1
+                    more = _add(used, ways_to[way], target, splits, ways_to, chained, pairs)
+                    if more < 0 or 2 * listed >= len(table):
+                        return state, used, done, listed, _PAIRS if more < 0 else _TABLE
+                    table[slot] = used
+                    used, listed = more, listed + 1
                 if arcs == len(to):
-                    to = _longer(to)
+                    return state, used, done, listed, _ARCS
                 to[arcs] = table[slot]
                 arcs += 1
                 way += 1
-    return inside[:used].copy(), at[:used].copy(), to[:arcs].copy()
+        state += 1
+    return state, used, arcs, listed, 0
 
 
 @kernel
-def _write_arcs(
-    inside, at, left_splits, left_in, left_out, left_costs, right_splits, labels, right_out, right_costs,
-    splits, il, ol, costs,
-):  # fmt: skip
+def _write_arcs(pairs, left, right, new_splits, il, ol, costs):
     """Writes labels and costs of the arcs of all pairs of states, in the order of `_search`."""
+    splits, ilabels, olabels, left_costs, first = left.splits, left.ilabels, left.olabels, left.costs, left.first
+    right_splits, labels, right_out, right_costs = right.splits, right.labels, right.olabels, right.costs
     place = 0
-    for state in range(len(at)):
-        left, right = inside[state], at[state]
-        begin, end = left_splits[left], left_splits[left + 1]
-        writes = first_at_least(left_out, begin, end, 1)
+    for state in range(len(pairs)):
+        here, at = pairs[state, 0], pairs[state, 1]
+        begin, end = splits[here], splits[here + 1]
+        writes = first_at_least(olabels, begin, end, 1)
         for way in range(begin, writes):
-            il[place], ol[place], costs[place] = left_in[way], 0, left_costs[way]
+            il[place], ol[place], costs[place] = ilabels[way], 0, left_costs[way]
             place += 1
-        for arc in range(right_splits[right], right_splits[right + 1] if writes < end else right_splits[right]):
-            way = first_at_least(left_out, writes, end, labels[arc])
-            while way < end and left_out[way] == labels[arc]:
-                il[place], ol[place], costs[place] = left_in[way], right_out[arc], left_costs[way] + right_costs[arc]
+        for arc in range(right_splits[at], right_splits[at + 1] if writes < end else right_splits[at]):
+            label = labels[arc]
+            way = _first_way(label, writes, end, olabels, first, here == left.hub)
+            while way < end and olabels[way] == label:
+                il[place], ol[place], costs[place] = ilabels[way], right_out[arc], left_costs[way] + right_costs[arc]
                 place += 1
                 way += 1
-        splits[state + 1] = place
+        new_splits[state + 1] = place

@@ -77,9 +77,10 @@ def minimize_encoded(fst: FstArrays, delta: float = DELTA) -> FstArrays:
 def _refine(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, int]:
     """Divides classes until no two states of one have different signatures: int32 [num_states], number of classes."""
     from hybrid.graph import minimize_kernels as kernels
+    from hybrid.graph.ops_kernels import entering_states
 
     num_states = len(repeats)
-    entering, sources = kernels.entering_states(leaving)
+    entering, sources = entering_states(leaving.splits, leaving.next_states)
     classes, sizes = np.zeros(num_states, np.int32), np.zeros(num_states, np.int32)
     sizes[0], num_classes = num_states, 1
     marks, touched, largest = (

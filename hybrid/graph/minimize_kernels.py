@@ -15,7 +15,6 @@ from hybrid.base.compiled import kernel
 
 __all__ = [
     "Leaving",
-    "entering_states",
     "first_members",
     "group",
     "merged_arcs",
@@ -179,24 +178,6 @@ def group(states, keys, classes, sizes, num_classes, touched, largest):
             states[moved] = state
             moved += 1
     return num_classes, states[:moved]
-
-
-@kernel
-def entering_states(fst):
-    """Returns int64 [num_states + 1] and int32 [num_arcs]: the states from which arcs enter each state."""
-    num_states = len(fst.finals)
-    begins = np.zeros(num_states + 2, np.int64)  # while sources are written, that of each state stands one further on
-    for to in fst.next_states:
-        begins[to + 2] += 1
-    for state in range(num_states):
-        begins[state + 2] += begins[state + 1]
-    sources = np.empty(len(fst.next_states), np.int32)
-    for state in range(num_states):
-        for arc in range(fst.splits[state], fst.splits[state + 1]):
-            to = fst.next_states[arc] + 1
-            sources[begins[to]] = state
-            begins[to] += 1
-    return begins[:-1], sources
 
 
 @kernel

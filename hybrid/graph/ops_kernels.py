@@ -7,7 +7,9 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.base.log_math import log_add
 
-__all__ = ["add_costs", "has_one_way", "log_sums", "reweight", "spread_potentials", "useful_states"]
+__all__ = ["add_costs", "entering_states", "has_one_way", "log_sums", "reweight", "spread_potentials", "useful_states"]
+
+_SWEEPS = 8  # over all states, before single states are searched
 
 
 @kernel
@@ -48,49 +50,107 @@ def log_sums(splits, costs, finals):
 
 @kernel
 def useful_states(start, splits, next_states, finals):
-    """Marks the states on some path from the start to a final state."""
-    num_states = len(finals)
-    stack = np.empty(num_states, np.int32)
-    forward = np.zeros(num_states, np.bool_)
+    """Marks the states on some path from the start to a final state.
+
+    First by sweeps over all states in turn, which read memory in order; where the numbers of states run so much against
+    the arcs that a few sweeps do not suffice, by a search from state to state.
+    """
+    forward, backward = np.zeros(len(finals), np.bool_), finals < np.inf
     forward[start] = True
-    stack[0], top = start, 1
+    if not _sweep_forward(splits, next_states, forward):
+        _search_forward(splits, next_states, forward)
+    for state in range(len(finals)):
+        backward[state] &= forward[state]
+    if not _sweep_backward(splits, next_states, forward, backward):
+        _search_backward(splits, next_states, forward, backward)
+    return backward
+
+
+@kernel
+def _sweep_forward(splits, next_states, forward):
+    """Marks what marked states lead to; returns whether that was done when the sweeps ended."""
+    for _ in range(_SWEEPS):
+        again = False
+        for state in range(len(forward)):
+            if forward[state]:
+                for arc in range(splits[state], splits[state + 1]):
+                    to = next_states[arc]
+                    if not forward[to]:
+                        forward[to] = True
+                        again |= to < state
+        if not again:
+            return True
+    return False
+
+
+@kernel
+def _sweep_backward(splits, next_states, forward, backward):
+    """Marks, of the states in `forward`, those that lead to marked ones; returns whether it was done."""
+    left = forward.sum() - backward.sum()
+    for _ in range(_SWEEPS):
+        before = left
+        for state in range(len(forward) - 1, -1, -1):
+            if forward[state] and not backward[state]:
+                for arc in range(splits[state], splits[state + 1]):
+                    if backward[next_states[arc]]:
+                        backward[state] = True
+                        left -= 1
+                        break
+        if left == 0 or left == before:
+            return True
+    return False
+
+
+@kernel
+def _search_forward(splits, next_states, forward):
+    stack = np.empty(len(forward), np.int32)
+    top = 0
+    for state in range(len(forward)):
+        if forward[state]:
+            stack[top] = state
+            top += 1
     while top > 0:
         top -= 1
-        state = stack[top]
-        for arc in range(splits[state], splits[state + 1]):
+        for arc in range(splits[stack[top]], splits[stack[top] + 1]):
             to = next_states[arc]
             if not forward[to]:
                 forward[to] = True
                 stack[top] = to
                 top += 1
-    entering = np.zeros(num_states + 1, np.int64)
-    for arc in range(len(next_states)):
-        entering[next_states[arc] + 1] += 1
-    for state in range(num_states):
-        entering[state + 1] += entering[state]
-    fill = entering[:-1].copy()
-    source = np.empty(len(next_states), np.int32)
-    for state in range(num_states):
-        for arc in range(splits[state], splits[state + 1]):
-            to = next_states[arc]
-            source[fill[to]] = state
-            fill[to] += 1
-    backward = np.zeros(num_states, np.bool_)
-    top = 0
-    for state in range(num_states):
-        if finals[state] < np.inf and forward[state]:
-            backward[state] = True
-            stack[top] = state
-            top += 1
+
+
+@kernel
+def _search_backward(splits, next_states, forward, backward):
+    entering, sources = entering_states(splits, next_states)
+    stack = np.flatnonzero(backward).astype(np.int32)
+    stack = np.append(stack, np.empty(len(forward) - len(stack), np.int32))
+    top = backward.sum()
     while top > 0:
         top -= 1
         state = stack[top]
         for k in range(entering[state], entering[state + 1]):
-            if not backward[source[k]] and forward[source[k]]:
-                backward[source[k]] = True
-                stack[top] = source[k]
+            if forward[sources[k]] and not backward[sources[k]]:
+                backward[sources[k]] = True
+                stack[top] = sources[k]
                 top += 1
-    return backward
+
+
+@kernel
+def entering_states(splits, next_states):
+    """Returns int64 [num_states + 1] and int32 [num_arcs]: the states from which arcs enter each state."""
+    num_states = len(splits) - 1
+    begins = np.zeros(num_states + 2, np.int64)  # while sources are written, that of each state stands one further on
+    for to in next_states:
+        begins[to + 2] += 1
+    for state in range(num_states):
+        begins[state + 2] += begins[state + 1]
+    sources = np.empty(len(next_states), np.int32)
+    for state in range(num_states):
+        for arc in range(splits[state], splits[state + 1]):
+            to = next_states[arc] + 1
+            sources[begins[to]] = state
+            begins[to] += 1
+    return begins[:-1], sources
 
 
 @kernel

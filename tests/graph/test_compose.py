@@ -90,3 +90,20 @@ def test_many_states_outgrow_the_first_table():
     clg = FstArrays.from_arcs(0, [0], [1], [9], [1], [0.5], [np.inf, 0])
     graph = compose(h, clg)
     assert graph.num_states == length + 1 and graph.ilabels.tolist() == list(range(1, length + 1))
+
+
+def test_many_pairs_that_are_looked_for_outgrow_the_table():
+    """A silent state entered in two ways is looked for; numbers of both sides are far apart and alike."""
+    length = 400
+    way, label = np.arange(length), np.tile(np.arange(1, 8), length)
+    source, to = [*0 * way, *way + 1], [*way + 1, *np.roll(way, 1) % 3]
+    inputs, outputs = [*way + 1, *way + 1], [*way % 7 + 1, *0 * way]
+    h = FstArrays.from_arcs(0, source, inputs, outputs, to, np.zeros(2 * length), [0] + [np.inf] * length)
+    source, to = np.repeat(way, 7), np.repeat((way * 37 + 1) % length, 7)
+    clg = FstArrays.from_arcs(0, source, label, label, to, np.zeros(7 * length), 0 * way)
+    left = to_kaldifst(h)
+    kaldifst.arcsort(left, "olabel")
+    theirs, ours = from_kaldifst(kaldifst.compose(left, to_kaldifst(clg))), compose(h, clg)
+    assert ours.num_states > 20_000
+    assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
+    assert not randomly_equivalent(ours, theirs, 10, 1e-4)

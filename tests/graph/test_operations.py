@@ -130,6 +130,20 @@ def test_connect_is_kaldifsts(strings, fst):
     assert strings(made) == strings(fst)
 
 
+@pytest.mark.parametrize("forwards", [True, False])
+def test_connect_where_numbers_run_against_the_arcs(forwards):
+    """More sweeps than are made would be needed, whichever way they go; dead ends and unreached states go."""
+    length = 60
+    order = np.random.default_rng(3).permutation(length) if forwards else np.arange(length)[::-1]
+    number = np.append(order, [length, length + 1])  # two more: one leads into the chain, one nowhere
+    source, to = [*number[:-3], number[-2], number[20]], [*number[1:-2], number[0], number[-1]]
+    finals = np.full(length + 2, np.inf)
+    finals[number[-3]] = 0
+    labels = np.arange(len(source)) + 1
+    made = connect(FstArrays.from_arcs(number[0], source, labels, labels, to, 0 * labels, finals))
+    assert (made.num_states, made.num_arcs) == (length, length - 1)
+
+
 def test_epsilon_chain_by_hand():
     # 0 --1:0/1--> 1 --0:7/2--> 2 (final 0.5): one arc 1:7/3 is left.
     fst = FstArrays(0, [0, 1, 2, 2], [1, 0], [0, 7], [1, 2], [1.0, 2.0], [np.inf, np.inf, 0.5])
