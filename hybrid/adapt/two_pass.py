@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,13 +22,14 @@ from hybrid.agreement import part_of, require_fit
 from hybrid.base.artifact import content_hash, read_meta, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.doors import writes_into
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import InputError
 from hybrid.base.integrity import state_of
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
 from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import DecodeOptions, DecodeTotals, decode_corpus
-from hybrid.decode.sources import _store
+from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
+from hybrid.decode.sources import open_store
 from hybrid.decode.system import SystemSpec
 from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
@@ -41,6 +42,9 @@ from hybrid.lattice.posteriors import frame_posteriors
 from hybrid.lattice.prune import prune
 from hybrid.model.folder import Model, load_model
 from hybrid.search.config import SearchConfig
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["AdaptedSource", "decode_adapted", "estimate_transforms"]
 
@@ -83,34 +87,33 @@ class AdaptedSource:
 
     def fingerprint(self) -> str:
         made = content_hash(self.transforms) if self.transforms else ""
-        return f"feats {Path(self.path).resolve()} {_store(self.path).digest} {made} {self.speaker_independent}"
+        return f"feats {Path(self.path).resolve()} {open_store(self.path).digest} {made} {self.speaker_independent}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
-        store = _store(self.path)
+        store = open_store(self.path)
         return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
 
     def inputs(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"features": (self.path, _store(self.path).digest)}
+        found: dict[str, Any] = {"features": (self.path, open_store(self.path).digest)}
         return found if self.transforms is None else {**found, "transforms": self.transforms}
 
     def key(self, utterance: str) -> str:
         """Returns whose transform an utterance takes."""
-        return utterance if self.per_utterance else _store(self.path).speaker(utterance)
+        return utterance if self.per_utterance else open_store(self.path).speaker(utterance)
 
     def features(self, model: Model, utterance: str) -> np.ndarray:
         """Returns float32 [T][D]."""
         transform = _transforms(self.transforms, model.pipeline.dim).get(self.key(utterance))
-        return model.pipeline.features(_store(self.path), utterance, transform)
+        return model.pipeline.features(open_store(self.path), utterance, transform)
 
-    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
+    def scores(
+        self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
+    ) -> Iterator[np.ndarray | torch.Tensor | str]:
         """See `ScoreSource.scores`."""
         if self.speaker_independent and model.speaker_independent is not None:
             model = replace(model, acoustic_model=model.speaker_independent)
-        for item in items:
-            try:
-                yield model.scores(self.features(model, item.id))
-            except (HybridError, OSError, ValueError) as error:
-                yield " ".join(str(error).split())
+        features = (or_reason(self.features, model, item.id) for item in items)
+        yield from score_all(model, features, batch_frames)
 
 
 @dataclass(frozen=True)

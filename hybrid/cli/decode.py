@@ -40,7 +40,10 @@ FILE = click.Path(path_type=Path)
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option("--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto",
               help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
-@click.option("--device", default="cpu", help="Of k2: cpu, cuda, cuda:1.")
+@click.option("--device", default="cpu", help="Of the acoustic model and of k2: cpu, cuda, cuda:1.")
+@click.option(
+    "--batch-frames", type=Whole(1), help="Frames scored together at most, padding counted; default a minute's."
+)
 @config_options(SearchConfig)
 @config_options(RetryConfig)
 @click.option(
@@ -63,6 +66,7 @@ def command(
     phones: bool,
     compact: bool,
     kaldi_times: bool,
+    batch_frames: int | None,
     **options: Any,
 ) -> None:
     """Search features, cuts, scores or audio FILES for lattices, transcripts and times.
@@ -74,6 +78,7 @@ def command(
     from hybrid.base.jobs import pool
     from hybrid.base.log import get_logger, log_settings
     from hybrid.decode.decode_set import DecodeOptions, decode_corpus
+    from hybrid.decode.scoring import BATCH_FRAMES
     from hybrid.decode.system import SystemSpec
     from hybrid.model.folder import load_model, warn_unadapted
 
@@ -86,8 +91,9 @@ def command(
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
     )
+    decode_options = DecodeOptions(nbest, phones, compact, batch_frames or BATCH_FRAMES)
     with pool(jobs) as executor:
-        totals = decode_corpus(spec, source, out_dir, DecodeOptions(nbest, phones, compact), executor)
+        totals = decode_corpus(spec, source, out_dir, decode_options, executor)
     echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 
 

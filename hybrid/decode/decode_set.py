@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import read_bytes, read_json
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
+from hybrid.decode.scoring import BATCH_FRAMES
 from hybrid.decode.sources import ScoreSource
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.lattice.archive import open_writer
@@ -61,10 +62,13 @@ class DecodeOptions:
     nbest: int = field(default=0, metadata={"help": "Write this many best word sequences of each to nbest.txt."})
     phones: bool = field(default=False, metadata={"help": "Write phones with times to phones.ctm."})
     compact: bool = field(default=False, metadata={"help": "Write lattices in Kaldi's compact form."})
+    batch_frames: int = field(
+        default=BATCH_FRAMES, metadata={"help": "Frames scored together at most, padding counted."}
+    )
     block: int = field(default=32, metadata={"help": "Utterances per piece of work and per lattice archive."})
 
     def __post_init__(self) -> None:
-        check_fields(self, nbest=Range(0, 100000), block=COUNT)
+        check_fields(self, nbest=Range(0, 100000), batch_frames=COUNT, block=COUNT)
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,9 @@ def _decode_block(
     utterances: list[dict[str, Any]] = []
     start, searching = time.process_time(), 0.0
     with open_writer(part.with_name(f"lat.{number}.gz"), compact=options.compact) as writer:
-        for items, scores in _batches(system, source, speech, failed):
+        for items, scores in _batches(
+            system, source.scores(system.model, speech, options.batch_frames), speech, failed
+        ):
             begin = time.process_time()
             found = system.recognise(items, scores)
             searching += time.process_time() - begin
@@ -225,17 +231,17 @@ def _decode_block(
 
 
 def _batches(
-    system: System, source: ScoreSource, speech: Sequence[Utterance], failed: list[tuple[str, str]]
+    system: System, found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]]
 ) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:
     """Yields utterances with good scores, at most BATCH_SCORES numbers together; appends the others to `failed`."""
     items: list[Utterance] = []
     scores: list[np.ndarray] = []
-    for item, found in zip(speech, source.scores(system.model, speech)):
-        if isinstance(found, str):
-            failed.append((item.id, found))
+    for item, one in zip(speech, found):
+        if isinstance(one, str):
+            failed.append((item.id, one))
             continue
         try:
-            matrix = check_scores(found, system.searcher.num_pdfs)
+            matrix = check_scores(one, system.searcher.num_pdfs)
         except HybridError as error:
             failed.append((item.id, str(error)))
             continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,12 +20,16 @@ from hybrid.base.names import mended_name
 from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.data.utterance import Utterance
+from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
 from hybrid.feats.store import FeatureStore
 from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model
 from hybrid.model.recording import Recording
 
-__all__ = ["AudioSource", "CutSource", "ScoreFolder", "ScoreSource", "StoreSource"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["AudioSource", "CutSource", "ScoreFolder", "ScoreSource", "StoreSource", "open_store"]
 
 
 class ScoreSource(Protocol):
@@ -40,18 +44,16 @@ class ScoreSource(Protocol):
     def inputs(self) -> dict[str, Any]:
         """What is decoded, by name, for the record of the result; see `artifact.write_meta`."""
 
-    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
+    def scores(
+        self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
+    ) -> Iterator[np.ndarray | torch.Tensor | str]:
         """Yields the scores of each item, float32 [frame][pdf_id], or why there are none.
 
         Features that no speaker transform is applied to are scored by `model.unadapted`.
+
+        Args:
+          batch_frames: scored together at most; see `scoring.score_all`.
         """
-
-
-def _or_reason(make: object) -> np.ndarray | str:
-    try:
-        return make()  # type: ignore[operator]
-    except (HybridError, OSError, ValueError, ArithmeticError) as error:
-        return " ".join(str(error).split())
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,25 @@ class StoreSource:
     path: str
 
     def fingerprint(self) -> str:
-        return f"feats {Path(self.path).resolve()} {_store(self.path).digest}"
+        return f"feats {Path(self.path).resolve()} {open_store(self.path).digest}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
-        store = _store(self.path)
+        store = open_store(self.path)
         return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
 
     def inputs(self) -> dict[str, Any]:
-        return {"features": (self.path, _store(self.path).digest)}
+        return {"features": (self.path, open_store(self.path).digest)}
 
-    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
-        store, model = _store(self.path), model.unadapted
-        for item in items:
-            yield _or_reason(lambda item=item: model.scores(model.pipeline.features(store, item.id)))
+    def scores(
+        self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
+    ) -> Iterator[np.ndarray | torch.Tensor | str]:
+        store, model = open_store(self.path), model.unadapted
+        features = (or_reason(model.pipeline.features, store, item.id) for item in items)
+        yield from score_all(model, features, batch_frames)
 
 
-def _store(path: str) -> FeatureStore:
+def open_store(path: str) -> FeatureStore:
+    """Opens a feature store; the last one is kept as long as it is the same."""
     return _store_in_state(path, state_of(path))
 
 
@@ -104,10 +109,16 @@ class CutSource:
     def inputs(self) -> dict[str, Any]:
         return {"cuts": manifest_path(self.path)}
 
-    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
+    def scores(
+        self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
+    ) -> Iterator[np.ndarray | torch.Tensor | str]:
         (cuts, _), model = _cuts(self.path, self.trust), model.unadapted
-        for item in items:
-            yield _or_reason(lambda item=item: model.scores(model.pipeline.from_samples(*load_samples(cuts[item.id]))))
+        features = (or_reason(_cut_features, model, cuts[item.id]) for item in items)
+        yield from score_all(model, features, batch_frames)
+
+
+def _cut_features(model: Model, cut: Cut) -> np.ndarray:
+    return model.pipeline.from_samples(*load_samples(cut))
 
 
 def _cuts(path: str, trust: Trust) -> tuple[dict[str, Cut], list[tuple[str, str]]]:
@@ -154,16 +165,17 @@ class AudioSource:
     def inputs(self) -> dict[str, Any]:
         return {}  # their sizes and times are in the fingerprint; hours of audio are not read again for a hash
 
-    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
+    def scores(
+        self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
+    ) -> Iterator[np.ndarray | torch.Tensor | str]:
         files, model = self.names(), model.unadapted
-        for item in items:
-            file = files[item.recording]
-            yield _or_reason(lambda item=item, file=file: self._scores(model, file, item))
+        features = (or_reason(self._features, model, files[item.recording], item) for item in items)
+        yield from score_all(model, features, batch_frames)
 
-    def _scores(self, model: Model, file: str, item: Utterance) -> np.ndarray:
+    def _features(self, model: Model, file: str, item: Utterance) -> np.ndarray:
         assert item.duration is not None
         recording = _recording(model, file, self.channel, self.vad, state_of(file))
-        return recording.scores(item.start, item.start + item.duration)
+        return recording.features(item.start, item.start + item.duration)
 
 
 @lru_cache(maxsize=1)
@@ -216,7 +228,9 @@ class ScoreFolder:
     def inputs(self) -> dict[str, Any]:
         return {"scores": self.path}
 
-    def scores(self, model: Model, items: Sequence[Utterance]) -> Iterator[np.ndarray | str]:
+    def scores(
+        self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
+    ) -> Iterator[np.ndarray | torch.Tensor | str]:
         from hybrid.base.npy import read_npy
 
         path = Path(self.path)
@@ -224,7 +238,7 @@ class ScoreFolder:
         if path.is_dir():
             for item in items:
                 check(path / f"{item.id}.npy", cached=True)
-                yield _or_reason(lambda item=item: read_npy(path / f"{item.id}.npy"))
+                yield or_reason(read_npy, path / f"{item.id}.npy")
             return
         check(path, cached=True)
         found = _cursor(self.path, state_of(path)).take({item.id for item in items})

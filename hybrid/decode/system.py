@@ -110,6 +110,7 @@ def load_system(spec: SystemSpec) -> System:
 
     Raises:
       InputError: a file is missing or damaged.
+      InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
     folders = (spec.model_dir, spec.graph_dir, spec.lang_dir)
@@ -119,7 +120,7 @@ def load_system(spec: SystemSpec) -> System:
 @lru_cache(maxsize=1)
 def _load_system(spec: SystemSpec, _states: object) -> System:
     engine = choose_engine(spec.engine, spec.device)
-    model = load_model(spec.model_dir)
+    model = load_model(spec.model_dir).to(spec.device)
     graph = DecodingGraph.load(spec.graph_dir)
     graph.check_model(model.transition_model, spec.model_dir)
     if spec.lang_dir:

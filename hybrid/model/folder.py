@@ -30,6 +30,7 @@ from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.hmm import HmmTopology, TransitionModel, read_transition_model
+from hybrid.model.device import usable_device
 from hybrid.model.kinds import StoredModel, kind_named, kind_of
 from hybrid.model.protocol import AcousticModel, score_one
 from hybrid.tree import ContextTree, read_tree
@@ -121,6 +122,20 @@ class Model:
         if self.speaker_independent is None:
             return self
         return replace(self, acoustic_model=self.speaker_independent, speaker_independent=None)
+
+    def to(self, device: str) -> Model:
+        """Returns the model with its scores computed on another device.
+
+        Raises:
+          InputError: the device cannot be used here.
+        """
+        name = str(usable_device(device))
+        twin = self.speaker_independent
+        return replace(
+            self,
+            acoustic_model=self.acoustic_model.to(name),
+            speaker_independent=None if twin is None else twin.to(name),
+        )
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Scores one utterance: float32 [T'][num_pdfs] for the pipeline's features float32 [T][D]."""

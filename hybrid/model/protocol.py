@@ -17,7 +17,7 @@ from hybrid.model.chunks import ScoreStream, advance_streams
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AcousticModel", "AcousticModelBase", "BandScorer"]
+__all__ = ["AcousticModel", "AcousticModelBase", "BandScorer", "score_batch", "score_one"]
 
 BandScorer = Callable[[int, int, np.ndarray], np.ndarray]
 
@@ -148,12 +148,30 @@ class AcousticModelBase:
         return advance_streams(self, streams, chunks, last)  # type: ignore[arg-type]
 
 
-def score_one(model: AcousticModel, features: np.ndarray) -> np.ndarray:
-    """Scores one utterance: float32 [T'][num_pdfs] for float32 [T][D]."""
+def score_batch(model: AcousticModel, features: Sequence[np.ndarray]) -> list[torch.Tensor]:
+    """Scores utterances together.
+
+    Args:
+      features: float32 [T][D] of each; one may be empty.
+
+    Returns:
+      Of each float32 [T'][num_pdfs], on the model's device.
+    """
     import torch
 
-    if not len(features):
-        return np.zeros((0, model.num_pdfs), np.float32)
-    batch = torch.from_numpy(np.ascontiguousarray(features, np.float32))[None].to(model.device)
-    scores, lengths = model.scores(batch, torch.tensor([batch.shape[1]]))
-    return scores[0, : int(lengths[0])].cpu().numpy()
+    out = [torch.zeros(0, model.num_pdfs, device=model.device)] * len(features)
+    at_work = [i for i, rows in enumerate(features) if len(rows)]
+    if not at_work:
+        return out
+    batch = torch.zeros(len(at_work), max(len(features[i]) for i in at_work), features[at_work[0]].shape[1])
+    for row, i in enumerate(at_work):
+        batch[row, : len(features[i])] = torch.from_numpy(np.ascontiguousarray(features[i], np.float32))
+    scores, lengths = model.scores(batch.to(model.device), torch.tensor([len(features[i]) for i in at_work]))
+    for row, i in enumerate(at_work):
+        out[i] = scores[row, : int(lengths[row])]
+    return out
+
+
+def score_one(model: AcousticModel, features: np.ndarray) -> np.ndarray:
+    """Scores one utterance: float32 [T'][num_pdfs] for float32 [T][D]."""
+    return score_batch(model, [features])[0].detach().cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hybrid.base.errors import InputError, quote
@@ -18,9 +19,9 @@ ENGINES = ("native", "k2", "reference")
 
 
 def choose_engine(engine: str, device: str = "cpu") -> str:
-    """Resolves "auto": k2 on a GPU, the project's own engine on a CPU."""
+    """Resolves "auto": k2 on a GPU where it is installed, else the project's own engine."""
     if engine == "auto":
-        return "native" if str(device) == "cpu" else "k2"
+        return "k2" if str(device) != "cpu" and find_spec("k2") else "native"
     if engine not in ENGINES:
         raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of auto, {', '.join(ENGINES)}.")
     return engine

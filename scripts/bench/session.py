@@ -5,7 +5,8 @@
 
 The files are heard one after the other, again and again, in pieces of `--chunk` seconds. Prints every five minutes of
 audio the resident memory, the CPU seconds of advancing (features, scores, search) and of partial results, and the
-real-time factor; ends with the growth of memory since the fifth minute and the share of the partial results.
+real-time factor; ends with the growth of memory since the fifth minute and the share of the partial results. Before
+that it opens `--sessions` sessions, and prints what each of them takes before its first frame.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--chunk", type=float, default=0.1, help="seconds")
     parser.add_argument("--pause", type=float, default=0.8, help="seconds; 1000: no utterance ends, all is committed")
+    parser.add_argument("--sessions", type=int, default=50, help="opened at once before the long one")
     parser.add_argument("files", nargs="+", type=Path)
     return parser.parse_args()
 
@@ -51,12 +53,23 @@ def chunks(files: list[Path], seconds: float) -> Iterator[tuple[np.ndarray, int]
             yield samples[begin : begin + step], rate
 
 
+def measure_opening(recogniser: Recogniser, rate: int, count: int) -> None:
+    """Prints the memory of sessions that have heard nothing."""
+    warm = recogniser.session(rate)  # what is made once for all
+    before = resident_mb()
+    sessions = [recogniser.session(rate) for _ in range(count)]
+    growth = resident_mb() - before
+    print(f"{len(sessions)} sessions without a frame: {growth / count:.3f} MB each, "
+          f"{warm.memory / 1e6:.3f} MB of it for the search")  # fmt: skip
+
+
 def main() -> None:
     """Runs the session."""
     options = parse_options()
     source = chunks(options.files, options.chunk)
     first, rate = next(source)
     recogniser = Recogniser.load(options.model, options.graph)
+    measure_opening(recogniser, rate, options.sessions)
     session = recogniser.session(rate, endpoint=EndpointConfig(pause=options.pause))
     heard = advancing = asking = 0.0
     words = utterances = 0

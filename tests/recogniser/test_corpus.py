@@ -50,6 +50,19 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("frames", [1, 10**6])
+def test_no_result_depends_on_what_is_scored_together(tiny, spec, decoded, tmp_path, frames) -> None:
+    options = dataclasses.replace(OPTIONS, batch_frames=frames)
+    decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", options)
+    assert files(tmp_path / "out") == files(decoded)
+
+
+def test_a_device_that_is_not_there_is_told(tiny, spec, tmp_path) -> None:
+    other = dataclasses.replace(spec, device="cuda:99")
+    with pytest.raises(InputError, match=r"device: is 'cuda:99', but \d+ GPUs can be used here. Choose cpu."):
+        decode_corpus(other, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
+
+
 def test_what_is_written(tiny, spec, decoded: Path) -> None:
     said = {p.stem: p.with_suffix(".txt").read_text().strip() for p in tiny.audio.rglob("*.wav")}
     heard = dict(line.split(" ", 1) for line in (decoded / "transcript.txt").read_text().splitlines())
