@@ -9,7 +9,7 @@ import click
 
 from hybrid.chain.config import PhoneLmConfig, SupervisionConfig
 from hybrid.cli.echo import echo
-from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
+from hybrid.cli.options import JOBS, SCALE, config_options, make_config, writes_folder
 from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts, FlatConfig
 from hybrid.tree.config import TreeConfig
 
@@ -102,8 +102,15 @@ def chain_flat(feats: Path, lang: Path, out_dir: Path, **options: Any) -> None:
 @click.option("--tree", "tree_dir", type=FILE, required=True, help="Folder of the chain model's tree.")
 @click.option("--ali", type=FILE, help="Alignments of the set, by any model of these phones; needs --model.")
 @click.option("--model", "model_dir", type=FILE, help="The model of the alignments.")
-@click.option("--feats", type=FILE, help="Flat start: features of the set, with transcripts; needs --lang.")
-@click.option("--lang", type=FILE, help="Flat start: lang folder.")
+@click.option(
+    "--feats", type=FILE, help="Features of the set, with transcripts, for a flat start or for ways to speak."
+)
+@click.option("--lang", type=FILE, help="Lang folder; goes with --feats.")
+@click.option(
+    "--ways-beam",
+    type=SCALE,
+    help="Take all ways to speak the text that are worse than the best by at most so much, e.g. 20.",
+)
 @click.option("--out-dir", type=FILE, required=True, help="Folder of the supervision; a killed run goes on in it.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @config_options(SupervisionConfig)
@@ -114,13 +121,15 @@ def chain_sup(
     model_dir: Path | None,
     feats: Path | None,
     lang: Path | None,
+    ways_beam: float | None,
     out_dir: Path,
     jobs: int,
     **options: Any,
 ) -> None:
     """Make the supervision of lattice-free MMI, at the pdfs of the tree: what was said when, from alignments.
 
-    For a flat start: what was said, from transcripts.
+    With --ways-beam, --feats and --lang: how it may have been spoken and when. With --feats and --lang only, for a flat
+    start: what was said.
 
     Example: hybrid nnet chain-sup --tree exp/chain/tree --ali exp/tri3b_ali --model exp/tri3b --out-dir exp/chain/sup
     """
@@ -131,21 +140,30 @@ def chain_sup(
     config = make_config(SupervisionConfig, options)
     model, part = load_chain_model(tree_dir)
     source: NumeratorSource
-    if ali and model_dir and not feats and not lang:
+    if ali and model_dir and feats and lang and ways_beam:
+        from hybrid.cli.gmm_ladder import start_of, transforms_beside
+        from hybrid.train.nnet.ways import LatticeSource
+
+        start = start_of(feats, lang, model_dir, ali)
+        transforms = transforms_beside(ali, start.model)
+        source = LatticeSource.of_set(start.model, start.store, start.lang, model, ways_beam, transforms)
+    elif ali and model_dir and not feats and not lang and not ways_beam:
         from hybrid.model.folder import load_model
         from hybrid.train.gmm.ladder import load_alignments
         from hybrid.train.nnet.supervise import AlignedSource
 
         aligner = load_model(model_dir)
         source = AlignedSource(load_alignments(ali, aligner), aligner.transition_model, model)
-    elif feats and lang and not ali and not model_dir:
+    elif feats and lang and not ali and not model_dir and not ways_beam:
         from hybrid.feats.store import FeatureStore
         from hybrid.train.nnet.flat_start import TextSource
         from lexicon.lang_dir import LangDir
 
         source = TextSource.of_set(FeatureStore.open(feats), LangDir.load(lang), model)
     else:
-        raise click.UsageError("give --ali and --model, or for a flat start --feats and --lang")
+        raise click.UsageError(
+            "give --ali and --model; these, --feats, --lang and --ways-beam; or for a flat start --feats and --lang"
+        )
     with pool(jobs) as executor:
         made, failed = supervise(source, out_dir, config, part, executor)
     echo(f"{out_dir}: {len(made)} utterances, {len(failed)} failed")

@@ -67,4 +67,5 @@ def test_what_supervision_is_made_from(store, lang, tmp_path):
     words[2] = str(tree)
     result = CliRunner().invoke(command, words)
     assert result.exit_code == 2
-    assert "give --ali and --model, or for a flat start --feats and --lang" in result.output
+    wanted = "give --ali and --model; these, --feats, --lang and --ways-beam; or for a flat start --feats and --lang"
+    assert wanted in result.output

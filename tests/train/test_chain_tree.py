@@ -87,3 +87,23 @@ def test_denominator_and_supervision(store, lang, model, tmp_path):
 def test_more_shifts_than_frames_are_refused():
     with pytest.raises(ValueError, match="shifts 4 are more than the subsampling factor 3"):
         ChainTreeShifts(3, 4)
+
+
+def test_ways_to_speak(store, lang, model, tmp_path):
+    tree, sup = tmp_path / "tree", tmp_path / "sup"
+    given = ["--model", model.path, "--ali", model.path, "--feats", store.path, "--lang", lang.path]
+    words = ["chain-tree", *given, "--out-dir", tree]
+    assert CliRunner().invoke(command, [str(w) for w in words], catch_exceptions=False).exit_code == 0
+    words = ["chain-sup", "--tree", tree, *given, "--ways-beam", 12, "--out-dir", sup]
+    result = CliRunner().invoke(command, [str(w) for w in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    _, part = load_chain_model(tree)
+    made, more = Supervisions.open(sup, part), 0
+    for utterance, ids in load_alignments(model.path, model).items():
+        numerator, nodes = made[utterance], {0}
+        phones, _ = phone_runs(ids, model.transition_model)
+        for phone in phones.tolist():
+            nodes = {int(row[6]) for row in numerator.arcs if row[5] in nodes and row[0] == phone}
+        assert nodes & set(numerator.finals.tolist())  # what was aligned is one of the ways
+        more += len(numerator.arcs) > len(phones)
+    assert made.timed and more > 10
