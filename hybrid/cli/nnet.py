@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.nnet_chain import COMMANDS as CHAIN
 from hybrid.cli.nnet_train import train
+from hybrid.cli.options import Whole, writes_folder
 
 FILE = click.Path(path_type=Path)
 
@@ -33,3 +35,63 @@ def info(model_dir: Path) -> None:
 
     for name, value in describe(model_dir).items():
         echo(f"{name} {value}")
+
+
+def _source(model_dir: Path, feats: Path | None, transforms: Path | None) -> Any:
+    """Features as a model takes them."""
+    from hybrid.feats.store import FeatureStore
+    from hybrid.model.folder import load_model
+    from hybrid.train.nnet.sources import StoreSource
+    from hybrid.train.nnet.tasks import speaker_transforms
+
+    if feats is None:
+        return None
+    model = load_model(model_dir)
+    found = {} if transforms is None else speaker_transforms(transforms, model.pipeline.dim)
+    return StoreSource(FeatureStore.open(feats), model.pipeline, found)
+
+
+@command.command()
+@click.argument("model_dir", type=FILE)
+@click.option("--count", type=Whole(1, 1000), default=5, help="How many of the models that the training kept.")
+@click.option("--of", type=click.Choice(["last", "best"]), default="last", help="Which: best on the held-out data.")
+@click.option("--feats", type=FILE, help="Training features, to measure batch statistics and the prior anew.")
+@click.option("--transforms", type=FILE, help="Transforms of their speakers, where the model takes them.")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of the averaged model.")
+@writes_folder("nnet", "model_dir", "feats")
+def average(model_dir: Path, count: int, of: str, feats: Path | None, transforms: Path | None, out_dir: Path) -> None:
+    """Average the last or best models of a training.
+
+    Example: hybrid nnet average exp/chain --count 5 --of best --feats exp/hires/train --out-dir exp/chain_avg
+    """
+    import torch
+
+    from hybrid.base.doors import output_folder
+    from hybrid.train.nnet.finish import average_model
+
+    source = _source(model_dir, feats, transforms)
+    with output_folder(out_dir, "nnet", [model_dir, *([feats] if feats else [])]):
+        numbers = average_model(model_dir, out_dir, count, of == "best", source, torch.device("cpu"))
+    echo(f"{out_dir}: average of models {' '.join(map(str, numbers))}")
+
+
+@command.command()
+@click.argument("model_dir", type=FILE)
+@click.option("--feats", type=FILE, required=True, help="Features to measure on.")
+@click.option("--transforms", type=FILE, help="Transforms of their speakers, where the model takes them.")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of the model with the new prior.")
+@writes_folder("nnet", "model_dir", "feats")
+def priors(model_dir: Path, feats: Path, transforms: Path | None, out_dir: Path) -> None:
+    """Measure the prior of a network trained by cross-entropy anew, as its average posterior.
+
+    Example: hybrid nnet priors exp/xent --feats exp/feats/train --out-dir exp/xent_prior
+    """
+    import torch
+
+    from hybrid.base.doors import output_folder
+    from hybrid.train.nnet.finish import renew_prior
+
+    source = _source(model_dir, feats, transforms)
+    with output_folder(out_dir, "nnet", [model_dir, feats]):
+        renew_prior(model_dir, out_dir, source, torch.device("cpu"))
+    echo(f"{out_dir}: prior of {feats}")

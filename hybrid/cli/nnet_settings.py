@@ -54,6 +54,8 @@ class Settings:
 def read_settings(file: Path | None, options: dict[str, Any], context: click.Context) -> Settings:
     """Reads a YAML file; an option that was given on the command line goes before what stands in it.
 
+    The section `features` may name another file, relative to this one, that `hybrid feats extract` reads too.
+
     Raises:
       InputError: an unknown section or setting, or a value that is refused.
     """
@@ -62,6 +64,8 @@ def read_settings(file: Path | None, options: dict[str, Any], context: click.Con
     for name in values:
         if name not in SECTIONS:
             raise InputError.at(place, f"unknown section '{quote(name)}'", f"Sections are: {', '.join(SECTIONS)}.")
+        if name == "features" and isinstance(values[name], str):
+            values[name] = read_yaml(Path(str(file)).parent / values[name])
         if not isinstance(values[name], dict):
             raise InputError.at(place, f"section '{quote(name)}' holds no 'name: value' lines", "Mend it.")
     network = dict(values.get("network", {}))

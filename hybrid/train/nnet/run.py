@@ -22,6 +22,7 @@ from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model, load_model, save_model
 from hybrid.nnet.acoustic import NetworkAcousticModel
 from hybrid.nnet.network import Network, build_network
+from hybrid.nnet.priors import measure_log_prior
 from hybrid.train.gmm.prepare import finished_model, work_dir
 from hybrid.train.gmm.state import fingerprint
 from hybrid.train.nnet.average import FOLDER, choose, kept_models, load_average, renew_statistics
@@ -30,18 +31,17 @@ from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig
 from hybrid.train.nnet.corpus import Corpus, fixed_examples, hold_out, usable_items
 from hybrid.train.nnet.data import BatchMaker, FeatureCache, Targets
 from hybrid.train.nnet.distributed import Group, process_group
+from hybrid.train.nnet.finish import STATISTICS_FRAMES, without_context
 from hybrid.train.nnet.log import write_rows
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.measure import Measurer
 from hybrid.train.nnet.objective import Objective
 from hybrid.train.nnet.optimiser import Optimiser
-from hybrid.train.nnet.priors import average_log_posteriors
 from hybrid.train.nnet.sources import FeatureSource
 
 __all__ = ["NnetConfig", "Task", "train_network"]
 
 logger = get_logger(__name__)
-STATISTICS_FRAMES = 1_000_000  # of features that batch statistics and priors are measured on
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def _finish(
     prior = None
     if task.with_prior:
         examples = fixed_examples(maker, config.batches, state.parts, STATISTICS_FRAMES)
-        prior = average_log_posteriors(network, examples, device)
+        prior = measure_log_prior(network, without_context(examples, maker.left))
     acoustic, transition, self_loop = task.scales
     acoustic_model = NetworkAcousticModel(network.cpu(), task.head, prior, acoustic, transition, self_loop)
     write_rows(out_dir / "passes.tsv", state.rows)

@@ -23,7 +23,7 @@ from hybrid.train.nnet.cross_entropy import AlignmentTargets, CrossEntropy
 from hybrid.train.nnet.run import Task
 from hybrid.train.nnet.sources import AudioSource, FeatureSource, StoreSource, cmvn_of_audio
 
-__all__ = ["audio_source", "cross_entropy_task", "store_source", "weights_of"]
+__all__ = ["audio_source", "cross_entropy_task", "speaker_transforms", "store_source", "weights_of"]
 
 logger = get_logger(__name__)
 
@@ -53,9 +53,13 @@ def store_source(
     model = load_model(like)
     found = {}
     if transforms is not None:
-        path = transforms / "transforms.safetensors" if transforms.is_dir() else transforms
-        found = load_transforms(path, model.pipeline.dim, model.hashes.get("tree"))
+        found = speaker_transforms(transforms, model.pipeline.dim, model.hashes.get("tree"))
     return StoreSource(store, model.pipeline, found)
+
+
+def speaker_transforms(path: Path, dim: int, tree_hash: str | None = None) -> dict[str, np.ndarray]:
+    """Loads speakers' transforms, from a file or the folder that holds transforms.safetensors."""
+    return load_transforms(path / "transforms.safetensors" if path.is_dir() else path, dim, tree_hash)
 
 
 def audio_source(

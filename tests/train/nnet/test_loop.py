@@ -21,7 +21,6 @@ from hybrid.train.nnet.log import warn_of_range
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.objective import Parts
 from hybrid.train.nnet.optimiser import Optimiser, parameter_groups
-from hybrid.train.nnet.priors import average_log_posteriors
 from hybrid.train.nnet.run import _maker, _network, train_network
 from hybrid.train.nnet.schedule import learning_rate
 
@@ -191,11 +190,6 @@ def test_statistics_are_measured_anew(network, maker, config) -> None:
     frames = np.concatenate([e.features.reshape(-1, e.features.shape[2]) for e in examples])
     np.testing.assert_allclose(norms[0].mean.numpy(), frames.mean(0), atol=0.15)
     assert not network.training or all(n.momentum == 0.1 for n in norms)
-
-
-def test_priors_sum_to_one(network, maker, config) -> None:
-    prior = average_log_posteriors(network, fixed_examples(maker, config.batches), CPU)
-    assert np.exp(prior.astype(np.float64)).sum() == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("kind, error", [("float32", 0), ("float16", 0.01), ("uint8", 0.05)])
