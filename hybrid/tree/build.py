@@ -122,14 +122,7 @@ def build_tree(
         stats, np.where(splittable, stub_leaves, -1), stub.num_pdfs, search, config.threshold, config.max_leaves
     )
     tree = ContextTree(stats.context_width, stats.central_position, replace_leaves(stub.root, subtrees))
-    change = 0.0
-    if config.cluster_threshold != 0:
-        threshold = config.cluster_threshold if config.cluster_threshold > 0 else smallest
-        tree, change = _merge_leaves(stats, tree, stub_leaves, threshold, None, config.variance_floor)
-        wanted = tree.num_pdfs - tree.num_pdfs % config.leaf_multiple
-        if wanted < tree.num_pdfs:
-            tree, more = _merge_leaves(stats, tree, stub_leaves, np.inf, wanted, config.variance_floor)
-            change += more
+    tree, change = _merge_similar(stats, tree, stub_leaves, smallest, config)
     empty = np.flatnonzero(pdf_moments(stats, tree)[:, 0] <= 0).tolist()
     unseen = sorted({p for s in sets for p in s} - set(stats.central_phones.tolist()))
     report = TreeReport(
@@ -149,6 +142,21 @@ def build_tree(
         some = ", ".join(map(str, unseen[:10])) + (" …" if len(unseen) > 10 else "")
         _log.warning("tree: no frames of %d phones (%s); they share the leaves of their roots", len(unseen), some)
     return tree, report
+
+
+def _merge_similar(
+    stats: TreeStats, tree: ContextTree, stub_leaves: np.ndarray, smallest_split: float, config: TreeConfig
+) -> tuple[ContextTree, float]:
+    """Merges leaves of one root as the settings say; returns the tree and what that changed the likelihood by."""
+    if config.cluster_threshold == 0:
+        return tree, 0.0
+    threshold = config.cluster_threshold if config.cluster_threshold > 0 else smallest_split
+    tree, change = _merge_leaves(stats, tree, stub_leaves, threshold, None, config.variance_floor)
+    wanted = tree.num_pdfs - tree.num_pdfs % config.leaf_multiple
+    if wanted == tree.num_pdfs:
+        return tree, change
+    tree, more = _merge_leaves(stats, tree, stub_leaves, np.inf, wanted, config.variance_floor)
+    return tree, change + more
 
 
 def _stub(

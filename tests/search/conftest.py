@@ -109,8 +109,8 @@ def build(tools: type[Tools]) -> Callable:
 
     def make(engine: str, fst: FstArrays, config):  # type: ignore[no-untyped-def]
         if engine == "k2":
-            from hybrid.graph.k2_graph import prepare_graph
             from hybrid.search.engines.k2 import K2Searcher
+            from hybrid.search.engines.k2_graph import prepare_graph
 
             return K2Searcher(prepare_graph(fst, tools.transition_pdfs, tools.num_pdfs), tools.num_pdfs, config)
         from hybrid.search.engines.native import NativeSearcher

@@ -22,11 +22,11 @@ import numpy as np
 
 from hybrid.base.openfst import FstArrays
 from hybrid.base.optional import import_k2
-from hybrid.graph.k2_graph import PreparedGraph, prepare_graph
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.prune import prune
 from hybrid.search.config import SearchConfig
+from hybrid.search.engines.k2_graph import PreparedGraph, prepare_graph
 from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class K2Searcher:
         device: Any = "cpu",
         place: object = "graph",
     ) -> "K2Searcher":
-        """Prepares HCLG for k2 (see `hybrid.graph.k2_graph`)."""
+        """Prepares HCLG for k2 (see `hybrid.search.engines.k2_graph`)."""
         import_k2("search with k2")
         prepared = prepare_graph(fst, transition_model.pdf_ids, transition_model.num_pdfs, place)
         return cls(prepared, transition_model.num_pdfs, config, device)

@@ -127,7 +127,7 @@ def prepare_graph(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, pl
 
 def _without_epsilons(fst: FstArrays, place: object) -> tuple[list[np.ndarray], tuple[tuple[int, ...], ...]]:
     """Returns the arcs (source, input, words, next state, cost; sorted by source) and the word sequences."""
-    from hybrid.graph import k2_kernels as kernels
+    from hybrid.search.engines import k2_kernels as kernels
 
     first = 1 + int(fst.olabels.max(initial=0))
     entering, leaving = kernels.count_ways(fst.start, fst.row_splits, fst.ilabels, fst.next_states, fst.final_costs)
