@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check, recorded_files
 from hybrid.base.names import is_id
-from hybrid.base.openfst import FstArrays, read_fst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, read_fst, to_kaldifst
 from lexicon.disambig import Clash, find_clashes
-from lexicon.fst import word_pronunciations
+from lexicon.lexicon_fst import word_pronunciations
 from lexicon.symbols import SymbolTable
 from lexicon.text import read_lines
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.errors import InputError, quote
-from hybrid.base.openfst import FstArrays, write_fst
+from hybrid.formats.openfst import FstArrays, write_fst
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
-from lexicon.fst import PronunciationArrays, add_disambig_loops, lexicon_fst, lexicon_fst_with_silence_probs
 from lexicon.lang_config import LangConfig
 from lexicon.lexicon import Lexicon
+from lexicon.lexicon_fst import PronunciationArrays, add_disambig_loops, lexicon_fst, lexicon_fst_with_silence_probs
 from lexicon.phones import POSITIONS, PhoneInventory, PhoneSet
 from lexicon.symbols import EPSILON, SymbolTable
 from lexicon.text import read_lines

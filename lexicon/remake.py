@@ -9,10 +9,10 @@ from hybrid.base.names import is_id
 from hybrid.base.reading import read_text
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
-from lexicon.fst import silence_probability
 from lexicon.lang_config import LangConfig
 from lexicon.lang_dir import LangDir
 from lexicon.lexicon import Lexicon
+from lexicon.lexicon_fst import silence_probability
 from lexicon.phones import PhoneSet
 from lexicon.prepare import prepare_lang
 from lexicon.symbols import EPSILON

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.errors import HybridError, quote
-from hybrid.base.openfst import FstArrays, read_fst
 from hybrid.base.reading import read_text
+from hybrid.formats.openfst import FstArrays, read_fst
 from lexicon.disambig import find_clashes
-from lexicon.fst import word_pronunciations
+from lexicon.lexicon_fst import word_pronunciations
 from lexicon.symbols import SymbolTable
 from lexicon.text import Problem
 

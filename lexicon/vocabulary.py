@@ -13,10 +13,10 @@ import numpy as np
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from lexicon.disambig import assign_disambig
-from lexicon.fst import PronunciationArrays, add_disambig_loops, lexicon_fst, silence_probability
 from lexicon.lang_dir import LangDir
+from lexicon.lexicon_fst import PronunciationArrays, add_disambig_loops, lexicon_fst, silence_probability
 from lexicon.phones import POSITIONS
 from lexicon.symbols import EPSILON, SymbolTable
 
@@ -175,7 +175,7 @@ def _cut(lexicon: FstArrays, number: Mapping[int, int]) -> FstArrays:
     """Keeps the arcs of some words and gives them new ids."""
     import kaldifst
 
-    from hybrid.base.openfst import from_kaldifst, to_kaldifst
+    from hybrid.formats.openfst import from_kaldifst, to_kaldifst
 
     table = np.zeros(int(lexicon.olabels.max(initial=0)) + 1, np.int32)
     for old, new in number.items():

@@ -10,7 +10,7 @@ import numpy as np
 from lm.counts import join_contexts
 from lm.ngram import NgramLevel, NgramModel
 from lm.radix import bits_for, empty_like_keys, pack_columns, radix_sort
-from lm.vocabulary import BOS, EOS, UNK, UNKNOWN_WORDS, Vocabulary
+from lm.word_table import BOS, EOS, UNK, UNKNOWN_WORDS, Vocabulary
 
 __all__ = ["Section", "build_model"]
 

@@ -14,7 +14,7 @@ from hybrid.base.reading import map_bytes
 from lm.arpa_kernels import POWERS, ParseStatus, parse_rows
 from lm.arpa_model import Section, build_model
 from lm.ngram import NgramModel
-from lm.vocabulary import SENTENCE_END, SENTENCE_START, WordTable
+from lm.word_table import SENTENCE_END, SENTENCE_START, WordTable
 
 __all__ = ["read_arpa"]
 

@@ -24,7 +24,7 @@ from lm.radix import (
     repack,
     shift_right,
 )
-from lm.vocabulary import BOS, EOS, UNK
+from lm.word_table import BOS, EOS, UNK
 
 __all__ = ["CountLevel", "NgramCounter", "count_levels"]
 

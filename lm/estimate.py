@@ -20,8 +20,8 @@ from lm.config import EstimateConfig
 from lm.counts import CountLevel, NgramCounter, count_levels
 from lm.ngram import NgramLevel, NgramModel
 from lm.smoothing import FALLBACK_DISCOUNTS, kneser_ney_discounts, shares_of_level
-from lm.text import BLOCK_BYTES, read_ids
-from lm.vocabulary import BOS, EOS, UNK, Vocabulary, WordTable, check_words
+from lm.word_stream import BLOCK_BYTES, read_ids
+from lm.word_table import BOS, EOS, UNK, Vocabulary, WordTable, check_words
 
 __all__ = ["EstimateReport", "estimate", "estimate_from_sentences"]
 

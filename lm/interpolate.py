@@ -18,8 +18,8 @@ from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from lm.ngram import NgramLevel, NgramModel
 from lm.normalise import renormalise
-from lm.text import read_ids
-from lm.vocabulary import UNK, Vocabulary
+from lm.word_stream import read_ids
+from lm.word_table import UNK, Vocabulary
 
 __all__ = ["TunedWeights", "em_weights", "interpolate", "tune_weights"]
 

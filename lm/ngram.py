@@ -10,7 +10,7 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.base.content import ByContent
-from lm.vocabulary import BOS, EOS, Vocabulary
+from lm.word_table import BOS, EOS, Vocabulary
 
 __all__ = ["LN_10", "BackoffAutomaton", "NgramLevel", "NgramModel"]
 

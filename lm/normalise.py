@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from lm.ngram import NgramLevel, NgramModel
-from lm.vocabulary import Vocabulary
+from lm.word_table import Vocabulary
 
 __all__ = ["context_masses", "renormalise"]
 

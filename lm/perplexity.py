@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lm.ngram import NgramModel
-from lm.text import read_ids
-from lm.vocabulary import EOS, UNK
+from lm.word_stream import read_ids
+from lm.word_table import EOS, UNK
 
 __all__ = ["Perplexity", "SentenceScores", "sentence_scores", "text_ids"]
 

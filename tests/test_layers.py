@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("hybrid", "lexicon", "lm")
 
 # room → what it may import: rooms, or single modules of one. A room is a package, or a folder or module of `hybrid`.
-BASE = {"hybrid.base"}
+BASE = {"hybrid.base", "hybrid.formats"}
 GROUND = BASE | {"lexicon", "lm", "hybrid.ids", "hybrid.agreement"}
 HMM = GROUND | {"hybrid.tree", "hybrid.hmm"}
 PROTOCOL = {"hybrid.model.protocol"}  # all that alignment and search know of a model
@@ -24,6 +24,7 @@ USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybri
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
     "hybrid.base": set(),
+    "hybrid.formats": {"hybrid.base"},
     "lexicon": BASE,
     "lm": BASE | {"lexicon"},
     "hybrid.ids": BASE,

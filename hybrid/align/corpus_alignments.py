@@ -12,15 +12,15 @@ from typing import Protocol
 import numpy as np
 
 from hybrid.align.alignment import Alignment
+from hybrid.align.alignment_graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.config import AlignConfig, AlignmentError
-from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.viterbi import viterbi_align_on_demand
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import progress
-from hybrid.base.openfst import FstArrays
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 from hybrid.model.protocol import AcousticModel
 

@@ -6,9 +6,9 @@ import hashlib
 
 import numpy as np
 
+from hybrid.align.alignment_graph import shortest_arcs
 from hybrid.align.config import AlignmentError
-from hybrid.align.graph import shortest_arcs
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 
 __all__ = ["equal_align", "seed_of"]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from hybrid.align.alignment import Alignment
+from hybrid.align.alignment_graph import AlignmentGraph, least_frames
 from hybrid.align.config import AlignConfig, AlignmentError
-from hybrid.align.graph import AlignmentGraph, least_frames
 from hybrid.base.scores import first_bad_score
 
 __all__ = ["ScoreFrames", "best_path_reference", "viterbi_align", "viterbi_align_on_demand"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hybrid.adapt.speech import is_adaptive, speech_stats, transform_of
+from hybrid.adapt.speaker_stats import is_adaptive, speech_stats, transform_of
 from hybrid.align.config import AlignmentError
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 
 __all__ = ["Adaptation", "speaker_transform"]
 

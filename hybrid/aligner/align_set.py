@@ -18,10 +18,10 @@ from hybrid.base.disk import remove_mark
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
-from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import POSITIVE, SHARE, check_fields
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model.boost import boosted
 from hybrid.model.folder import Model, check_phones, warn_unadapted

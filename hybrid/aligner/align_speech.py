@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hybrid.aligner.config import BiasedConfig, SpeechAlignConfig
 from hybrid.aligner.long_audio import Gap
-from hybrid.aligner.speech import TextAligner
 from hybrid.aligner.speech_set import Outcome, SpeechWork, align_items, frequent_words
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import remove_mark

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.aligner.config import BiasedConfig
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.report import GraphReport
 from hybrid.graph.stages import make_clg, make_hclg, make_lg
 from hybrid.hmm import TransitionModel
@@ -49,7 +49,7 @@ def biased_grammar(
     """
     from lm.config import EstimateConfig
     from lm.estimate import estimate_from_sentences
-    from lm.fst import ngram_to_fst
+    from lm.grammar_fst import ngram_to_fst
 
     texts = [[w if w in lexicon.words else OOV for w in sentence] for sentence in sentences]
     vocabulary = {w for text in texts for w in text} | {w for w in others if w in lexicon.words} | {OOV}

@@ -31,7 +31,7 @@ from hybrid.model.recording import Recording
 from lexicon.lang_dir import LangDir
 from lexicon.vocabulary import OOV, Pronouncer, TextLexicon
 
-__all__ = ["Bad", "CleanWork", "Kept", "clean_corpus", "good_stretches"]
+__all__ = ["Bad", "CleanWork", "KeptStretch", "clean_corpus", "good_stretches"]
 
 logger = get_logger(__name__)
 BLOCK = 16  # utterances per piece of work
@@ -39,7 +39,7 @@ PADDING = 0.15  # seconds of pause kept beside a stretch
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptStretch:
     """A stretch that is said as its text has it: words first … last - 1, seconds in the utterance."""
 
     first: int
@@ -64,7 +64,7 @@ def good_stretches(
     duration: float,
     config: CleanConfig,
     spelt: Sequence[str] | None = None,
-) -> tuple[list[Kept], list[Bad]]:
+) -> tuple[list[KeptStretch], list[Bad]]:
     """Divides an utterance.
 
     Args:
@@ -84,14 +84,14 @@ def good_stretches(
         return [], [Bad(0.0, duration, spelt, tuple(words))]
     wrong = [r for r in runs if max(r.end - r.start, r.heard_end - r.heard_start) > config.tolerate]
     if not wrong:
-        return [Kept(0, len(text), 0.0, duration)], []
+        return [KeptStretch(0, len(text), 0.0, duration)], []
     kept, bad = [], []
     first, start = 0, 0.0
     for run in [*wrong, None]:
         last = len(text) if run is None else run.start
         end = duration if run is None else _border(heard, run.heard_start, duration, before=True)
         if last - first >= config.min_words and end - start >= config.min_duration:
-            kept.append(Kept(first, last, start, end))
+            kept.append(KeptStretch(first, last, start, end))
         elif last > first:
             bad.append(Bad(start, end, spelt[first:last], ()))
         if run is not None:
@@ -120,11 +120,11 @@ class CleanWork:
     biased: BiasedConfig
     config: CleanConfig
 
-    def block(self, items: Sequence[Utterance]) -> list[tuple[list[Kept], list[Bad], str]]:
+    def block(self, items: Sequence[Utterance]) -> list[tuple[list[KeptStretch], list[Bad], str]]:
         """Returns what is kept and cut out of each item, and why it failed."""
         return [self._item(item) for item in items]
 
-    def _item(self, item: Utterance) -> tuple[list[Kept], list[Bad], str]:
+    def _item(self, item: Utterance) -> tuple[list[KeptStretch], list[Bad], str]:
         try:
             if not item.words:
                 raise InputError.at(item.path, "has an empty text", "Write what is said, or leave the file out.")
@@ -185,7 +185,7 @@ def clean_corpus(
     return count, len(rows)
 
 
-def _items(item: Utterance, kept: Sequence[Kept]) -> Iterator[Utterance]:
+def _items(item: Utterance, kept: Sequence[KeptStretch]) -> Iterator[Utterance]:
     for number, part in enumerate(kept, 1):
         whole = part.first == 0 and part.last == len(item.words) and len(kept) == 1 and part.start == 0.0
         name = item.id if whole else f"{item.id}-{number}"

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybrid.align.alignment_graph import scaled_transition_scores
 from hybrid.align.config import AlignConfig
-from hybrid.align.graph import scaled_transition_scores
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.hmm import TransitionModel
 from hybrid.timing.segments import Segment

@@ -10,7 +10,7 @@ import numpy as np
 from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.config import BiasedConfig
 from hybrid.aligner.reasons import Cause, Diagnosis, better_speeds, examine
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.base.errors import HybridError
 from hybrid.model.recording import Recording
 from lexicon.vocabulary import OOV

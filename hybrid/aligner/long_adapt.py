@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hybrid.adapt.speech import SpeakerStats, is_adaptive, speech_stats, transform_of
+from hybrid.adapt.speaker_stats import SpeakerStats, is_adaptive, speech_stats, transform_of
 from hybrid.align.config import AlignmentError
-from hybrid.aligner.speech import AlignedWords, TextAligner
+from hybrid.aligner.text_aligner import AlignedWords, TextAligner
 from hybrid.base.log import track
 from hybrid.model.recording import Recording
 

@@ -19,7 +19,7 @@ from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.confidence import word_confidence
 from hybrid.aligner.config import BiasedConfig, SpeechAlignConfig
 from hybrid.aligner.long_adapt import Fitted, adapt_pieces
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger, track
 from hybrid.model.recording import Recording

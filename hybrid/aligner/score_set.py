@@ -13,10 +13,10 @@ from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.doors import output_folder, paths_of
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
-from hybrid.base.kaldi_io import write_matrices
 from hybrid.base.log import track
 from hybrid.base.names import file_stem
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import write_matrices
 from hybrid.model.folder import Model
 
 __all__ = ["write_scores"]

@@ -15,7 +15,7 @@ from hybrid.aligner.config import BiasedConfig
 from hybrid.aligner.diagnose import diagnose
 from hybrid.aligner.long_audio import Gap, align_long
 from hybrid.aligner.reasons import Cause, shown
-from hybrid.aligner.speech import AlignedWords, TextAligner
+from hybrid.aligner.text_aligner import AlignedWords, TextAligner
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import progress

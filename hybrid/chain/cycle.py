@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.log import get_logger
-from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.minimize import minimize_encoded
 from hybrid.graph.push import push_special
 

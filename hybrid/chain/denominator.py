@@ -9,10 +9,10 @@ import numpy as np
 
 from hybrid.base.content import ByContent
 from hybrid.base.log import get_logger
-from hybrid.base.openfst import FstArrays
 from hybrid.chain.acceptor import ARRAYS
 from hybrid.chain.cycle import minimize_cycle
 from hybrid.chain.topology import require_chain_topology
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.graph.ops import connect
 from hybrid.graph.phone_graph import add_context

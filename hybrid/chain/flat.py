@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
 from hybrid.chain.numerator import Numerator, lattice_numerator
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Node, Table

@@ -12,15 +12,15 @@ import numpy as np
 
 from hybrid.agreement import Part, part_of, require_fit
 from hybrid.base.artifact import atomic_folder, content_hash, write_meta
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import InputError
 from hybrid.base.integrity import check
-from hybrid.base.kaldi_io import read_int_vectors, write_int_vectors
-from hybrid.base.openfst import write_fst
 from hybrid.base.reading import reading
 from hybrid.chain.denominator import Denominator
 from hybrid.chain.phone_lm import PhoneLm
 from hybrid.chain.topology import require_chain_topology
+from hybrid.formats.kaldi_io import read_int_vectors, write_int_vectors
+from hybrid.formats.openfst import write_fst
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.hmm import TransitionModel, read_transition_model
 from hybrid.ids import check_range
 from hybrid.tree import read_tree

@@ -8,7 +8,7 @@ import numpy as np
 
 from hybrid.base.content import ByContent
 from hybrid.base.errors import HybridError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.phone_graph import add_context
 from hybrid.hmm import TransitionModel
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 from hybrid.lattice.compact import expand
 from hybrid.lattice.determinize import determinize

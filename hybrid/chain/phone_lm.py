@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays
 from hybrid.chain.config import PhoneLmConfig
+from hybrid.formats.openfst import FstArrays
 
 __all__ = ["PhoneLm", "estimate_phone_lm"]
 

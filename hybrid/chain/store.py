@@ -22,13 +22,13 @@ import numpy as np
 
 from hybrid.agreement import Part, part_of, require_fit
 from hybrid.base.artifact import read_meta, write_meta
-from hybrid.base.checkpoint import load_arrays, map_arrays, save_arrays
 from hybrid.base.config import read_config
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
 from hybrid.base.reading import parse_json, reading
 from hybrid.chain.config import SupervisionConfig
 from hybrid.chain.numerator import COLUMNS, Numerator
+from hybrid.formats.tensors import load_arrays, map_arrays, save_arrays
 
 __all__ = ["Supervisions", "load_failures", "part_is_made", "save_part"]
 

@@ -109,11 +109,11 @@ def copy(
 
     Example: hybrid feats copy exp/feats/dev --cmvn speaker --deltas 2 --out dev.ark --scp dev.scp
     """
-    from hybrid.base.kaldi_io import write_matrices
     from hybrid.base.log import track
     from hybrid.feats.cmvn import CmvnConfig
     from hybrid.feats.pipeline import FeaturePipeline
     from hybrid.feats.store import FeatureStore
+    from hybrid.formats.kaldi_io import write_matrices
 
     feats = FeatureStore.open(store)
     if model is not None:
@@ -140,8 +140,8 @@ def cmvn(store: Path, out: Path, text: bool) -> None:
 
     Example: hybrid feats cmvn exp/feats/train --out cmvn.ark
     """
-    from hybrid.base.kaldi_io import write_matrices
     from hybrid.feats.store import FeatureStore
+    from hybrid.formats.kaldi_io import write_matrices
 
     feats = FeatureStore.open(store)
     stats = ((speaker, feats.stats(speaker).to_matrix()) for speaker in feats.speakers())

@@ -220,7 +220,7 @@ def copy(
     from hybrid.feats.pipeline import FeaturePipeline
     from hybrid.feats.store import FeatureStore
     from hybrid.gmm.acoustic import GmmAcousticModel
-    from hybrid.gmm.kaldi_text import read_kaldi_model, write_kaldi_model
+    from hybrid.gmm.kaldi_model import read_kaldi_model, write_kaldi_model
     from hybrid.model.folder import Model, load_model, save_model
     from hybrid.tree import read_tree
 

@@ -206,7 +206,7 @@ def align_fmllr(
 
     Example: hybrid gmm align-fmllr --model exp/tri3b --feats exp/feats/train --lang data/lang --out-dir exp/tri3b_ali
     """
-    from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
+    from hybrid.adapt.align_adapted import AlignAdaptedConfig, align_adapted
     from hybrid.base.jobs import pool
     from hybrid.feats.store import FeatureStore
     from hybrid.model.folder import load_model

@@ -66,8 +66,8 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
 @click.option("--model", type=click.Path(path_type=Path), help="Also check that the graph belongs to this model.")
 def info(graph: Path, model: Path | None) -> None:
     """Prints what a graph folder or an FST file holds."""
-    from hybrid.base.openfst import read_fst
     from hybrid.base.reading import reading
+    from hybrid.formats.openfst import read_fst
     from hybrid.graph.info import describe
 
     if graph.is_file():

@@ -120,7 +120,7 @@ def cmudict(
     """
     from lexicon.cmudict import dictionary_from, read_cmudict
     from lexicon.lexicon import Lexicon
-    from lexicon.transcripts import vocabulary_of
+    from lexicon.word_sources import vocabulary_of
 
     config = make_config(CmudictConfig, options)
     entries = read_cmudict(cmudict, config.keep_stress)
@@ -175,7 +175,7 @@ def sentencepiece(
     from hybrid.base.config import config_to_dict
     from hybrid.base.output import check_file
     from lexicon.pieces import load_pieces, piece_dictionary, train_pieces
-    from lexicon.transcripts import read_utterances
+    from lexicon.word_sources import read_utterances
 
     if (model is None) == (not train_text):
         raise click.UsageError("Give either --model or --train-text.")
@@ -243,7 +243,7 @@ def oov(
     from lexicon.lexicon import Lexicon
     from lexicon.oov import count_oov
     from lexicon.symbols import SymbolTable
-    from lexicon.transcripts import read_utterances
+    from lexicon.word_sources import read_utterances
 
     if (lexicon is None) == (lang is None):
         raise click.UsageError("Give either --lexicon or --lang.")
@@ -292,7 +292,7 @@ def info(lang: Path, words: tuple[str, ...], homophones: bool) -> None:
 
 
 def _vocabulary(paths: tuple[Path, ...], with_ids: bool) -> list[str]:
-    from lexicon.transcripts import vocabulary_of
+    from lexicon.word_sources import vocabulary_of
 
     if not paths:
         raise click.UsageError("Give at least one --vocabulary.")

@@ -51,7 +51,7 @@ def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path |
     from hybrid.base.config import config_to_dict
     from hybrid.base.log import get_logger, log_settings
     from lm.estimate import estimate
-    from lm.text import read_word_list
+    from lm.word_stream import read_word_list
 
     config = make_config(EstimateConfig, options)
     logger = get_logger("hybrid.lm")
@@ -80,7 +80,7 @@ def prune(model: Path, threshold: float, min_order: int, out: Path) -> None:
     Example: hybrid lm prune lm.arpa --threshold 1e-7 --out small.arpa
     """
     from lm.arpa import read_arpa
-    from lm.prune import prune_entropy
+    from lm.entropy_pruning import prune_entropy
 
     pruned = prune_entropy(read_arpa(model), threshold, min_order)
     _write(out, pruned, {"threshold": threshold, "min_order": min_order}, {"model": model})
@@ -174,10 +174,10 @@ def fst(model: Path, lang: Path, backoff_symbol: str, out: Path) -> None:
     """
     from hybrid.base.artifact import write_meta
     from hybrid.base.log import get_logger
-    from hybrid.base.openfst import write_fst
+    from hybrid.formats.openfst import write_fst
     from lexicon.symbols import SymbolTable
     from lm.arpa import read_arpa
-    from lm.fst import ngram_to_fst
+    from lm.grammar_fst import ngram_to_fst
 
     words = lang / "words.txt" if lang.is_dir() else lang
     graph = ngram_to_fst(read_arpa(model), SymbolTable.read(words), backoff_symbol)
@@ -283,7 +283,7 @@ def g2p_apply(
     from hybrid.base.log import get_logger
     from lm.g2p.lexicons import guess_lexicon, read_pronunciations, write_guesses
     from lm.g2p.model import G2pModel
-    from lm.text import read_word_list
+    from lm.word_stream import read_word_list
 
     known = read_pronunciations(lexicon) if lexicon else {}
     wanted = [word for path in words for word in read_word_list(path) if word not in known]

@@ -189,7 +189,7 @@ def _compare(
     """Compares with the transcript at `path`: text for people, and plain values."""
     import dataclasses
 
-    from hybrid.score.errors import score_utterances
+    from hybrid.score.edits import score_utterances
     from hybrid.score.significance import mapsswe, paired_bootstrap
     from hybrid.score.transcripts import pair, read_transcripts
 

@@ -216,7 +216,7 @@ class ScoreFolder:
         if path.is_dir():
             names = sorted(f.stem for f in path.glob("*.npy"))
         elif path.is_file():
-            from hybrid.base.kaldi_io import read_matrices
+            from hybrid.formats.kaldi_io import read_matrices
 
             names = sorted(name for name, _ in read_matrices(path))
         else:
@@ -231,7 +231,7 @@ class ScoreFolder:
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
-        from hybrid.base.npy import read_npy
+        from hybrid.formats.npy import read_npy
 
         path = Path(self.path)
         require_fit(part_of(path, "scores"), model.part)
@@ -255,7 +255,7 @@ class _Cursor:
 
     def take(self, wanted: set[str]) -> dict[str, np.ndarray]:
         """Returns the wanted matrices that there are."""
-        from hybrid.base.kaldi_io import read_matrices
+        from hybrid.formats.kaldi_io import read_matrices
 
         found: dict[str, np.ndarray] = {}
         for again in (False, True):

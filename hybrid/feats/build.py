@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
-from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import config_to_dict, write_config
 from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
 from hybrid.base.doors import writes_into
@@ -36,6 +35,7 @@ from hybrid.data.trust import FILES_ONLY, Trust, refusal, source_files
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.tensors import save_arrays
 
 __all__ = ["ExtractConfig", "extract_features"]
 

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.artifact import read_meta
-from hybrid.base.checkpoint import load_arrays
 from hybrid.base.config import read_config
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
@@ -31,6 +30,7 @@ from hybrid.base.names import name_fault
 from hybrid.base.reading import text_lines, unreadable
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
+from hybrid.formats.tensors import load_arrays
 
 __all__ = ["FeatureStore"]
 

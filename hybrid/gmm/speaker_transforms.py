@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.agreement import Part, require_fit
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.gmm.basis_fmllr import FmllrBasis
 
 __all__ = ["load_basis", "load_transforms", "save_basis", "save_transforms"]

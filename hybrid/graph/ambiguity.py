@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.base.errors import quote
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 
 if TYPE_CHECKING:
     from lexicon.lang_dir import LangDir

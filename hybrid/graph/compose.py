@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hybrid.base.compiled import kernel
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.kernels import first_at_least
 from hybrid.graph.ops import connect
 

@@ -22,8 +22,8 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
-from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.base.output import check_folder
+from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.report import GraphReport, within_memory

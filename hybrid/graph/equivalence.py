@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.compiled import kernel
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 
 __all__ = ["random_path", "randomly_equivalent", "string_cost"]
 

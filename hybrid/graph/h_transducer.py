@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.hmm import TransitionModel
 

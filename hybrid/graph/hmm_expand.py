@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.ops import connect
 
 if TYPE_CHECKING:

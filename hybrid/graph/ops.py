@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 
 __all__ = [
     "connect",

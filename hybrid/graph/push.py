@@ -8,7 +8,7 @@ import numpy as np
 
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 
 __all__ = ["push_special"]
 

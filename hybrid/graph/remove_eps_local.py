@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.compiled import kernel
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.ops import connect
 from hybrid.graph.ops_kernels import add_costs
 

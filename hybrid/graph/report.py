@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hybrid.base.limited import run_limited
 from hybrid.base.log import cpu_seconds, get_logger
-from hybrid.base.openfst import FstArrays, vector_stats
+from hybrid.formats.openfst import FstArrays, vector_stats
 
 if TYPE_CHECKING:
     import kaldifst
@@ -159,7 +159,7 @@ def within_memory(function: Callable[..., T], *args: Any, gigabytes: float, pred
     if allowed is None or predicted <= SURE * allowed:
         return function(*args)
     return run_limited(
-        function, *args, allowed=allowed, imports=("kaldifst", "hybrid.base.openfst_kernels", "hybrid.graph.stages"),
+        function, *args, allowed=allowed, imports=("kaldifst", "hybrid.formats.openfst_kernels", "hybrid.graph.stages"),
         too_much=f"the graph does not fit into {allowed / 1e9:.3g} GB. Prune the language model (`hybrid lm prune`), "
         "use a smaller vocabulary, or compile on a machine with more memory",
     )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.base.errors import HybridError
-from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.compose import compose
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.minimize import minimize_encoded

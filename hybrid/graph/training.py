@@ -18,13 +18,13 @@ import numpy as np
 
 from hybrid.agreement import Part, part_of, require_fit
 from hybrid.base.artifact import write_meta
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.integrity import check
 from hybrid.base.jobs import map_in_order
-from hybrid.base.openfst import FstArrays
 from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.base.reading import reading
+from hybrid.formats.openfst import FstArrays
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.graph.phone_graph import LexiconIndex, add_context
 from hybrid.hmm import TransitionModel

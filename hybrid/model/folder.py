@@ -22,13 +22,13 @@ import numpy as np
 
 from hybrid.agreement import Part, require_fit
 from hybrid.base.artifact import atomic_path, content_hash, read_meta, write_meta
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.hmm import HmmTopology, TransitionModel, read_transition_model
 from hybrid.model.device import usable_device
 from hybrid.model.kinds import StoredModel, kind_named, kind_of

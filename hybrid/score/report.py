@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybrid.base.content import ByContent
-from hybrid.score.errors import (
+from hybrid.score.edits import (
     Confusions,
     ErrorCounts,
     Pairs,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybrid.base.ranges import NATURAL, SHARE, Range, check_fields
-from hybrid.score.errors import UtteranceErrors, align
+from hybrid.score.edits import UtteranceErrors, align
 
 __all__ = [
     "BootstrapConfig",

@@ -21,7 +21,7 @@ from hybrid.base.log import get_logger
 from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.lattice.archive import lattice_files, read_lattices
 from hybrid.lattice.paths import best_path
-from hybrid.score.errors import ErrorCounts, score_utterances
+from hybrid.score.edits import ErrorCounts, score_utterances
 from hybrid.score.transcripts import Transcripts, pair
 from lexicon.symbols import SymbolTable
 

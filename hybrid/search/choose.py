@@ -10,7 +10,7 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.protocol import Searcher
 
 if TYPE_CHECKING:
-    from hybrid.base.openfst import FstArrays
+    from hybrid.formats.openfst import FstArrays
     from hybrid.hmm import TransitionModel
 
 __all__ = ["ENGINES", "choose_engine", "make_searcher"]

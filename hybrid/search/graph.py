@@ -8,7 +8,7 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.ids import check_range
 
 __all__ = ["SearchGraph"]

@@ -11,8 +11,8 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.failures import write_failed
 from lexicon.cmudict import read_cmudict
 from lexicon.lexicon import Lexicon, Pronunciation
-from lm.g2p.decode import Guess
 from lm.g2p.model import G2pModel
+from lm.g2p.pronounce import Guess
 
 __all__ = ["guess_lexicon", "read_pronunciations", "write_guesses"]
 

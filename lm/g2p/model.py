@@ -14,10 +14,10 @@ from hybrid.base.log import get_logger
 from lm.arpa import read_arpa, write_arpa
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
-from lm.g2p.align import Pair, align_lexicon
 from lm.g2p.config import GraphoneAlignConfig
-from lm.g2p.decode import Guess, n_best
 from lm.g2p.graphone import Graphone
+from lm.g2p.joint_em import Pair, align_lexicon
+from lm.g2p.pronounce import Guess, n_best
 from lm.ngram import NgramModel
 
 __all__ = ["G2pModel", "G2pTrainReport", "train_g2p"]

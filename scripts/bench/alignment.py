@@ -25,7 +25,7 @@ def work(options) -> None:
     """One process of ours: all utterances, or one."""
     from hybrid.align.config import AlignConfig
     from hybrid.align.corpus_alignments import Aligner, align_corpus
-    from hybrid.base.kaldi_io import write_int_vectors
+    from hybrid.formats.kaldi_io import write_int_vectors
     from hybrid.graph.training import TrainingGraphs
 
     if options.worker == "export":
@@ -41,7 +41,7 @@ def work(options) -> None:
 
 def agreement(first: Path, second: Path) -> str:
     """Compares two archives of alignments frame by frame."""
-    from hybrid.base.kaldi_io import read_int_vectors
+    from hybrid.formats.kaldi_io import read_int_vectors
 
     ours, theirs = dict(read_int_vectors(first)), dict(read_int_vectors(second))
     both = sorted(set(ours) & set(theirs))

@@ -22,7 +22,7 @@ from gmm_peer import export, export_apart, in_turns, load, parse_options, worker
 def work(options) -> None:
     """One process of ours: everything up to the statistics, or all but them."""
     from hybrid.align.corpus_alignments import CorpusAlignments
-    from hybrid.base.kaldi_io import read_int_vectors
+    from hybrid.formats.kaldi_io import read_int_vectors
     from hybrid.train.gmm.e_step import EStep, accumulate_corpus
 
     if options.worker == "export":

@@ -74,8 +74,8 @@ def difference(scratch: Path) -> str:
     """How far the two programs' features are apart."""
     import numpy as np
 
-    from hybrid.base.kaldi_io import read_matrices
     from hybrid.feats.store import FeatureStore
+    from hybrid.formats.kaldi_io import read_matrices
 
     store = FeatureStore.open(scratch / "store")
     errors = [np.abs(store.load(name) - theirs).max(axis=1) for name, theirs in read_matrices(scratch / "kaldi.ark")]

@@ -44,9 +44,9 @@ def export(options: argparse.Namespace, scratch: Path) -> None:
     from hybrid.align.config import AlignConfig
     from hybrid.align.corpus_alignments import Aligner, align_corpus
     from hybrid.align.texts import usable_texts
-    from hybrid.base.kaldi_io import write_int_vectors, write_matrices
-    from hybrid.base.openfst import write_fst
-    from hybrid.gmm.kaldi_text import write_kaldi_model
+    from hybrid.formats.kaldi_io import write_int_vectors, write_matrices
+    from hybrid.formats.openfst import write_fst
+    from hybrid.gmm.kaldi_model import write_kaldi_model
     from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 
     model, store, lang = load(options)

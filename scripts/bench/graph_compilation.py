@@ -119,7 +119,7 @@ def training_worker(lang: Path, scratch: Path) -> None:
 
 def compare(ours: Path, theirs: Path) -> str:
     """Whether random paths weigh the same in both graphs."""
-    from hybrid.base.openfst import read_fst
+    from hybrid.formats.openfst import read_fst
     from hybrid.graph.equivalence import randomly_equivalent
 
     difference = randomly_equivalent(read_fst(ours), read_fst(theirs), 20, 2e-3, max_length=300)
@@ -128,7 +128,7 @@ def compare(ours: Path, theirs: Path) -> str:
 
 def counts(file: Path) -> tuple[int, int]:
     """States and arcs of an FST file."""
-    from hybrid.base.openfst import read_fst
+    from hybrid.formats.openfst import read_fst
 
     fst = read_fst(file)
     return fst.num_states, fst.num_arcs

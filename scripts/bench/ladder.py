@@ -89,8 +89,8 @@ def kaldi_folder(
     """Lays out features, transcripts and scripts as Kaldi's `steps/` want them, speakers' CMVN and subset included."""
     if (folder / "ready").exists():
         return
-    from hybrid.base.kaldi_io import write_matrices
     from hybrid.feats.store import FeatureStore
+    from hybrid.formats.kaldi_io import write_matrices
 
     store = FeatureStore.open(feats)
     data = folder / "data" / "train"

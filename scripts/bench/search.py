@@ -47,8 +47,8 @@ def parse_options() -> argparse.Namespace:
 
 def prepare(options: argparse.Namespace) -> None:
     """Writes the scores of the chosen utterances, of the first one alone, and the model in Kaldi's form."""
-    from hybrid.base.kaldi_io import read_matrices, write_matrices
-    from hybrid.gmm.kaldi_text import write_kaldi_model
+    from hybrid.formats.kaldi_io import read_matrices, write_matrices
+    from hybrid.gmm.kaldi_model import write_kaldi_model
     from hybrid.model.folder import load_model
 
     chosen = [pair for pair, _ in zip(read_matrices(options.scores), range(options.utterances))]
@@ -65,7 +65,7 @@ def search(options: argparse.Namespace, engine: str, part: str) -> None:
     """One process of ours: searches an archive of scores and writes the lattices and the best paths."""
     import torch
 
-    from hybrid.base.kaldi_io import read_matrices
+    from hybrid.formats.kaldi_io import read_matrices
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.lattice.archive import open_writer
     from hybrid.lattice.paths import best_path

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.model.folder import load_model
 from hybrid.search.config import SearchConfig

@@ -8,8 +8,8 @@ import itertools
 import numpy as np
 import pytest
 
+from hybrid.align.alignment_graph import scaled_transition_scores
 from hybrid.align.config import AlignConfig
-from hybrid.align.graph import scaled_transition_scores
 from hybrid.aligner.confidence import PhoneConfidence, word_confidence
 from hybrid.timing.segments import Segment
 

@@ -7,7 +7,7 @@ import pytest
 
 from hybrid.align.config import AlignmentError
 from hybrid.align.equal import equal_align, seed_of
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.timing.segments import phone_segments
 
 

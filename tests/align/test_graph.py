@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybrid.align.graph import (
+from hybrid.align.alignment_graph import (
     AlignmentGraph,
     careful_graph,
     least_frames,
@@ -13,7 +13,7 @@ from hybrid.align.graph import (
     shortest_arcs,
 )
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.training import transition_costs
 
 

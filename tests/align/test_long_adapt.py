@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hybrid.adapt.speech import speech_stats, transform_of
+from hybrid.adapt.speaker_stats import speech_stats, transform_of
 from hybrid.aligner import long_adapt
 from hybrid.aligner.config import LongConfig, SpeechAlignConfig
 from hybrid.aligner.long_adapt import adapt_pieces
 from hybrid.aligner.long_audio import align_long
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.gmm.am_diag_gmm import AmDiagGmm
 from hybrid.model.folder import load_model
 from hybrid.model.recording import Recording

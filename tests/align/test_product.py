@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hybrid.align.config import AlignmentError
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.timing.textgrid import read_textgrid
 
 WORDS = "ALFA BRAVO CHARLIE DELTA ECHO BRAVO ALFA"

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.align import viterbi
+from hybrid.align.alignment_graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.band import best_path_scored_on_demand
 from hybrid.align.config import AlignConfig, AlignmentError
-from hybrid.align.graph import AlignmentGraph, scaled_transition_scores
 from hybrid.align.kernels import FINISHED, LOOP, NOT_FINAL, best_path
 from hybrid.align.viterbi import best_path_reference
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 
 USUAL = AlignConfig(acoustic_scale=0.1)
 WIDE = AlignConfig(beam=1e6, retry_beam=0, acoustic_scale=1.0)

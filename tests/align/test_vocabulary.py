@@ -12,7 +12,7 @@ from hybrid.aligner.adapt import speaker_transform
 from hybrid.aligner.biased import BiasedDecoder
 from hybrid.aligner.config import SpeechAlignConfig
 from hybrid.aligner.guess import make_pronouncer
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.base.errors import InputError
 from hybrid.data.manifest import read_cuts
 from hybrid.graph.training import TrainingGraphCompiler

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import InputError
+from hybrid.formats.tensors import load_arrays, save_arrays
 
 
 def test_save_load_is_identity(tmp_path):

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from hybrid.base import artifact, doors, jobs
-from hybrid.base.checkpoint import save_arrays
 from hybrid.base.disk import disk_error, make_folder, remove_mark
 from hybrid.base.errors import HybridError
 from hybrid.data.audio import write_audio
+from hybrid.formats.tensors import save_arrays
 
 CURES = {
     errno.ENOSPC: r"the disk is full; nothing was changed\. Free some space and run",

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.base.kaldi_io import (
+from hybrid.formats.kaldi_io import (
     read_int_vectors,
     read_matrices,
     read_matrix,

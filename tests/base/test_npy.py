@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError
-from hybrid.base.npy import read_npy
+from hybrid.formats.npy import read_npy
 
 
 @pytest.mark.parametrize("kind", ["<f4", ">f8", "<i2", "|u1", "<f2", "|b1"])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import (
+from hybrid.formats.openfst import (
     FstArrays,
     from_kaldifst,
     read_fst,
@@ -122,7 +122,7 @@ def test_empty_fst(tmp_path):
 
 
 def test_large_fst_goes_through_a_file_on_disk(monkeypatch):
-    import hybrid.base.openfst as module
+    import hybrid.formats.openfst as module
 
     monkeypatch.setattr(module, "SMALL_STATES", 0)
     assert from_kaldifst(to_kaldifst(small())).equals(small())

@@ -265,7 +265,7 @@ def test_names_are_exchanged_in_one_step(tmp_path, monkeypatch):
 def test_files_have_the_permissions_of_the_umask(tmp_path):
     import numpy as np
 
-    from hybrid.base.checkpoint import save_arrays
+    from hybrid.formats.tensors import save_arrays
 
     before = os.umask(0o027)
     try:

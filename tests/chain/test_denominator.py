@@ -11,12 +11,12 @@ import pytest
 
 from hybrid.agreement import Part
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.chain.config import PhoneLmConfig
 from hybrid.chain.cycle import minimize_cycle, reverse
 from hybrid.chain.denominator import Denominator, compile_denominator, initial_probabilities, pdf_acceptor
 from hybrid.chain.folder import load_chain_model, load_denominator, save_denominator
 from hybrid.chain.phone_lm import estimate_phone_lm
+from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import ContextTree
 
@@ -168,7 +168,7 @@ def test_damage_is_told(folder):
     with pytest.raises(InputError, match="does not hold a denominator"):
         file.write_bytes((path / "den" / "phone_lm.fst").read_bytes())
         (path / "den" / "meta.json").unlink()
-        from hybrid.base.checkpoint import save_arrays
+        from hybrid.formats.tensors import save_arrays
 
         save_arrays(file, {"from_state": np.zeros(1)})
         load_denominator(path / "den")

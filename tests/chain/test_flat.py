@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 
-from hybrid.base.openfst import FstArrays
 from hybrid.chain.config import SupervisionConfig
 from hybrid.chain.flat import biphone_tree, draw_path, text_numerator
 from hybrid.chain.numerator import NumeratorError, aligned_numerator
 from hybrid.chain.reference import pdf_sequences
 from hybrid.chain.supervision import require_room
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import read_tree
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from hybrid.align.convert import phone_runs
-from hybrid.base.openfst import FstArrays
 from hybrid.chain.phone_lattice import phone_ways, phones_of_lattice
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.lattice.lattice import Lattice
 from hybrid.tree import ContextTree

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError
-from hybrid.base.kaldi_io import write_int_vectors
-from hybrid.base.openfst import FstArrays, read_fst
 from hybrid.chain.config import PhoneLmConfig
 from hybrid.chain.phone_lm import estimate_phone_lm
+from hybrid.formats.kaldi_io import write_int_vectors
+from hybrid.formats.openfst import FstArrays, read_fst
 from hybrid.graph.ops import log_sums
 
 

@@ -11,13 +11,13 @@ import pytest
 from hybrid.agreement import Part
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.base.artifact import content_hash
-from hybrid.base.checkpoint import load_arrays, map_arrays, save_arrays
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.jobs import pool
 from hybrid.chain.config import SupervisionConfig
 from hybrid.chain.numerator import aligned_numerator
 from hybrid.chain.store import Supervisions
 from hybrid.chain.supervision import require_room
+from hybrid.formats.tensors import load_arrays, map_arrays, save_arrays
 from hybrid.train.nnet import supervise as module
 from hybrid.train.nnet.supervise import AlignedSource, supervise
 

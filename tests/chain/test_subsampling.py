@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.base.errors import InputError
-from hybrid.base.kaldi_io import read_int_vectors, write_int_vectors
 from hybrid.chain.config import SubsamplingConfig
 from hybrid.chain.subsampling import chain_pdf_classes, subsample_alignments, subsampled_durations
 from hybrid.chain.topology import require_chain_topology
+from hybrid.formats.kaldi_io import read_int_vectors, write_int_vectors
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import ContextTree
 

@@ -8,7 +8,6 @@ import subprocess
 import numpy as np
 import pytest
 
-from hybrid.base.openfst import FstArrays
 from hybrid.chain.acceptor import PdfAcceptor
 from hybrid.chain.config import PhoneLmConfig, SupervisionConfig
 from hybrid.chain.denominator import Denominator, compile_denominator
@@ -16,6 +15,7 @@ from hybrid.chain.numerator import Numerator, NumeratorError, aligned_numerator,
 from hybrid.chain.phone_lm import estimate_phone_lm
 from hybrid.chain.reference import chunk_sequences, denominator_score, pdf_sequences
 from hybrid.chain.supervision import Cutter, fewest_phones, live, require_room
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 from hybrid.nnet.sequence.arcs import Arcs
 from hybrid.nnet.sequence.reference import reference_passes

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.base.errors import MismatchError
-from hybrid.base.openfst import read_fst, write_fst
 from hybrid.cli.main import command
+from hybrid.formats.openfst import read_fst, write_fst
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
 from lexicon.lang_dir import LangDir
@@ -37,7 +37,7 @@ def folders(tmp_path):
     tree.write(model / "tree")
     TransitionModel(topology, tree).write(model / "transitions")
     (model / "phones.txt").write_bytes((lang.path / "phones.txt").read_bytes())
-    from hybrid.base.openfst import FstArrays
+    from hybrid.formats.openfst import FstArrays
 
     yes, no = lang.words["YES"], lang.words["NO"]
     write_fst(tmp_path / "G.fst", FstArrays(0, [0, 2], [yes, no], [yes, no], [0, 0], [0.7, 0.7], [0.7]))

@@ -158,7 +158,7 @@ def test_decoding_and_aligning_run_nothing(kind: str) -> None:
 
 def test_texts_are_read_without_a_look_at_the_audio() -> None:
     from hybrid.score.transcripts import read_transcripts
-    from lexicon.transcripts import read_utterances
+    from lexicon.word_sources import read_utterances
 
     write_cuts("cuts.jsonl.gz", [command()])
     assert read_transcripts("cuts.jsonl.gz").words == {"utt": ["HELLO"]}

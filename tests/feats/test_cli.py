@@ -10,9 +10,9 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from hybrid.base.errors import HybridError, InputError
-from hybrid.base.kaldi_io import read_matrices
 from hybrid.cli.data import command as data
 from hybrid.cli.feats import command as feats
+from hybrid.formats.kaldi_io import read_matrices
 
 
 def run(group, *arguments: object) -> Result:  # type: ignore[no-untyped-def]

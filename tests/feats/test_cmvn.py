@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.base.kaldi_io import read_matrices, write_matrices
 from hybrid.feats.cmvn import CmvnConfig, CmvnStats, normalise, sliding_cmvn
+from hybrid.formats.kaldi_io import read_matrices, write_matrices
 
 
 def random_features(frames: int, dim: int = 4, seed: int = 0) -> np.ndarray:

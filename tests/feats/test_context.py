@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.kaldi_io import read_matrices, write_matrices
 from hybrid.feats.context import add_deltas, delta_scales, splice
+from hybrid.formats.kaldi_io import read_matrices, write_matrices
 
 
 def test_scales_by_hand() -> None:

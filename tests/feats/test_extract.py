@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.base.kaldi_io import read_matrices
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.filters import cosine_matrix, lifter, mel_filters, window_shape
 from hybrid.feats.lhotse_reference import LhotseExtractor
+from hybrid.formats.kaldi_io import read_matrices
 
 
 def speech_like(samples: int, seed: int = 0) -> np.ndarray:

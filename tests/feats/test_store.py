@@ -19,7 +19,6 @@ import pytest
 import soundfile
 
 from hybrid.base.artifact import content_hash
-from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import read_yaml, write_yaml
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.data.audio import AudioInfo
@@ -36,6 +35,7 @@ from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.feats.transform import LinearTransform
+from hybrid.formats.tensors import save_arrays
 
 CONFIG = FeatureConfig(sampling_rate=8000, num_ceps=5)
 

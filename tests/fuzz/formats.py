@@ -35,21 +35,21 @@ class Reader:
 
 
 def _matrices(path: Path, _: Path) -> None:
-    from hybrid.base.kaldi_io import read_matrices
+    from hybrid.formats.kaldi_io import read_matrices
 
     for _, matrix in read_matrices(path):
         np.isfinite(matrix).all()
 
 
 def _ints(path: Path, _: Path) -> None:
-    from hybrid.base.kaldi_io import read_int_vectors
+    from hybrid.formats.kaldi_io import read_int_vectors
 
     for _, vector in read_int_vectors(path):
         vector.sum()
 
 
 def _matrix(path: Path, _: Path) -> None:
-    from hybrid.base.kaldi_io import read_matrix
+    from hybrid.formats.kaldi_io import read_matrix
 
     read_matrix(path).sum()
 
@@ -111,7 +111,7 @@ def _sweep(path: Path, root: Path) -> None:
 
 
 def _fst(path: Path, root: Path) -> None:
-    from hybrid.base.openfst import from_kaldifst, read_fst, to_kaldifst
+    from hybrid.formats.openfst import from_kaldifst, read_fst, to_kaldifst
     from hybrid.graph.info import describe
 
     fst = read_fst(path)
@@ -223,7 +223,7 @@ def _transitions(path: Path, root: Path) -> None:
 
 
 def _kaldi_model(path: Path, root: Path) -> None:
-    from hybrid.gmm.kaldi_text import format_gmm, read_kaldi_model
+    from hybrid.gmm.kaldi_model import format_gmm, read_kaldi_model
 
     _, gmm = read_kaldi_model(path, _model(root).tree)
     gmm.log_likelihoods(np.zeros((3, gmm.dim), np.float32))
@@ -424,7 +424,7 @@ def _pronunciations(path: Path, _: Path) -> None:
 
 def _vocabulary(path: Path, root: Path) -> None:
     from hybrid.data.check_report import read_vocabulary
-    from lm.text import read_word_list
+    from lm.word_stream import read_word_list
 
     read_word_list(path)
     read_vocabulary(path)
@@ -433,9 +433,9 @@ def _vocabulary(path: Path, root: Path) -> None:
 def _arpa(path: Path, root: Path) -> None:
     from lexicon.symbols import SymbolTable
     from lm.arpa import read_arpa
-    from lm.fst import ngram_to_fst
+    from lm.entropy_pruning import prune_entropy
+    from lm.grammar_fst import ngram_to_fst
     from lm.perplexity import sentence_scores, text_ids
-    from lm.prune import prune_entropy
 
     model = read_arpa(path)
     for scores in sentence_scores(model, text_ids(model, root / "text.txt", False, False)):
@@ -579,8 +579,8 @@ READERS: dict[str, Reader] = {
     "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
     "lm.arpa": Reader("lm.arpa", _arpa),
     "lm.arpa-gz": Reader("lm.arpa.gz", _arpa),
-    "lm.text": Reader("text.txt", _lm_text),
-    "lm.vocabulary": Reader("vocab.txt", _vocabulary),
+    "lm.word_stream": Reader("text.txt", _lm_text),
+    "lm.word_table": Reader("vocab.txt", _vocabulary),
     "lm.g2p": Reader("g2p.arpa", _g2p),
     "settings.synth": Reader("voices.yaml", _synthesis),
     "score.reference": Reader("table.txt", partial(_score, False)),

@@ -109,8 +109,8 @@ def _audio(root: Path, random: np.random.RandomState) -> None:
 
 
 def _archives(root: Path, random: np.random.RandomState) -> None:
-    from hybrid.base.kaldi_io import write_int_vectors, write_matrices, write_matrix
-    from hybrid.base.openfst import read_fst, write_fst
+    from hybrid.formats.kaldi_io import write_int_vectors, write_matrices, write_matrix
+    from hybrid.formats.openfst import read_fst, write_fst
     from hybrid.lattice.archive import read_lattice_folder, write_lattices
     from hybrid.lattice.prune import prune
     from hybrid.model.folder import load_model
@@ -172,8 +172,8 @@ def _binary_tree(text: str) -> bytes:
 
 def _models(root: Path, random: np.random.RandomState) -> None:
     from hybrid.align.corpus_alignments import CorpusAlignments
-    from hybrid.base.kaldi_io import read_int_vectors
     from hybrid.feats.store import FeatureStore
+    from hybrid.formats.kaldi_io import read_int_vectors
     from hybrid.gmm.basis_fmllr import FmllrBasis
     from hybrid.gmm.speaker_transforms import save_basis, save_transforms
     from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs

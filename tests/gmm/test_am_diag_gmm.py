@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.checkpoint import load_arrays, save_arrays
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.gmm import AmDiagGmm, DiagGmm
 
 

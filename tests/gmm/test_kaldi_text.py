@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.kaldi_io import read_matrices, write_int_vectors, write_matrices
+from hybrid.formats.kaldi_io import read_matrices, write_int_vectors, write_matrices
 from hybrid.gmm import AmDiagGmm, GmmStats, UpdateConfig, accumulate, update
-from hybrid.gmm.kaldi_text import format_gmm, parse_gmm, read_kaldi_model, write_kaldi_model
+from hybrid.gmm.kaldi_model import format_gmm, parse_gmm, read_kaldi_model, write_kaldi_model
 from hybrid.hmm import HmmTopology, TransitionModel
 from hybrid.tree import ContextTree
 

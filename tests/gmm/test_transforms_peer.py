@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.base.kaldi_io import read_matrices, read_matrix, write_int_vectors, write_matrices
+from hybrid.formats.kaldi_io import read_matrices, read_matrix, write_int_vectors, write_matrices
 from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.gmm.fmllr import FmllrStats, estimate_fmllr
-from hybrid.gmm.kaldi_text import read_kaldi_model
+from hybrid.gmm.kaldi_model import read_kaldi_model
 from hybrid.gmm.lda import LdaStats, estimate_lda
 from hybrid.gmm.mllt import MlltStats, estimate_mllt
 from hybrid.tree import read_tree

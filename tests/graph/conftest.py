@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
 from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Split, Table
@@ -76,7 +76,7 @@ def grammar(lang) -> FstArrays:
     """A bigram with back-off, as arpa2fst would make it."""
     from lm.config import EstimateConfig
     from lm.estimate import estimate_from_sentences
-    from lm.fst import ngram_to_fst
+    from lm.grammar_fst import ngram_to_fst
 
     sentences = [s.split() for s in SENTENCES] * 2
     model, _ = estimate_from_sentences(sentences, EstimateConfig(order=2))

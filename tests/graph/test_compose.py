@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.compose import compose
 from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer

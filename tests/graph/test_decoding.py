@@ -14,7 +14,7 @@ import pytest
 
 from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
-from hybrid.base.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
 from hybrid.graph.equivalence import randomly_equivalent
@@ -308,7 +308,7 @@ def test_equal_to_kaldis_mkgraph_on_a_larger_language(peers, kaldi_bin, tmp_path
         pytest.skip("OpenFst's fstarcsort, which mkgraph.sh calls, is not installed")
     from lm.config import EstimateConfig
     from lm.estimate import estimate_from_sentences
-    from lm.fst import ngram_to_fst
+    from lm.grammar_fst import ngram_to_fst
 
     lang = LangDir.load(peers / "lang_small" / "lang")
     spoken = np.setdiff1d(np.unique(lang.L_arrays().olabels), [0, lang.oov_id])

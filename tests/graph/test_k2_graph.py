@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hybrid.graph.k2_graph import PreparedGraph, prepare_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.search.engines.k2_graph import PreparedGraph, prepare_graph
 
 PDFS = np.array([-1, 4, 2, 4], np.int32)  # of transition-ids 1, 2, 3

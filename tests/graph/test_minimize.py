@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph import minimize_kernels as kernels
 from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.minimize import minimize_encoded, minimize_encoded_reference, quantize

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import HybridError
-from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.equivalence import randomly_equivalent, string_cost
 from hybrid.graph.ops import (
     connect,
@@ -216,7 +216,7 @@ def test_random_equivalence_finds_differences():
 def test_pushing_and_epsilons_as_kaldi(peers, kaldi_bin, tmp_path):
     import subprocess
 
-    from hybrid.base.openfst import read_fst, write_fst
+    from hybrid.formats.openfst import read_fst, write_fst
 
     fst = read_fst(peers / "lang_small" / "lang_nopos_prob" / "L.fst")
     write_fst(tmp_path / "a.fst", fst)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.phone_graph import LexiconIndex, add_context
@@ -215,7 +215,7 @@ def test_phone_graph_is_deterministic(lang):
 def test_equal_to_kaldi(peers, kaldi_bin, tmp_path):
     import subprocess
 
-    from hybrid.base.openfst import read_fst_stream
+    from hybrid.formats.openfst import read_fst_stream
     from hybrid.tree import read_tree
     from lexicon.lang_dir import LangDir
 
@@ -262,7 +262,7 @@ def test_joined_packs_are_one_pack(lang, models):
 )  # fmt: skip
 def test_damaged_graphs_are_refused(tmp_path, lang, models, name, value):
     """A row that points elsewhere made the search read foreign memory."""
-    from hybrid.base.checkpoint import load_arrays, save_arrays
+    from hybrid.formats.tensors import load_arrays, save_arrays
 
     model = models["mono"]
     graphs, _ = compile_training_graphs(TrainingGraphCompiler(lang, model), [("u", [3]), ("v", [4, 3])])

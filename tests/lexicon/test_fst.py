@@ -1,4 +1,4 @@
-"""lexicon.fst: L and L_disambig against brute force."""
+"""lexicon.lexicon_fst: L and L_disambig against brute force."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.openfst import FstArrays, to_kaldifst
+from hybrid.formats.openfst import FstArrays, to_kaldifst
 from lexicon.disambig import assign_disambig
-from lexicon.fst import (
+from lexicon.lexicon_fst import (
     PronunciationArrays,
     add_disambig_loops,
     lexicon_fst,

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import from_kaldifst, write_fst
+from hybrid.formats.openfst import from_kaldifst, write_fst
 from lexicon.disambig import Clash
-from lexicon.fst import PronunciationArrays, lexicon_fst
 from lexicon.lang_dir import LangDir, RootSet
+from lexicon.lexicon_fst import PronunciationArrays, lexicon_fst
 
 Make = Callable[..., Path]
 

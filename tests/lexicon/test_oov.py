@@ -1,4 +1,4 @@
-"""lexicon.oov and lexicon.transcripts: words of texts that a lexicon lacks."""
+"""lexicon.oov and lexicon.word_sources: words of texts that a lexicon lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
 from lexicon.oov import count_oov
-from lexicon.transcripts import read_utterances, vocabulary_of
+from lexicon.word_sources import read_utterances, vocabulary_of
 
 LAW = settings(deadline=None, max_examples=60)
 

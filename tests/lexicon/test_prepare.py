@@ -12,7 +12,7 @@ import pytest
 
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays, read_fst
+from hybrid.formats.openfst import FstArrays, read_fst
 from hybrid.hmm.topology import HmmTopology
 from lexicon.lang_config import LangConfig
 from lexicon.lang_dir import LangDir

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
 from lexicon.dict_dir import read_dict_dir, write_dict_dir
-from lexicon.fst import silence_probability
 from lexicon.lang_dir import LangDir
 from lexicon.lexicon import Lexicon, Pronunciation
+from lexicon.lexicon_fst import silence_probability
 from lexicon.phones import PhoneSet
 from lexicon.pronunciation_counts import PronunciationCounts
 from lexicon.pronunciation_probs import PronunciationConfig, reestimate

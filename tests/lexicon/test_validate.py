@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.base.openfst import FstArrays, read_fst, write_fst
+from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from lexicon.validate import check_lang_dir
 
 Make = Callable[..., Path]

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.base.errors import HybridError, MismatchError
-from hybrid.base.openfst import read_fst
 from hybrid.cli.lm import command
+from hybrid.formats.openfst import read_fst
 from lexicon.symbols import SymbolTable
 from lm.arpa import read_arpa
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays, read_fst, write_fst
+from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from lexicon.symbols import SymbolTable
 from lm.arpa import write_arpa
-from lm.fst import ngram_to_fst
+from lm.grammar_fst import ngram_to_fst
 
 
 def table(words: str, oov: str = "<UNK>") -> SymbolTable:

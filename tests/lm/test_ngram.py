@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lm.ngram import NgramLevel, NgramModel
 from lm.perplexity import Perplexity, sentence_scores, text_ids
-from lm.vocabulary import Vocabulary
+from lm.word_table import Vocabulary
 
 
 def by_definition(model: NgramModel, word: str, history: tuple[str, ...]) -> float:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lm.entropy_pruning import context_log_probs, entropy_losses, prune_entropy
 from lm.ngram import NgramLevel, NgramModel
 from lm.normalise import renormalise
-from lm.prune import context_log_probs, entropy_losses, prune_entropy
 
 SEEDS, ORDERS = st.integers(0, 9999), st.integers(2, 4)
 

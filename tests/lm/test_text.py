@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError
-from lm.text import read_ids, read_word_list
-from lm.vocabulary import Vocabulary, WordTable, word_hash
+from lm.word_stream import read_ids, read_word_list
+from lm.word_table import Vocabulary, WordTable, word_hash
 
 
 def read(path, **options) -> list[list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from hybrid.base.openfst import FstArrays, write_fst
+from hybrid.formats.openfst import FstArrays, write_fst
 
 RATE = 8000
 BANDS = {"LOW": (300, 600), "MID": (1200, 1700), "HIGH": (2600, 3400)}

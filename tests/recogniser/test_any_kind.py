@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from hybrid.aligner.align_set import AlignSetConfig, align_set
-from hybrid.base.kaldi_io import read_int_vectors
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import read_int_vectors
 from hybrid.gmm import GmmAcousticModel
 from hybrid.model.folder import Model, load_model, save_model
 from hybrid.model.kinds import register

@@ -197,8 +197,8 @@ def test_other_settings_start_afresh(tiny, spec, decoded: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["folder", "archive"])
 def test_scores_give_what_features_give(tiny, spec, decoded: Path, tmp_path: Path, kind: str) -> None:
-    from hybrid.base.kaldi_io import write_matrices
     from hybrid.feats.store import FeatureStore
+    from hybrid.formats.kaldi_io import write_matrices
 
     model, store = load_system(spec).model, FeatureStore.open(tiny.feats)
     scores = {u: model.scores(model.pipeline.features(store, u)) for u in store.ids}

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.base.openfst import FstArrays, write_fst
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.openfst import FstArrays, write_fst
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.score.errors import ErrorCounts, align, characters, confusions, score_utterances
+from hybrid.score.edits import ErrorCounts, align, characters, confusions, score_utterances
 
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "ä"]), max_size=7)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.score.errors import UtteranceErrors, score_utterances
+from hybrid.score.edits import UtteranceErrors, score_utterances
 from hybrid.score.significance import (
     BootstrapConfig,
     confidence_interval,

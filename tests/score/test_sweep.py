@@ -10,7 +10,7 @@ import pytest
 from hybrid.base.errors import InputError
 from hybrid.lattice.archive import write_lattices
 from hybrid.lattice.lattice import Lattice
-from hybrid.score.errors import ErrorCounts
+from hybrid.score.edits import ErrorCounts
 from hybrid.score.sweep import SweepConfig, SweepPoint, best_paths, choose, parse_range, sweep
 from hybrid.score.transcripts import Transcripts
 from lexicon.symbols import SymbolTable

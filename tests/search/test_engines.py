@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays
 from hybrid.decode.system import SystemSpec, load_system
+from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import SearchConfig

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.retry import search_with_retries

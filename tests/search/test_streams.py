@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hybrid.base.artifact import write_meta
-from hybrid.base.checkpoint import save_arrays
 from hybrid.base.config import write_config
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.tensors import save_arrays
 from hybrid.hmm import HmmTopology
 from hybrid.model.folder import load_model
 from hybrid.train.gmm.config import EmConfig

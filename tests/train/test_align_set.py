@@ -13,8 +13,8 @@ from hybrid.aligner.score_set import write_scores
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.jobs import pool
-from hybrid.base.kaldi_io import read_int_vectors, read_matrices
 from hybrid.cli.gmm import command
+from hybrid.formats.kaldi_io import read_int_vectors, read_matrices
 from hybrid.model.folder import load_model
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
+from hybrid.adapt.align_adapted import AlignAdaptedConfig, align_adapted
 from hybrid.aligner.align_set import align_set
 from hybrid.aligner.score_set import write_scores
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import WorkerPool
-from hybrid.base.kaldi_io import read_int_vectors, read_matrices
 from hybrid.cli.gmm import command
+from hybrid.formats.kaldi_io import read_int_vectors, read_matrices
 from hybrid.gmm import MixConfig
 from hybrid.gmm.adapt_config import FmllrConfig, LdaConfig
 from hybrid.gmm.speaker_transforms import load_transforms

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.align.convert import phone_runs
-from hybrid.base.kaldi_io import read_int_vectors
 from hybrid.chain.folder import load_chain_model, load_denominator
 from hybrid.chain.store import Supervisions
 from hybrid.chain.subsampling import chain_pdf_classes, subsampled_durations
 from hybrid.chain.supervision import Cutter
 from hybrid.cli.nnet import command
+from hybrid.formats.kaldi_io import read_int_vectors
 from hybrid.hmm import read_topology, read_transition_model
 from hybrid.train.gmm.ladder import Start, load_alignments
 from hybrid.train.gmm.ladder_config import ContextConfig

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from hybrid.adapt import two_pass as adapted
 from hybrid.adapt.two_pass import AdaptedSource, decode_adapted
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays
 from hybrid.cli.decode import command as decode_command
 from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import decode_corpus
 from hybrid.decode.sources import StoreSource
 from hybrid.decode.system import SystemSpec
+from hybrid.formats.openfst import FstArrays
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.speaker_transforms import load_basis, load_transforms
 from hybrid.graph.decoding import compile_decoding_graph

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
+from hybrid.adapt.align_adapted import AlignAdaptedConfig, align_adapted
 from hybrid.aligner.align_set import align_set
 from hybrid.base.jobs import pool
 from hybrid.feats.store import FeatureStore

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.adapt.align_set import AlignAdaptedConfig, align_adapted
+from hybrid.adapt.align_adapted import AlignAdaptedConfig, align_adapted
 from hybrid.align.convert import convert_alignments, pdf_classes, phone_runs
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.base.errors import HybridError, InputError, MismatchError

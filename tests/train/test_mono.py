@@ -16,7 +16,7 @@ import pytest
 
 from hybrid.base.errors import HybridError
 from hybrid.base.jobs import pool
-from hybrid.base.kaldi_io import read_int_vectors
+from hybrid.formats.kaldi_io import read_int_vectors
 from hybrid.train.gmm import mono
 from hybrid.train.gmm.config import EmConfig
 from hybrid.train.gmm.mono import MonoConfig, train_mono

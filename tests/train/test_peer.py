@@ -10,9 +10,9 @@ import pytest
 from hybrid.align.corpus_alignments import Aligner, align_corpus
 from hybrid.align.texts import usable_texts
 from hybrid.aligner.align_set import AlignSetConfig, align_set
-from hybrid.base.kaldi_io import read_int_vectors, write_matrices
-from hybrid.base.openfst import write_fst
-from hybrid.gmm.kaldi_text import write_kaldi_model
+from hybrid.formats.kaldi_io import read_int_vectors, write_matrices
+from hybrid.formats.openfst import write_fst
+from hybrid.gmm.kaldi_model import write_kaldi_model
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.hmm import HmmTopology
 from hybrid.train.gmm.config import EmConfig

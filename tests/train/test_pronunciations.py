@@ -15,15 +15,15 @@ from click.testing import CliRunner
 from hybrid.aligner.align_set import align_set
 from hybrid.aligner.config import SpeechAlignConfig
 from hybrid.aligner.pronunciations import add_probabilities
-from hybrid.aligner.speech import TextAligner
+from hybrid.aligner.text_aligner import TextAligner
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
-from hybrid.base.openfst import FstArrays, read_fst, write_fst
 from hybrid.cli.lang import command
 from hybrid.decode.decode_set import decode_corpus
 from hybrid.decode.sources import StoreSource
 from hybrid.decode.system import SystemSpec
-from hybrid.gmm.kaldi_text import write_kaldi_model
+from hybrid.formats.openfst import FstArrays, read_fst, write_fst
+from hybrid.gmm.kaldi_model import write_kaldi_model
 from hybrid.graph.decoding import compile_decoding_graph
 from hybrid.model.folder import load_model
 from hybrid.train.gmm.config import EmConfig

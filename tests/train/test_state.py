@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.align.corpus_alignments import CorpusAlignments
-from hybrid.base.checkpoint import load_arrays, save_arrays
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.train.gmm.em import EmState, PassRecord
 from hybrid.train.gmm.state import load_state, save_state
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.base.kaldi_io import read_int_vectors, write_int_vectors, write_matrices
+from hybrid.formats.kaldi_io import read_int_vectors, write_int_vectors, write_matrices
 from hybrid.hmm import TransitionModel, read_transition_model
 from hybrid.tree import (
     ContextTree,

@@ -14,7 +14,7 @@ import numpy as np
 
 from hybrid.base.artifact import write_meta
 from hybrid.base.errors import HybridError, InputError
-from hybrid.base.openfst import FstArrays, write_fst
+from hybrid.formats.openfst import FstArrays, write_fst
 from lexicon.symbols import SymbolTable
 
 

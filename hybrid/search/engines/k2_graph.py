@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybrid.base.errors import InputError
-from hybrid.base.openfst import FstArrays
 from hybrid.base.optional import import_k2
+from hybrid.formats.openfst import FstArrays
 from hybrid.ids import check_range
 
 if TYPE_CHECKING:

@@ -21,23 +21,23 @@ from hybrid.base.disk import make_folder
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.integrity import check
-from hybrid.base.kaldi_io import read_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import read_int_vectors
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel, mix_up
 from hybrid.hmm import TransitionModel, read_topology
 from hybrid.model.folder import Model, check_phones
+from hybrid.train.gmm.begin_and_end import finish_training, finished_model, training_graphs, training_inputs, work_dir
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook, run_em
 from hybrid.train.gmm.ladder_config import StageConfig
-from hybrid.train.gmm.prepare import finish_training, finished_model, training_graphs, training_inputs, work_dir
 from hybrid.train.gmm.state import fingerprint, hash_arrays, load_state, save_state
 from hybrid.train.gmm.tree_of_corpus import TreeWork, corpus_tree_stats, gmm_of_tree, tree_of_corpus
 from hybrid.tree import read_tree
 from hybrid.tree.draw import describe_tree
 from lexicon.lang_dir import LangDir
 
-__all__ = ["Stage", "Start", "climb", "load_alignments"]
+__all__ = ["GmmStage", "Start", "climb", "load_alignments"]
 
 logger = get_logger(__name__)
 
@@ -126,7 +126,7 @@ class Start:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class GmmStage:
     """One stage: its name, settings, features, and what it does besides EM.
 
     Attributes:
@@ -154,7 +154,7 @@ class Stage:
 
 
 @writes_into("gmm", "start.model", "start.store", "start.lang")
-def climb(stage: Stage, start: Start, out_dir: Path, executor: Executor | None = None) -> Model:
+def climb(stage: GmmStage, start: Start, out_dir: Path, executor: Executor | None = None) -> Model:
     """Trains one stage, or goes on with a training that was stopped.
 
     Statistics for the tree from the alignments of the stage below, questions, tree, one Gaussian per leaf; the
@@ -211,7 +211,7 @@ def _resume(folder: Path, identity: str, start: Start) -> EmState | None:
 
 
 def _first_state(
-    stage: Stage, start: Start, alignments: CorpusAlignments, folder: Path, executor: Executor | None
+    stage: GmmStage, start: Start, alignments: CorpusAlignments, folder: Path, executor: Executor | None
 ) -> EmState:
     """Builds tree and first model, and rewrites the alignments for them."""
     topology = read_topology(start.lang.topo_path)

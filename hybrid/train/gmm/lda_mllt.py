@@ -25,7 +25,7 @@ from hybrid.gmm.mllt import MlltStats, estimate_mllt, transform_means
 from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook
-from hybrid.train.gmm.ladder import Stage, Start, climb
+from hybrid.train.gmm.ladder import GmmStage, Start, climb
 from hybrid.train.gmm.ladder_config import LdaMlltConfig, LdaMlltEmConfig
 
 __all__ = ["LdaMlltConfig", "mllt_hook", "train_lda_mllt"]
@@ -150,7 +150,7 @@ def train_lda_mllt(
         )
         return spliced.with_transforms(lda), {}
 
-    stage = Stage(
+    stage = GmmStage(
         name="LDA+MLLT",
         config=config,
         begin=begin,

@@ -23,25 +23,25 @@ from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError
-from hybrid.base.fst_arrays import FstArrays
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.fst_arrays import FstArrays
 from hybrid.gmm import AmDiagGmm, MixConfig, UpdateConfig
 from hybrid.hmm import TransitionModel, read_topology
 from hybrid.model.folder import Model
-from hybrid.train.gmm.config import EmConfig
-from hybrid.train.gmm.em import EmCorpus, EmState, run_em, run_pass
-from hybrid.train.gmm.prepare import (
+from hybrid.train.gmm.begin_and_end import (
     finish_training,
     finished_model,
     training_graphs,
     training_inputs,
     work_dir,
 )
+from hybrid.train.gmm.config import EmConfig
+from hybrid.train.gmm.em import EmCorpus, EmState, run_em, run_pass
 from hybrid.train.gmm.state import fingerprint, load_state, save_state
 from hybrid.tree import ContextTree
 from lexicon.lang_dir import LangDir

@@ -19,7 +19,7 @@ from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model
 from hybrid.train.gmm.e_step import EStep, accumulate_corpus
 from hybrid.train.gmm.em import EmCorpus, EmState, Hook
-from hybrid.train.gmm.ladder import Stage, Start, climb
+from hybrid.train.gmm.ladder import GmmStage, Start, climb
 from hybrid.train.gmm.ladder_config import SatTrainingConfig
 from hybrid.train.gmm.state import hash_arrays
 
@@ -47,7 +47,7 @@ def train_sat(
     extra: dict[str, Any] = {"sat": dataclasses.asdict(config.sat), "fmllr": dataclasses.asdict(config.fmllr)}
     if transforms is not None:
         extra["transforms"] = hash_arrays(transforms)
-    stage = Stage(
+    stage = GmmStage(
         name="speaker-adaptive",
         config=config,
         begin=steps.begin,

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from hybrid.align.corpus_alignments import CorpusAlignments
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger
 from hybrid.base.reading import parse_json, reading
 from hybrid.feats.pipeline import FeaturePipeline
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.gmm import AmDiagGmm
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range

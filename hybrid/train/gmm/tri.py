@@ -11,7 +11,7 @@ import numpy as np
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.model.folder import Model
-from hybrid.train.gmm.ladder import Stage, Start, climb
+from hybrid.train.gmm.ladder import GmmStage, Start, climb
 from hybrid.train.gmm.ladder_config import TriConfig
 
 __all__ = ["TriConfig", "train_tri"]
@@ -29,7 +29,7 @@ def train_tri(start: Start, out_dir: Path, config: TriConfig | None = None, exec
             below, delta_order=config.delta_order, splice_left=0, splice_right=0, transforms=()
         ), {}
 
-    stage = Stage(
+    stage = GmmStage(
         name="triphone",
         config=config,
         begin=begin,

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.disk import make_folder
 from hybrid.base.errors import InputError
 from hybrid.base.reading import parse_json, reading
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.nnet.layers import BatchNorm
 from hybrid.train.nnet.checkpoint import load_network, network_arrays
 from hybrid.train.nnet.data import Example

@@ -18,13 +18,13 @@ from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
-from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings
 from hybrid.chain.folder import write_chain_folder
 from hybrid.chain.subsampling import chain_pdf_classes, subsample_alignments, subsampled_durations
+from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.train.gmm.begin_and_end import training_inputs
 from hybrid.train.gmm.ladder import Start
-from hybrid.train.gmm.prepare import training_inputs
 from hybrid.train.gmm.state import fingerprint, hash_arrays
 from hybrid.train.gmm.tree_of_corpus import TreeWork, corpus_tree_stats, tree_of_corpus
 from hybrid.train.nnet.chain_config import ChainTreeConfig, ChainTreeShifts

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger
 from hybrid.base.reading import parse_json, reading
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.train.nnet.data import Position
 from hybrid.train.nnet.optimiser import Optimiser
 

@@ -23,7 +23,7 @@ from hybrid.model.folder import Model, load_model, save_model
 from hybrid.nnet.acoustic import NetworkAcousticModel
 from hybrid.nnet.network import Network, build_network
 from hybrid.nnet.priors import measure_log_prior
-from hybrid.train.gmm.prepare import finished_model, work_dir
+from hybrid.train.gmm.begin_and_end import finished_model, work_dir
 from hybrid.train.gmm.state import fingerprint
 from hybrid.train.nnet.average import FOLDER, choose, kept_models, load_average, renew_statistics
 from hybrid.train.nnet.checkpoint import TrainState, load_network, load_state, network_arrays, save_state

@@ -13,10 +13,10 @@ from hybrid.base.errors import InputError
 from hybrid.cli.lm import command
 from lexicon.cmudict import read_cmudict
 from lexicon.lexicon import Lexicon
-from lm.g2p.align import align_lexicon
 from lm.g2p.config import GraphoneAlignConfig
 from lm.g2p.evaluate import held_out, score_g2p
 from lm.g2p.graphone import Graphone
+from lm.g2p.joint_em import align_lexicon
 from lm.g2p.model import G2pModel, train_g2p
 
 PAIRS = [

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from hybrid.base.checkpoint import load_arrays
 from hybrid.base.errors import InputError
+from hybrid.formats.tensors import load_arrays
 from hybrid.train.nnet.distributed import process_group
 
 YAML = """

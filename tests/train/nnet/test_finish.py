@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hybrid.base.artifact import read_meta
-from hybrid.base.checkpoint import load_arrays
 from hybrid.base.errors import InputError
+from hybrid.formats.tensors import load_arrays
 from hybrid.model.folder import load_model
 from hybrid.train.nnet.describe import describe
 from hybrid.train.nnet.finish import average_model, renew_prior

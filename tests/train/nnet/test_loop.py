@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from hybrid.base.checkpoint import load_arrays
 from hybrid.base.errors import HybridError, InputError
+from hybrid.formats.tensors import load_arrays
 from hybrid.nnet.layers import BatchNorm
 from hybrid.train.nnet.average import average_arrays, choose, keep_model, kept_models, renew_statistics
 from hybrid.train.nnet.config import OptimiserConfig

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hybrid.base.checkpoint import load_arrays, save_arrays
 from hybrid.base.errors import HybridError
+from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.train.nnet.checkpoint import TrainState, load_state, network_arrays, save_state
 from hybrid.train.nnet.data import Position
 from hybrid.train.nnet.loop import Loop

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from lexicon.silence import SilenceProbs
 
 __all__ = [

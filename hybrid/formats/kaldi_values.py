@@ -1,6 +1,6 @@
 """Single values of Kaldi's files: matrices (also compressed ones), vectors, integer vectors; bytes there and back.
 
-Sizes in a file are never believed beyond the bytes that follow them. `hybrid.base.kaldi_io` reads and writes whole
+Sizes in a file are never believed beyond the bytes that follow them. `hybrid.formats.kaldi_io` reads and writes whole
 archives of these values.
 """
 

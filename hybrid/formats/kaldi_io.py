@@ -18,8 +18,8 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
-from hybrid.base.kaldi_values import ValueSource, array_bytes, int_bytes, int_vector, matrix_or_vector
 from hybrid.base.reading import open_bytes, text_lines
+from hybrid.formats.kaldi_values import ValueSource, array_bytes, int_bytes, int_vector, matrix_or_vector
 
 __all__ = [
     "read_int_vectors",

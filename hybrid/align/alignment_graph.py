@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 
 __all__ = ["AlignmentGraph", "careful_graph", "least_frames", "scaled_transition_scores", "shortest_arcs"]

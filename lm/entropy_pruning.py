@@ -9,7 +9,7 @@ import numpy as np
 from hybrid.base.log import get_logger
 from lm.ngram import NgramLevel, NgramModel
 from lm.normalise import context_masses, renormalise
-from lm.vocabulary import BOS, EOS
+from lm.word_table import BOS, EOS
 
 __all__ = ["entropy_losses", "prune_entropy"]
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from hybrid.base.disk import writing
 from hybrid.base.errors import HybridError
-from hybrid.base.fst_arrays import FstArrays
-from hybrid.base.openfst_files import read_fst, read_fst_stream, read_header, write_fst, write_stream
+from hybrid.formats.fst_arrays import FstArrays
+from hybrid.formats.openfst_files import read_fst, read_fst_stream, read_header, write_fst, write_stream
 
 if TYPE_CHECKING:
     import kaldifst
@@ -79,7 +79,7 @@ def vector_stats(fst: kaldifst.StdVectorFst) -> tuple[int, int, float, float]:
 
     Sums are in the log semiring; the FST goes to a file, of which only one page at a time is in memory.
     """
-    from hybrid.base import openfst_kernels as kernels
+    from hybrid.formats import openfst_kernels as kernels
 
     with _scratch_file(fst.num_states) as file:
         _write(fst, file)

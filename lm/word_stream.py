@@ -9,8 +9,8 @@ import numpy as np
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import open_bytes, read_bytes
-from lexicon.transcripts import is_cuts, read_utterances
-from lm.vocabulary import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
+from lexicon.word_sources import is_cuts, read_utterances
+from lm.word_table import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
 
 __all__ = ["BLOCK_BYTES", "read_ids", "read_word_list"]
 

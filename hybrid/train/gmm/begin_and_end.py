@@ -18,9 +18,9 @@ from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.failures import write_failed
 from hybrid.base.integrity import check
-from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.gmm import GmmAcousticModel
 from hybrid.graph.training import TrainingGraphCompiler, TrainingGraphs, compile_training_graphs
 from hybrid.hmm import TransitionModel

@@ -14,8 +14,8 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
-from hybrid.base.fst_arrays import REMEDY, FstArrays
 from hybrid.base.reading import unreadable
+from hybrid.formats.fst_arrays import REMEDY, FstArrays
 
 __all__ = ["read_fst", "read_fst_stream", "read_header", "write_fst", "write_stream"]
 
@@ -121,7 +121,7 @@ def _skip_symbols(stream: BinaryIO, place: object) -> None:
 
 def _read_vector(stream: BinaryIO, header: Header, left: int) -> FstArrays:
     """Reads the states of a vector file; the arcs of a state follow it, so states are found one after another."""
-    from hybrid.base import openfst_kernels as kernels
+    from hybrid.formats import openfst_kernels as kernels
 
     begin = stream.tell()
     words = np.fromfile(stream, dtype="<i4", count=left // 4)
@@ -189,7 +189,7 @@ def write_stream(stream: Any, fst: FstArrays, kind: str) -> None:
         for begin in range(0, fst.num_arcs, CHUNK_ARCS):
             stream.write(_pack_arcs(fst, begin, min(begin + CHUNK_ARCS, fst.num_arcs)).tobytes())
         return
-    from hybrid.base import openfst_kernels as kernels
+    from hybrid.formats import openfst_kernels as kernels
 
     begin = 0
     while begin < fst.num_states:

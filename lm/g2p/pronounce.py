@@ -14,7 +14,7 @@ import numpy as np
 
 from lm.g2p.graphone import Graphone
 from lm.ngram import LN_10, BackoffAutomaton
-from lm.vocabulary import EOS
+from lm.word_table import EOS
 
 __all__ = ["Guess", "n_best"]
 

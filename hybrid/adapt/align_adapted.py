@@ -20,10 +20,10 @@ from hybrid.base.disk import remove_mark
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.failures import write_failed
-from hybrid.base.kaldi_io import write_int_vectors
 from hybrid.base.log import get_logger, log_settings, log_totals
 from hybrid.base.ranges import POSITIVE, SHARE, check_fields
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.gmm import AmDiagGmm, GmmAcousticModel
 from hybrid.gmm.adapt_config import FmllrConfig
 from hybrid.gmm.speaker_transforms import save_transforms

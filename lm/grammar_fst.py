@@ -14,10 +14,10 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from lexicon.symbols import SymbolTable
 from lm.ngram import LN_10, NgramModel
-from lm.vocabulary import BOS, EOS, UNK, UNKNOWN_WORDS
+from lm.word_table import BOS, EOS, UNK, UNKNOWN_WORDS
 
 __all__ = ["ngram_to_fst"]
 

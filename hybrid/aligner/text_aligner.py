@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.align.alignment import Alignment
+from hybrid.align.alignment_graph import AlignmentGraph, least_frames, scaled_transition_scores
 from hybrid.align.config import AlignConfig, AlignmentError
-from hybrid.align.graph import AlignmentGraph, least_frames, scaled_transition_scores
 from hybrid.align.viterbi import viterbi_align
 from hybrid.aligner.confidence import PhoneConfidence, competitors, word_confidence
 from hybrid.aligner.config import SpeechAlignConfig
-from hybrid.base.openfst import FstArrays
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.training import TrainingGraphCompiler
 from hybrid.model.folder import Model
 from hybrid.timing.ctm import TimedLabel

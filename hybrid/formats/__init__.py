@@ -1,0 +1,1 @@
+"""Files of OpenFst, Kaldi, numpy and safetensors as arrays, and back."""
