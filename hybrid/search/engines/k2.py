@@ -22,7 +22,6 @@ import numpy as np
 
 from hybrid.base.optional import import_k2
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.k2_graph import PreparedGraph, prepare_graph
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.prune import prune
