@@ -11,6 +11,7 @@ from hybrid.base.errors import HybridError
 from hybrid.formats.openfst import FstArrays
 from hybrid.graph.phone_graph import add_context
 from hybrid.hmm import TransitionModel
+from hybrid.hmm.topology import MAX_PHONE
 
 __all__ = ["COLUMNS", "Numerator", "NumeratorError", "aligned_numerator", "lattice_numerator"]
 
@@ -43,6 +44,8 @@ class Numerator(ByContent):
             raise ValueError(f"a numerator needs arcs of {len(COLUMNS)} columns and a final node")
         if arcs.min() < 0 or finals.min() < 0 or finals.max() > arcs[:, 5:].max() or (np.diff(arcs[:, 5]) < 0).any():
             raise ValueError("a numerator's arcs hold a negative number or are not sorted by from_node")
+        if arcs[:, 5:].max() > len(arcs) or arcs[:, 0].max() > MAX_PHONE or arcs[:, 2].max() != self.num_frames:
+            raise ValueError("a numerator's nodes, phones or times are out of range")
         object.__setattr__(self, "arcs", arcs)
         object.__setattr__(self, "finals", finals)
 

@@ -33,6 +33,7 @@ from hybrid.formats.tensors import load_arrays, map_arrays, save_arrays
 __all__ = ["Supervisions", "load_failures", "part_is_made", "save_part"]
 
 CURE = "Run `hybrid nnet chain-sup` again with the same arguments; it goes on where it stopped."
+MAX_PARTS = 99_999
 SPLITS = ("arc_splits", "final_splits")
 
 
@@ -105,8 +106,12 @@ class Supervisions:
             require_fit(part, model)
         check(path / "config.yaml")
         config = read_config(SupervisionConfig, path / "config.yaml")
-        parts = sorted(name for name in record["files"] if name.startswith("parts/") and name.endswith(".safetensors"))
-        return cls(path, config, bool(record["facts"].get("timed", True)), parts, part)
+        with reading(path / "meta.json", "record of a supervision", CURE):
+            facts = record["facts"]
+            count, timed = int(facts["parts"]), bool(facts["timed"])
+            if not 0 <= count <= MAX_PARTS:
+                raise ValueError(f"{count} parts")
+        return cls(path, config, timed, [f"parts/{number:05d}.safetensors" for number in range(count)], part)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if not name.startswith("_open")}
@@ -130,7 +135,8 @@ class Supervisions:
         """Utterance → part and place in it."""
         index: dict[str, tuple[int, int]] = {}
         for number, arrays in enumerate(self._opened):
-            text = arrays["ids"].tobytes().decode()
+            with reading(self.path / self._parts[number], "supervision", CURE):
+                text = arrays["ids"].tobytes().decode()
             index |= {utterance: (number, place) for place, utterance in enumerate(text.split("\n")) if text}
         return index
 

@@ -34,6 +34,9 @@ lm g2p-train {}/dict/lexicon.txt --out {}/g2p.arpa
 lm g2p-apply {}/g2p.arpa {}/words --out {}/guessed.txt
 gmm train-mono --feats {}/feats --lang {}/lang --total-gaussians 40 --num-passes 8 --last-mix-up-pass 5 --out-dir {}/mono
 gmm align --model {}/mono --feats {}/feats --lang {}/lang --out-dir {}/mono_ali --ctm
+nnet chain-tree --model {}/mono --ali {}/mono_ali --feats {}/feats --lang {}/lang --max-leaves 20 --out-dir {}/chain_tree
+nnet chain-den --tree {}/chain_tree --num-extra-lm-states 20 --out-dir {}/den
+nnet chain-sup --tree {}/chain_tree --model {}/mono --ali {}/mono_ali --out-dir {}/sup
 gmm train-deltas --model {}/mono --ali {}/mono_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri1
 gmm align --model {}/tri1 --feats {}/feats --lang {}/lang --out-dir {}/tri1_ali
 gmm train-lda-mllt --model {}/tri1 --ali {}/tri1_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri2b

@@ -151,6 +151,24 @@ def _training_graphs(path: Path, root: Path) -> None:
     align_corpus(aligner, store, graphs, [u for u in store.ids if u in graphs])
 
 
+def _chain(path: Path, root: Path) -> None:
+    """As training: load denominator and supervision, cut chunks."""
+    from hybrid.chain.folder import load_chain_model, load_denominator
+    from hybrid.chain.store import Supervisions
+    from hybrid.chain.supervision import Cutter
+
+    _, part = _once("chain", root, lambda: load_chain_model(root / "ctree"))
+    supervisions = Supervisions.open(root / "sup", part)
+    cutter = Cutter(load_denominator(root / "den", part), supervisions.config)
+    for utterance in supervisions.ids[:3]:
+        numerator = supervisions[utterance]
+        cutter.chunk(numerator, 0, min(numerator.num_frames, 60))
+
+
+def _chain_den(path: Path, root: Path) -> None:
+    hybrid("nnet", "chain-den", "--tree", root / "ctree", "--num-extra-lm-states", 5, "--out-dir", root / "out/den")
+
+
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
@@ -523,6 +541,12 @@ READERS: dict[str, Reader] = {
     "fst.const": Reader("L.const", _fst),
     "fst.symbols": Reader("G.symbols", _fst),
     "fst.grammar": Reader("G.fst", _grammar),
+    "chain.denominator": Reader("den/den.safetensors", _chain),
+    "chain.supervision": Reader("sup/parts/00000.safetensors", _chain),
+    "chain.supervision.config": Reader("sup/config.yaml", _chain),
+    "chain.supervision.meta": Reader("sup/meta.json", _chain),
+    "chain.sequences": Reader("ctree/phone_sequences.gz", _chain_den),
+    "chain.transitions": Reader("ctree/transitions", _chain_den),
     "graph.training": Reader("graphs.safetensors", _training_graphs),
     "graph.training-meta": Reader(
         "graphs.safetensors.meta.json", lambda _, r: _training_graphs(r / "graphs.safetensors", r)

@@ -46,6 +46,11 @@ def build(root: Path) -> None:
            "--out-dir", root / "graph")  # fmt: skip
     hybrid("gmm", "align", "--model", root / "mono", "--feats", root / "feats", "--lang", root / "lang", "--ctm",
            "--out-dir", root / "ali", "--max-failed", 1)  # fmt: skip
+    given = ["--model", root / "mono", "--ali", root / "ali"]
+    hybrid("nnet", "chain-tree", *given, "--feats", root / "feats", "--lang", root / "lang", "--max-leaves", 8,
+           "--out-dir", root / "ctree")  # fmt: skip
+    hybrid("nnet", "chain-den", "--tree", root / "ctree", "--num-extra-lm-states", 5, "--out-dir", root / "den")
+    hybrid("nnet", "chain-sup", "--tree", root / "ctree", *given, "--out-dir", root / "sup")
     hybrid("decode", "--model", root / "mono", "--graph", root / "graph", "--feats", root / "feats", "--out-dir",
            root / "decode", "--beam", 4)  # fmt: skip
     _archives(root, random)
