@@ -116,7 +116,7 @@ def _of_source(source: dict[str, Any], trust: Trust) -> tuple[str, str] | None:
 
 
 def _of_storage(node: dict[str, Any], trust: Trust) -> tuple[str, str] | None:
-    kind, paths = node["storage_type"], [node.get("storage_path"), node.get("storage_key")]
+    kind, paths = _name(node["storage_type"]), [node.get("storage_path"), node.get("storage_key")]
     for path in paths:
         found = _of_path(path, trust) if isinstance(path, str) else None
         if found is not None:
@@ -124,6 +124,11 @@ def _of_storage(node: dict[str, Any], trust: Trust) -> tuple[str, str] | None:
     if kind in _STORAGE or (kind == "lilcom_url" and trust.urls):
         return None
     return f"data stored as '{quote(kind, 20)}', wanted files", "--allow-urls" if kind == "lilcom_url" else ""
+
+
+def _name(value: Any) -> str:
+    """A value that should be a name, as text; lists and objects are no keys of a set."""
+    return value if isinstance(value, str) else repr(value)
 
 
 def _of_path(path: Any, trust: Trust) -> tuple[str, str] | None:
@@ -219,7 +224,7 @@ def _transforms(record: dict[str, Any], trust: Trust, place: str) -> dict[str, A
 
 
 def _transform(transform: Any, trust: Trust, place: str) -> dict[str, Any]:
-    if not isinstance(transform, dict) or transform.get("name") not in _TRANSFORMS:
+    if not isinstance(transform, dict) or _name(transform.get("name")) not in _TRANSFORMS:
         name = transform.get("name") if isinstance(transform, dict) else transform
         raise InputError.at(place, f"has an unknown transform '{quote(name, 40)}'", "Mend it.")
     settings = dict(_part(transform, "kwargs", dict, place))

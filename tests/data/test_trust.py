@@ -89,6 +89,7 @@ HOSTILE: dict[str, tuple[Callable[[], dict], str]] = {
     "pickled array": (lambda: custom(stored("memory_raw", "")), "data stored as 'memory_raw', wanted files"),
     "image": (lambda: custom({**stored("pillow_files", ".", "s3://b/i.png"), "width": 1}), "a URL"),
     "features": (lambda: {**record(), "features": stored("lilcom_url", "s3://b/")}, "a URL"),
+    "features stored as a list": (lambda: {**record(), "features": stored([], "x")}, r"data stored as '\[\]'"),
     "features of Kaldi": (lambda: {**record(), "features": stored("kaldiio", "x.ark")}, "data stored as 'kaldiio'"),
 }
 
@@ -111,6 +112,13 @@ def test_what_is_no_file_is_refused_with_its_place(name: str, tmp_path: Path) ->
             use(make())
     assert read_texts("cuts.jsonl.gz")["before"] == ["HELLO"]
     assert not Path("PWNED").exists()
+
+
+def test_a_transform_whose_name_is_none_fails_by_name() -> None:
+    cut = with_transform(record())
+    cut["recording"]["transforms"][0]["name"] = ["Volume"]
+    with pytest.raises(InputError, match="has an unknown transform"):
+        load_samples(parse_cut(cut, "here"))
 
 
 @pytest.mark.parametrize("name", ["; touch PWNED; echo .sph", "a'; touch PWNED; '.opus", "$(touch PWNED).sph"])
