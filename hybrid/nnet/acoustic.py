@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hybrid.base.errors import quote
 from hybrid.model.chunks import ScoreStream, require_pairs
 from hybrid.model.kinds import register
 from hybrid.model.protocol import AcousticModelBase
 from hybrid.nnet.layers import zeros_past_end
 from hybrid.nnet.network import Network, build_network
+from hybrid.nnet.quantise import PRECISIONS, at_precision
 from hybrid.nnet.stages import StagedNetwork
 
 __all__ = ["NetworkAcousticModel"]
@@ -33,6 +35,7 @@ class NetworkAcousticModel(AcousticModelBase):
       log_prior: float32 [num_pdfs], natural logs; None: nothing is subtracted.
       acoustic_scale: what a search multiplies the scores by; 1 for LF-MMI, about 0.1 for cross-entropy.
       transition_scale, self_loop_scale: what belongs to these scores in graphs; 1 for LF-MMI.
+      precision: of the computation on a CPU, a name in `quantise.PRECISIONS`.
       device: where scores are computed.
     """
 
@@ -42,9 +45,12 @@ class NetworkAcousticModel(AcousticModelBase):
     acoustic_scale: float = 1.0
     transition_scale: float = 1.0
     self_loop_scale: float = 1.0
+    precision: str = "float32"
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is '{quote(self.precision)}', wanted one of {', '.join(PRECISIONS)}")
         if self.head not in ("chain", "xent") or getattr(self.network, self.head, None) is None:
             raise ValueError(f"the network has no head '{self.head}'")
         if self.log_prior is not None:
@@ -79,8 +85,8 @@ class NetworkAcousticModel(AcousticModelBase):
 
     @cached_property
     def scorer(self) -> Network:
-        """The network as it scores: one head, batch norms folded, on the device."""
-        return self.network.for_inference(self.head).to(self.device)
+        """The network as it scores: one head, batch norms folded, on the device, at the precision."""
+        return at_precision(self.network.for_inference(self.head).to(self.device), self.precision)
 
     @cached_property
     def _prior(self) -> Tensor | None:
@@ -92,7 +98,7 @@ class NetworkAcousticModel(AcousticModelBase):
         if not features.shape[1]:
             return torch.zeros(len(features), 0, self.num_pdfs, device=self.device), lengths
         with torch.no_grad():
-            output = self.scorer(features.to(self.device, torch.float32), lengths)
+            output = self.scorer(features.to(self.device, PRECISIONS[self.precision]), lengths)
             return zeros_past_end(self._less_prior(getattr(output, self.head)), output.lengths), output.lengths
 
     def open(self) -> ScoreStream:
@@ -108,8 +114,9 @@ class NetworkAcousticModel(AcousticModelBase):
         require_pairs(streams, chunks, last)
         if not streams:
             return []
+        dtype = PRECISIONS[self.precision]
         ends = [bool(last and last[i]) for i in range(len(streams))]
-        pieces = [torch.from_numpy(np.array(s.checked(c))).to(self.device) for s, c in zip(streams, chunks)]
+        pieces = [torch.from_numpy(np.array(s.checked(c))).to(self.device, dtype) for s, c in zip(streams, chunks)]
         with torch.no_grad():
             outputs = self.scorer.advance([cast(StageStream, s).kept for s in streams], pieces, ends)
         for stream, output, end in zip(streams, outputs, ends):
@@ -117,7 +124,7 @@ class NetworkAcousticModel(AcousticModelBase):
         return [self._less_prior(getattr(output, self.head)) for output in outputs]
 
     def _less_prior(self, scores: Tensor) -> Tensor:
-        return scores if self._prior is None else scores - self._prior
+        return scores.float() if self._prior is None else scores.float() - self._prior
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `StoredModel.arrays`."""
@@ -126,7 +133,7 @@ class NetworkAcousticModel(AcousticModelBase):
 
     def settings(self) -> dict[str, Any]:
         """See `StoredModel.settings`."""
-        names = ("head", "acoustic_scale", "transition_scale", "self_loop_scale")
+        names = ("head", "acoustic_scale", "transition_scale", "self_loop_scale", "precision")
         return {**{name: getattr(self, name) for name in names}, **self.network.settings()}
 
     @classmethod
@@ -137,7 +144,8 @@ class NetworkAcousticModel(AcousticModelBase):
         if not np.isfinite(scales).all():
             raise ValueError(f"scales {scales}, wanted finite ones")
         acoustic, transition, self_loop = scales
-        return cls(network, str(settings["head"]), arrays.get("log_prior"), acoustic, transition, self_loop)
+        precision = str(settings.get("precision", "float32"))
+        return cls(network, str(settings["head"]), arrays.get("log_prior"), acoustic, transition, self_loop, precision)
 
 
 class StageStream(ScoreStream):

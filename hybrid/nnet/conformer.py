@@ -159,22 +159,22 @@ class SelfAttention(Stage):
         position = self._split(self.position(relative_positions(frames, x))[None])
         content = (query + self.content_bias) @ key.transpose(2, 3)
         distance = shifted((query + self.position_bias) @ position.transpose(2, 3))
-        scores = (content + distance) / math.sqrt(query.shape[3])
+        scores = (content + distance) * (self.out_dim // self.heads) ** -0.5
         weights = self.dropout(scores.masked_fill(~mask, -1e9).softmax(dim=3))
         return x + self.dropout(self.out((weights @ value).transpose(1, 2).flatten(2)))
 
     def _split(self, x: Tensor) -> Tensor:
         """[N][T][D] → [N][heads][T][D / heads]."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(x.shape[0], x.shape[1], self.heads, self.out_dim // self.heads).transpose(1, 2)
 
 
 def relative_positions(frames: int, like: Tensor) -> Tensor:
     """Returns sinusoids [2 T − 1][D] of the distances T − 1 … −(T − 1) from a frame to the one attended to."""
-    dim = like.shape[2]
-    distance = torch.arange(frames - 1, -frames, -1, device=like.device, dtype=like.dtype)
-    rate = torch.exp(torch.arange(0, dim, 2, device=like.device, dtype=like.dtype) * (-math.log(10000.0) / dim))
+    dim, dtype = like.shape[2], torch.promote_types(like.dtype, torch.float32)  # bfloat16 cannot count to 1000
+    distance = torch.arange(frames - 1, -frames, -1, device=like.device, dtype=dtype)
+    rate = torch.exp(torch.arange(0, dim, 2, device=like.device, dtype=dtype) * (-math.log(10000.0) / dim))
     angle = distance[:, None] * rate
-    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1).to(like.dtype)
 
 
 def shifted(scores: Tensor) -> Tensor:

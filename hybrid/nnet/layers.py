@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 __all__ = [
-    "BatchNorm", "TimeDropout", "affine", "constrain_orthonormal_", "frames_inside", "linear", "orthonormality_error",
-    "with_edges", "zeros_past_end",
+    "BatchNorm", "TimeDropout", "affine", "constrain_orthonormal_", "frames_inside", "linear", "log_posteriors",
+    "orthonormality_error", "with_edges", "zeros_past_end",
 ]  # fmt: skip
 
 
@@ -39,6 +39,11 @@ def zeros_past_end(values: Tensor, lengths: Tensor) -> Tensor:
     """Puts 0 for values [N][T][D] past each utterance's length."""
     inside = frames_inside(lengths.to(values.device), values.shape[1])[:, :, None]
     return torch.where(inside, values, torch.zeros((), dtype=values.dtype, device=values.device))
+
+
+def log_posteriors(outputs: Tensor) -> Tensor:
+    """Returns log-softmax over the last axis, in float32 at least."""
+    return outputs.log_softmax(-1, dtype=torch.float32 if outputs.dtype in (torch.bfloat16, torch.float16) else None)
 
 
 class BatchNorm(nn.Module):

@@ -1,4 +1,4 @@
-"""LSTM with projections (Sak, Senior and Beaufays 2014), in one or both directions.
+"""LSTM whose output is projected between layers (Sak, Senior and Beaufays 2014), in one or both directions.
 
 Backward in time it needs the utterance's end, or, with latency control (Zhang et al. 2016), only that of a chunk and
 some frames after it: the backward LSTM of a chunk begins anew there. Forward in time the state is carried.
@@ -6,7 +6,6 @@ some frames after it: the backward LSTM of a chunk begins anew there. Forward in
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +20,6 @@ __all__ = ["Lstm", "LstmConfig"]
 
 SIZE = Range(1, 1 << 14)
 
-# Torch says once a process that it has no faster kernel for projections.
-warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-
 
 def _help(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
@@ -35,7 +31,7 @@ class LstmConfig:
 
     layers: int = _help(3, "of LSTMs")
     dim: int = _help(256, "cells of a layer and direction")
-    projection_dim: int = _help(128, "values per frame that a layer's direction gives out and sees of itself")
+    projection_dim: int = _help(128, "values per frame between layers")
     bidirectional: bool = _help(False, "backward in time too")
     chunk: int = _help(0, "frames for which the backward LSTM begins anew; 0: once, at the utterance's end")
     look_ahead: int = _help(0, "frames after a chunk that its backward LSTM begins with")
@@ -49,8 +45,6 @@ class LstmConfig:
             self, layers=Range(1, 50), dim=SIZE, projection_dim=SIZE, chunk=Range(0, 10_000), dropout=Range(0, 0.9),
             look_ahead=Range(0, 10_000), subsampling_factor=Range(1, 16),
         )  # fmt: skip
-        if self.projection_dim >= self.dim:
-            raise ValueError(f"projection_dim is {self.projection_dim}, wanted less than dim ({self.dim})")
         if (self.chunk and not self.bidirectional) or (self.look_ahead and not self.chunk):
             raise ValueError("chunk is of a bidirectional LSTM, and look_ahead of one with chunks")
         if not (self.chain or self.xent):
@@ -59,7 +53,7 @@ class LstmConfig:
     @property
     def least_size(self) -> int:
         """Parameters that such a network has at least."""
-        return 9 * self.dim * self.projection_dim * self.layers
+        return self.dim * (4 * self.dim + 5 * self.projection_dim) * self.layers
 
 
 class Lstm(StagedNetwork):
@@ -72,9 +66,9 @@ class Lstm(StagedNetwork):
         super().__init__()
         self.config, self.feature_dim, self.num_pdfs = config, feature_dim, num_pdfs
         self.subsampling_factor = config.subsampling_factor
-        width = config.projection_dim * (1 + config.bidirectional)
+        width = config.projection_dim
         self.front_end = FrontEnd(feature_dim, width, config.subsampling_factor)
-        self.layers = nn.ModuleList(Layer(config, width) for _ in range(config.layers))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.chain = nn.Linear(width, num_pdfs) if config.chain else None
         self.xent = nn.Linear(width, num_pdfs) if config.xent else None
         self.set_context()
@@ -92,17 +86,16 @@ class Lstm(StagedNetwork):
 
 
 class Layer(Stage):
-    """One layer: an LSTM forward in time and perhaps one backward, side by side; normalised."""
+    """One layer: an LSTM forward in time and perhaps one backward, side by side; projected and normalised."""
 
-    def __init__(self, config: LstmConfig, width: int) -> None:
+    def __init__(self, config: LstmConfig) -> None:
         super().__init__()
+        width, directions = config.projection_dim, 1 + config.bidirectional
         self.out_dim, self.chunk, self.look_ahead = width, config.chunk, config.look_ahead
         self.period = max(1, config.chunk)
-        self.forward_lstm = nn.LSTM(width, config.dim, proj_size=config.projection_dim, batch_first=True)
-        self.backward_lstm = (
-            nn.LSTM(width, config.dim, proj_size=config.projection_dim, batch_first=True)
-            if config.bidirectional else None
-        )  # fmt: skip
+        self.forward_lstm = nn.LSTM(width, config.dim, batch_first=True)
+        self.backward_lstm = nn.LSTM(width, config.dim, batch_first=True) if config.bidirectional else None
+        self.projection = nn.Linear(directions * config.dim, width)
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(config.dropout)
 
     def sees(self, frame: int) -> tuple[int, int | None]:
@@ -116,14 +109,17 @@ class Layer(Stage):
         ahead = self.forward_lstm(x)[0]
         if self.backward_lstm is not None:
             ahead = torch.cat([ahead, self._backward(x, lengths)], dim=2)
-        return self.dropout(self.norm(ahead))
+        return self._project(ahead)
+
+    def _project(self, x: Tensor) -> Tensor:
+        return self.dropout(self.norm(self.projection(x)))
 
     def _backward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Runs backward in time over each utterance, or over its windows of a chunk and what follows it."""
         assert self.backward_lstm is not None
         lengths, frames = lengths.to(x.device), x.shape[1]
         chunk = self.chunk or frames
-        windows, width = -(-frames // chunk), chunk + self.look_ahead
+        windows, width = (frames + chunk - 1) // chunk, chunk + self.look_ahead
         begin = torch.arange(windows, device=x.device) * chunk
         sizes = (lengths[:, None] - begin).clamp(0, width)[:, :, None]  # frames of each window
         back = (sizes - 1 - torch.arange(width, device=x.device)).clamp(min=0)  # a window from its end; its own inverse
@@ -131,7 +127,7 @@ class Layer(Stage):
         reversed_ = torch.gather(x, 1, index[:, :, None].expand(-1, -1, x.shape[2]))
         out = self.backward_lstm(reversed_.reshape(-1, width, x.shape[2]))[0]
         out = torch.gather(out, 1, back.reshape(-1, width)[:, :chunk, None].expand(-1, -1, out.shape[2]))
-        return out.reshape(len(x), windows * chunk, -1)[:, :frames]
+        return out.reshape(x.shape[0], windows * chunk, -1)[:, :frames]
 
     def _compute(self, kept: Sequence[Kept], ready: Sequence[int]) -> list[Tensor]:
         """See `Stage._compute`: the forward state is carried, so that frames given out are not kept."""
@@ -142,7 +138,7 @@ class Layer(Stage):
             ahead, k.state = self.forward_lstm(x[:, :count], k.state)
             if self.backward_lstm is not None:
                 ahead = torch.cat([ahead, self._backward(x, torch.tensor([x.shape[1]]))[:, :count]], dim=2)
-            out.append(self.dropout(self.norm(ahead))[0])
+            out.append(self._project(ahead)[0])
         return out
 
     def _drop(self, kept: Kept, ready: int) -> None:

@@ -73,4 +73,4 @@ def attention_mask(lengths: Tensor, frames: int, scope: Scope, first: Tensor | N
         mask = mask & (key - query <= scope.look_ahead)[None]
     if scope.look_back >= 0:
         mask = mask & (query - key <= scope.look_back)[None]
-    return mask.expand(len(lengths), frames, frames)
+    return mask.expand(lengths.shape[0], frames, frames)

@@ -15,19 +15,26 @@ from torch import Tensor
 
 from hybrid.base.errors import InputError
 from hybrid.nnet.layers import frames_inside
-from hybrid.nnet.network import Network
+from hybrid.nnet.network import Network, Output
 
-__all__ = ["measure_log_prior"]
+__all__ = ["average_log_prior", "measure_log_prior"]
 
 
-def measure_log_prior(
-    network: Network, batches: Iterable[tuple[Tensor, Tensor]], floor: float = 1e-8, place: object = "priors"
-) -> np.ndarray:
-    """Measures the average posterior of each pdf over data.
+def measure_log_prior(network: Network, batches: Iterable[tuple[Tensor, Tensor]], floor: float = 1e-8) -> np.ndarray:
+    """Measures the average posterior of each pdf over utterances: features float32 [N][T][D], lengths int64 [N].
+
+    See `average_log_prior`.
+    """
+    scorer = network.for_inference("xent")
+    return average_log_prior((scorer(features.to(network.device), lengths) for features, lengths in batches), floor)
+
+
+@torch.no_grad()
+def average_log_prior(outputs: Iterable[Output], floor: float = 1e-8) -> np.ndarray:
+    """Averages the posteriors of a network over frames.
 
     Args:
-      network: with a head of log-posteriors.
-      batches: features float32 [N][T][D] and lengths int64 [N] of utterances.
+      outputs: of a network with a head of log-posteriors, in evaluation.
       floor: least probability of a pdf; the sum stays 1.
 
     Returns:
@@ -36,17 +43,14 @@ def measure_log_prior(
     Raises:
       InputError: no frame, or posteriors that are not finite.
     """
-    scorer = network.for_inference("xent")
-    total, frames = torch.zeros(network.num_pdfs, dtype=torch.float64), 0
-    with torch.no_grad():
-        for features, lengths in batches:
-            output = scorer(features.to(network.device), lengths)
-            assert output.xent is not None
-            inside = frames_inside(output.lengths.to(network.device), output.xent.shape[1])
-            total += output.xent[inside].double().exp().sum(0).cpu()
-            frames += int(output.lengths.sum())
+    total, frames = torch.zeros((), dtype=torch.float64), 0
+    for output in outputs:
+        assert output.xent is not None
+        inside = frames_inside(output.lengths.to(output.xent.device), output.xent.shape[1])
+        total = total + output.xent[inside].double().exp().sum(0).cpu()
+        frames += int(output.lengths.sum())
     if not frames or not bool(torch.isfinite(total).all()):
         what = "the network's posteriors are not finite" if frames else "there are no frames to measure them on"
-        raise InputError.at(place, what, "Give the features that the network was trained on.")
+        raise InputError.at("priors", what, "Give the features that the network was trained on.")
     prior = (total / total.sum()).clamp(min=floor)
     return (prior / prior.sum()).log().float().numpy()

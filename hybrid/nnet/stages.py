@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hybrid.nnet.fold import Folded, add_offset, fold_after, fold_before
-from hybrid.nnet.layers import BatchNorm, affine, with_edges
+from hybrid.nnet.layers import BatchNorm, affine, log_posteriors, with_edges
 from hybrid.nnet.network import UNLIMITED, Network, Output
 
 __all__ = ["FrontEnd", "Kept", "Stage", "StagedNetwork"]
@@ -168,7 +168,7 @@ class StagedNetwork(Network):
 
     def _output(self, x: Tensor, counts: Tensor) -> Output:
         chain = self.chain(x) if self.chain is not None else None
-        xent = self.xent(x).log_softmax(-1) if self.xent is not None else None
+        xent = log_posteriors(self.xent(x)) if self.xent is not None else None
         return Output(chain, xent, counts)
 
     def open(self) -> list[Kept]:

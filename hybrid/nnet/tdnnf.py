@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from hybrid.base.ranges import SHARE, Range, check_fields
 from hybrid.nnet.fold import Folded, add_offset, fold_after, fold_before
-from hybrid.nnet.layers import BatchNorm, TimeDropout, affine, constrain_orthonormal_, linear, with_edges
+from hybrid.nnet.layers import (
+    BatchNorm,
+    TimeDropout,
+    affine,
+    constrain_orthonormal_,
+    linear,
+    log_posteriors,
+    with_edges,
+)
 from hybrid.nnet.network import Network, Output
 
 __all__ = ["Tdnnf", "TdnnfConfig"]
@@ -114,7 +122,7 @@ class Tdnnf(Network):
             x = layer(x, self._lengths(i + 1, reach, lengths, counts))
         x = self.prefinal(x)
         chain = self.chain(x, counts).transpose(1, 2) if self.chain is not None else None
-        xent = self.xent(x, counts).transpose(1, 2).log_softmax(2) if self.xent is not None else None
+        xent = log_posteriors(self.xent(x, counts).transpose(1, 2)) if self.xent is not None else None
         return Output(chain, xent, counts)
 
     def _first(self, x: Tensor) -> Tensor:
