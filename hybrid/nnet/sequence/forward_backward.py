@@ -24,7 +24,8 @@ class Passes(NamedTuple):
     """What both passes give.
 
     Attributes:
-      total: float64 [N], log of the summed weights of all paths; -inf where none fits, NaN or +inf where scores are.
+      total: float64 [N], log of the summed weights of all paths; -inf where none fits; not finite either where a score
+        is not, or where scores lie so far apart (hundreds of nats) that a shared graph cannot be passed.
       occupancy: [N][T][P] as the scores, each frame of a sequence sums to one; all 0 where its total is not finite,
         and beyond its end.
     """
@@ -55,9 +56,6 @@ def forward_backward(
     """
     total, occupancy = _run(scores.detach(), lengths, graph, leak, path, backward=True)
     assert occupancy is not None
-    failed = ~torch.isfinite(total)
-    if failed.any():
-        occupancy[failed] = 0
     return Passes(total, occupancy)
 
 
@@ -111,8 +109,31 @@ def _run(
     lengths = lengths.to(scores.device, torch.int64)
     passes = _implementation(path or choose(scores.device))
     if isinstance(graph, ArcBatch):
-        return passes.each_forward_backward(scores, lengths, graph, backward)
-    return passes.shared_forward_backward(scores, lengths, graph, float(leak), backward)
+        total, occupancy = passes.each_forward_backward(scores, lengths, graph, backward)
+        lost = ~_sound(total, occupancy, lengths)
+    else:
+        total, occupancy = passes.shared_forward_backward(scores, lengths, graph, float(leak), backward)
+        lost = ~_sound(total, occupancy, lengths)
+        if scores.dtype == torch.float32 and lost.any():  # scores so far apart that probabilities vanished
+            wide = passes.shared_forward_backward(scores[lost].double(), lengths[lost], graph, float(leak), backward)
+            total[lost] = wide[0]
+            if occupancy is not None:
+                occupancy[lost] = wide[1].to(occupancy.dtype)
+            lost = ~_sound(total, occupancy, lengths)
+    if lost.any():
+        total = torch.where(lost & torch.isfinite(total), torch.full_like(total, torch.nan), total)
+        if occupancy is not None:
+            occupancy[lost] = 0
+    return total, occupancy
+
+
+def _sound(total: torch.Tensor, occupancy: torch.Tensor | None, lengths: torch.Tensor) -> torch.Tensor:
+    """Returns bool [N]: a finite total, and occupancies of each frame that sum to one."""
+    good = torch.isfinite(total)
+    if occupancy is not None:
+        inside = torch.arange(occupancy.shape[1], device=lengths.device) < lengths[:, None]
+        good &= ((occupancy.sum(2) - inside.to(occupancy.dtype)).abs() < 0.01).all(1)
+    return good
 
 
 def _implementation(path: Path) -> Any:

@@ -173,6 +173,21 @@ def test_a_long_cyclic_numerator_does_not_underflow(path):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_scores_far_apart_are_passed_in_double_precision(path):
+    """A state that cannot be reached fits far better than those that can: its backward probability bursts float32."""
+    graph = Arcs([0, 1], [0, 1], [0, 1], [0.0, 0.0], [0.0, NEVER], [0.0, 0.0])
+    scores = torch.zeros(2, 9, 2)
+    scores[0, :, 1] = 25
+    found = forward_backward(scores, torch.tensor([9, 9]), graph, path=path)
+    assert found.total.tolist() == [0, 0]
+    np.testing.assert_allclose(found.occupancy, [[[1, 0]] * 9] * 2)
+    scores[0, :, 1] = 200  # too far even then: a failure that is told, never a wrong gradient
+    found = forward_backward(scores, torch.tensor([9, 9]), graph, path=path)
+    assert found.total.isfinite().tolist() == [False, True]
+    assert not found.occupancy[0].any()
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_failed_sequences_have_no_gradient(path):
     """Too short for its graph, NaN, and +inf; the sequence beside them is as if alone."""
     graph = linear([0, 1, 2])
