@@ -22,7 +22,7 @@ OWN = {
     ("hybrid/adapt/speakers.py", "speakers"), ("hybrid/align/texts.py", "words"), ("hybrid/base/config.py", "fields"),
     ("hybrid/base/log.py", "text"), ("hybrid/base/ranges.py", "value"), ("hybrid/cli/lm.py", "tokens"),
     ("hybrid/feats/pipeline.py", "value"), ("hybrid/timing/word_alignment.py", "label"),
-    ("hybrid/train/nnet/log.py", "value"),
+    ("hybrid/lattice/compact.py", "columns"), ("hybrid/train/nnet/log.py", "value"),
     ("hybrid/tree/build.py", "key"), ("hybrid/tree/context_tree.py", "key"), ("hybrid/tree/questions.py", "key"),
 }  # fmt: skip
 # Calls that make text of any length short and harmless, or a number of it.
