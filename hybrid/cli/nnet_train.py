@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import config_options, make_trust, trust_options, writes_folder
+from hybrid.cli.options import Real, config_options, make_trust, trust_options, writes_folder
 from hybrid.nnet.sequence.config import ChainConfig
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["source_of", "source_options", "train"]
 
 FILE = click.Path(path_type=Path)
-NEEDED = {"xent": ("model", "ali"), "chain": ("tree", "den", "sup")}
+LATTICES = ("smbr", "mmi", "bmmi")
+NEEDED = {"chain": ("tree", "den", "sup"), "xent": ("model", "ali")}
+NEEDED |= dict.fromkeys(LATTICES, ("model", "lattices", "ali"))
 
 
 def source_options(function: Any) -> Any:
@@ -49,14 +51,19 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 @click.command()
 @click.option("--config", "config_file", type=FILE, help="YAML with sections network, features, cmvn, chain, augment, "
               "batches, optimiser, training; options given here go before it.")  # fmt: skip
-@click.option("--objective", type=click.Choice(sorted(NEEDED)), default="chain",
-              help="chain: lattice-free MMI; xent: cross-entropy on alignments.")  # fmt: skip
+@click.option("--objective", type=click.Choice(list(NEEDED)), default="chain",
+              help="chain: lattice-free MMI; xent: cross-entropy; others: on lattices, from a network.")  # fmt: skip
 @source_options
 @click.option("--tree", type=FILE, help="chain: tree (hybrid nnet chain-tree).")
 @click.option("--den", type=FILE, help="chain: denominator (hybrid nnet chain-den).")
 @click.option("--sup", type=FILE, help="chain: supervision (hybrid nnet chain-sup).")
-@click.option("--model", type=FILE, help="xent: model that the alignments are of.")
-@click.option("--ali", type=FILE, help="xent: alignments (hybrid gmm align).")
+@click.option("--model", type=FILE, help="xent: model that the alignments are of; lattices: network to start from.")
+@click.option("--ali", type=FILE, help="xent, lattices: alignments by that model (hybrid gmm align).")
+@click.option("--lattices", type=FILE, help="Lattices of the training set by that network (hybrid decode).")
+@click.option("--boost", type=Real(0), default=0.1, help="bmmi: nats that a wrong frame makes a path likelier.")
+@click.option("--graph-scale", type=Real(0), default=1.0, help="Of graph scores in lattices, beside the model's "
+              "acoustic scale.")  # fmt: skip
+@click.option("--lang", type=FILE, help="Lattices: lang folder, whose silence phones count as one.")
 @click.option("--smoothing", type=click.FloatRange(0, 0.9), default=0.0, help="xent: label smoothing.")
 @click.option("--network", default="", help="Architecture instead of the YAML's.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A setting of the network, e.g. dim=256.")
@@ -68,7 +75,7 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 @config_options(OptimiserConfig)
 @config_options(TrainingConfig)
 @trust_options
-@writes_folder("nnet", "feats", "cuts", "like", "transforms", "tree", "den", "sup", "model", "ali", "init")
+@writes_folder("nnet", "feats", "cuts", "like", "transforms", "tree", "den", "sup", "model", "ali", "lattices", "init")
 def train(config_file: Path | None, out_dir: Path, **options: Any) -> None:
     """Train a network; with torchrun, in several processes.
 
@@ -87,8 +94,23 @@ def train(config_file: Path | None, out_dir: Path, **options: Any) -> None:
     if missing:
         wanted = ", ".join(f"--{name}" for name in NEEDED[options["objective"]])
         raise click.UsageError(f"--objective {options['objective']} needs {wanted}; --{missing[0]} is missing")
+    if options["objective"] in LATTICES or options["init"] is not None:
+        settings = _as_trained(options, settings)
     task = _task(options, settings)
     train_network(task, source_of(options, settings, trust), out_dir, settings.config)
+
+
+def _as_trained(options: dict[str, Any], settings: Settings) -> Settings:
+    """Takes the shape of the network to start from, and its features where lattices are trained on."""
+    from dataclasses import replace
+
+    from hybrid.train.nnet.tasks import network_of
+
+    trained = network_of(options["init"] or options["model"])
+    if options["objective"] in LATTICES:
+        options["like"] = options["like"] or options["model"]
+    shape = replace(settings.config, architecture=trained.architecture, network=trained.settings()["network"])
+    return replace(settings, config=shape)
 
 
 def _task(options: dict[str, Any], settings: Settings) -> Task:
@@ -96,13 +118,34 @@ def _task(options: dict[str, Any], settings: Settings) -> Task:
 
     from hybrid.train.nnet import tasks
     from hybrid.train.nnet.chain import chain_task
+    from hybrid.train.nnet.checkpoint import network_arrays
 
     factor = settings.subsampling_factor
     if options["objective"] == "xent":
         task = tasks.cross_entropy_task(options["model"], options["ali"], options["smoothing"], factor)
+    elif options["objective"] in LATTICES:
+        task = _lattice_task(options, settings)
     else:
         whole = settings.config.batches.whole
         task = chain_task(options["tree"], options["den"], options["sup"], settings.chain, factor, whole)
     if options["init"] is None:
         return task
-    return replace(task, start=tasks.weights_of(options["init"]), inputs={**task.inputs, "init": options["init"]})
+    return replace(
+        task, start=network_arrays(tasks.network_of(options["init"])), inputs={**task.inputs, "init": options["init"]}
+    )
+
+
+def _lattice_task(options: dict[str, Any], settings: Settings) -> Task:
+    from hybrid.model.folder import load_model
+    from hybrid.nnet.losses import DiscriminativeConfig
+    from hybrid.train.nnet.discriminative import discriminative_task
+    from lexicon.lang_dir import LangDir
+
+    if not settings.config.batches.whole:
+        raise click.UsageError(f"--objective {options['objective']} trains on whole utterances: give --chunk-frames 0")
+    scale = load_model(options["model"]).acoustic_model.acoustic_scale
+    config = DiscriminativeConfig(options["objective"], scale, options["boost"])
+    silence = () if options["lang"] is None else LangDir.load(options["lang"]).silence_phones
+    return discriminative_task(
+        options["model"], options["lattices"], options["ali"], config, options["graph_scale"], silence
+    )

@@ -115,7 +115,7 @@ def fixed_examples(maker: BatchMaker, config: BatchConfig, parts: int = 1, most_
     config = replace(config, batch_frames=max(1, config.batch_frames // parts))
     lengths = [item.frames for item in maker.items]
     frames = 0
-    for batch in plan_epoch(lengths, config, maker.factor, 0, 0, shuffle=bool(most_frames)):
+    for batch in plan_epoch(lengths, config, 1, 0, 0, shuffle=bool(most_frames)):
         yield maker.make(0, batch, vary=False)
         frames += int(batch.frames.sum())
         if most_frames and frames >= most_frames:

@@ -21,7 +21,10 @@ __all__ = ["BatchMaker", "Example", "FeatureCache", "Position", "Targets", "batc
 
 
 class Targets(Protocol):
-    """What an objective wants of each chunk; cheap to send to a worker."""
+    """What an objective wants of each chunk; cheap to send to a worker.
+
+    Where it has an attribute `fixed` that is true, utterances that are not cut begin at their first frame always.
+    """
 
     def fault(self, item: Item) -> str:
         """Says why an item cannot be trained on; an empty string where nothing hinders."""
@@ -200,7 +203,8 @@ def batch_stream(
     def plan() -> Iterator[tuple[int, Batch, int]]:
         turn = 0
         for epoch in count_from(position.epoch):
-            batches = plan_epoch(lengths, config, maker.factor, maker.seed, epoch)
+            factor = 1 if getattr(maker.targets, "fixed", False) else maker.factor
+            batches = plan_epoch(lengths, config, factor, maker.seed, epoch)
             first = position.batch if epoch == position.epoch else 0
             for number in range(first, len(batches)):
                 yield epoch, batches[number], turn

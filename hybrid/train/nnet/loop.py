@@ -14,6 +14,7 @@ from torch import nn
 
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, progress
+from hybrid.nnet.layers import BatchNorm
 from hybrid.nnet.network import Network
 from hybrid.train.nnet.batches import Batch
 from hybrid.train.nnet.checkpoint import TrainState
@@ -122,6 +123,9 @@ class Loop:
         state = self.state
         torch.manual_seed((self.training.seed * 1_000_003 + state.step) * self.group.size + self.group.rank)
         self.network.train()
+        if getattr(self.objective, "frozen_norms", False):
+            for module in self.network.modules():
+                module.train(not isinstance(module, BatchNorm))
         rate = learning_rate(self.config, state.frames / self.total_frames)
         sums = self._gradients(step)
         if self._scaler.is_enabled():

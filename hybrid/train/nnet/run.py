@@ -72,7 +72,8 @@ class Task:
       scales: acoustic, transition and self-loop scale of these scores.
       inputs: what it was made from, by name, for meta.json.
       start: parameters to start from instead of random ones.
-      with_prior: the finished model divides by the prior.
+      with_prior: the finished model divides by the prior, which is measured at the end.
+      log_prior: of the finished model, where it is known before.
     """
 
     transition_model: TransitionModel
@@ -85,6 +86,7 @@ class Task:
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: Mapping[str, np.ndarray] | None = None
     with_prior: bool = False
+    log_prior: np.ndarray | None = None
 
 
 def train_network(task: Task, source: FeatureSource, out_dir: Path, config: NnetConfig) -> Model:
@@ -226,7 +228,7 @@ def _finish(
     load_average(network, chosen)
     if len(chosen) > 1:
         renew_statistics(network, fixed_examples(maker, config.batches, state.parts, STATISTICS_FRAMES), device)
-    prior = None
+    prior = task.log_prior
     if task.with_prior:
         examples = fixed_examples(maker, config.batches, state.parts, STATISTICS_FRAMES)
         prior = measure_log_prior(network, without_context(examples, maker.left))

@@ -16,14 +16,14 @@ from hybrid.feats.store import FeatureStore
 from hybrid.gmm.speaker_transforms import load_transforms
 from hybrid.model.folder import Model, load_model
 from hybrid.nnet.acoustic import NetworkAcousticModel
+from hybrid.nnet.network import Network
 from hybrid.train.gmm.ladder import load_alignments
-from hybrid.train.nnet.checkpoint import network_arrays
 from hybrid.train.nnet.config import AugmentConfig
 from hybrid.train.nnet.cross_entropy import AlignmentTargets, CrossEntropy
 from hybrid.train.nnet.run import Task
 from hybrid.train.nnet.sources import AudioSource, FeatureSource, StoreSource, cmvn_of_audio
 
-__all__ = ["audio_source", "cross_entropy_task", "speaker_transforms", "store_source", "weights_of"]
+__all__ = ["audio_source", "cross_entropy_task", "network_of", "speaker_transforms", "store_source"]
 
 logger = get_logger(__name__)
 
@@ -101,8 +101,8 @@ def cross_entropy_task(model_dir: Path, ali: Path, smoothing: float, factor: int
     )
 
 
-def weights_of(model_dir: Path) -> dict[str, np.ndarray]:
-    """Returns the parameters of a trained network, to start another training from.
+def network_of(model_dir: Path) -> Network:
+    """Returns a trained network, to start another training from.
 
     Raises:
       InputError: the folder holds no network.
@@ -110,7 +110,7 @@ def weights_of(model_dir: Path) -> dict[str, np.ndarray]:
     acoustic = load_model(model_dir).acoustic_model
     if not isinstance(acoustic, NetworkAcousticModel):
         raise InputError.at(model_dir, "holds no network", "Name the folder of one (hybrid nnet train).")
-    return network_arrays(acoustic.network)
+    return acoustic.network
 
 
 def _warn_of_topology(model: Model, factor: int) -> None:
