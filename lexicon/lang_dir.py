@@ -131,6 +131,7 @@ class LangDir:
 
     @property
     def topo_path(self) -> Path:
+        """The topology of the phones, in Kaldi's text form."""
         return self.path / "topo"
 
     @cached_property

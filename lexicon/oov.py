@@ -27,6 +27,7 @@ class OovReport:
 
     @property
     def oov_tokens(self) -> int:
+        """How often words without pronunciation stand in the text."""
         return sum(count for _, count, _ in self.counts)
 
     @property

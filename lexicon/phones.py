@@ -100,10 +100,12 @@ class PhoneSet:
 
     @cached_property
     def silence_phones(self) -> tuple[str, ...]:
+        """Names of the phones that are no speech."""
         return tuple(p for group in self.silence for p in group)
 
     @cached_property
     def nonsilence_phones(self) -> tuple[str, ...]:
+        """Names of the phones of words."""
         return tuple(p for group in self.nonsilence for p in group)
 
     @cached_property

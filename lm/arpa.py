@@ -8,6 +8,7 @@ above 1 by rounding. Everything else is refused with the number of the line.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def write_arpa(path: str | os.PathLike, model: NgramModel) -> None:
             _write(stream, model)
 
 
-def _write(stream, model: NgramModel) -> None:
+def _write(stream: Any, model: NgramModel) -> None:
     lines = [f"ngram {n}={count}" for n, count in enumerate(model.num_ngrams, 1)]
     stream.write(("\\data\\\n" + "\n".join(lines) + "\n").encode())
     blob, offsets = model.vocabulary.blob

@@ -86,14 +86,17 @@ class AdaptedSource:
     speaker_independent: bool = False
 
     def fingerprint(self) -> str:
+        """See `ScoreSource.fingerprint`."""
         made = content_hash(self.transforms) if self.transforms else ""
         return f"feats {Path(self.path).resolve()} {open_store(self.path).digest} {made} {self.speaker_independent}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
+        """See `ScoreSource.utterances`."""
         store = open_store(self.path)
         return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
 
     def inputs(self) -> dict[str, Any]:
+        """See `ScoreSource.inputs`."""
         found: dict[str, Any] = {"features": (self.path, open_store(self.path).digest)}
         return found if self.transforms is None else {**found, "transforms": self.transforms}
 

@@ -35,6 +35,7 @@ class Alignment:
 
     @property
     def num_frames(self) -> int:
+        """Frames of scores that the path covers."""
         return len(self.transition_ids)
 
     def phones(self, model: TransitionModel) -> list[Segment]:

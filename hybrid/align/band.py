@@ -8,6 +8,8 @@ with the graph.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hybrid.base.compiled import kernel
@@ -169,9 +171,10 @@ def _advance(
 
 
 def best_path_scored_on_demand(
-    start, splits, columns, arc_costs, next_states, final_costs,
-    score, frames, num_columns, scale, beam, min_active, at_once=FRAMES_AT_ONCE,
-):  # fmt: skip
+    start: int, splits: np.ndarray, columns: np.ndarray, arc_costs: np.ndarray, next_states: np.ndarray,
+    final_costs: np.ndarray, score: Callable[[int, int, np.ndarray], np.ndarray], frames: int, num_columns: int,
+    scale: float, beam: float, min_active: int, at_once: int = FRAMES_AT_ONCE,
+) -> tuple[np.ndarray, float, int, np.ndarray]:  # fmt: skip
     """Finds the cheapest path of exactly `frames` arcs, each of which has a column (see `kernels.best_path`).
 
     Scores are asked for as the band moves on: of pdfs that it can reach, no others.

@@ -140,6 +140,7 @@ class CorpusAlignments:
 
     @property
     def num_frames(self) -> int:
+        """Frames of scores of all utterances together."""
         return len(self.transition_ids)
 
     def __len__(self) -> int:
@@ -153,6 +154,7 @@ class CorpusAlignments:
         return self.transition_ids[self.row_splits[place] : self.row_splits[place + 1]]
 
     def items(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields (utterance id, transition-ids int32 [T])."""
         for place, utterance in enumerate(self.ids):
             yield utterance, self.transition_ids[self.row_splits[place] : self.row_splits[place + 1]]
 

@@ -86,7 +86,7 @@ def _search(
     arrays = fst.start, fst.row_splits, graph.columns, graph.costs, fst.next_states, fst.final_costs
     widths = config.scale, beam, config.min_active
     if not (graph.columns < 0).any():
-        path, cost, _, along = best_path_scored_on_demand(*arrays, score, *size, *widths)
+        path, cost, _, along = best_path_scored_on_demand(*arrays, score, *size, *widths)  # type: ignore[arg-type]
         return path, cost, along
     scores = np.ascontiguousarray(score(0, num_frames, np.arange(size[1])), dtype=np.float32)
     path, cost, state = best_path(*arrays, scores, *widths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def command() -> None:
     """Make, check and download corpora."""
 
 
-def _corpus_options(function):  # type: ignore[no-untyped-def]
+def _corpus_options(function: Callable) -> Callable:
     function = click.option("--out-dir", type=FILE, required=True, help="Gets one folder per set.")(function)
     return click.option("--corpus-dir", type=FILE, required=True, help="The corpus in its public layout.")(function)
 

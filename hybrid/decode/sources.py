@@ -63,18 +63,22 @@ class StoreSource:
     path: str
 
     def fingerprint(self) -> str:
+        """See `ScoreSource.fingerprint`."""
         return f"feats {Path(self.path).resolve()} {open_store(self.path).digest}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
+        """See `ScoreSource.utterances`."""
         store = open_store(self.path)
         return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
 
     def inputs(self) -> dict[str, Any]:
+        """See `ScoreSource.inputs`."""
         return {"features": (self.path, open_store(self.path).digest)}
 
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
+        """See `ScoreSource.scores`."""
         store, model = open_store(self.path), model.unadapted
         features = (or_reason(model.pipeline.features, store, item.id) for item in items)
         yield from score_all(model, features, batch_frames)
@@ -98,20 +102,24 @@ class CutSource:
     trust: Trust = FILES_ONLY
 
     def fingerprint(self) -> str:
+        """See `ScoreSource.fingerprint`."""
         return f"cuts {Path(self.path).resolve()} {content_hash(manifest_path(self.path))}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
+        """See `ScoreSource.utterances`."""
         cuts, failed = _cuts(self.path, self.trust)
         return [
             Utterance(c.id, start=c.start, duration=c.duration, recording_id=c.recording_id) for c in cuts.values()
         ], failed
 
     def inputs(self) -> dict[str, Any]:
+        """See `ScoreSource.inputs`."""
         return {"cuts": manifest_path(self.path)}
 
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
+        """See `ScoreSource.scores`."""
         (cuts, _), model = _cuts(self.path, self.trust), model.unadapted
         features = (or_reason(_cut_features, model, cuts[item.id]) for item in items)
         yield from score_all(model, features, batch_frames)
@@ -140,6 +148,7 @@ class AudioSource:
     channel: int = 0
 
     def fingerprint(self) -> str:
+        """See `ScoreSource.fingerprint`."""
         stamps = [f"{Path(f).resolve()} {os.stat(f).st_mtime_ns if os.path.exists(f) else 0}" for f in self.files]
         return f"audio {self.vad} {self.channel} {stamps}"
 
@@ -148,6 +157,7 @@ class AudioSource:
         return _names(self.files)
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
+        """See `ScoreSource.utterances`."""
         items, failed = [], []
         for name, file in self.names().items():
             try:
@@ -163,11 +173,13 @@ class AudioSource:
         return sorted(items, key=lambda item: item.id), failed
 
     def inputs(self) -> dict[str, Any]:
+        """See `ScoreSource.inputs`."""
         return {}  # their sizes and times are in the fingerprint; hours of audio are not read again for a hash
 
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
+        """See `ScoreSource.scores`."""
         files, model = self.names(), model.unadapted
         features = (or_reason(self._features, model, files[item.recording], item) for item in items)
         yield from score_all(model, features, batch_frames)
@@ -207,11 +219,13 @@ class ScoreFolder:
     path: str
 
     def fingerprint(self) -> str:
+        """See `ScoreSource.fingerprint`."""
         path = Path(self.path)
         files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
         return f"scores {path.resolve()} {[(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files]}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
+        """See `ScoreSource.utterances`."""
         path = Path(self.path)
         if path.is_dir():
             names = sorted(f.stem for f in path.glob("*.npy"))
@@ -226,11 +240,13 @@ class ScoreFolder:
         return [Utterance(name) for name in names], []
 
     def inputs(self) -> dict[str, Any]:
+        """See `ScoreSource.inputs`."""
         return {"scores": self.path}
 
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
+        """See `ScoreSource.scores`."""
         from hybrid.formats.npy import read_npy
 
         path = Path(self.path)

@@ -75,10 +75,12 @@ class FstArrays:
 
     @property
     def num_states(self) -> int:
+        """How many states there are."""
         return len(self.final_costs)
 
     @property
     def num_arcs(self) -> int:
+        """How many arcs there are."""
         return len(self.ilabels)
 
     def sources(self) -> np.ndarray:

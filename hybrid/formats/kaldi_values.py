@@ -34,6 +34,7 @@ class ValueSource:
         self._ahead = b""
 
     def fail(self, message: str) -> InputError:
+        """Returns the error that names the file and what is wrong with it."""
         return InputError.at(self.name, f"{message} (byte {self.position})", CURE)
 
     def read(self, count: int) -> bytes:

@@ -65,14 +65,17 @@ class AmDiagGmm:
 
     @property
     def num_pdfs(self) -> int:
+        """How many mixtures there are."""
         return len(self.row_splits) - 1
 
     @property
     def num_gaussians(self) -> int:
+        """Gaussians of all mixtures together."""
         return len(self.weights)
 
     @property
     def dim(self) -> int:
+        """Values per frame."""
         return self.inv_vars.shape[1]
 
     @cached_property

@@ -66,10 +66,12 @@ class DiagGmm:
 
     @property
     def num_gaussians(self) -> int:
+        """How many Gaussians there are."""
         return len(self.weights)
 
     @property
     def dim(self) -> int:
+        """Values per frame."""
         return self.inv_vars.shape[1]
 
     @cached_property

@@ -75,6 +75,7 @@ class FmllrStats:
 
     @property
     def dim(self) -> int:
+        """Values per frame."""
         return len(self.linear)
 
     @property

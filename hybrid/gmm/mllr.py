@@ -32,6 +32,7 @@ class RegressionTree:
 
     @property
     def num_classes(self) -> int:
+        """How many classes of Gaussians share a transform."""
         return len(self.leaves)
 
     @classmethod

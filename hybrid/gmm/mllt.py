@@ -53,6 +53,7 @@ class MlltStats:
 
     @property
     def dim(self) -> int:
+        """Values per frame."""
         return len(self.packed)
 
     @property

@@ -45,6 +45,7 @@ class GmmStats:
 
     @property
     def log_likelihood_per_frame(self) -> float:
+        """Natural log, of the features given their pdfs; 0 without frames."""
         return self.log_likelihood / self.frames if self.frames else 0.0
 
     def pdf_occupancy(self, model: AmDiagGmm) -> np.ndarray:

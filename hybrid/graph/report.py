@@ -76,10 +76,12 @@ class GraphReport:
 
     @property
     def cpu_seconds(self) -> float:
+        """CPU time of all operations."""
         return sum(o.cpu_seconds for o in self.operations)
 
     @property
     def peak_gb(self) -> float:
+        """The most memory that any operation held."""
         return max((o.peak_gb for o in self.operations), default=0.0)
 
     def as_rows(self) -> list[dict[str, Any]]:

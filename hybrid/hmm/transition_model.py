@@ -81,10 +81,12 @@ class TransitionModel:
 
     @property
     def num_transition_states(self) -> int:
+        """How many transition-states there are; they count from 1."""
         return len(self.tuples)
 
     @cached_property
     def num_transition_ids(self) -> int:
+        """How many transition-ids there are; they count from 1."""
         return int(self.first_ids[-1]) - 1
 
     @cached_property

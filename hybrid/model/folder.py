@@ -79,10 +79,12 @@ class Model:
 
     @property
     def tree(self) -> ContextTree:
+        """The context tree: phones in context to pdf-ids."""
         return self.transition_model.tree
 
     @property
     def topology(self) -> HmmTopology:
+        """The states and arcs of each phone."""
         return self.transition_model.topology
 
     @property

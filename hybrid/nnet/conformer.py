@@ -65,6 +65,7 @@ class ConformerConfig:
 
     @property
     def scope(self) -> Scope:
+        """Which frames a frame may attend to."""
         return Scope(self.look_back, self.look_ahead, self.chunk, self.left_chunks)
 
     @property

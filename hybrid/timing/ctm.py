@@ -22,6 +22,7 @@ class TimedLabel:
 
     @property
     def end(self) -> float:
+        """Seconds."""
         return self.start + self.duration
 
 

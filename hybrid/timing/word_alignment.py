@@ -49,6 +49,7 @@ class LexiconWordAlignment:
 
     @classmethod
     def from_lang(cls, lang: LangDir) -> LexiconWordAlignment:
+        """Of all words of a lang folder."""
         return cls(lang.align_lexicon, lang.word_boundary)
 
     def words(self, phones: Sequence[Segment], word_ids: Sequence[int]) -> list[Segment]:

@@ -112,7 +112,9 @@ def best_question(values, entries, moments, members, floor, min_count):
     return best, best_row
 
 
-def best_question_reference(values, entries, moments, members, floor, min_count):
+def best_question_reference(
+    values: np.ndarray, entries: np.ndarray, moments: np.ndarray, members: np.ndarray, floor: float, min_count: float
+) -> tuple[float, int]:
     """The readable reference: for each question, the gain of two Gaussians over one."""
     from hybrid.tree.objective import gaussian_objective
 

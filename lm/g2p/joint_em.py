@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -185,7 +186,7 @@ def _first_guess(letters: _Strings, phones: _Strings, unequal: float) -> np.ndar
 
 
 def _em(
-    units, arrays, probs: np.ndarray, config: GraphoneAlignConfig
+    units: Any, arrays: Any, probs: np.ndarray, config: GraphoneAlignConfig
 ) -> tuple[np.ndarray, tuple[float, ...], np.ndarray]:
     """Returns the probabilities of graphones, the log-likelihoods, and which pairs can be aligned."""
     totals = np.zeros(len(arrays[1]) - 1)

@@ -7,7 +7,7 @@ likeliest cut into graphones that gives it. With an infinite beam the result is 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,7 +150,7 @@ def _search(columns: list[_Column], ends: np.ndarray, graphones: Sequence[Grapho
     return [Guess(phones, score) for phones, score in found.items()]
 
 
-def _outgoing(columns: list[_Column]):
+def _outgoing(columns: list[_Column]) -> Callable[[int, int], list[tuple]]:
     """Returns a function (column, node) → its arcs as (score, graphone, target column, target node)."""
     sources: dict[int, list[tuple[int, np.ndarray, tuple]]] = {}
     for at, column in enumerate(columns):

@@ -52,6 +52,7 @@ class PreparedGraph:
 
     @property
     def num_arcs(self) -> int:
+        """How many arcs there are."""
         return len(self.labels)
 
     def words_of(self, word_id: int) -> tuple[int, ...]:

@@ -95,6 +95,7 @@ class StoreSource:
     speaker_transforms: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def items(self) -> tuple[list[Item], dict[str, str]]:
+        """See `FeatureSource.items`."""
         self.pipeline.require_match(self.store)
         items = []
         for name in self.store.ids:
@@ -104,12 +105,15 @@ class StoreSource:
         return items, {}
 
     def cacheable(self) -> bool:
+        """See `FeatureSource.cacheable`."""
         return True
 
     def features(self, item: Item, seed: int, epoch: int) -> np.ndarray:
+        """See `FeatureSource.features`."""
         return self.pipeline.features(self.store, item.name, self.speaker_transforms.get(item.speaker))
 
     def inputs(self) -> dict[str, Any]:
+        """See `FeatureSource.inputs`."""
         return {"features": (self.store.path, self.store.digest)}
 
 
@@ -130,6 +134,7 @@ class AudioSource:
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def items(self) -> tuple[list[Item], dict[str, str]]:
+        """See `FeatureSource.items`."""
         cuts, failed = _cuts(self.path, self.trust)
         items, failures = [], {**dict(failed), **self.failed}
         static = self.pipeline.static
@@ -148,6 +153,7 @@ class AudioSource:
         return sorted(items, key=lambda item: item.name), failures
 
     def cacheable(self) -> bool:
+        """See `FeatureSource.cacheable`."""
         return not self.augment.changes_samples
 
     def static(self, item: Item, seed: int, epoch: int) -> np.ndarray:
@@ -163,9 +169,11 @@ class AudioSource:
         return features
 
     def features(self, item: Item, seed: int, epoch: int) -> np.ndarray:
+        """See `FeatureSource.features`."""
         return self.pipeline.apply(self.static(item, seed, epoch), self.stats.get(item.speaker))
 
     def inputs(self) -> dict[str, Any]:
+        """See `FeatureSource.inputs`."""
         return {"cuts": manifest_path(self.path)}
 
 
