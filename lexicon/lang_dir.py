@@ -165,7 +165,7 @@ class LangDir:
 
     def text_to_ids(self, words: Iterable[str]) -> list[int]:
         """Returns the ids of words; a word outside the lexicon becomes `oov_id`, and so do `<s>` and the like."""
-        table, oov = self.words._index, self.oov_id
+        table, oov = self.words, self.oov_id
         ids = [table.get(w, oov) for w in words]
         return [oov if i in self._not_words else i for i in ids]
 

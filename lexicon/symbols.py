@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import overload
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
@@ -71,6 +72,10 @@ class SymbolTable:
         """Returns the id of a symbol; KeyError if it is not in the table."""
         return self._index[symbol]
 
+    @overload
+    def get(self, symbol: str, default: int) -> int: ...
+    @overload
+    def get(self, symbol: str, default: int | None = None) -> int | None: ...
     def get(self, symbol: str, default: int | None = None) -> int | None:
         """Returns the id of a symbol, or `default`."""
         return self._index.get(symbol, default)

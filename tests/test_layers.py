@@ -173,3 +173,57 @@ def test_a_wrong_import_is_found(tmp_path, line):
     (tmp_path / "lexicon").mkdir()
     (tmp_path / "lexicon" / "bad.py").write_text(f"{line}\n")
     assert len(violations(tmp_path)) == 1
+
+
+FOREIGN = {
+    "hybrid/base/compiled.py",
+    "hybrid/feats/lhotse_reference.py",
+}  # numba's and lhotse's, which offer no other way
+OURS_ANYWHERE = {"_replace", "_fields", "_asdict", "_exit"}  # public, whatever their names look like
+
+
+def intrusions(tree: ast.AST) -> list[tuple[int, str]]:
+    """Returns (line, name) where a private attribute is used outside the class, or the module, that defines it."""
+
+    def private(name: str) -> bool:
+        return name.startswith("_") and not name.startswith("__") and name not in OURS_ANYWHERE
+
+    def defined(node: ast.ClassDef) -> set[str]:
+        names = {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)}
+        names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return names | {
+            n.attr for n in ast.walk(node)
+            if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id in ("self", "cls")
+        }  # fmt: skip
+
+    found: list[tuple[int, str]] = []
+
+    def visit(node: ast.AST, own: set[str]) -> None:
+        if isinstance(node, ast.ClassDef):
+            own = own | defined(node)
+        if isinstance(node, ast.Attribute) and private(node.attr) and node.attr not in own:
+            found.append((node.lineno, node.attr))
+        for child in ast.iter_child_nodes(node):
+            visit(child, own)
+
+    visit(tree, set())
+    return found
+
+
+def test_nobody_uses_private_attributes_of_others():
+    bad = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if str(path.relative_to(ROOT)) not in FOREIGN
+        for line, name in intrusions(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert bad == []
+
+
+@pytest.mark.parametrize("code, found", [
+    ("def f(x):\n    return x._y", True), ("class A:\n    def f(self, x):\n        return x._y", True),
+    ("class A:\n    def __init__(self):\n        self._y = 1\n    def f(self, other):\n        return other._y", False),
+])  # fmt: skip
+def test_an_intrusion_is_found(code, found):
+    assert bool(intrusions(ast.parse(code))) == found

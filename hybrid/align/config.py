@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hybrid.base.errors import HybridError
 from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, check_fields
+from hybrid.base.scale import HasAcousticScale
 
 if TYPE_CHECKING:
     from hybrid.model.protocol import AcousticModel
@@ -19,7 +20,7 @@ class AlignmentError(HybridError):
 
 
 @dataclass(frozen=True)
-class AlignConfig:
+class AlignConfig(HasAcousticScale):
     """Scales and beams; the defaults are those of Kaldi's recipes.
 
     Scores are summed as transition_scale × log P(transition) + acoustic_scale × log-likelihood.
@@ -56,17 +57,6 @@ class AlignConfig:
         )
         if self.retry_beam and self.retry_beam <= self.beam:
             raise ValueError(f"retry_beam {self.retry_beam} is not wider than beam {self.beam}; use 0 for no retry")
-
-    @property
-    def scale(self) -> float:
-        """The acoustic scale in use.
-
-        Raises:
-          ValueError: none was given; `of_model` fills it in.
-        """
-        if self.acoustic_scale is None:
-            raise ValueError("acoustic_scale is not set, and no model at hand states one: give a number")
-        return self.acoustic_scale
 
     @property
     def transition_scales(self) -> tuple[float, float]:

@@ -130,15 +130,15 @@ class Progress:
         self.note = ""
         self._logger = logger
         self._start = self._last = time.monotonic()
-        self._bar: Any = None
+        self.bar: Any = None
 
     def advance(self, done: int = 1, failed: int = 0, note: str = "") -> None:
         """Adds to the counts; `note` is a short figure such as the score per frame."""
         self.done += done
         self.failed += failed
         self.note = note or self.note
-        if self._bar is not None:
-            self._bar.update(0, completed=self.done + self.failed, description=self._describe())
+        if self.bar is not None:
+            self.bar.update(0, completed=self.done + self.failed, description=self._describe())
         elif time.monotonic() - self._last >= INTERVAL_SECONDS:
             self._last = time.monotonic()
             self._logger.info("%s%s", self._describe(), self._left())
@@ -168,7 +168,7 @@ def progress(title: str, total: int | None = None, logger: logging.Logger | None
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
             bars.add_task(title, total=total)
-            state._bar = bars
+            state.bar = bars
             yield state
     else:
         yield state

@@ -21,6 +21,7 @@ from hybrid.cli.options import (
     writes_folder,
 )
 from hybrid.search.config import RetryConfig, SearchConfig
+from hybrid.search.engines.k2_config import K2Config
 
 FILE = click.Path(path_type=Path)
 
@@ -45,6 +46,7 @@ FILE = click.Path(path_type=Path)
     "--batch-frames", type=Whole(1), help="Frames scored together at most, padding counted; default a minute's."
 )
 @config_options(SearchConfig)
+@config_options(K2Config)
 @config_options(RetryConfig)
 @click.option(
     "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
@@ -84,7 +86,9 @@ def command(
 
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     lang = None if lang_dir is None else str(lang_dir)
-    spec = SystemSpec(str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times)
+    spec = SystemSpec(
+        str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times, make_config(K2Config, options)
+    )
     source = _source(options)
     if options["scores"] is None:
         warn_unadapted(load_model(model_dir), "hybrid gmm decode-fmllr")

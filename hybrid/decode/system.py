@@ -19,6 +19,7 @@ from hybrid.lattice.paths import best_path
 from hybrid.model.folder import Model, load_model
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import RetryConfig, SearchConfig
+from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher, SearchResult
 from hybrid.search.retry import search_with_retries
 from hybrid.timing.ctm import timed_labels
@@ -40,6 +41,7 @@ class SystemSpec:
       engine: "native", "k2", "reference", or "auto".
       device: of the acoustic model and of k2.
       kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
+      k2: settings of that engine.
     """
 
     model_dir: str
@@ -50,6 +52,7 @@ class SystemSpec:
     engine: str = "auto"
     device: str = "cpu"
     kaldi_times: bool = False
+    k2: K2Config = field(default_factory=K2Config)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +131,7 @@ def _load_system(spec: SystemSpec, _states: object) -> System:
         require_fit(part_of(spec.graph_dir, "graph"), lang_folder)
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
-    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir)
+    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(Path(os.fspath(spec.graph_dir)), lang, model.phones)
     pauses = pause_phones(Path(os.fspath(spec.graph_dir)), lang)

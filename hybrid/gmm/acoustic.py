@@ -109,6 +109,6 @@ class GmmAcousticModel(AcousticModelBase):
         gmm, sizes = self.gmm, np.diff(self.gmm.row_splits)
         index = gmm.row_splits[:-1, None] + np.arange(sizes.max())
         index = np.where(np.arange(sizes.max()) < sizes[:, None], index, gmm.num_gaussians)
-        matrix = np.concatenate([gmm._matrix, np.zeros((1, 2 * gmm.dim), np.float32)]).T
+        matrix = np.concatenate([gmm.matrix, np.zeros((1, 2 * gmm.dim), np.float32)]).T
         constants = np.append(gmm.gconsts, np.float32(-np.inf))
         return torch.from_numpy(matrix.copy()), torch.from_numpy(constants), torch.from_numpy(index)

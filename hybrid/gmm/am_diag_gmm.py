@@ -99,7 +99,7 @@ class AmDiagGmm:
         return gaussian_constants(self.weights, self.means_invvars, self.inv_vars).astype(np.float32)
 
     @cached_property
-    def _matrix(self) -> np.ndarray:
+    def matrix(self) -> np.ndarray:
         """float32 [G][2D]: what [x, x²] is multiplied by."""
         return np.concatenate([self.means_invvars, np.float32(-0.5) * self.inv_vars], axis=1)
 
@@ -126,9 +126,9 @@ class AmDiagGmm:
         x = np.ascontiguousarray(features, dtype=np.float32)
         if x.ndim != 2 or x.shape[1] != self.dim:
             raise ValueError(f"features of shape {x.shape} for a model of {self.dim} dimensions")
-        matrix, gconsts, splits = self._matrix, self.gconsts, self.row_splits
+        matrix, gconsts, splits = self.matrix, self.gconsts, self.row_splits
         if pdf_ids is not None:
-            rows, splits = self._rows_of(np.asarray(pdf_ids))
+            rows, splits = self.rows_of(np.asarray(pdf_ids))
             matrix, gconsts = matrix[rows], gconsts[rows]
         out = np.empty((len(x), len(splits) - 1), np.float32)
         for begin in range(0, len(x), FRAMES_AT_ONCE):
@@ -138,7 +138,7 @@ class AmDiagGmm:
             log_sum_components(components, splits, out[begin : begin + FRAMES_AT_ONCE])
         return out
 
-    def _rows_of(self, pdf_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rows_of(self, pdf_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the Gaussians of some pdfs, in their order, and where each pdf's begin."""
         sizes = np.diff(self.row_splits)[pdf_ids]
         splits = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

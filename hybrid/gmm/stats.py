@@ -131,7 +131,7 @@ def component_posteriors(
     from hybrid.gmm.kernels import component_posteriors_frames
 
     x, ids = _checked(model, features, pdf_ids)
-    gaussians, offsets = model._rows_of(ids)
+    gaussians, offsets = model.rows_of(ids)
     posteriors = np.empty(int(offsets[-1]))
     parameters = (model.row_splits, model.gconsts, model.means_invvars, model.inv_vars)
     total = component_posteriors_frames(x, ids, *parameters, offsets, posteriors)

@@ -12,9 +12,9 @@
 from hybrid.decode.recognition import Recognition, Transcript
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.recogniser.recogniser import Recogniser
-from hybrid.recogniser.session import EndpointConfig, PartialText, Session, advance_sessions
+from hybrid.recogniser.session import EndpointConfig, PartialText, Session
 
 __all__ = [
     "EndpointConfig", "PartialText", "Recogniser", "Recognition", "Session", "System", "SystemSpec", "Transcript",
-    "advance_sessions", "load_system",
+    "load_system",
 ]  # fmt: skip

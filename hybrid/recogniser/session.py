@@ -25,7 +25,7 @@ from hybrid.search.protocol import PartialResult, SearchResult
 if TYPE_CHECKING:
     from hybrid.feats.cmvn import CmvnStats
 
-__all__ = ["EndpointConfig", "PartialText", "Session", "advance_sessions"]
+__all__ = ["EndpointConfig", "PartialText", "Session"]
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,54 @@ class Session:
         Raises:
           InputError: not one channel, NaN or infinity, or the session has ended; nothing was taken in then.
         """
-        return advance_sessions([self], [samples])[0]
+        return Session.advance_together([self], [samples])[0]
+
+    @staticmethod
+    def advance_together(
+        sessions: Sequence[Session], chunks: Sequence[np.ndarray], last: Sequence[bool] | None = None
+    ) -> list[list[Recognition]]:
+        """Takes in a chunk of each of many sessions of one system: scored in one batch, searched together.
+
+        Args:
+          chunks: float32 [N] of each; may be empty.
+          last: whether a session ends with its chunk.
+
+        Returns:
+          Of each session the utterances that ended, or were committed.
+
+        Raises:
+          InputError: see `Session.advance`; sessions of several systems.
+        """
+        last = [False] * len(sessions) if last is None else list(last)
+        if not sessions:
+            return []
+        if not len(sessions) == len(chunks) == len(last):
+            raise InputError.at("sessions", f"{len(sessions)} sessions but {len(chunks)} chunks", "Give each its own.")
+        system = sessions[0]._system
+        for session in sessions:
+            if session._system is not system:
+                raise InputError.at("sessions", "are of several systems", "Advance those of each system by themselves.")
+            if session._ended:
+                raise InputError.at(f"session '{quote(session.name)}'", "has ended", "Open another one.")
+        features = [s._features.advance(chunk, end) for s, chunk, end in zip(sessions, chunks, last)]
+        model = sessions[0]._model.acoustic_model
+        scores = model.advance([s._scores for s in sessions], features, last)
+        out: list[list[Recognition]] = [[] for _ in sessions]
+        # An utterance may end anywhere in a long chunk: the search looks for its end every tenth of a second.
+        step = max(1, math.ceil(0.1 / sessions[0]._model.frame_shift))
+        for begin in range(0, max(1, *(len(rows) for rows in scores)), step):
+            at = [i for i, rows in enumerate(scores) if begin < len(rows) or (last[i] and begin == 0 and not len(rows))]
+            system.searcher.advance([sessions[i]._search for i in at], [scores[i][begin : begin + step] for i in at])
+            for i in at:
+                taken = len(scores[i][begin : begin + step])
+                out[i] += sessions[i]._heard(taken, last[i] and begin + step >= len(scores[i]))
+        for session, end in zip(sessions, last):
+            session._ended = end
+        return out
 
     def finish(self) -> list[Recognition]:
         """Ends the session; returns what is left."""
-        return advance_sessions([self], [np.zeros(0, np.float32)], [True])[0]
+        return Session.advance_together([self], [np.zeros(0, np.float32)], [True])[0]
 
     def partial(self) -> PartialText:
         """The words of the utterance under way; costs what is new, not the whole utterance."""
@@ -159,46 +202,3 @@ class Session:
             f"{self.name}-{self._count:04d}", start=start, duration=end - start, recording_id=self.name
         )
         return self._system.read(utterance, result, first)
-
-
-def advance_sessions(
-    sessions: Sequence[Session], chunks: Sequence[np.ndarray], last: Sequence[bool] | None = None
-) -> list[list[Recognition]]:
-    """Takes in a chunk of each of many sessions of one system: scored in one batch, searched together.
-
-    Args:
-      chunks: float32 [N] of each; may be empty.
-      last: whether a session ends with its chunk.
-
-    Returns:
-      Of each session the utterances that ended, or were committed.
-
-    Raises:
-      InputError: see `Session.advance`; sessions of several systems.
-    """
-    last = [False] * len(sessions) if last is None else list(last)
-    if not sessions:
-        return []
-    if not len(sessions) == len(chunks) == len(last):
-        raise InputError.at("sessions", f"{len(sessions)} sessions but {len(chunks)} chunks", "Give each its own.")
-    system = sessions[0]._system
-    for session in sessions:
-        if session._system is not system:
-            raise InputError.at("sessions", "are of several systems", "Advance those of each system by themselves.")
-        if session._ended:
-            raise InputError.at(f"session '{quote(session.name)}'", "has ended", "Open another one.")
-    features = [s._features.advance(chunk, end) for s, chunk, end in zip(sessions, chunks, last)]
-    model = sessions[0]._model.acoustic_model
-    scores = model.advance([s._scores for s in sessions], features, last)
-    out: list[list[Recognition]] = [[] for _ in sessions]
-    # An utterance may end anywhere in a long chunk: the search looks for its end every tenth of a second.
-    step = max(1, math.ceil(0.1 / sessions[0]._model.frame_shift))
-    for begin in range(0, max(1, *(len(rows) for rows in scores)), step):
-        at = [i for i, rows in enumerate(scores) if begin < len(rows) or (last[i] and begin == 0 and not len(rows))]
-        system.searcher.advance([sessions[i]._search for i in at], [scores[i][begin : begin + step] for i in at])
-        for i in at:
-            taken = len(scores[i][begin : begin + step])
-            out[i] += sessions[i]._heard(taken, last[i] and begin + step >= len(scores[i]))
-    for session, end in zip(sessions, last):
-        session._ended = end
-    return out

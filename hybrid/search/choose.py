@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hybrid.base.errors import InputError, quote
 from hybrid.search.config import SearchConfig
+from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def make_searcher(
     config: SearchConfig,
     device: Any = "cpu",
     place: object = "graph",
+    k2: K2Config | None = None,
 ) -> Searcher:
     """Loads a decoding graph into an engine.
 
@@ -43,6 +45,7 @@ def make_searcher(
       transition_model: of the acoustic model; gives the pdf of each transition-id.
       device: for k2, a torch device.
       place: names the graph in errors.
+      k2: settings of that engine.
 
     Raises:
       InputError: no such engine, or a graph that it cannot take.
@@ -53,7 +56,7 @@ def make_searcher(
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
-        return K2Searcher.from_fst(fst, transition_model, config, device, place)
+        return K2Searcher.from_fst(fst, transition_model, config, device, place, k2)
     from hybrid.search.graph import SearchGraph
 
     graph = SearchGraph.from_fst(fst, transition_model.pdf_ids, transition_model.num_pdfs, place)

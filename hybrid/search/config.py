@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from hybrid.base.ranges import COUNT, LARGEST, NATURAL, POSITIVE, Range, check_fields
+from hybrid.base.scale import HasAcousticScale
 
 __all__ = ["RetryConfig", "SearchConfig"]
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(HasAcousticScale):
     """Widths of a beam search, in nats of the scaled scores.
 
     Raises:
@@ -24,7 +25,6 @@ class SearchConfig:
     acoustic_scale: float | None = field(
         default=None, metadata={"help": "Factor of the acoustic scores in the search; by default the model's."}
     )
-    check_limit: bool = field(default=False, metadata={"help": "k2: search twice to learn whether max-active cut."})
 
     def __post_init__(self) -> None:
         check_fields(
@@ -37,17 +37,6 @@ class SearchConfig:
         )
         if self.min_active > self.max_active:
             raise ValueError(f"min_active {self.min_active} is more than max_active {self.max_active}")
-
-    @property
-    def scale(self) -> float:
-        """The acoustic scale in use.
-
-        Raises:
-          ValueError: none was given; `of_model` fills it in.
-        """
-        if self.acoustic_scale is None:
-            raise ValueError("acoustic_scale is not set, and no model at hand states one: give a number")
-        return self.acoustic_scale
 
     def of_model(self, acoustic_scale: float) -> SearchConfig:
         """Returns the settings with a model's acoustic scale where none was given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -13,7 +14,7 @@ from hybrid.base.scores import first_bad_score
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 
-__all__ = ["PartialResult", "SearchResult", "Searcher", "Stream", "advance_each", "check_scores", "split_batch"]
+__all__ = ["PartialResult", "SearchResult", "Searcher", "SearcherBase", "Stream", "check_scores", "split_batch"]
 
 Status = Literal["complete", "partial", "empty", "committed"]
 
@@ -164,6 +165,34 @@ class Searcher(Protocol):
         """Returns a searcher of the same graph with other settings, sharing its memory."""
 
 
+class SearcherBase(ABC):
+    """The parts of `Searcher` that follow from `open`."""
+
+    @property
+    @abstractmethod
+    def num_pdfs(self) -> int: ...
+
+    @abstractmethod
+    def open(self) -> Stream: ...
+
+    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
+        """See `Searcher.search`; one utterance after the other."""
+        results = []
+        for utterance in split_batch(scores, lengths, self.num_pdfs):
+            stream = self.open()
+            stream.advance(utterance)
+            results.append(stream.finish())
+        return results
+
+    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
+        """See `Searcher.advance`; one stream after the other."""
+        if len(streams) != len(chunks):
+            raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
+        checked = [check_scores(chunk, self.num_pdfs, f"chunk {i} of the batch") for i, chunk in enumerate(chunks)]
+        for stream, chunk in zip(streams, checked):
+            stream.advance(chunk)
+
+
 def check_scores(scores: Any, num_pdfs: int, place: object = "scores") -> np.ndarray:
     """Checks the scores of one utterance and returns them as a float32 array [frame][pdf_id].
 
@@ -208,16 +237,3 @@ def split_batch(scores: Any, lengths: Any, num_pdfs: int) -> list[np.ndarray]:
             raise InputError.at(f"utterance {index} of the batch", f"length {length} of {len(item)} frames")
         utterances.append(check_scores(item[:length], num_pdfs, f"utterance {index} of the batch"))
     return utterances
-
-
-def advance_each(streams: Sequence[Stream], chunks: Sequence[Any], num_pdfs: int) -> None:
-    """Advances streams one by one: `Searcher.advance` of an engine that has nothing better.
-
-    Raises:
-      InputError: not a chunk for each stream, or bad scores; no stream has moved then.
-    """
-    if len(streams) != len(chunks):
-        raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
-    checked = [check_scores(chunk, num_pdfs, f"chunk {i} of the batch") for i, chunk in enumerate(chunks)]
-    for stream, chunk in zip(streams, checked):
-        stream.advance(chunk)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError
-from hybrid.recogniser import EndpointConfig, Recogniser, Session, advance_sessions
+from hybrid.recogniser import EndpointConfig, Recogniser, Session
 
 RATE = 8000
 WORDS = ["LOW", "HIGH", "MID", "LOW", "MID", "HIGH"]
@@ -91,9 +91,9 @@ def test_many_sessions_in_one_batch_are_each_as_alone(recogniser, bursts) -> Non
     found: list[list] = [[] for _ in audio]
     for begin in range(0, max(map(len, audio)), 1000):
         pieces = [samples[begin : begin + 1000] for samples in audio]
-        for i, more in enumerate(advance_sessions(sessions, pieces)):
+        for i, more in enumerate(Session.advance_together(sessions, pieces)):
             found[i] += more
-    for i, more in enumerate(advance_sessions(sessions, [np.zeros(0, np.float32)] * 4, [True] * 4)):
+    for i, more in enumerate(Session.advance_together(sessions, [np.zeros(0, np.float32)] * 4, [True] * 4)):
         found[i] += more
     assert [facts(f) for f in found] == alone
 
@@ -112,11 +112,11 @@ def test_wrong_use_is_told(recogniser, tiny, bursts) -> None:
     with pytest.raises(InputError, match="samples: hold NaN or infinity"):
         session.advance(np.array([np.nan], np.float32))
     with pytest.raises(InputError, match="sessions: 1 sessions but 2 chunks"):
-        advance_sessions([session], [np.zeros(1)] * 2)
+        Session.advance_together([session], [np.zeros(1)] * 2)
     other = Session(dataclasses.replace(recogniser.system), RATE)
     with pytest.raises(InputError, match="sessions: are of several systems"):
-        advance_sessions([session, other], [np.zeros(1)] * 2)
+        Session.advance_together([session, other], [np.zeros(1)] * 2)
     session.finish()
     with pytest.raises(InputError, match="session 'session': has ended. Open another one"):
         session.advance(np.zeros(1))
-    assert advance_sessions([], []) == []
+    assert Session.advance_together([], []) == []

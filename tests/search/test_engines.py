@@ -15,6 +15,8 @@ from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import SearchConfig
+from hybrid.search.engines.k2 import K2Searcher
+from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.graph import SearchGraph
 
 SCALE = 0.5
@@ -167,9 +169,9 @@ def test_max_active_of_k2_is_found_by_a_second_search(build, tools) -> None:
     fst, scores = tools.fst(4, 12, 40), tools.scores(4, 30)
     searcher = build("k2", fst, SearchConfig(30.0, 5.0, 2, 0, SCALE))
     assert searcher.search([scores])[0].limited_by_max_active is None
-    checked = searcher.with_config(SearchConfig(30.0, 5.0, 2, 0, SCALE, check_limit=True))
+    checked = K2Searcher(searcher.graph, tools.num_pdfs, searcher.config, own=K2Config(check_limit=True))
     assert checked.search([scores])[0].limited_by_max_active is True
-    free = searcher.with_config(SearchConfig(30.0, 5.0, 1000, 0, SCALE, check_limit=True))
+    free = checked.with_config(SearchConfig(30.0, 5.0, 1000, 0, SCALE))
     assert free.search([scores])[0].limited_frames == 0
 
 

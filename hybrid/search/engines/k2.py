@@ -5,7 +5,7 @@ What k2 1.23.4 does not do, and what is done about it:
 * It returns nothing where no final state was reached. Such an utterance is searched once more with a copy of the
   graph in which every state is final at no cost (made when it is first wanted); that result is flagged partial.
 * It does not say whether max-active cut anything (it narrows its beam from frame to frame). `limited_frames` is
-  None, unless `SearchConfig.check_limit` asks for a second search with twice the limit: the flag is set where that
+  None, unless `K2Config.check_limit` asks for a second search with twice the limit: the flag is set where that
   one differs.
 * Its OnlineDenseIntersecter drops, at the end of each chunk, every state that cannot end the utterance there, which
   loses the best path (measured with 1.23.4). So a stream here gathers its chunks and searches them at the end; use
@@ -26,8 +26,9 @@ from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.prune import prune
 from hybrid.search.config import SearchConfig
+from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.engines.k2_graph import PreparedGraph, prepare_graph
-from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores, split_batch
 
 if TYPE_CHECKING:
     from hybrid.hmm import TransitionModel
@@ -37,7 +38,7 @@ __all__ = ["K2Searcher"]
 BATCH_SCORES = 1 << 26  # padded scores sent to k2 together: 256 MB
 
 
-class K2Searcher:
+class K2Searcher(SearcherBase):
     """Implements `Searcher` with k2.intersect_dense_pruned."""
 
     def __init__(
@@ -46,16 +47,22 @@ class K2Searcher:
         num_pdfs: int,
         config: SearchConfig | None = None,
         device: Any = "cpu",
+        own: K2Config | None = None,
+        fsas: dict[bool, Any] | None = None,
     ) -> None:
         """Takes a prepared graph.
+
+        Args:
+          own: settings that only this engine knows.
+          fsas: the graph as k2 wants it, where another searcher has it already; see `_fsa`.
 
         Raises:
           MissingDependencyError: k2 is not installed.
         """
         import_k2("search with k2")
         self.graph, self._num_pdfs, self.config = graph, num_pdfs, config or SearchConfig()
-        self.device = device
-        self._fsas: dict[bool, Any] = {}
+        self.device, self.own = device, own or K2Config()
+        self._fsas: dict[bool, Any] = {} if fsas is None else fsas
 
     @classmethod
     def from_fst(
@@ -65,11 +72,12 @@ class K2Searcher:
         config: SearchConfig | None = None,
         device: Any = "cpu",
         place: object = "graph",
+        own: K2Config | None = None,
     ) -> "K2Searcher":
         """Prepares HCLG for k2 (see `hybrid.search.engines.k2_graph`)."""
         import_k2("search with k2")
         prepared = prepare_graph(fst, transition_model.pdf_ids, transition_model.num_pdfs, place)
-        return cls(prepared, transition_model.num_pdfs, config, device)
+        return cls(prepared, transition_model.num_pdfs, config, device, own)
 
     @property
     def num_pdfs(self) -> int:
@@ -78,27 +86,21 @@ class K2Searcher:
 
     def with_config(self, config: SearchConfig) -> "K2Searcher":
         """The same graph with other settings."""
-        other = K2Searcher(self.graph, self._num_pdfs, config, self.device)
-        other._fsas = self._fsas
-        return other
+        return K2Searcher(self.graph, self._num_pdfs, config, self.device, self.own, self._fsas)
 
     def open(self) -> "K2Stream":
         """See `Searcher.open`; the chunks are searched together at the end."""
         return K2Stream(self)
 
-    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
-        """See `Searcher.advance`."""
-        advance_each(streams, chunks, self.num_pdfs)
-
     def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
         """See `Searcher.search`."""
         utterances = split_batch(scores, lengths, self.num_pdfs)
-        lattices = self._lattices(utterances, self.config, ends_anywhere=False)
+        lattices = self.lattices(utterances, self.config, ends_anywhere=False)
         failed = [i for i, lattice in enumerate(lattices) if lattice.is_empty and len(utterances[i])]
-        for i, lattice in zip(failed, self._lattices([utterances[i] for i in failed], self.config, ends_anywhere=True)):
+        for i, lattice in zip(failed, self.lattices([utterances[i] for i in failed], self.config, ends_anywhere=True)):
             lattices[i] = lattice
         limited: list[int | None] = [None] * len(lattices)
-        if self.config.check_limit:
+        if self.own.check_limit:
             limited = self._limited(utterances, lattices, set(failed))
         results = []
         for i, (lattice, limit) in enumerate(zip(lattices, limited)):
@@ -112,12 +114,12 @@ class K2Searcher:
         flags: list[int | None] = [None] * len(lattices)
         for ends_anywhere in (False, True):
             chosen = [i for i in range(len(lattices)) if (i in failed) == ends_anywhere]
-            again = self._lattices([utterances[i] for i in chosen], wider, ends_anywhere)
+            again = self.lattices([utterances[i] for i in chosen], wider, ends_anywhere)
             for i, lattice in zip(chosen, again):
                 flags[i] = int(lattice.num_arcs != lattices[i].num_arcs)
         return flags
 
-    def _lattices(self, utterances: list[np.ndarray], config: SearchConfig, ends_anywhere: bool) -> list[Lattice]:
+    def lattices(self, utterances: list[np.ndarray], config: SearchConfig, ends_anywhere: bool) -> list[Lattice]:
         """Searches in batches of similar lengths; the order of the results is that of the utterances."""
         found = [Lattice.empty()] * len(utterances)
         order = sorted(
@@ -272,7 +274,7 @@ class K2Stream:
     def partial(self) -> PartialResult:
         """See `Stream.partial`; searches all frames so far, so call it seldom."""
         scores = self._gathered()
-        (lattice,) = self._searcher._lattices([scores], self._searcher.config, ends_anywhere=True)
+        (lattice,) = self._searcher.lattices([scores], self._searcher.config, ends_anywhere=True)
         path = best_path(lattice, self._searcher.config.scale)
         none = np.zeros(0, np.int32)
         return PartialResult(path.word_ids if path else none, path.transition_ids if path else none, len(scores))

@@ -7,7 +7,7 @@ by pruning old links every few frames (Povey et al. 2012, section 4), as Kaldi's
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +17,12 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.native_kernels import Arcs, Widths, begin_search, search_frames
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores
 
 __all__ = ["NativeSearcher"]
 
 
-class NativeSearcher:
+class NativeSearcher(SearcherBase):
     """Implements `Searcher` over a `SearchGraph`."""
 
     def __init__(self, graph: SearchGraph, config: SearchConfig | None = None, slots: SlotPool | None = None) -> None:
@@ -38,22 +38,9 @@ class NativeSearcher:
         """The same graph with other settings."""
         return NativeSearcher(self.graph, config, self.slots)
 
-    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
-        """See `Searcher.search`."""
-        results = []
-        for utterance in split_batch(scores, lengths, self.num_pdfs):
-            stream = self.open()
-            stream.advance(utterance)
-            results.append(stream.finish())
-        return results
-
     def open(self) -> "NativeStream":
         """See `Searcher.open`."""
         return NativeStream(self)
-
-    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
-        """See `Searcher.advance`."""
-        advance_each(streams, chunks, self.num_pdfs)
 
 
 class SlotPool:

@@ -6,7 +6,7 @@ measure of the other engines, not meant for speed; it keeps every link of an utt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
@@ -16,14 +16,14 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.trellis import Level, join, split
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearchResult, Stream, advance_each, check_scores, split_batch
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores
 
 __all__ = ["ReferenceSearcher"]
 
 Tokens = dict[int, float]  # graph state → best score of a path to it
 
 
-class ReferenceSearcher:
+class ReferenceSearcher(SearcherBase):
     """Implements `Searcher` over a `SearchGraph`."""
 
     def __init__(self, graph: SearchGraph, config: SearchConfig | None = None) -> None:
@@ -38,22 +38,9 @@ class ReferenceSearcher:
         """The same graph with other settings."""
         return ReferenceSearcher(self.graph, config)
 
-    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
-        """See `Searcher.search`."""
-        results = []
-        for utterance in split_batch(scores, lengths, self.num_pdfs):
-            stream = self.open()
-            stream.advance(utterance)
-            results.append(stream.finish())
-        return results
-
     def open(self) -> "ReferenceStream":
         """See `Searcher.open`."""
         return ReferenceStream(self.graph, self.config)
-
-    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
-        """See `Searcher.advance`."""
-        advance_each(streams, chunks, self.num_pdfs)
 
 
 class ReferenceStream:
