@@ -18,7 +18,7 @@ def run(*words: object) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("units", ["biphone", "monophone"])
+@pytest.mark.parametrize("units", ["biphone", "monophone", "state"])
 def test_commands(store, lang, tmp_path, units):
     tree, den, sup = (tmp_path / name for name in ("tree", "den", "sup"))
     given = ["--feats", store.path, "--lang", lang.path]
@@ -27,6 +27,7 @@ def test_commands(store, lang, tmp_path, units):
     assert "40 utterances, 0 failed" in run("chain-sup", "--tree", tree, *given, "--out-dir", sup)
     model, part = load_chain_model(tree)
     assert model.tree.context_width == (2 if units == "biphone" else 1)
+    assert units == "biphone" or model.num_pdfs == len(lang.sets) * (1 if units == "state" else 2)
     sequences = phone_sequences(tree, model)
     assert len(sequences) == 5 * len(store.ids)
     made, cutter = Supervisions.open(sup, part), Cutter(load_denominator(den, part))

@@ -49,8 +49,12 @@ class ChainTreeConfig:
 class FlatConfig(SubsamplingConfig):
     """How a model that begins without alignments sees phones."""
 
-    units: Literal["biphone", "monophone"] = field(
-        default="biphone", metadata={"help": "Pdfs of their own: each phone after each other, or each phone."}
+    units: Literal["biphone", "monophone", "state"] = field(
+        default="biphone",
+        metadata={
+            "help": "What has pdfs of its own: each phone after each other, each phone, or each phone one pdf for all "
+            "its frames (full-sum training)."
+        },
     )
     min_biphone_count: int = field(
         default=100, metadata={"help": "Biphones seen less often share the pdfs of their phone."}

@@ -76,8 +76,9 @@ def make_flat_tree(
 
 def _model(lang: LangDir, sequences: Sequence[np.ndarray], config: FlatConfig) -> TransitionModel:
     topology = HmmTopology.chain(sorted([*lang.silence_phones, *lang.nonsilence_phones]))
-    if config.units == "monophone":
-        return TransitionModel(topology, ContextTree.monophone(lang.sets, topology.pdf_class_counts()))
+    if config.units != "biphone":
+        shared = config.units == "state"
+        return TransitionModel(topology, ContextTree.monophone(lang.sets, topology.pdf_class_counts(), shared))
     # each drawn pronunciation counts for its share of an utterance
     least = config.min_biphone_count * config.lm_samples
     return TransitionModel(topology, biphone_tree(lang.sets, lang.context_indep_phones, sequences, least))
