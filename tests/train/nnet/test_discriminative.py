@@ -10,7 +10,7 @@ import pytest
 from hybrid.align.corpus_alignments import Aligner, align_corpus
 from hybrid.base.artifact import write_meta
 from hybrid.base.errors import HybridError, MismatchError
-from hybrid.base.kaldi_io import write_int_vectors
+from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.lattice.archive import write_lattices
 from hybrid.lattice.lattice import Lattice
