@@ -42,12 +42,15 @@ def random_numerator(model: TransitionModel, seed: int) -> Numerator:
     return aligned_numerator(phones, rng.integers(3, 8, len(phones)), model)
 
 
+# from, phone, to, first frame and the frame after the last: 1, then 2 3 or 2 or 4, then 1
+ROWS = [(0, 1, 1, 0, 4), (1, 2, 2, 4, 8), (1, 2, 3, 4, 12), (1, 4, 3, 4, 12), (2, 3, 3, 8, 12), (3, 1, 4, 12, 17)]
+
+
 def diamond(model: TransitionModel) -> Numerator:
-    """Phone 1, then 2 3 or 2 or 4, then 1: the ways have other times."""
-    rows = [(0, 1, 1, 0, 4), (1, 2, 2, 4, 8), (1, 2, 3, 4, 11), (1, 4, 3, 4, 12), (2, 3, 3, 8, 12), (3, 1, 4, 12, 17)]
-    sources, phones, to, begin, end = np.array(rows).T
+    """The numerator of `ROWS`."""
+    sources, phones, to, begin, end = np.array(ROWS).T
     finals = np.array([np.inf] * 4 + [0.0])
-    fst = FstArrays.from_arcs(0, sources, phones, phones, to, np.zeros(len(rows)), finals)
+    fst = FstArrays.from_arcs(0, sources, phones, phones, to, np.zeros(len(ROWS)), finals)
     return lattice_numerator(fst, np.stack([begin, end], axis=1), 17, model)
 
 
@@ -143,6 +146,21 @@ def test_sequences_equal_to_kaldi(kaldi_bin, tmp_path, model, left, right):
     assert seen > 5
 
 
+@pytest.mark.peer
+@pytest.mark.parametrize("width, central", [(1, 0), (2, 1), (3, 1)])
+def test_lattice_equal_to_kaldi(kaldi_bin, tmp_path, chain_model, width, central):
+    model = chain_model(PHONES, width, central, seed=3)
+    model.write(tmp_path / "mdl", 7)
+    model.tree.write(tmp_path / "tree")
+    arcs = (f"{a} {to} {phone} 0,0,{'_'.join(['1'] * (end - begin))}\n" for a, phone, to, begin, end in ROWS)
+    (tmp_path / "lat").write_text("u \n" + "".join(arcs) + "4 0,0,\n\n")
+    options = ["--lattice-input=true", "--frame-subsampling-factor=3", "--left-tolerance=3", "--right-tolerance=2"]
+    files = [tmp_path / "tree", tmp_path / "mdl", f"ark,t:{tmp_path / 'lat'}", f"ark,t:{tmp_path / 'out'}"]
+    subprocess.run(list(map(str, [kaldi_bin / "chain-get-supervision", *options, *files])), check=True)
+    ours = pdf_sequences(diamond(model), SupervisionConfig(3, 3, 2))
+    assert ours and ours == kaldi_strings((tmp_path / "out").read_text())["u"]
+
+
 def kaldi_strings(text: str) -> dict[str, set[tuple[int, ...]]]:
     """Returns the strings, as pdf ids, of each acceptor in an archive of supervisions in text form."""
     found: dict[str, set[tuple[int, ...]]] = {}
@@ -170,7 +188,9 @@ def test_other_speeds(model):
     assert numerator.at_speed(1.0, 21) == numerator
 
 
-def test_ways_of_a_lattice(model):
+@pytest.mark.parametrize("width, central", [(1, 0), (2, 1), (3, 1)])
+def test_ways_of_a_lattice(chain_model, width, central):
+    model = chain_model(PHONES, width, central, seed=3)
     numerator = diamond(model)
     assert fewest_phones(numerator) == 3
     alone = {
