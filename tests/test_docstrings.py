@@ -11,6 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("hybrid", "lexicon", "lm")
 FUNCTION, MODULE, ROOM = 60, 400, 3000  # lines; of rooms those that are not blank, docstrings and comments included
 
+# Rooms over ROOM, and how far they may go until they are split.
+GROWING = {"hybrid.train.nnet": 3300}  # the loop, and what trains chains
+
 # Longer than FUNCTION, and why.
 LONG = {
     "hybrid.align.kernels.best_path": "one compiled loop over frames; its arrays would be a dozen arguments",
@@ -103,7 +106,7 @@ def test_rooms_are_small():
         room = ".".join(parts[: 3 if sub and parts[0] == "hybrid" and len(parts) > 3 else 2])
         room = parts[0] if parts[0] != "hybrid" and parts[:2] != ["lm", "g2p"] else room
         sizes[room] += sum(bool(line.strip()) for line in path.read_text(encoding="utf-8").splitlines())
-    assert {room: size for room, size in sizes.items() if size > ROOM} == {}
+    assert {room: size for room, size in sizes.items() if size > GROWING.get(room, ROOM)} == {}
 
 
 def test_no_two_classes_have_one_name():
