@@ -167,7 +167,7 @@ def raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
       InputError: the file is missing, cut short, or has a line of more than 16 MiB.
     """
     path = manifest_path(path)
-    if not os.path.exists(path):
+    if not os.path.lexists(path):  # a circle of links has a reason of its own
         raise InputError.at(path, "manifest is missing", "Make it with `hybrid data`.")
     tell_changes(path)
     for number, line in byte_lines(path, LONGEST_LINE):

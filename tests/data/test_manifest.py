@@ -75,6 +75,9 @@ def test_damaged_manifests(tmp_path: Path) -> None:
     path = tmp_path / "cuts.jsonl"
     with pytest.raises(InputError, match="manifest is missing. Make it with `hybrid data`"):
         read_cuts(path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"loop: cannot be read \(too many levels of symbolic links\)"):
+        read_cuts(tmp_path / "loop")
     path.write_text("{not json\n")
     with pytest.raises(InputError, match="cuts.jsonl:1: is not JSON"):
         read_cuts(path)
