@@ -132,6 +132,8 @@ def main() -> None:
     for name, runs in times.items():
         print(f"{name:10} {statistics.median(runs):7.3f} s, {min(runs):7.3f} to {max(runs):7.3f}")
     ratios = [a / b for a, b in zip(times["processes"], times["threads"])]
+    gain = options.threads * statistics.median(times["alone"]) / statistics.median(times["threads"])
+    print(f"{options.threads} threads have {gain:.2f} × the throughput of one,")
     print(f"{options.threads} threads have {statistics.median(ratios):.2f} × the throughput of {options.threads} "
           f"processes; best of all rounds {min(times['processes']) / min(times['threads']):.2f}; "
           f"load {os.getloadavg()[0]:.1f}")  # fmt: skip
