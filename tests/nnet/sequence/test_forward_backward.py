@@ -107,7 +107,7 @@ def test_finite_differences(leak, path):
         assert scores.grad[index].item() == pytest.approx(slope, rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", PATHS[:2])  # the interpreter takes seconds for each example
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 10**6), st.floats(0, 0.3))
 def test_occupancies_of_a_frame_sum_to_one(path, seed, leak):
