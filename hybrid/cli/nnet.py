@@ -10,7 +10,7 @@ import click
 from hybrid.cli.echo import echo
 from hybrid.cli.nnet_chain import COMMANDS as CHAIN
 from hybrid.cli.nnet_train import train
-from hybrid.cli.options import Whole, writes_folder
+from hybrid.cli.options import Whole, writes_file, writes_folder
 
 FILE = click.Path(path_type=Path)
 
@@ -95,3 +95,21 @@ def priors(model_dir: Path, feats: Path, transforms: Path | None, out_dir: Path)
     with output_folder(out_dir, "nnet", [model_dir, feats]):
         renew_prior(model_dir, out_dir, source, torch.device("cpu"))
     echo(f"{out_dir}: prior of {feats}")
+
+
+@command.command("export-onnx")
+@click.argument("model_dir", type=FILE)
+@click.option("--out", type=FILE, required=True, help="ONNX file: features and lengths in, scores and frames out.")
+@writes_file("onnx", "model_dir")
+def export_onnx(model_dir: Path, out: Path) -> None:
+    """Write a network as an ONNX file that gives the same scores as `hybrid decode` uses.
+
+    Example: hybrid nnet export-onnx exp/chain --out chain.onnx
+    """
+    from hybrid.base.artifact import write_meta
+    from hybrid.nnet.export import export_onnx as export
+    from hybrid.train.nnet.tasks import acoustic_of
+
+    export(acoustic_of(model_dir), out)
+    write_meta(out, "onnx", inputs={"model": model_dir})
+    echo(f"{out}: float32 features [N][T][D] and int64 lengths [N] in; scores [N][T'][P] and frames [N] out")

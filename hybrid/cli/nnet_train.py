@@ -12,8 +12,8 @@ from hybrid.nnet.sequence.config import ChainConfig
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
 
 if TYPE_CHECKING:
-    from hybrid.cli.nnet_settings import Settings
     from hybrid.train.nnet.run import Task
+    from hybrid.train.nnet.settings import Settings
     from hybrid.train.nnet.sources import FeatureSource
 
 __all__ = ["source_of", "source_options", "train"]

@@ -23,7 +23,7 @@ from hybrid.train.nnet.cross_entropy import AlignmentTargets, CrossEntropy
 from hybrid.train.nnet.run import Task
 from hybrid.train.nnet.sources import AudioSource, FeatureSource, StoreSource, cmvn_of_audio
 
-__all__ = ["audio_source", "cross_entropy_task", "network_of", "speaker_transforms", "store_source"]
+__all__ = ["acoustic_of", "audio_source", "cross_entropy_task", "network_of", "speaker_transforms", "store_source"]
 
 logger = get_logger(__name__)
 
@@ -101,8 +101,8 @@ def cross_entropy_task(model_dir: Path, ali: Path, smoothing: float, factor: int
     )
 
 
-def network_of(model_dir: Path) -> Network:
-    """Returns a trained network, to start another training from.
+def acoustic_of(model_dir: Path) -> NetworkAcousticModel:
+    """Returns the acoustic model of a network's folder.
 
     Raises:
       InputError: the folder holds no network.
@@ -110,7 +110,12 @@ def network_of(model_dir: Path) -> Network:
     acoustic = load_model(model_dir).acoustic_model
     if not isinstance(acoustic, NetworkAcousticModel):
         raise InputError.at(model_dir, "holds no network", "Name the folder of one (hybrid nnet train).")
-    return acoustic.network
+    return acoustic
+
+
+def network_of(model_dir: Path) -> Network:
+    """Returns a trained network, to start another training from; see `acoustic_of`."""
+    return acoustic_of(model_dir).network
 
 
 def _warn_of_topology(model: Model, factor: int) -> None:
