@@ -6,11 +6,13 @@
 option grammar_file "$recipe/conf/grammar.yaml" "what can be said; words need a pronunciation in local/dict/lexicon.txt"
 option train_sentences 1500 "spoken to train on; more take longer and help a little"
 option lm_sentences 20000 "drawn from the grammar for the language model"
-option models mono,tri1,tri2b \
+option models mono,tri1,tri2b,chain \
   "models to train and decode, with commas; each needs those before it; tri3b, adapted to its speakers, takes minutes more"
 option mono_utterances 500 "the shortest, which are easiest to align from a flat start"
+lm_weights=5:20 chain_lm_weights=0.4,0.6,0.8,1,1.2,1.5,2
 start "$@"
 . "$root/scripts/ladder.sh"
+. "$root/scripts/chain.sh"
 IFS=, read -ra names <<< "$models"
 IFS=, read -ra unadapted <<< "${models%,tri3b}"
 best=${unadapted[-1]}  # for a file of the user's own, of whose speaker there is nothing else
@@ -64,18 +66,24 @@ if wanted tri3b && stage 8 "Speaker-adaptive training with fMLLR."; then
   ali= climb tri3b train-sat tri2b 600 4000 "${schedule[@]}"
 fi
 
-if stage 9 "Compile the decoding graphs."; then
+if wanted chain && stage 9 "A small TDNN-F by LF-MMI, on the audio at three speeds."; then
+  hires dev test
+  ali= chain_parts tri2b 400 300
+  chain_train chain data/train
+fi
+
+if stage 10 "Compile the decoding graphs."; then
   for model in "${names[@]}"; do graph "$model" tg; done
 fi
 
-if stage 10 "Decode dev and test; tri3b in two passes of fMLLR."; then
-  for model in "${names[@]}"; do for set in dev test; do decode "$model" tg "$set" "exp/feats/$set"; done; done
+if stage 11 "Decode dev and test; tri3b in two passes of fMLLR."; then
+  for model in "${names[@]}"; do for set in dev test; do decode "$model" tg "$set" "$(features_of "$model" "$set")"; done; done
 fi
 
-if stage 11 "Score: LM weight and insertion penalty are chosen on dev."; then
+if stage 12 "Score: LM weight and insertion penalty are chosen on dev."; then
   for model in "${names[@]}"; do
     score "$model" tg test data/test --tune-ref data/dev --tune-lattices "exp/$model/decode_tg_dev" \
-      --lm-weights 5:20 --penalties 0,0.5,1
+      --lm-weights "$(weights_of "$model")" --penalties 0,0.5,1
   done
   hybrid score table exp/results.tsv
   python "$recipe/local/summary.py" --decode "exp/$best/decode_tg_test" --score "exp/$best/score_tg_test" --data data/test \

@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# Free Spoken Digit Dataset: ten digits, six speakers, 8 kHz; from a flat start to speaker-adaptive training.
+# Free Spoken Digit Dataset: ten digits, six speakers, 8 kHz; from a flat start to speaker-adaptive training and LF-MMI.
 # The test set (takes 0-4) is decoded as a loop of digits, any number of them, and as exactly one digit. Then each
 # speaker in turn is left out of training and all that he says is decoded: the set `loso` pools the six.
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/recipe.sh"
 
 option corpus_dir "$(first_of "$root/../shared/corpora/fsdd" download/fsdd)" \
   "holds recordings/; downloaded if it is not there"
-option models mono,tri1,tri2b,tri3b "models to train and decode, with commas; each needs those before it"
+option models mono,tri1,tri2b,tri3b,chain "models to train and decode, with commas; each needs those before it"
 option grammars loop,single "how to decode the test set, with commas"
 option num_gaussians 400 "of each model; more know the five or six speakers too well"
 option lm_weights 7:17 "swept on the test set, as Kaldi's recipes do; acoustic scale is 1 / weight"
+option chain_lm_weights 0.4,0.6,0.8,1,1.2,1.5,2,3 "swept likewise for the network"
 option penalties 0,0.5,1 "word insertion penalties, swept likewise"
 option loso george,jackson,lucas,nicolas,theo,yweweler \
   "speakers left out in turn; none if empty, which saves three quarters of the time"
 start "$@"
 . "$root/scripts/ladder.sh"
+. "$root/scripts/chain.sh"
 digits=(ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE)
 IFS=, read -ra names <<< "$models"
-IFS=, read -ra unadapted <<< "${models%,tri3b}"
+IFS=, read -ra unadapted <<< "${models/,tri3b/}"
 IFS=, read -ra kinds <<< "$grammars"
 IFS=, read -ra speakers <<< "$loso"
 
@@ -32,13 +34,14 @@ extract() { # SET …: of data/SET, into exp/feats/SET
 # Few words, and few speakers: small models with variances normalised by speaker do better on new voices (RESULTS.md),
 # and short schedules suffice. Each model starts from the last alignments of the one below, which saw all data.
 schedule=(--num-passes 12 --last-mix-up-pass 8)
-train_model() { # MODEL: trains it, if it is wanted
+train_model() { # MODEL [SET]: trains it, if it is wanted; a network on the audio of SET
   [[ ,$models, == *,$1,* ]] || return 0
   case $1 in
     mono) flat_start --norm-vars --total-gaussians "$num_gaussians" "${schedule[@]}" --realign-passes={1,2,3,4,6,8,10} ;;
     tri1) ali= climb tri1 train-deltas mono 150 "$num_gaussians" "${schedule[@]}" ;;
     tri2b) ali= climb tri2b train-lda-mllt tri1 150 "$num_gaussians" "${schedule[@]}" ;;
     tri3b) ali= climb tri3b train-sat tri2b 150 "$num_gaussians" "${schedule[@]}" ;;
+    chain) ali= chain_parts tri2b 100 100 && chain_train chain "$2" ;;
   esac
 }
 
@@ -67,22 +70,29 @@ if stage 5 "Triphones on deltas."; then train_model tri1; fi
 if stage 6 "Triphones on LDA and MLLT."; then train_model tri2b; fi
 if stage 7 "Speaker-adaptive training with fMLLR."; then train_model tri3b; fi
 
-if stage 8 "Compile a decoding graph for each grammar."; then
+if [[ ,$models, == *,chain,* ]] && stage 8 "A small TDNN-F by LF-MMI, on the audio at three speeds."; then
+  hires test
+  train_model chain data/train
+fi
+
+if stage 9 "Compile a decoding graph for each grammar."; then
   for model in "${names[@]}"; do for kind in "${kinds[@]}"; do graph "$model" "$kind"; done; done
 fi
 
-if stage 9 "Decode the test set; tri3b in two passes of fMLLR."; then
-  for model in "${names[@]}"; do for kind in "${kinds[@]}"; do decode "$model" "$kind" test exp/feats/test; done; done
+if stage 10 "Decode the test set; tri3b in two passes of fMLLR."; then
+  for model in "${names[@]}"; do for kind in "${kinds[@]}"; do
+    decode "$model" "$kind" test "$(features_of "$model" test)"
+  done; done
 fi
 
-if stage 10 "Score."; then
+if stage 11 "Score."; then
   for model in "${names[@]}"; do for kind in "${kinds[@]}"; do
-    score "$model" "$kind" test data/test --lm-weights "$lm_weights" --penalties "$penalties"
+    score "$model" "$kind" test data/test --lm-weights "$(weights_of "$model")" --penalties "$penalties"
   done; done
   hybrid score table exp/results.tsv
 fi
 
-if [ -n "$loso" ] && stage 11 "Leave one speaker out: make the sets, extract MFCCs."; then
+if [ -n "$loso" ] && stage 12 "Leave one speaker out: make the sets, extract MFCCs."; then
   step data_all --in data/train --in data/test --out data/all -- hybrid data combine data/train data/test --out-dir data/all
   for speaker in "${speakers[@]}"; do
     step "data_$speaker" --in data/all --out "data/only/$speaker" -- \
@@ -90,28 +100,31 @@ if [ -n "$loso" ] && stage 11 "Leave one speaker out: make the sets, extract MFC
     step "data_without_$speaker" --in data/all --out "data/without/$speaker" -- \
       hybrid data subset --cuts data/all --not-speaker "$speaker" --out-dir "data/without/$speaker"
     extract "only/$speaker" "without/$speaker"
+    if is_chain "${unadapted[-1]}"; then hires "only/$speaker"; fi
   done
   only=("${speakers[@]/#/data/only/}")
   step data_loso "${only[@]/#/--in=}" --out data/loso -- hybrid data combine "${only[@]}" --out-dir data/loso
 fi
 
-if [ -n "$loso" ] && stage 12 "Train on all but one speaker, decode all files of this one as single digits, six times."; then
+if [ -n "$loso" ] && stage 13 "Train on all but one speaker, decode all files of this one as single digits, six times."; then
   for speaker in "${speakers[@]}"; do
     ladder "exp/feats/without/$speaker" "exp/loso/$speaker"
     for model in "${unadapted[@]}"; do
-      train_model "$model"
+      train_model "$model" "data/without/$speaker"
       graph "$model" single
-      decode "$model" single loso "exp/feats/only/$speaker"
+      decode "$model" single loso "$(features_of "$model" "only/$speaker")"
     done
   done
 fi
 
-if [ -n "$loso" ] && stage 13 "Score the pooled files at LM weight 10."; then
+if [ -n "$loso" ] && stage 14 "Score the pooled files at LM weight 10, of the network at 1."; then
   for model in "${unadapted[@]}"; do
+    weight=10
+    if is_chain "$model"; then weight=1; fi
     parts=("${speakers[@]/#/exp/loso/}") costs=("${speakers[@]/#/exp/steps/decode_${model}_single_loso_}")
     parts=("${parts[@]/%//$model/decode_single_loso}") costs=("${costs[@]/%/.json}")
     step "score_${model}_loso" --in data/loso "${parts[@]/#/--in=}" --out "exp/loso/score_$model" -- \
-      hybrid score sweep --ref data/loso "${parts[@]/#/--lattices=}" --words data/lang/words.txt --lm-weights 10 \
+      hybrid score sweep --ref data/loso "${parts[@]/#/--lattices=}" --words data/lang/words.txt --lm-weights "$weight" \
       --penalties 0 --out-dir "exp/loso/score_$model" --jobs "$jobs" \
       --results exp/results.tsv --system "$model" --set loso --lm single "${costs[@]/#/--cost=}"
   done

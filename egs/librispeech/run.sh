@@ -11,16 +11,18 @@ option lm_text "$(first_of "$corpora/text" download/text)" \
 option train_set train-clean-100 "part to train on"
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
-option models mono,tri1,tri2b,tri3b,sp \
-  "models to train and decode, with commas; each needs those before it; sp is tri3b with a lexicon re-estimated"
+option models mono,tri1,tri2b,tri3b,sp,chain \
+  "to train and decode, with commas; each needs those before it; sp is tri3b with a new lexicon, chain a TDNN-F by LF-MMI"
 option num_gaussians 1000 "of the monophone model"
 option boost_silence 1.25 "so that pauses inside utterances are found early (mono, tri1)"
 option lm_weights 7:17 "swept; acoustic scale is 1 / weight"
+option chain_lm_weights 0.6,0.8,0.9,1,1.1,1.2,1.3,1.4,1.6,1.8 "swept for networks"
 option penalties 0,0.5,1 "word insertion penalties, swept"
 option compare_dir "$(first_of "$root/../shared/peers/hyps" "")" \
   "other systems' words (mono.dev-clean.txt) for paired tests; none if empty"
 start "$@"
 . "$root/scripts/ladder.sh"
+. "$root/scripts/chain.sh"
 IFS=, read -ra sets <<< "$test_sets"
 IFS=, read -ra names <<< "$models"
 wanted() { [[ ,$models, == *,$1,* ]]; }
@@ -89,31 +91,37 @@ if wanted sp && stage 9 "Count in tri3b's alignments how words are pronounced an
     --feats "exp/feats/$train_set" --out-dict data/dict_sp --out-lang data/lang_sp
 fi
 
+if wanted chain && stage 10 "Tree, denominator and supervision from tri3b's alignments; a TDNN-F by LF-MMI at three speeds."; then
+  hires "${sets[@]}"
+  chain_parts tri3b 1200 500
+  chain_train chain "data/$train_set"
+fi
+
 # What is decoded: model and graph.
 targets=()
 for model in "${names[@]}"; do
   if [ "$model" = sp ]; then targets+=("tri3b tg_sp"); else targets+=("$model tg"); fi
 done
 
-if stage 10 "Compile the decoding graphs."; then
+if stage 11 "Compile the decoding graphs."; then
   for model in "${names[@]}"; do
     if [ "$model" = sp ]; then graph tri3b tg data/lang_sp; else graph "$model" tg; fi
   done
 fi
 
-if stage 11 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
+if stage 12 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
   for target in "${targets[@]}"; do for set in "${sets[@]}"; do
-    decode $target "$set" "exp/feats/$set" --max-active 7000 --beam 13 --lattice-beam 6
+    decode $target "$set" "$(features_of "${target% *}" "$set")" --max-active 7000 --beam 13 --lattice-beam 6
   done; done
 fi
 
-if stage 12 "Score; sweep LM weight and insertion penalty on the first set and apply them to the others."; then
+if stage 13 "Score; sweep LM weight and insertion penalty on the first set and apply them to the others."; then
   for target in "${targets[@]}"; do for set in "${sets[@]}"; do
     extra=() model=${target% *} peer="$compare_dir/${target% *}.$set.txt"
     [ "$set" = "${sets[0]}" ] ||
       extra+=(--tune-ref "data/${sets[0]}" --tune-lattices "exp/$model/decode_${target#* }_${sets[0]}")
     [ ! -f "$peer" ] || extra+=(--compare "$peer")
-    score $target "$set" "data/$set" --lm-weights "$lm_weights" --penalties "$penalties" "${extra[@]}"
+    score $target "$set" "data/$set" --lm-weights "$(weights_of "$model")" --penalties "$penalties" "${extra[@]}"
   done; done
   hybrid score table exp/results.tsv
 fi

@@ -16,10 +16,10 @@ import pytest
 
 from hybrid.score.results import read_results
 
-STAGES = 10
-MODELS = ["mono", "tri1", "tri2b", "tri3b"]
-OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--penalties", "0", "--jobs", "1", "--loso", "",
-           "--grammars", "single")  # fmt: skip
+STAGES = 11
+MODELS = ["mono", "tri1", "tri2b", "tri3b", "chain"]
+OPTIONS = ("--num-gaussians", "150", "--lm-weights", "10", "--chain-lm-weights", "1", "--penalties", "0", "--jobs", "1",
+           "--loso", "", "--grammars", "single")  # fmt: skip
 
 
 def start(root: Path, environment: dict[str, str], digits: Path, out: Path, *options: str) -> subprocess.Popen:
@@ -76,7 +76,7 @@ def test_leave_one_speaker_out(
 ) -> None:
     out = tmp_path / "loso"
     shutil.copytree(whole, out)
-    finish(start(root, environment, digits, out, "--stage", "11", "--models", "mono", "--loso", "theo"))
+    finish(start(root, environment, digits, out, "--stage", "12", "--models", "mono", "--loso", "theo"))
     row = read_results(out / "exp/results.tsv")[-1]
     assert row.key == ("mono", "loso", "single") and row.words == 10 and row.cpu_s > 0
     trained = json.loads((out / "exp/loso/theo/mono/meta.json").read_text())["facts"]
