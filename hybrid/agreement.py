@@ -19,7 +19,7 @@ from hybrid.base.errors import MismatchError, quote
 from hybrid.base.integrity import recorded_hash
 from lexicon.symbols import SymbolTable
 
-__all__ = ["AGREE", "Part", "lang_part", "part_of", "require_fit", "words_part"]
+__all__ = ["AGREE", "Part", "lang_part", "part_of", "require_fit", "scale_differences", "words_part"]
 
 _LANG = "Use the lang folder that the model was trained with, or one made with `hybrid lang prepare --phones`."
 _GRAPH = "Compile the graph again: `hybrid graph compile --model {second} …`."
@@ -112,6 +112,12 @@ def require_fit(first: Part, second: Part) -> None:
             continue
         pair = [(str(part.path), part.hashes.get(name)) for part in (first, second)]
         require_same_hash(NAMES[name], pair[0], pair[1], cure)
+
+
+def scale_differences(graph: Mapping[str, float], model: object) -> list[str]:
+    """Returns in words which of a graph's recorded scales are not those that the acoustic model states."""
+    pairs = [(name, value, float(getattr(model, name))) for name, value in graph.items()]
+    return [f"{name} {value:g}, the model's is {own:g}" for name, value, own in pairs if value != own]
 
 
 def _require_phones(part: Part, model: Part, cure: str) -> None:

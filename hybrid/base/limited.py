@@ -5,6 +5,7 @@ Libraries in C++ cannot be stopped in the middle, and a limit on this process wo
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import importlib
 import logging
@@ -15,16 +16,39 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, setup_logging
 
-__all__ = ["run_limited"]
+__all__ = ["available_memory", "give_back_memory", "run_limited"]
 
 T = TypeVar("T")
 # The paths of this process: modules of the working folder must not come in.
 _CHILD = "import sys; sys.path[:] = sys.argv[1:]; from hybrid.base.limited import serve; serve()"
+
+
+def available_memory() -> int | None:
+    """Returns how many bytes this process may still take: of the machine and of its control group; None if unknown."""
+    found = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024)
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        if limit != "max":
+            found.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
+    except (OSError, ValueError):
+        pass
+    return min(found) if found else None
+
+
+def give_back_memory() -> None:
+    """Asks the C library to return freed memory to the system; it keeps that of many small states otherwise."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def run_limited(

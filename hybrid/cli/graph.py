@@ -39,10 +39,14 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     from hybrid.base.log import get_logger, log_settings, peak_memory_gb
     from hybrid.graph.decoding import compile_decoding_graph
     from hybrid.hmm import read_transition_model
+    from hybrid.model.folder import is_model_dir, load_model
     from hybrid.tree import read_tree
     from lexicon.lang_dir import LangDir
 
     config: Any = make_config(_config_class(), options)
+    if is_model_dir(model):
+        acoustic_model = load_model(model).acoustic_model
+        config = config.of_model(acoustic_model.transition_scale, acoustic_model.self_loop_scale)
     logger = get_logger("hybrid.graph")
     log_settings(
         logger, "graph", {"model": model, "lang": lang, "grammar": grammar, "out_dir": out_dir, **vars(config)}
@@ -53,7 +57,8 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     tree = read_tree(model / "tree")
     transitions = read_transition_model(model / "transitions", tree)
     require_fit(lang_part(lang), part_of(model, "model"))
-    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model)
+    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model).report
+    assert report is not None
     last = report.operations[-1]
     echo(
         f"{out_dir}/HCLG.fst: {last.states} states, {last.arcs} arcs, {report.cpu_seconds:.1f} CPU s, "

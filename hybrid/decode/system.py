@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from hybrid.agreement import lang_part, part_of, require_fit
+from hybrid.agreement import lang_part, require_fit, scale_differences
 from hybrid.base.integrity import state_of
+from hybrid.base.log import get_logger
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
 from hybrid.graph.decoding import DecodingGraph
@@ -27,7 +27,9 @@ from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments, pause_phones
 from lexicon.symbols import SymbolTable
 
-__all__ = ["System", "SystemSpec", "load_system"]
+__all__ = ["System", "SystemSpec", "load_system", "make_system"]
+
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,17 +124,33 @@ def load_system(spec: SystemSpec) -> System:
 
 @lru_cache(maxsize=1)
 def _load_system(spec: SystemSpec, _states: object) -> System:
-    engine = choose_engine(spec.engine, spec.device)
+    choose_engine(spec.engine, spec.device)  # before the files are read
     model = load_model(spec.model_dir).to(spec.device)
     graph = DecodingGraph.load(spec.graph_dir)
-    graph.check_model(model.transition_model, spec.model_dir)
+    return make_system(model, graph, spec)
+
+
+def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = None) -> System:
+    """Joins a model and a graph, from folders or compiled in memory, by a search engine.
+
+    Args:
+      spec: settings of search and engine, and a lang folder; where model and graph lie is not looked at.
+
+    Raises:
+      MismatchError: model, graph and lang folder do not belong together.
+    """
+    model_dir, graph_dir = (str(value.path or name) for value, name in ((model, "the model"), (graph, "the graph")))
+    spec = replace(spec or SystemSpec("", ""), model_dir=model_dir, graph_dir=graph_dir)
+    graph.check_model(model.transition_model, model_dir)
+    for difference in scale_differences(graph.scales, model.acoustic_model):
+        _log.warning("%s was compiled with %s", graph_dir, difference)
     if spec.lang_dir:
         lang_folder = lang_part(spec.lang_dir)
-        require_fit(part_of(spec.graph_dir, "graph"), lang_folder)
+        require_fit(graph.part, lang_folder)
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
-    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, spec.graph_dir, spec.k2)
+    engine = choose_engine(spec.engine, spec.device)
+    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
-    word_alignment = find_word_alignment(Path(os.fspath(spec.graph_dir)), lang, model.phones)
-    pauses = pause_phones(Path(os.fspath(spec.graph_dir)), lang)
-    return System(spec, model, graph.words, searcher, word_alignment, pauses)
+    word_alignment = find_word_alignment(graph.tables, lang, model.phones)
+    return System(spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang))

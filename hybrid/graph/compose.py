@@ -45,8 +45,6 @@ class _Left(NamedTuple):
 
 
 class _Right(NamedTuple):
-    """The right transducer, as in `FstArrays`."""
-
     splits: np.ndarray
     labels: np.ndarray
     olabels: np.ndarray

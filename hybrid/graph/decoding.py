@@ -1,4 +1,4 @@
-"""The decoding graph HCLG as a folder: compiled, loaded, held against a model.
+"""The decoding graph HCLG: compiled into memory or a folder, saved, loaded, held against a model.
 
 HCLG.fst words.txt phones.txt phones/   as Kaldi's graph folder
 report.tsv                             states, arcs and stochasticity of every operation; seconds and memory: meta.json
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +18,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybrid.agreement import Part, lang_part, part_of, require_fit
-from hybrid.base.artifact import atomic_folder, read_meta, write_meta
+from hybrid.base.artifact import atomic_folder, content_hash, read_meta, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
+from hybrid.base.names import is_id
 from hybrid.base.output import check_folder
+from hybrid.base.reading import text_lines
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.graph.ambiguity import explain
-from hybrid.graph.config import GraphConfig
-from hybrid.graph.report import GraphReport, within_memory
+from hybrid.graph.config import KALDI_SCALES, GraphConfig
+from hybrid.graph.report import GraphReport, within_memory, without_costs
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
@@ -41,6 +44,7 @@ LOGGER = get_logger(__name__)
 # Of G spelt out, at the peak of compilation. Trigrams took: of 33 thousand words 79 with monophones (0.90 GB), 161 with
 # triphones (1.84 GB); of 126 thousand 86 with monophones (2.93 GB).
 BYTES_PER_PHONE = 400
+LANG_FILES = {"words": "words.txt", "phones": "phones.txt", "lexicon": "L_disambig.fst"}  # recorded as made from
 COPIED = ("words.txt", "phones.txt", "phones/word_boundary.int", "phones/word_boundary.txt", "phones/align_lexicon.int",
           "phones/align_lexicon.txt", "phones/optional_silence.int", "phones/optional_silence.txt",
           "phones/disambig.int", "phones/silence.csl")  # fmt: skip
@@ -50,20 +54,22 @@ def compile_decoding_graph(
     lang: LangDir,
     grammar: FstArrays | str | os.PathLike,
     model: TransitionModel,
-    out_dir: str | os.PathLike,
+    out_dir: str | os.PathLike | None = None,
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
     model_dir: str | os.PathLike | None = None,
-) -> GraphReport:
-    """Compiles HCLG and writes the graph folder.
+) -> DecodingGraph:
+    """Compiles HCLG, into memory or straight into a graph folder.
 
     Args:
       lang: its phones.txt must be the model's.
       grammar: G over the words of `lang`, #0 on its back-off arcs: an n-gram model's, or any other.
       model: transition model with its tree.
+      out_dir: the folder, which need not be held in memory; None: memory alone (`DecodingGraph.save` writes it).
+      config: scales left open (see `GraphConfig.of_model`) are Kaldi's for GMMs.
       model_dir: where its tree and topo lie, for meta.json.
 
     Returns:
-      What each operation cost and made.
+      The graph, with what each operation cost and made.
 
     Raises:
       InputError: `out_dir` holds something else than an earlier graph.
@@ -71,43 +77,50 @@ def compile_decoding_graph(
     """
     place = "G" if isinstance(grammar, FstArrays) else grammar
     made_from = [lang.path, None if isinstance(grammar, FstArrays) else grammar]
-    check_folder(out_dir, "graph", made_from, whole=True)  # before the work
+    if out_dir is not None:
+        check_folder(out_dir, "graph", made_from, whole=True)  # before the work
     if not isinstance(grammar, FstArrays):
         check(grammar, cached=True)
         require_fit(part_of(grammar, "G"), lang_part(lang.path))
         grammar = read_fst(grammar)
     lexicon = lang.L_arrays(disambig=True)
     _check_grammar(lang, lexicon, grammar, place)
-    with atomic_folder(out_dir, "graph", made_from) as folder:
+    config = config.of_model(*KALDI_SCALES)
+    inputs = _inputs(lang, made_from[1], model, model_dir)
+
+    def compiled(path: Path | None) -> DecodingGraph:
         try:
-            states, arcs, disambig, report = within_memory(
-                _compile, lexicon, grammar, lang.disambig_phones, model, config, folder / "HCLG.fst",
+            fst, facts, disambig, report = within_memory(
+                _compile, lexicon, grammar, lang.disambig_phones, model, config, path,
                 gigabytes=config.memory_gb, predicted=_predicted_bytes(lexicon, grammar),
             )  # fmt: skip
         except NotDeterminizableError as error:
             raise HybridError(f"{lang.path} and {place}: {error}: {explain(lang, grammar)}") from error
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
-        _write_companions(folder, lang, model, disambig, report)
-        inputs = {
-            "tree": _input_of(model_dir, "tree", model.tree.content_hash()),
-            "topo": _input_of(model_dir, "topo", model.topology.content_hash()),
-            "words": lang.path / "words.txt",
-            "phones": lang.path / "phones.txt",
-            "lexicon": lang.path / "L_disambig.fst",
-            **({} if isinstance(place, str) and place == "G" else {"grammar": place}),
-        }
-        facts = {
-            "states": states, "arcs": arcs, "num_pdfs": model.num_pdfs,
-            "num_transition_ids": model.num_transition_ids, "cpu_seconds": round(report.cpu_seconds, 2),
-            "peak_gb": round(report.peak_gb, 3),
-            "operations": report.as_rows(),
-        }  # fmt: skip
-        write_meta(folder, "graph", config_to_dict(config), inputs, facts)
-    return report
+        hashes = {name: value if isinstance(value, str) else value[1] for name, value in inputs.items()}
+        meta = {"kind": "graph", "settings": config_to_dict(config), "inputs": hashes, "facts": facts}
+        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report)
+
+    if out_dir is None:
+        return compiled(None)
+    with atomic_folder(out_dir, "graph", made_from) as folder:
+        graph = compiled(folder / "HCLG.fst")
+        graph.write_companions(folder)
+    return replace(DecodingGraph.load(out_dir), report=graph.report)
 
 
-def _input_of(folder: str | os.PathLike | None, name: str, known: str) -> str | tuple[Path, str]:
-    return known if folder is None else (Path(folder) / name, known)
+def _inputs(
+    lang: LangDir, grammar: object, model: TransitionModel, model_dir: str | os.PathLike | None
+) -> dict[str, str | tuple[Path, str]]:
+    """Returns name → hash, or path and hash, of what a graph is made from."""
+    own = {"tree": model.tree.content_hash(), "topo": model.topology.content_hash()}
+    files = {name: lang.path / file for name, file in LANG_FILES.items()}
+    if grammar is not None:
+        files["grammar"] = Path(str(grammar))
+    return {
+        **{name: known if model_dir is None else (Path(model_dir) / name, known) for name, known in own.items()},
+        **{name: (path, content_hash(path)) for name, path in files.items()},
+    }
 
 
 def _compile(
@@ -116,9 +129,10 @@ def _compile(
     disambig_phones: list[int],
     model: TransitionModel,
     config: GraphConfig,
-    path: Path,
-) -> tuple[int, int, list[int], GraphReport]:
-    """Writes HCLG; returns its states and arcs, the input symbols that were for disambiguation, and the report."""
+    path: Path | None,
+) -> tuple[FstArrays | None, dict[str, Any], list[int], GraphReport]:
+    """Returns HCLG, or writes it to `path`; and its figures, the input symbols for disambiguation, and the report."""
+    assert config.transition_scale is not None and config.self_loop_scale is not None
     report = GraphReport()
     lg = make_lg(lexicon, grammar, report, config.max_states)
     clg, context_ids = make_clg(lg, disambig_phones, model.tree, report)
@@ -126,8 +140,15 @@ def _compile(
     scales = (config.transition_scale, config.self_loop_scale)
     hclg, disambig = make_hclg(clg, context_ids, model, scales, report)
     del clg
+    facts = {
+        "states": hclg.num_states, "arcs": hclg.num_arcs, "num_pdfs": model.num_pdfs,
+        "num_transition_ids": model.num_transition_ids, "cpu_seconds": round(report.cpu_seconds, 2),
+        "peak_gb": round(report.peak_gb, 3), "operations": report.as_rows(),
+    }  # fmt: skip
+    if path is None:
+        return hclg, facts, disambig, report
     write_fst(path, hclg, "const")
-    return hclg.num_states, hclg.num_arcs, disambig, report
+    return None, facts, disambig, report
 
 
 def _predicted_bytes(lexicon: FstArrays, grammar: FstArrays) -> float:
@@ -152,31 +173,27 @@ def _check_grammar(lang: LangDir, lexicon: FstArrays, grammar: FstArrays, place:
         LOGGER.warning("%s: %d words have no pronunciation and cannot be recognised: %s", place, len(lost), shown)
 
 
-def _write_companions(
-    folder: Path, lang: LangDir, model: TransitionModel, disambig: list[int], report: GraphReport
-) -> None:
-    (folder / "phones").mkdir()
-    for name in COPIED:
-        if (lang.path / name).exists():
-            shutil.copyfile(lang.path / name, folder / name)
-    (folder / "disambig_tid.int").write_text("".join(f"{i}\n" for i in disambig))
-    (folder / "num_pdfs").write_text(f"{model.num_pdfs}\n")
-    rows = report.without_costs()
-    table = ["\t".join(rows[0])] + ["\t".join(str(v) for v in row.values()) for row in rows]
-    (folder / "report.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
-
-
 @dataclass(frozen=True, eq=False)
 class DecodingGraph:
-    """A graph folder; its arrays are read when asked for.
+    """A decoding graph with its tables; the arrays of one in a folder are read when asked for.
 
     Attributes:
-      path: the folder.
-      meta: of its meta.json; empty for Kaldi's own graph folders, which are read too.
+      tables: where words.txt, phones.txt and phones/ lie: its folder, or the lang folder that it was compiled with.
+      meta: its record, as in meta.json; empty for Kaldi's own graph folders, which are read too.
+      path: its folder; None in memory.
+      arrays: HCLG in memory; None where it is read from the folder.
+      inputs: name → hash, or (path, hash), of what it was made from.
+      disambig: input symbols that stood for disambiguation until the end.
+      report: what compilation cost; None where it was loaded.
     """
 
-    path: Path
-    meta: dict[str, Any]
+    tables: Path
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    arrays: FstArrays | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    disambig: tuple[int, ...] = ()
+    report: GraphReport | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> DecodingGraph:
@@ -194,7 +211,35 @@ class DecodingGraph:
                 )
         for name in COPIED:
             check(path / name)
-        return cls(path, read_meta(path))
+        meta = read_meta(path)
+        symbols = path / "disambig_tid.int"
+        lines = [line.strip() for _, line in text_lines(symbols)] if symbols.exists() else []
+        return cls(path, meta, path, None, meta.get("inputs", {}), tuple(int(line) for line in lines if is_id(line)))
+
+    def save(self, out_dir: str | os.PathLike) -> None:
+        """Writes the graph folder, which `load` reads.
+
+        Raises:
+          InputError: `out_dir` holds something else than an earlier graph.
+        """
+        with atomic_folder(out_dir, "graph", [self.tables]) as folder:
+            write_fst(folder / "HCLG.fst", self.fst, "const")
+            self.write_companions(folder)
+
+    def write_companions(self, folder: Path) -> None:
+        """Writes all of the graph folder but HCLG.fst, which must be there."""
+        (folder / "phones").mkdir()
+        for name in COPIED:
+            if (self.tables / name).exists():
+                shutil.copyfile(self.tables / name, folder / name)
+        facts = self.meta.get("facts", {})
+        (folder / "disambig_tid.int").write_text("".join(f"{i}\n" for i in self.disambig))
+        if facts:  # a graph of Kaldi's has no record
+            (folder / "num_pdfs").write_text(f"{facts['num_pdfs']}\n")
+            rows = without_costs(facts["operations"])
+            table = ["\t".join(rows[0])] + ["\t".join(str(v) for v in row.values()) for row in rows]
+            (folder / "report.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
+        write_meta(folder, "graph", self.meta.get("settings"), self.inputs, facts)
 
     @cached_property
     def fst(self) -> FstArrays:
@@ -204,22 +249,36 @@ class DecodingGraph:
           InputError: damaged.
           MismatchError: not the file that the graph was made with; each state of it is looked at once.
         """
-        check(self.path / "HCLG.fst", cached=True)
-        return read_fst(self.path / "HCLG.fst")
+        if self.arrays is not None:
+            return self.arrays
+        check(self.tables / "HCLG.fst", cached=True)
+        return read_fst(self.tables / "HCLG.fst")
 
     @cached_property
     def words(self) -> SymbolTable:
         """The word table."""
         from lexicon.symbols import SymbolTable
 
-        return SymbolTable.read(self.path / "words.txt")
+        return SymbolTable.read(self.tables / "words.txt")
 
     @property
     def hashes(self) -> dict[str, str]:
         """sha256 of the tree, topo, words and phones that the graph was made from."""
-        return {
-            name: h for name, h in self.meta.get("inputs", {}).items() if name in ("tree", "topo", "words", "phones")
-        }
+        return {k: h for k, h in self.meta.get("inputs", {}).items() if k in ("tree", "topo", "words", "phones")}
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """transition_scale and self_loop_scale in its costs; empty where no record tells them."""
+        settings = self.meta.get("settings", {})
+        names = ("transition_scale", "self_loop_scale")
+        return {name: float(settings[name]) for name in names if isinstance(settings.get(name), (int, float))}
+
+    @property
+    def part(self) -> Part:
+        """What other artifacts must agree with."""
+        if self.path is not None:
+            return part_of(self.path, "graph")
+        return Part("graph", "the graph", self.hashes, self.tables / "phones.txt")
 
     def check_model(self, model: TransitionModel, model_path: str | os.PathLike = "the model") -> None:
         """Checks that the graph was made from this model's tree and topology.
@@ -231,7 +290,7 @@ class DecodingGraph:
         own = {"tree": model.tree.content_hash(), "topo": model.topology.content_hash()}
         phones = Path(model_path) / "phones.txt"
         part = Part("model", model_path, own, phones if phones.exists() else None)
-        require_fit(part_of(self.path, "graph"), part)
+        require_fit(self.part, part)
         if not self.hashes:  # a Kaldi graph folder: its ids at least must be the model's
             place = f"{self.path} and {model_path}"
             check_range("transition_id", self.fst.ilabels, 0, model.num_transition_ids, place, cure)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hybrid.base.limited import run_limited
+from hybrid.base.limited import available_memory, run_limited
 from hybrid.base.log import cpu_seconds, get_logger
 from hybrid.formats.openfst import FstArrays, vector_stats
 
 if TYPE_CHECKING:
     import kaldifst
 
-__all__ = ["GraphReport", "Operation", "available_memory", "give_back_memory", "within_memory"]
+__all__ = ["GraphReport", "Operation", "within_memory", "without_costs"]
 
 T = TypeVar("T")
 SURE = 0.1  # of what is allowed; what is predicted to take less runs in this process
@@ -88,11 +87,10 @@ class GraphReport:
         """Plain values for meta.json."""
         return [asdict(o) for o in self.operations]
 
-    def without_costs(self) -> list[dict[str, Any]]:
-        """Plain values that are the same in every run: no seconds, no memory."""
-        return [
-            {k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds", "peak_gb")} for row in self.as_rows()
-        ]
+
+def without_costs(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns what is the same in every run of the operations of a report: no seconds, no memory."""
+    return [{k: v for k, v in row.items() if k not in ("seconds", "cpu_seconds", "peak_gb")} for row in rows]
 
 
 def _figures(fst: kaldifst.StdVectorFst | FstArrays) -> tuple[int, int, float, float]:
@@ -123,27 +121,6 @@ def _status(name: str) -> float | None:
 def _peak_gb() -> float:
     peak = _status("VmHWM")
     return (peak if peak is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) / 1e9
-
-
-def available_memory() -> int | None:
-    """Returns how many bytes this process may still take: of the machine and of its control group; None if unknown."""
-    found = []
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                found.append(int(line.split()[1]) * 1024)
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        if limit != "max":
-            found.append(int(limit) - int(Path("/sys/fs/cgroup/memory.current").read_text()))
-    except (OSError, ValueError):
-        pass
-    return min(found) if found else None
-
-
-def give_back_memory() -> None:
-    """Asks the C library to return freed memory to the system; it keeps that of many small states otherwise."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def within_memory(function: Callable[..., T], *args: Any, gigabytes: float, predicted: float) -> T:

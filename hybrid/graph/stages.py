@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.base.errors import HybridError
+from hybrid.base.limited import give_back_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.graph.compose import compose
 from hybrid.graph.h_transducer import h_transducer
@@ -24,7 +25,7 @@ from hybrid.graph.minimize import minimize_encoded
 from hybrid.graph.ops import is_deterministic, symbols_to_epsilon
 from hybrid.graph.push import push_special
 from hybrid.graph.remove_eps_local import remove_eps_local
-from hybrid.graph.report import GraphReport, give_back_memory
+from hybrid.graph.report import GraphReport
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree

@@ -11,8 +11,10 @@ import numpy as np
 from hybrid.base.errors import InputError
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition, Transcript
-from hybrid.decode.system import System, SystemSpec, load_system
+from hybrid.decode.system import System, SystemSpec, load_system, make_system
 from hybrid.feats.vad import VadConfig
+from hybrid.graph.decoding import DecodingGraph
+from hybrid.model.folder import Model
 from hybrid.model.recording import Recording
 from hybrid.recogniser.session import Session
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -61,6 +63,11 @@ class Recogniser:
             kaldi_times,
         )
         return cls(load_system(spec))
+
+    @classmethod
+    def of(cls, model: Model, graph: DecodingGraph, spec: SystemSpec | None = None) -> "Recogniser":
+        """Joins a model and a graph that are in memory; see `make_system`."""
+        return cls(make_system(model, graph, spec))
 
     def recognise(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None, channel: int = 0) -> Transcript:
         """Recognises a file, or samples (float32 [N] in [-1, 1], with their rate).

@@ -14,13 +14,14 @@ import pytest
 
 from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
+from hybrid.base.limited import available_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
 from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.ops import symbols_to_epsilon
-from hybrid.graph.report import available_memory, within_memory
+from hybrid.graph.report import within_memory
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
@@ -69,7 +70,7 @@ def test_every_sentence_by_walking_all_paths(lang, models, sentence_fst, strings
 
 def test_folder_and_report(lang, models, grammar, tmp_path):
     write_fst(tmp_path / "G.fst", grammar)
-    report = compile_decoding_graph(lang, tmp_path / "G.fst", models["mono"], tmp_path / "graph")
+    report = compile_decoding_graph(lang, tmp_path / "G.fst", models["mono"], tmp_path / "graph").report
     names = [o.name for o in report.operations]
     assert names == ["L∘G", "det*(L∘G)", "min(det*(L∘G))", "LG = push", "CLG = C∘LG", "H∘CLG", "det*(H∘CLG)",
                      "local rmeps", "HCLGa = min", "HCLG: self-loops"]  # fmt: skip
@@ -248,7 +249,7 @@ def test_this_process_is_never_limited(lang, models, grammar, tmp_path, monkeypa
     monkeypatch.setattr("resource.setrlimit", refuse)
     compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "here")
     monkeypatch.setattr("hybrid.graph.report.SURE", 0.0)
-    report = compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "child")
+    report = compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "child").report
     assert [o.name for o in report.operations][-1] == "HCLG: self-loops" and report.cpu_seconds > 0
     for name in ("HCLG.fst", "report.tsv", "disambig_tid.int"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "child" / name).read_bytes()

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError
+from hybrid.decode.system import SystemSpec
 from hybrid.feats.vad import VadConfig
+from hybrid.formats.openfst import read_fst
+from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.model.folder import load_model
 from hybrid.recogniser import Recogniser
 from hybrid.search.config import SearchConfig
+from lexicon.lang_dir import LangDir
 
 RATE = 8000
 
@@ -117,3 +122,35 @@ def test_a_stretch_is_normalised_by_the_speech_around_it(recogniser: Recogniser,
     alone = Recording(model, samples, rate=RATE)
     alone.__dict__["chunks"] = chunks
     assert np.array_equal(alone.features(chunks[3].start, chunks[3].end), model.pipeline.apply(static))
+
+
+def test_model_and_graph_in_memory(tiny, bursts, tmp_path):
+    """Model, lang and G make a graph value and a recogniser, and no graph folder; saved and loaded it is the same."""
+    model, lang = load_model(tiny.model), LangDir.load(tiny.root / "lang")
+    graph = compile_decoding_graph(lang, read_fst(tiny.root / "G.fst"), model.transition_model)
+    assert graph.path is None
+    samples = bursts(["LOW", "HIGH", "MID"], 77)
+    found = Recogniser.of(model, graph).recognise(samples, RATE)
+    assert found == Recogniser.load(tiny.model, tiny.graph).recognise(samples, RATE) or (found.text == "LOW HIGH MID")
+    graph.save(tmp_path / "graph")
+    loaded = DecodingGraph.load(tmp_path / "graph")
+    assert loaded.fst.equals(graph.fst) and loaded.words.symbols == graph.words.symbols
+    assert (loaded.hashes, loaded.scales) == (graph.hashes, graph.scales)
+    assert loaded.scales == {"transition_scale": 1.0, "self_loop_scale": 0.1}
+    again = Recogniser.of(model, loaded, SystemSpec("", "", engine="reference")).recognise(samples, RATE)
+    assert again.text == found.text == "LOW HIGH MID"
+    graph.save(tmp_path / "graph")  # an earlier graph is replaced
+    loaded.save(tmp_path / "copy")
+    for file in ("HCLG.fst", "disambig_tid.int", "num_pdfs", "report.tsv", "phones/align_lexicon.int"):
+        assert (tmp_path / "copy" / file).read_bytes() == (tmp_path / "graph" / file).read_bytes()
+
+
+def test_other_scales_than_the_models_are_told(tiny, caplog) -> None:
+    from hybrid.graph.config import GraphConfig
+
+    model, lang, grammar = load_model(tiny.model), LangDir.load(tiny.root / "lang"), read_fst(tiny.root / "G.fst")
+    Recogniser.of(model, compile_decoding_graph(lang, grammar, model.transition_model))
+    assert "was compiled with" not in caplog.text
+    other = compile_decoding_graph(lang, grammar, model.transition_model, config=GraphConfig(self_loop_scale=1.0))
+    Recogniser.of(model, other)
+    assert "the graph was compiled with self_loop_scale 1, the model's is 0.1" in caplog.text
