@@ -9,7 +9,8 @@ from hybrid.base.ranges import NATURAL, check_fields
 __all__ = ["GraphConfig"]
 
 
-KALDI_SCALES = (1.0, 0.1)  # Kaldi's for GMMs: where only a transition model is at hand, which states none
+# transition and self-loop scale where only a transition model is at hand, which states none: as Kaldi's recipes
+KALDI_SCALES, KALDI_CHAIN_SCALES = (1.0, 0.1), (1.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from hybrid.base.output import check_folder
 from hybrid.base.reading import text_lines
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.graph.ambiguity import explain
-from hybrid.graph.config import KALDI_SCALES, GraphConfig
+from hybrid.graph.config import KALDI_CHAIN_SCALES, KALDI_SCALES, GraphConfig
 from hybrid.graph.report import GraphReport, within_memory, without_costs
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.hmm import TransitionModel
@@ -65,7 +65,7 @@ def compile_decoding_graph(
       grammar: G over the words of `lang`, #0 on its back-off arcs: an n-gram model's, or any other.
       model: transition model with its tree.
       out_dir: the folder, which need not be held in memory; None: memory alone (`DecodingGraph.save` writes it).
-      config: scales left open (see `GraphConfig.of_model`) are Kaldi's for GMMs.
+      config: scales left open (see `GraphConfig.of_model`) are Kaldi's for the topology: GMM or chain.
       model_dir: where its tree and topo lie, for meta.json.
 
     Returns:
@@ -85,7 +85,7 @@ def compile_decoding_graph(
         grammar = read_fst(grammar)
     lexicon = lang.L_arrays(disambig=True)
     _check_grammar(lang, lexicon, grammar, place)
-    config = config.of_model(*KALDI_SCALES)
+    config = config.of_model(*(KALDI_SCALES if model.topology.is_hmm else KALDI_CHAIN_SCALES))
     inputs = _inputs(lang, made_from[1], model, model_dir)
 
     def compiled(path: Path | None) -> DecodingGraph:

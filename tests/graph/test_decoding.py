@@ -53,6 +53,12 @@ def test_equal_to_composition(lang, models, grammar, tmp_path, name):
     assert graph.num_arcs < reference.num_arcs
 
 
+@pytest.mark.parametrize("name, scale", [("biphone", 0.1), ("chain", 1.0)])
+def test_scales_left_open_are_those_of_the_topology(lang, models, grammar, name, scale):
+    left_open = compile_decoding_graph(lang, grammar, models[name])
+    assert left_open.fst.equals(compile_decoding_graph(lang, grammar, models[name], None, GraphConfig(1.0, scale)).fst)
+
+
 def test_every_sentence_by_walking_all_paths(lang, models, sentence_fst, strings, same_strings, tmp_path):
     """A grammar without loops and a model without self-loops: all strings, in and out, with their weights."""
     straight = HmmTopology(tuple(replace(e, states=tuple(
