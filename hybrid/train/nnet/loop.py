@@ -78,7 +78,8 @@ class Loop:
         self._model = self.group.wrap(self.network, self.device)
         dtype = {"float16": FLOAT16, "bfloat16": torch.bfloat16}.get(self.training.amp)
         self._autocast = autocast(self.device, dtype)
-        self._scaler = torch.cuda.amp.GradScaler(enabled=dtype is FLOAT16 and self.device.type == "cuda")
+        scaler = getattr(torch.amp, "GradScaler", None) or torch.cuda.amp.GradScaler  # type: ignore[attr-defined]
+        self._scaler = scaler(enabled=dtype is FLOAT16 and self.device.type == "cuda")
         if self.state.scale:
             self._scaler.load_state_dict(self.state.scale)
         self._per_step = -(-self.config.accumulate // self.group.size) * self.group.size
