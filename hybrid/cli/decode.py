@@ -31,6 +31,8 @@ FILE = click.Path(path_type=Path)
 @click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
 @click.option("--lang", "lang_dir", type=FILE, help="Lang folder, where the graph folder does not tell words' phones.")
 @click.option("--feats", type=FILE, help="Decode this feature store (hybrid feats extract).")
+@click.option("--transforms", type=FILE, help="With --feats: transforms of the speakers, for a network trained on such "
+              "features (of hybrid gmm decode-fmllr).")  # fmt: skip
 @click.option("--cuts", type=FILE, help="Decode these cuts; each is normalised by itself.")
 @trust_options
 @click.option("--scores", type=FILE, help="Decode log-likelihoods: a Kaldi archive, an scp, or a folder of UTT.npy.")
@@ -55,7 +57,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.option("--compact/--no-compact", default=False, help="Write lattices in Kaldi's compact form.")
 @click.argument("files", nargs=-1, type=FILE)
-@writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "cuts", "scores", "files")
+@writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "files")
 def command(
     model_dir: Path,
     graph_dir: Path,
@@ -111,6 +113,13 @@ def _source(options: dict[str, Any]) -> Any:
     if len(given) != 1 or bool(files) != (given == ["audio"]):
         raise click.UsageError("give one of --feats STORE, --cuts FILE, --scores SCORES, or --audio FILES …")
     trust = make_trust(options)
+    transforms = options.pop("transforms")
+    if transforms is not None:
+        if given != ["feats"]:
+            raise click.UsageError("--transforms goes with --feats")
+        from hybrid.adapt.sources import AdaptedStoreSource
+
+        return AdaptedStoreSource(str(options["feats"]), str(transforms))
     if given == ["cuts"]:
         return CutSource(str(options["cuts"]), trust)
     if given == ["audio"]:

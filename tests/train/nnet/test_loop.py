@@ -227,3 +227,17 @@ def test_the_orthonormal_constraint_is_called_every_fourth_step(tmp_path, task, 
     monkeypatch.setattr(Tdnnf, "constrain_", lambda self: called.append(steps[0]))
     train_network(task, source, tmp_path / "x", config)
     assert called == list(range(4, steps[0] + 1, 4))
+
+
+def test_curves_want_tensorboard(tmp_path, monkeypatch) -> None:
+    import sys
+
+    from hybrid.base.errors import MissingDependencyError
+    from hybrid.train.nnet.log import Curves
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(
+        MissingDependencyError, match=r"--tensorboard needs the package .*pip install 'hybrid-asr\[tens"
+    ):
+        Curves(tmp_path, True)
+    Curves(tmp_path, False).add({"step": 1.0})
