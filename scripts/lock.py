@@ -1,4 +1,6 @@
-"""Regenerates the lock files from setup.cfg: python3.11 scripts/lock.py [k2] [current]
+"""Regenerates the lock files from setup.cfg: python3.11 scripts/lock.py [--upgrade] [k2] [current]
+
+What is locked already keeps its version, unless --upgrade asks for the newest of everything.
 
 requirements/k2.txt       Python 3.11 on Linux, torch 1.13.1, numpy<2, k2 1.23.4; with hashes
 requirements/current.txt  current torch and numpy, no k2; versions without hashes, since
@@ -19,11 +21,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PIP = "pip==25.3"  # pip 26 refuses the name of k2's wheels
 # Several wheels of k2 1.23.4 carry one and the same tag; this is the one built for Python 3.11.
 K2_SHA256 = "5b5f709b12b9cd092b583984d0b7d940c9f898101259c998d68d1f4adefa48d4"
-STACKS = {"k2": ["k2", "synth", "dev"], "current": ["synth", "dev"]}
+STACKS = {"k2": ["k2", "synth", "dev"], "current": ["synth", "dev", "triton"]}
 CURRENT_PINS = ["torch==2.13.0"]
 
 
-def resolve(stack: str) -> list[dict]:
+def resolve(stack: str, upgrade: bool) -> list[dict]:
     """Returns pip's report entries for the project with the extras of `stack`."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
@@ -32,6 +34,11 @@ def resolve(stack: str) -> list[dict]:
         report = f"{folder}/report.json"
         wanted = [f"{ROOT}[{','.join(STACKS[stack])}]", "setuptools<81", "wheel"]
         pins = CURRENT_PINS if stack == "current" else []
+        lock = ROOT / "requirements" / f"{stack}.txt"
+        if lock.exists() and not upgrade:
+            held = pathlib.Path(folder, "held.txt")
+            held.write_text("".join(line.split()[0] + "\n" for line in lock.read_text().splitlines() if "==" in line))
+            pins = [*pins, "-c", str(held)]
         command = [python, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"]
         subprocess.run([*command, "--report", report, *wanted, *pins], check=True)
         return json.loads(pathlib.Path(report).read_text())["install"]
@@ -53,9 +60,10 @@ def lines(entries: list[dict], hashes: bool) -> list[str]:
 
 
 def main() -> None:
-    for stack in sys.argv[1:] or STACKS:
+    upgrade = "--upgrade" in sys.argv[1:]
+    for stack in [name for name in sys.argv[1:] if name != "--upgrade"] or STACKS:
         path = ROOT / "requirements" / f"{stack}.txt"
-        text = lines(resolve(stack), hashes=stack == "k2")
+        text = lines(resolve(stack, upgrade), hashes=stack == "k2")
         path.parent.mkdir(exist_ok=True)
         path.write_text("# Made by scripts/lock.py from setup.cfg; do not edit.\n" + "\n".join(text) + "\n")
         print(f"wrote {path.relative_to(ROOT)}: {len(text)} packages")
