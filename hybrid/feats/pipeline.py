@@ -37,6 +37,8 @@ class FeaturePipeline:
       delta_window: frames on each side that a slope sees.
       splice_left, splice_right: frames put in before and after.
       transforms: applied in turn; each checks that it fits what comes before.
+      speaker_dim: columns put after them, 0 for an unknown speaker; a speaker's transform, whose offset they take, puts
+        his vector there.
     """
 
     static: FeatureConfig = field(default_factory=FeatureConfig)
@@ -46,6 +48,7 @@ class FeaturePipeline:
     splice_left: int = 0
     splice_right: int = 0
     transforms: tuple[LinearTransform, ...] = ()
+    speaker_dim: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.static, FeatureConfig) or not isinstance(self.cmvn, CmvnConfig):
@@ -54,6 +57,12 @@ class FeaturePipeline:
         check_fields(
             self, delta_order=Range(0, 4), delta_window=Range(1, 1000), splice_left=frames, splice_right=frames
         )
+        if (
+            isinstance(self.speaker_dim, bool)
+            or not isinstance(self.speaker_dim, int)
+            or not 0 <= self.speaker_dim <= 4096
+        ):
+            raise ValueError(f"speaker_dim is '{quote(self.speaker_dim)}', wanted 0 to 4096")
         prior = self.cmvn.prior_mean
         if prior and len(prior) != self.static.dim:
             raise ValueError(f"CMVN prior of dimension {len(prior)}, features of {self.static.dim}")
@@ -83,7 +92,7 @@ class FeaturePipeline:
     @property
     def dim(self) -> int:
         """Values per frame that come out."""
-        return self.transforms[-1].dim if self.transforms else self.context_dim
+        return (self.transforms[-1].dim if self.transforms else self.context_dim) + self.speaker_dim
 
     @property
     def frame_shift(self) -> float:
@@ -123,6 +132,8 @@ class FeaturePipeline:
             features = splice(features, self.splice_left, self.splice_right)
         for transform in self.transforms:
             features = transform(features)
+        if self.speaker_dim:
+            features = np.pad(features, ((0, 0), (0, self.speaker_dim)))
         if speaker_transform is not None:
             features = LinearTransform("speaker", speaker_transform, self.dim)(features)
         return features
@@ -180,6 +191,8 @@ class FeaturePipeline:
         values: dict[str, Any] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
+            if item.name == "speaker_dim" and not value:
+                continue  # models without one keep their files
             if item.name == "transforms":
                 value = [{"name": t.name, "input_dim": t.input_dim} for t in value]
             elif dataclasses.is_dataclass(value) and not isinstance(value, type):
