@@ -92,7 +92,7 @@ def command(
         str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times, make_config(K2Config, options)
     )
     source = _source(options)
-    if options["scores"] is None:
+    if options["scores"] is None and not hasattr(source, "transforms"):
         warn_unadapted(load_model(model_dir), "hybrid gmm decode-fmllr")
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
