@@ -25,7 +25,8 @@ training: {epochs: %s, heldout: 4}
 
 def run(folder, model, store, name: str, epochs: float, processes: int) -> dict[str, np.ndarray]:
     (folder / "xent.yaml").write_text(YAML % epochs)
-    command = [sys.executable, "-m", "hybrid.cli.main", "nnet", "train", "--config", str(folder / "xent.yaml"),
+    command = [sys.executable, "-m", "hybrid.cli.main", "nnet", "train", "--objective", "xent",
+               "--config", str(folder / "xent.yaml"),
                "--feats", str(store.path), "--model", str(model.path), "--ali", str(model.path),
                "--out-dir", str(folder / name)]  # fmt: skip
     with socket.socket() as free:

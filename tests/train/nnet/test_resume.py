@@ -76,7 +76,8 @@ def test_sigkill_ten_times_and_the_same_final_weights(tmp_path, model, store) ->
     (tmp_path / "xent.yaml").write_text(YAML)
 
     def start(name: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "hybrid.cli.main", "nnet", "train", "--config", str(tmp_path / "xent.yaml"),
+        command = [sys.executable, "-m", "hybrid.cli.main", "nnet", "train", "--objective", "xent", "--config",
+                   str(tmp_path / "xent.yaml"),
                    "--feats", str(store.path), "--model", str(model.path), "--ali", str(model.path),
                    "--out-dir", str(tmp_path / name)]  # fmt: skip
         return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
