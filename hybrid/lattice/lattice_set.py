@@ -33,8 +33,8 @@ CURE = "Make the lattices again; the file may have been cut short or be somethin
 IDENTITIES = ("words", "tree", "topo", "model", "graph")
 
 
-@dataclass(frozen=True)
-class SharedFacts:
+@dataclass(frozen=True, eq=False)
+class SharedFacts(ByContent):
     """What the lattices of a set share; None or empty where nobody told.
 
     Attributes:

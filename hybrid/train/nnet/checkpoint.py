@@ -31,7 +31,7 @@ logger = get_logger(__name__)
 NETWORK, OPTIMISER = "network.", "optimiser."
 
 
-@dataclass
+@dataclass(eq=False)
 class TrainState:
     """Where a training stands; with network and optimiser all that the next step depends on.
 

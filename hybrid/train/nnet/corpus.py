@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hybrid.base.content import ByContent
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger
 from hybrid.train.nnet.batches import plan_epoch
@@ -20,8 +21,8 @@ logger = get_logger(__name__)
 MOST = 0.1  # of the utterances that are held out
 
 
-@dataclass(frozen=True)
-class Corpus:
+@dataclass(frozen=True, eq=False)
+class Corpus(ByContent):
     """The items of a training.
 
     Attributes:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from hybrid.base.config import config_to_dict
+from hybrid.base.content import ByContent
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.doors import output_folder, paths_of
 from hybrid.base.errors import InputError
@@ -44,8 +45,8 @@ __all__ = ["NnetConfig", "Task", "train_network"]
 logger = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class NnetConfig:
+@dataclass(frozen=True, eq=False)
+class NnetConfig(ByContent):
     """All settings of a training; each part has its section in `conf/*.yaml`."""
 
     architecture: str = "tdnnf"

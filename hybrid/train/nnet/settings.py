@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.base.config import config_from_dict, read_yaml
+from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.config import FeatureConfig
@@ -28,8 +29,8 @@ PARTS: dict[str, Any] = {
 SECTIONS = ("network", "features", "cmvn", *PARTS)
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, eq=False)
+class Settings(ByContent):
     """What a training was told.
 
     Attributes:
