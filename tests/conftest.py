@@ -1,4 +1,5 @@
-"""Fixtures that find real speech and the peers' programs, or skip with a line that says what is absent."""
+"""Fixtures that find real speech and the peers' programs, or skip with a line that says what is absent; and what
+several rooms test with."""
 
 from __future__ import annotations
 
@@ -8,8 +9,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from hybrid.formats.openfst import FstArrays
 
 # The gate draws the same examples each time; `--hypothesis-profile=random` looks for new ones.
 settings.register_profile("fixed", derandomize=True)
@@ -57,6 +61,45 @@ def forget_files() -> Callable[[Path], None]:
         (folder / "meta.json").write_text(json.dumps(record), encoding="utf-8")
 
     return forget
+
+
+@pytest.fixture(scope="session")
+def strings() -> Callable[..., dict]:
+    """Returns a function: acyclic FST → {(inputs, outputs): cost}, by walking every path."""
+
+    def walk(fst: FstArrays, log: bool = False) -> dict[tuple[tuple[int, ...], tuple[int, ...]], float]:
+        found: dict = {}
+        stack = [(fst.start, (), (), 0.0)] if fst.start >= 0 else []
+        while stack:
+            state, xs, ys, cost = stack.pop()
+            if np.isfinite(fst.final_costs[state]):
+                total, old = cost + float(fst.final_costs[state]), found.get((xs, ys), np.inf)
+                found[xs, ys] = -np.logaddexp(-total, -old) if log else min(total, old)
+            for arc in range(fst.row_splits[state], fst.row_splits[state + 1]):
+                x, y = int(fst.ilabels[arc]), int(fst.olabels[arc])
+                stack.append(
+                    (
+                        int(fst.next_states[arc]),
+                        xs + (x,) * (x > 0),
+                        ys + (y,) * (y > 0),
+                        cost + float(fst.costs[arc]),
+                    )
+                )
+        return found
+
+    return walk
+
+
+@pytest.fixture(scope="session")
+def same_strings() -> Callable[[dict, dict, float], None]:
+    """Returns a function that asserts equal strings of equal cost."""
+
+    def check(first: dict, second: dict, tolerance: float = 1e-4) -> None:
+        assert first.keys() == second.keys()
+        for key, cost in first.items():
+            assert abs(cost - second[key]) < tolerance, key
+
+    return check
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

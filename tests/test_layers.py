@@ -16,7 +16,7 @@ BASE = {"hybrid.base", "hybrid.formats"}
 GROUND = BASE | {"lexicon", "lm", "hybrid.ids", "hybrid.agreement"}
 HMM = GROUND | {"hybrid.tree", "hybrid.hmm"}
 PROTOCOL = {"hybrid.model.protocol"}  # all that alignment and search know of a model
-VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.graph", "hybrid.lattice", "hybrid.timing"}
+VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.fst", "hybrid.graph", "hybrid.lattice", "hybrid.timing"}
 CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
 USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
@@ -38,12 +38,13 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.model": HMM | {"hybrid.data", "hybrid.feats"},
     "hybrid.gmm": HMM | {"hybrid.feats", "hybrid.model"},
     "hybrid.nnet": HMM | {"hybrid.feats", "hybrid.model"},
-    "hybrid.graph": HMM,
+    "hybrid.fst": BASE,
+    "hybrid.graph": HMM | {"hybrid.fst"},
     "hybrid.lattice": HMM,
     "hybrid.search": HMM | {"hybrid.graph", "hybrid.lattice"},
     "hybrid.timing": HMM | {"hybrid.lattice"},
     "hybrid.align": HMM | PROTOCOL | {"hybrid.feats", "hybrid.graph", "hybrid.timing"},
-    "hybrid.chain": HMM | {"hybrid.graph", "hybrid.lattice", "hybrid.timing", "hybrid.align"},
+    "hybrid.chain": HMM | {"hybrid.fst", "hybrid.graph", "hybrid.lattice", "hybrid.timing", "hybrid.align"},
     "hybrid.decode": VALUES | {"hybrid.model", "hybrid.search"},
     "hybrid.adapt": CORE | {"hybrid.model", "hybrid.gmm", "hybrid.decode"},
     "hybrid.aligner": CORE | {"hybrid.model", "hybrid.adapt"},

@@ -10,8 +10,8 @@ import numpy as np
 
 from hybrid.base.log import get_logger
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.graph.minimize import minimize_encoded
-from hybrid.graph.push import push_special
+from hybrid.fst.minimize import minimize_encoded
+from hybrid.fst.push import push_special
 
 __all__ = ["minimize_cycle", "reverse"]
 

@@ -13,8 +13,8 @@ from hybrid.chain.acceptor import ARRAYS
 from hybrid.chain.cycle import minimize_cycle
 from hybrid.chain.topology import require_chain_topology
 from hybrid.formats.openfst import FstArrays
+from hybrid.fst.ops import connect
 from hybrid.graph.hmm_expand import HmmExpander
-from hybrid.graph.ops import connect
 from hybrid.graph.phone_graph import add_context
 from hybrid.graph.training import transition_costs, with_transition_costs
 from hybrid.hmm import TransitionModel

@@ -12,6 +12,7 @@ from hybrid.chain.acceptor import PdfAcceptor
 from hybrid.chain.denominator import Denominator
 from hybrid.chain.numerator import NumeratorError
 from hybrid.chain.numerator_kernels import longer
+from hybrid.fst.ops_kernels import first_at_least
 
 __all__ = ["WeightedBy"]
 
@@ -95,18 +96,6 @@ def _slot(table, states, left, right):
 
 
 @kernel
-def _first(values, low, high, wanted):
-    """Returns the first place of a sorted stretch whose value is at least `wanted`."""
-    while low < high:
-        middle = (low + high) // 2
-        if values[middle] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@kernel
 def _intersect(rows, finals, splits, pdfs, targets, weights, entry_splits, entry_states, entry_weights):
     """Searches pairs of states from the start, then keeps those from which the end is reached."""
     row_splits = np.zeros(len(finals) + 1, np.int64)
@@ -124,7 +113,7 @@ def _intersect(rows, finals, splits, pdfs, targets, weights, entry_splits, entry
             if s == 0:
                 low, high = entry_splits[pdf], entry_splits[pdf + 1]
             else:
-                low, high = _first(pdfs, splits[inside], splits[inside + 1], pdf), splits[inside + 1]
+                low, high = first_at_least(pdfs, splits[inside], splits[inside + 1], pdf), splits[inside + 1]
             for k in range(low, high):
                 if s > 0 and pdfs[k] != pdf:
                     break

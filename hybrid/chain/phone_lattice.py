@@ -75,7 +75,7 @@ def _ends(state: int, splits: list[int], targets: list[int], phone: list[int]) -
 
 def _trimmed(fst: FstArrays, times: np.ndarray) -> tuple[FstArrays, np.ndarray]:
     """Drops states that no way through passes; the arcs' numbers travel as output labels."""
-    from hybrid.graph.ops import connect
+    from hybrid.fst.ops import connect
 
     marked = replace(fst, olabels=np.arange(1, fst.num_arcs + 1, dtype=np.int32))
     kept = connect(marked)

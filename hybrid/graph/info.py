@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.ops import stochasticity
+from hybrid.fst.ops import stochasticity
 
 __all__ = ["describe"]
 

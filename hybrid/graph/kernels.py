@@ -7,20 +7,9 @@ from numba import types
 from numba.typed import Dict
 
 from hybrid.base.compiled import kernel
+from hybrid.fst.ops_kernels import first_at_least
 
-__all__ = ["compose_text", "count_hmm_arcs", "expand_hmm", "first_at_least"]
-
-
-@kernel
-def first_at_least(labels, begin, end, wanted):
-    """Returns the first index in the sorted labels[begin:end] whose label is not below `wanted`."""
-    while begin < end:
-        middle = (begin + end) // 2
-        if labels[middle] < wanted:
-            begin = middle + 1
-        else:
-            end = middle
-    return begin
+__all__ = ["compose_text", "count_hmm_arcs", "expand_hmm"]
 
 
 @kernel

@@ -95,7 +95,7 @@ def without_costs(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _figures(fst: kaldifst.StdVectorFst | FstArrays) -> tuple[int, int, float, float]:
     """Returns states, arcs and the smallest and largest cost that a state sums to."""
-    from hybrid.graph.ops import stochasticity
+    from hybrid.fst.ops import stochasticity
 
     if isinstance(fst, FstArrays):
         return fst.num_states, fst.num_arcs, *stochasticity(fst)

@@ -19,12 +19,12 @@ import numpy as np
 from hybrid.base.errors import HybridError
 from hybrid.base.limited import give_back_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.graph.compose import compose
+from hybrid.fst.compose import compose
+from hybrid.fst.minimize import minimize_encoded
+from hybrid.fst.ops import is_deterministic, symbols_to_epsilon
+from hybrid.fst.push import push_special
+from hybrid.fst.remove_eps_local import remove_eps_local
 from hybrid.graph.h_transducer import h_transducer
-from hybrid.graph.minimize import minimize_encoded
-from hybrid.graph.ops import is_deterministic, symbols_to_epsilon
-from hybrid.graph.push import push_special
-from hybrid.graph.remove_eps_local import remove_eps_local
 from hybrid.graph.report import GraphReport
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel

@@ -120,7 +120,7 @@ def training_worker(lang: Path, scratch: Path) -> None:
 def compare(ours: Path, theirs: Path) -> str:
     """Whether random paths weigh the same in both graphs."""
     from hybrid.formats.openfst import read_fst
-    from hybrid.graph.equivalence import randomly_equivalent
+    from hybrid.fst.equivalence import randomly_equivalent
 
     difference = randomly_equivalent(read_fst(ours), read_fst(theirs), 20, 2e-3, max_length=300)
     return f"20 random paths of each in the other: {difference or 'equal'}"

@@ -14,7 +14,7 @@ from hybrid.chain.config import PhoneLmConfig
 from hybrid.chain.phone_lm import estimate_phone_lm
 from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.formats.openfst import FstArrays, read_fst
-from hybrid.graph.ops import log_sums
+from hybrid.fst.ops import log_sums
 
 
 def score(fst: FstArrays, phones: list[int]) -> float:

@@ -16,11 +16,11 @@ from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.limited import available_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
+from hybrid.fst.equivalence import randomly_equivalent
+from hybrid.fst.ops import symbols_to_epsilon
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
-from hybrid.graph.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
-from hybrid.graph.ops import symbols_to_epsilon
 from hybrid.graph.report import within_memory
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology

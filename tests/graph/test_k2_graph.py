@@ -87,8 +87,8 @@ def test_by_hand():
 
 
 def test_hclg_keeps_its_weights(lang, models, grammar, tmp_path):
+    from hybrid.fst.equivalence import randomly_equivalent
     from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
-    from hybrid.graph.equivalence import randomly_equivalent
 
     compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "graph")
     fst = DecodingGraph.load(tmp_path / "graph").fst

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.graph.equivalence import randomly_equivalent
+from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.phone_graph import LexiconIndex, add_context
 from hybrid.graph.self_loops import add_self_loops
@@ -180,7 +180,7 @@ def phone_graphs(draw: st.DrawFn) -> FstArrays:
 @settings(max_examples=80, deadline=None)
 @given(graph=phone_graphs(), left=st.integers(0, 2), right=st.integers(0, 2))
 def test_windows_are_the_phones_around(strings, same_strings, graph, left, right):
-    from hybrid.graph.ops import connect
+    from hybrid.fst.ops import connect
 
     graph = connect(graph)
     if not graph.num_states:

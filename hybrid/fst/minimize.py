@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.ops import connect
+from hybrid.fst.ops import connect
 
 if TYPE_CHECKING:
-    from hybrid.graph.minimize_kernels import Leaving
+    from hybrid.fst.minimize_kernels import Leaving
 
 __all__ = ["minimize_encoded", "minimize_encoded_reference", "quantize"]
 
@@ -50,7 +50,7 @@ def minimize_encoded(fst: FstArrays, delta: float = DELTA) -> FstArrays:
       fst: states on no path from the start to a final state are dropped.
       delta: nats; costs are rounded to its multiples. A power of two.
     """
-    from hybrid.graph import minimize_kernels as kernels
+    from hybrid.fst import minimize_kernels as kernels
 
     fst = quantize(connect(fst), delta)
     if not fst.num_states:
@@ -76,8 +76,8 @@ def minimize_encoded(fst: FstArrays, delta: float = DELTA) -> FstArrays:
 
 def _refine(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, int]:
     """Divides classes until no two states of one have different signatures: int32 [num_states], number of classes."""
-    from hybrid.graph import minimize_kernels as kernels
-    from hybrid.graph.ops_kernels import entering_states
+    from hybrid.fst import minimize_kernels as kernels
+    from hybrid.fst.ops_kernels import entering_states
 
     num_states = len(repeats)
     entering, sources = entering_states(leaving.splits, leaving.next_states)

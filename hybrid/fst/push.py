@@ -33,7 +33,7 @@ def push_special(fst: FstArrays, delta: float = DELTA, max_steps: int = MAX_STEP
     Raises:
       HybridError: a state is on no such path.
     """
-    from hybrid.graph.ops_kernels import reweight, spread_potentials
+    from hybrid.fst.ops_kernels import reweight, spread_potentials
 
     if fst.num_states == 0:
         return fst

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import HybridError
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.graph.equivalence import randomly_equivalent, string_cost
-from hybrid.graph.ops import (
+from hybrid.fst.equivalence import randomly_equivalent, string_cost
+from hybrid.fst.ops import (
     connect,
     is_deterministic,
     log_sums,
     stochasticity,
     symbols_to_epsilon,
 )
-from hybrid.graph.push import push_special
-from hybrid.graph.remove_eps_local import remove_eps_local
+from hybrid.fst.push import push_special
+from hybrid.fst.remove_eps_local import remove_eps_local
 
 
 @st.composite

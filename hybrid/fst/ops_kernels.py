@@ -7,9 +7,30 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.base.log_math import log_add
 
-__all__ = ["add_costs", "entering_states", "has_one_way", "log_sums", "reweight", "spread_potentials", "useful_states"]
+__all__ = [
+    "add_costs",
+    "entering_states",
+    "first_at_least",
+    "has_one_way",
+    "log_sums",
+    "reweight",
+    "spread_potentials",
+    "useful_states",
+]
 
 _SWEEPS = 8  # over all states, before single states are searched
+
+
+@kernel
+def first_at_least(labels, begin, end, wanted):
+    """Returns the first index in the sorted labels[begin:end] whose label is not below `wanted`."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if labels[middle] < wanted:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
 
 
 @kernel

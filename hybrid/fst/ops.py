@@ -26,7 +26,7 @@ def log_sums(fst: FstArrays) -> np.ndarray:
 
     0 where a state is stochastic, -inf where it has neither arcs nor a final weight.
     """
-    from hybrid.graph.ops_kernels import log_sums as kernel
+    from hybrid.fst.ops_kernels import log_sums as kernel
 
     return kernel(fst.row_splits, fst.costs, fst.final_costs)
 
@@ -42,7 +42,7 @@ def stochasticity(fst: FstArrays) -> tuple[float, float]:
 
 def is_deterministic(fst: FstArrays) -> bool:
     """Tells whether no state has two arcs with one input label, or an arc without input."""
-    from hybrid.graph.ops_kernels import has_one_way
+    from hybrid.fst.ops_kernels import has_one_way
 
     return has_one_way(fst.row_splits, fst.ilabels, 1 + int(fst.ilabels.max(initial=0)))
 
@@ -55,7 +55,7 @@ def symbols_to_epsilon(fst: FstArrays, symbols: Sequence[int]) -> FstArrays:
 
 def connect(fst: FstArrays) -> FstArrays:
     """Returns the FST without states that no path from the start to a final state passes; order is kept."""
-    from hybrid.graph.ops_kernels import useful_states
+    from hybrid.fst.ops_kernels import useful_states
 
     if fst.start < 0:
         return fst

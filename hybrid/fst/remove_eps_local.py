@@ -11,8 +11,8 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.ops import connect
-from hybrid.graph.ops_kernels import add_costs
+from hybrid.fst.ops import connect
+from hybrid.fst.ops_kernels import add_costs
 
 __all__ = ["remove_eps_local"]
 

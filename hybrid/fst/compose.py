@@ -14,8 +14,8 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.kernels import first_at_least
-from hybrid.graph.ops import connect
+from hybrid.fst.ops import connect
+from hybrid.fst.ops_kernels import first_at_least
 
 __all__ = ["compose"]
 

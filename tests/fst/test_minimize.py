@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.graph import minimize_kernels as kernels
-from hybrid.graph.equivalence import randomly_equivalent
-from hybrid.graph.minimize import minimize_encoded, minimize_encoded_reference, quantize
-from hybrid.graph.ops import connect
+from hybrid.fst import minimize_kernels as kernels
+from hybrid.fst.equivalence import randomly_equivalent
+from hybrid.fst.minimize import minimize_encoded, minimize_encoded_reference, quantize
+from hybrid.fst.ops import connect
 
 
 def random_fst(seed: int, loops: bool) -> FstArrays:
