@@ -66,8 +66,8 @@ def read_denominator(folder: Path) -> Arcs:
     from safetensors.numpy import load_file
 
     den = load_file(folder / "den.safetensors")
-    return Arcs(den["sources"], den["targets"], den["pdf_ids"], den["log_weights"], den["initial"],
-                np.zeros(len(den["initial"]), np.float32))  # fmt: skip
+    final = np.zeros(len(den["initial"]), np.float32)
+    return Arcs(den["from_state"], den["to_state"], den["pdf"], den["log_weight"], den["initial"], final)
 
 
 def numerators(graph: Arcs, count: int, frames: int, width: int, seed: int = 1) -> ArcBatch:
