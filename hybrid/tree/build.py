@@ -147,13 +147,16 @@ def build_tree(
 def _merge_similar(
     stats: TreeStats, tree: ContextTree, stub_leaves: np.ndarray, smallest_split: float, config: TreeConfig
 ) -> tuple[ContextTree, float]:
-    """Merges leaves of one root as the settings say; returns the tree and what that changed the likelihood by."""
+    """Merges leaves of one root as the settings say; returns the tree and what that changed the likelihood by.
+
+    Like Kaldi, it rounds no tree for which that would be fewer leaves than roots: of a handful, all would be merged.
+    """
     if config.cluster_threshold == 0:
         return tree, 0.0
     threshold = config.cluster_threshold if config.cluster_threshold > 0 else smallest_split
     tree, change = _merge_leaves(stats, tree, stub_leaves, threshold, None, config.variance_floor)
     wanted = tree.num_pdfs - tree.num_pdfs % config.leaf_multiple
-    if wanted == tree.num_pdfs:
+    if wanted == tree.num_pdfs or wanted < stub_leaves.max() + 1:
         return tree, change
     tree, more = _merge_leaves(stats, tree, stub_leaves, np.inf, wanted, config.variance_floor)
     return tree, change + more

@@ -25,7 +25,8 @@ class TreeConfig:
         },
     )
     leaf_multiple: int = field(
-        default=8, metadata={"help": "Merge a few leaves more, down to a multiple of this; 1 for no rounding."}
+        default=8,
+        metadata={"help": "Merge a few leaves more, down to a multiple of this if roots are fewer; 1 for no rounding."},
     )
     min_leaf_frames: float = field(default=0.0, metadata={"help": "Frames that each side of a split must keep."})
     variance_floor: float = field(default=0.01, metadata={"help": "Least variance of a dimension in the likelihood."})

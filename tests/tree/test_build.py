@@ -150,6 +150,14 @@ def test_leaves_are_numbered_without_gaps_and_rounded():
     assert report.num_merged == report.num_roots + report.num_splits - report.num_leaves
 
 
+def test_a_tree_with_fewer_leaves_than_roots_after_rounding_is_not_rounded():
+    stats = corpus(1, 60)
+    for leaves in (7, 6):  # of five roots; a multiple of 8 would be 0, which merged whatever could be merged
+        tree, report = build(stats, max_leaves=leaves, cluster_threshold=1e-6, leaf_multiple=8)
+        assert tree.num_pdfs == leaves and report.num_merged == 0
+    assert build(stats, max_leaves=7, cluster_threshold=1e-6, leaf_multiple=6)[0].num_pdfs == 6
+
+
 def test_merging_stays_inside_a_root():
     tree, _ = build(corpus(2, 60), cluster_threshold=1e9)
     pdfs = [set(tree.possible_pdf_ids(p, 0)) for p in PHONES]

@@ -14,6 +14,7 @@ from hybrid.hmm import TransitionModel, read_transition_model
 from hybrid.tree import (
     ContextTree,
     Questions,
+    Root,
     TreeConfig,
     TreeStats,
     accumulate_tree_stats,
@@ -185,6 +186,25 @@ def test_the_same_tree(run, lang, mono, tmp_path, threshold, max_leaves, scales)
     assert len(np.unique(pairs, axis=0)) == len(np.unique(pairs[:, 0])) == len(np.unique(pairs[:, 1]))
     if threshold == 300:
         assert tree.to_text() == (tmp_path / "tree").read_text()
+
+
+@pytest.mark.parametrize("max_leaves", [5, 7, 9, 12, 15])
+def test_the_same_rounding_of_few_leaves(run, lang, mono, speech, tmp_path, max_leaves):
+    stats = stats_of(speech, mono[1], lang)
+    write_stats(tmp_path / "acc", stats)
+    phones = sorted(mono[1].topology.phones)
+    roots = [Root(True, True, tuple(phones[i::3])) for i in range(3)]
+    (tmp_path / "roots.int").write_text("".join(f"shared split {' '.join(map(str, r.phones))}\n" for r in roots))
+    found = find_questions(stats, lang.sets)
+    write_questions(tmp_path / "questions.int", found)
+    run("compile-questions", lang.topo_path, tmp_path / "questions.int", tmp_path / "questions.qst")
+    run("build-tree", "--binary=false", f"--max-leaves={max_leaves}", tmp_path / "acc", tmp_path / "roots.int",
+        tmp_path / "questions.qst", lang.topo_path, tmp_path / "tree")  # fmt: skip
+    counts = mono[1].topology.pdf_class_counts()
+    tree, _ = build_tree(stats, roots, Questions.compile(found, 3, 5), counts, TreeConfig(max_leaves=max_leaves))
+    theirs = read_tree(tmp_path / "tree")
+    assert tree.num_pdfs == theirs.num_pdfs
+    assert tree_objective(stats, tree) == pytest.approx(tree_objective(stats, theirs), rel=1e-6)
 
 
 @pytest.mark.parametrize("scales", [WIDE, FLOORED], ids=["wide", "floored"])
