@@ -16,7 +16,6 @@ GROWING = {"hybrid.train.nnet": 3300}  # the loop, and what trains chains
 
 # Longer than FUNCTION, and why.
 LONG = {
-    "hybrid.align.kernels.best_path": "one compiled loop over frames; its arrays would be a dozen arguments",
     "hybrid.aligner.align_speech.align_speech": "the order in which a set is aligned and its reports are written",
     "hybrid.lattice.determinize_kernels._close": "one compiled loop over a queue of states",
     "hybrid.lattice.determinize_kernels.determinize_arcs": "one compiled loop over subsets and their tables",

@@ -35,9 +35,9 @@ class AlignmentGraph:
     """A graph of one utterance, with what alignment looks up per arc.
 
     Attributes:
-      fst: transition-ids in, word-ids out.
+      fst: transition-ids in, one on every arc; word-ids out.
       pdf_ids: int32 [K], the pdfs that occur; column k of the scores belongs to pdf_ids[k].
-      columns: int32 [num_arcs], column of each arc's pdf; -1 for arcs without input.
+      columns: int32 [num_arcs], column of each arc's pdf.
       costs: float64 [num_arcs], the arc's cost and its transition's.
     """
 
@@ -57,24 +57,29 @@ class AlignmentGraph:
           transition_scores: float64 [num_transition_ids + 1] from `scaled_transition_scores`.
 
         Raises:
-          InputError: the graph accepts nothing.
+          InputError: the graph accepts nothing, or has an arc without a transition-id.
           MismatchError: the graph holds transition-ids that the model lacks.
         """
         if fst.start < 0 or not np.isfinite(fst.final_costs).any():
             raise InputError.at(place, "accepts nothing", "Check that every word has a pronunciation.")
         labels = fst.ilabels
+        without = np.flatnonzero(labels < 1)
+        if len(without):
+            raise InputError.at(
+                place,
+                f"{len(without)} of {len(labels)} arcs have no transition-id, the first leaves state "
+                f"{fst.sources()[without[0]]}; wanted one on every arc",
+                "Compile the graphs with hybrid.graph.training, or remove the epsilons of their input side.",
+            )
         highest = int(labels.max(initial=0))
         if highest > model.num_transition_ids:
             raise MismatchError(
                 f"{place}: transition-id {highest} lies beyond the model's {model.num_transition_ids}. "
                 "Compile the graphs with the tree and topology of this model."
             )
-        arc_pdfs = model.pdf_ids[labels]
-        pdf_ids, inverse = np.unique(arc_pdfs, return_inverse=True)
-        inverse = inverse.reshape(-1)
-        if len(pdf_ids) and pdf_ids[0] < 0:
-            pdf_ids, inverse = pdf_ids[1:], inverse - 1
-        return cls(fst, pdf_ids.astype(np.int32), inverse.astype(np.int32), fst.costs - transition_scores[labels])
+        pdf_ids, columns = np.unique(model.pdf_ids[labels], return_inverse=True)
+        costs = fst.costs - transition_scores[labels]
+        return cls(fst, pdf_ids.astype(np.int32), columns.reshape(-1).astype(np.int32), costs)
 
     def careful(self) -> AlignmentGraph:
         """Returns the graph followed by a second, never ending copy of itself (see `careful_graph`)."""

@@ -174,18 +174,24 @@ def best_path_scored_on_demand(
     start: int, splits: np.ndarray, columns: np.ndarray, arc_costs: np.ndarray, next_states: np.ndarray,
     final_costs: np.ndarray, score: Callable[[int, int, np.ndarray], np.ndarray], frames: int, num_columns: int,
     scale: float, beam: float, min_active: int, at_once: int = FRAMES_AT_ONCE,
-) -> tuple[np.ndarray, float, int, np.ndarray]:  # fmt: skip
-    """Finds the cheapest path of exactly `frames` arcs, each of which has a column (see `kernels.best_path`).
+) -> tuple[np.ndarray, float, np.ndarray]:  # fmt: skip
+    """Finds the cheapest path of exactly `frames` arcs from the start to a final state.
 
     Scores are asked for as the band moves on: of pdfs that it can reach, no others.
 
     Args:
+      start, splits, next_states, final_costs: of the graph; final_costs are inf where no path ends.
+      columns: int32 [num_arcs], column of the scores that each arc takes.
+      arc_costs: float64 [num_arcs].
       score: (begin, end, columns int64 [n]) → float32 [end - begin][n], unscaled scores of these frames.
       frames, num_columns: size of all scores together.
+      scale: what scores are multiplied by.
+      beam, min_active: tokens above the frame's best cost + beam are dropped, but not the best min_active.
       at_once: frames between two questions.
 
     Returns:
-      Path, cost and state as `kernels.best_path`; and float32 [frame], the scores along the path.
+      Arcs of the path, int64 [frame], its cost, and the scores along it, float32 [frame]; nothing, inf and nothing
+      where no final state is alive at the end.
     """
     order, place = _reached(start, splits, next_states)
     in_splits, arcs, sources, lowest, highest = _incoming(order, place, splits, next_states)
@@ -208,8 +214,8 @@ def best_path_scored_on_demand(
         )  # fmt: skip
     totals = costs[low:high] + final_costs[order[low:high]]
     if not len(totals) or not np.isfinite(totals.min()):
-        return np.empty(0, np.int64), np.inf, 0, np.empty(0, np.float32)
+        return np.empty(0, np.int64), np.inf, np.empty(0, np.float32)
     best = int(totals.argmin())
     path = _trace(low + best, in_splits, arcs, sources, came_from, offsets, lows)
     along = [part[np.arange(e - b), np.searchsorted(wanted, columns[path[b:e]])] for b, e, wanted, part in parts]
-    return path, float(totals[best]), 1, np.concatenate(along)
+    return path, float(totals[best]), np.concatenate(along)

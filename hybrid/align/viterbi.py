@@ -80,32 +80,18 @@ def _search(
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """Returns the arcs of the best path, its cost (infinite: no final state was alive) and its score at each frame."""
     from hybrid.align.band import best_path_scored_on_demand
-    from hybrid.align.kernels import LOOP, best_path
 
     fst, size = graph.fst, (num_frames, len(graph.pdf_ids))
     arrays = fst.start, fst.row_splits, graph.columns, graph.costs, fst.next_states, fst.final_costs
-    widths = config.scale, beam, config.min_active
-    if not (graph.columns < 0).any():
-        path, cost, _, along = best_path_scored_on_demand(*arrays, score, *size, *widths)  # type: ignore[arg-type]
-        return path, cost, along
-    scores = np.ascontiguousarray(score(0, num_frames, np.arange(size[1])), dtype=np.float32)
-    path, cost, state = best_path(*arrays, scores, *widths)
-    if state == LOOP:
-        raise AlignmentError("the training graph has a loop of arcs without input that lowers the cost")
-    columns = graph.columns[path]
-    along = scores[np.arange(num_frames), columns[columns >= 0]] if math.isfinite(cost) else np.empty(0, np.float32)
-    return path, cost, along
+    return best_path_scored_on_demand(*arrays, score, *size, config.scale, beam, config.min_active)
 
 
 def _alignment(graph: AlignmentGraph, along: np.ndarray, path: np.ndarray, cost: float, retried: bool) -> Alignment:
-    with_input = graph.columns[path] >= 0
-    # frame on which each arc is passed: arcs without input belong to the frame that follows them
-    frames = np.cumsum(with_input) - with_input
     words = graph.fst.olabels[path]
     return Alignment(
-        transition_ids=graph.fst.ilabels[path][with_input],
+        transition_ids=graph.fst.ilabels[path],
         word_ids=words[words > 0],
-        word_frames=np.minimum(frames[words > 0], len(along) - 1).astype(np.int32),
+        word_frames=np.flatnonzero(words > 0).astype(np.int32),
         score=-float(cost),
         frame_scores=along,
         retried=retried,
@@ -127,21 +113,10 @@ def _why_not(graph: AlignmentGraph, frames: int, config: AlignConfig) -> str:
 def best_path_reference(
     graph: AlignmentGraph, scores: np.ndarray, config: AlignConfig
 ) -> tuple[list[int], float] | None:
-    """The readable reference of the kernel: arcs of the best path and its cost, None where no final state is alive."""
+    """The readable reference of the band: arcs of the best path and its cost, None where no final state is alive."""
     fst = graph.fst
     tokens: dict[int, tuple[float, tuple[int, ...]]] = {int(fst.start): (0.0, ())}  # state → cost, arcs so far
-    for frame in range(len(scores) + 1):
-        queue = list(tokens)
-        while queue:
-            state = queue.pop()
-            cost, arcs = tokens[state]
-            for arc in range(fst.row_splits[state], fst.row_splits[state + 1]):
-                target = int(fst.next_states[arc])
-                if graph.columns[arc] < 0 and cost + graph.costs[arc] < tokens.get(target, (math.inf,))[0]:
-                    tokens[target] = (cost + float(graph.costs[arc]), (*arcs, arc))
-                    queue.append(target)
-        if frame == len(scores):
-            break
+    for row in scores:
         ranked = sorted(cost for cost, _ in tokens.values())
         cutoff = math.inf
         if len(ranked) > config.min_active:
@@ -151,10 +126,8 @@ def best_path_reference(
             if cost > cutoff:
                 continue
             for arc in range(fst.row_splits[state], fst.row_splits[state + 1]):
-                if graph.columns[arc] < 0:
-                    continue
                 target = int(fst.next_states[arc])
-                acoustic = config.scale * float(scores[frame, graph.columns[arc]])
+                acoustic = config.scale * float(row[graph.columns[arc]])
                 total = cost + float(graph.costs[arc]) - acoustic
                 if total < following.get(target, (math.inf,))[0]:
                     following[target] = (total, (*arcs, arc))

@@ -52,6 +52,16 @@ def test_transition_ids_of_another_model_are_refused(transition_model, linear_gr
         AlignmentGraph.make(wrong, transition_model, np.zeros(transition_model.num_transition_ids + 1))
 
 
+def test_arcs_without_a_transition_id_are_refused(transition_model):
+    fst = FstArrays.from_arcs(0, [0, 1, 1], [1, 0, 2], [0] * 3, [1, 2, 2], [0.0] * 3, [np.inf, np.inf, 0.0])
+    wanted = (
+        r"^a.fst: 1 of 3 arcs have no transition-id, the first leaves state 1; wanted one on every arc\. Compile the "
+        r"graphs with hybrid\.graph\.training, or remove the epsilons of their input side\.$"
+    )
+    with pytest.raises(InputError, match=wanted):
+        AlignmentGraph.make(fst, transition_model, np.zeros(transition_model.num_transition_ids + 1), "a.fst")
+
+
 @pytest.mark.parametrize("finals", [None, [np.inf]])
 def test_a_graph_that_accepts_nothing_is_refused(transition_model, finals):
     none = np.zeros(0)

@@ -7,10 +7,9 @@ import pytest
 from hybrid.base.compiled import import_kernels
 from hybrid.cli.rehearsal import rehearse
 
-# For k2, for oracles, for grammars that are not minimal, for training graphs with epsilons from outside; and what only
-# other kernels call.
+# For k2, for oracles, for grammars that are not minimal; and what only other kernels call.
 UNUSED = {"hybrid.search.engines.k2_kernels", "hybrid.lattice.oracle", "hybrid.fst.equivalence",
-          "hybrid.align.kernels", "hybrid.base.log_math"}  # fmt: skip
+          "hybrid.base.log_math"}  # fmt: skip
 
 
 @pytest.mark.slow
