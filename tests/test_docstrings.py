@@ -31,9 +31,6 @@ ROLES = {"__init__", "acoustic", "build", "checkpoint", "config", "corpus", "dat
          "log", "objective", "protocol", "reference", "report", "sources", "stages", "stats", "store",
          "topology"}  # fmt: skip
 
-# Classes of one name that are not one thing, to be told apart by their owners.
-DOUBLE = {"Arcs", "AudioSource", "Kept", "StoreSource"}
-
 
 def modules() -> Iterator[tuple[str, Path, ast.Module]]:
     for package in PACKAGES:
@@ -114,7 +111,7 @@ def test_no_two_classes_have_one_name():
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(module)
-    assert {name: where for name, where in found.items() if len(where) > 1 and name not in DOUBLE} == {}
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
 
 
 def test_no_two_modules_have_one_name_for_different_things():

@@ -12,18 +12,18 @@ import numpy as np
 from hybrid.base.artifact import content_hash
 from hybrid.data.utterance import Utterance
 from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
-from hybrid.decode.sources import StoreSource, open_store
+from hybrid.decode.sources import FeatureFolder, open_store
 from hybrid.gmm.speaker_transforms import load_transforms
 from hybrid.model.folder import Model
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AdaptedStoreSource"]
+__all__ = ["AdaptedFeatureFolder"]
 
 
 @dataclass(frozen=True)
-class AdaptedStoreSource(StoreSource):
+class AdaptedFeatureFolder(FeatureFolder):
     """Utterances of a feature store with transforms that another model estimated (`hybrid gmm decode-fmllr`).
 
     Attributes:

@@ -105,7 +105,7 @@ def command(
 
 def _source(options: dict[str, Any]) -> Any:
     """The one source that was asked for."""
-    from hybrid.decode.sources import AudioSource, CutSource, ScoreFolder, StoreSource
+    from hybrid.decode.sources import AudioFiles, CutSource, FeatureFolder, ScoreFolder
     from hybrid.feats.vad import VadConfig
 
     files = tuple(str(f) for f in options["files"])
@@ -117,12 +117,12 @@ def _source(options: dict[str, Any]) -> Any:
     if transforms is not None:
         if given != ["feats"]:
             raise click.UsageError("--transforms goes with --feats")
-        from hybrid.adapt.sources import AdaptedStoreSource
+        from hybrid.adapt.sources import AdaptedFeatureFolder
 
-        return AdaptedStoreSource(str(options["feats"]), str(transforms))
+        return AdaptedFeatureFolder(str(options["feats"]), str(transforms))
     if given == ["cuts"]:
         return CutSource(str(options["cuts"]), trust)
     if given == ["audio"]:
-        return AudioSource(files, VadConfig(max_length=options["max_length"]), options["channel"])
-    kind = {"feats": StoreSource, "scores": ScoreFolder}[given[0]]
+        return AudioFiles(files, VadConfig(max_length=options["max_length"]), options["channel"])
+    kind = {"feats": FeatureFolder, "scores": ScoreFolder}[given[0]]
     return kind(str(options[given[0]]))

@@ -29,7 +29,7 @@ from hybrid.model.recording import Recording
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AudioSource", "CutSource", "ScoreFolder", "ScoreSource", "StoreSource", "open_store"]
+__all__ = ["AudioFiles", "CutSource", "FeatureFolder", "ScoreFolder", "ScoreSource", "open_store"]
 
 
 class ScoreSource(Protocol):
@@ -57,7 +57,7 @@ class ScoreSource(Protocol):
 
 
 @dataclass(frozen=True)
-class StoreSource:
+class FeatureFolder:
     """Utterances of a feature store (`hybrid feats extract`), normalised by their speakers' statistics."""
 
     path: str
@@ -140,7 +140,7 @@ def _cuts_in_state(path: str, trust: Trust, _state: object) -> tuple[dict[str, C
 
 
 @dataclass(frozen=True)
-class AudioSource:
+class AudioFiles:
     """Audio files of any length, cut at pauses; utterance ids are NAME or NAME-START-END in hundredths of a second."""
 
     files: tuple[str, ...]

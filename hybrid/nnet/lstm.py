@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hybrid.base.ranges import Range, check_fields
-from hybrid.nnet.stages import FrontEnd, Kept, Stage, StagedNetwork
+from hybrid.nnet.stages import FrontEnd, Stage, StagedNetwork, StageState
 
 __all__ = ["Lstm", "LstmConfig"]
 
@@ -129,7 +129,7 @@ class Layer(Stage):
         out = torch.gather(out, 1, back.reshape(-1, width)[:, :chunk, None].expand(-1, -1, out.shape[2]))
         return out.reshape(x.shape[0], windows * chunk, -1)[:, :frames]
 
-    def _compute(self, kept: Sequence[Kept], ready: Sequence[int]) -> list[Tensor]:
+    def _compute(self, kept: Sequence[StageState], ready: Sequence[int]) -> list[Tensor]:
         """See `Stage._compute`: the forward state is carried, so that frames given out are not kept."""
         out = []
         for k, end in zip(kept, ready):
@@ -141,7 +141,7 @@ class Layer(Stage):
             out.append(self._project(ahead)[0])
         return out
 
-    def _drop(self, kept: Kept, ready: int) -> None:
+    def _drop(self, kept: StageState, ready: int) -> None:
         """See `Stage._drop`."""
         assert kept.frames is not None
         kept.frames, kept.first, kept.given = kept.frames[ready - kept.first :], ready, ready

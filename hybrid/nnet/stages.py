@@ -18,10 +18,10 @@ from hybrid.nnet.fold import Folded, add_offset, fold_after, fold_before
 from hybrid.nnet.layers import BatchNorm, affine, log_posteriors, with_edges
 from hybrid.nnet.network import UNLIMITED, Network, Output
 
-__all__ = ["FrontEnd", "Kept", "Stage", "StagedNetwork"]
+__all__ = ["FrontEnd", "Stage", "StageState", "StagedNetwork"]
 
 
-class Kept:
+class StageState:
     """What a stage carries from piece to piece of one utterance.
 
     Attributes:
@@ -63,7 +63,7 @@ class Stage(nn.Module):
         """
         raise NotImplementedError
 
-    def advance(self, kept: Sequence[Kept], pieces: Sequence[Tensor], last: Sequence[bool]) -> list[Tensor]:
+    def advance(self, kept: Sequence[StageState], pieces: Sequence[Tensor], last: Sequence[bool]) -> list[Tensor]:
         """Takes in a piece [T][D] of each of some utterances; returns the outputs [T'][out_dim] now complete."""
         ready = [self._take(*one) for one in zip(kept, pieces, last)]
         out = [piece.new_zeros(0, self.out_dim) for piece in pieces]
@@ -75,7 +75,7 @@ class Stage(nn.Module):
             self._drop(k, end)
         return out
 
-    def _compute(self, kept: Sequence[Kept], ready: Sequence[int]) -> list[Tensor]:
+    def _compute(self, kept: Sequence[StageState], ready: Sequence[int]) -> list[Tensor]:
         """Returns the outputs of each from `given` to `ready`."""
         frames = [k.frames for k in kept if k.frames is not None]
         lengths, first = torch.tensor([len(f) for f in frames]), torch.tensor([k.first for k in kept])
@@ -83,7 +83,7 @@ class Stage(nn.Module):
         begin = [k.first // self.factor for k in kept]
         return [out[n, k.given - begin[n] : ready[n] - begin[n]] for n, k in enumerate(kept)]
 
-    def _take(self, kept: Kept, piece: Tensor, last: bool) -> int:
+    def _take(self, kept: StageState, piece: Tensor, last: bool) -> int:
         """Appends a piece; returns how many output frames are complete."""
         kept.frames = piece if kept.frames is None else torch.cat([kept.frames, piece])
         known, ready = kept.first + len(kept.frames), kept.given
@@ -97,7 +97,7 @@ class Stage(nn.Module):
             ready += 1
         return ready
 
-    def _drop(self, kept: Kept, ready: int) -> None:
+    def _drop(self, kept: StageState, ready: int) -> None:
         """Forgets the frames that no output from `ready` on sees."""
         assert kept.frames is not None
         first = min(self.sees(ready)[0], kept.first + len(kept.frames)) // self.factor * self.factor
@@ -171,11 +171,11 @@ class StagedNetwork(Network):
         xent = log_posteriors(self.xent(x)) if self.xent is not None else None
         return Output(chain, xent, counts)
 
-    def open(self) -> list[Kept]:
+    def open(self) -> list[StageState]:
         """Begins an utterance that comes in pieces."""
-        return [Kept() for _ in self.stages()]
+        return [StageState() for _ in self.stages()]
 
-    def advance(self, kept: Sequence[list[Kept]], pieces: Sequence[Tensor], last: Sequence[bool]) -> list[Output]:
+    def advance(self, kept: Sequence[list[StageState]], pieces: Sequence[Tensor], last: Sequence[bool]) -> list[Output]:
         """Takes in features [T][D] of each of some utterances; returns the outputs [T'][P] that are complete."""
         frames = list(pieces)
         for i, stage in enumerate(self.stages()):

@@ -9,6 +9,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.hand_language import linear_graph, transition_model
+from tests.spoken_states import lang, make_store, model, speak, store, texts
+
+__all__ = ["lang", "linear_graph", "make_store", "model", "speak", "store", "texts", "toy", "transition_model"]
+
 RATE = 8000
 BANDS = {"ALFA": (300, 500), "BRAVO": (700, 950), "CHARLIE": (1200, 1500), "DELTA": (1900, 2300), "ECHO": (2800, 3500)}
 

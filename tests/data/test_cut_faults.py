@@ -194,7 +194,7 @@ def test_prepared_sets_have_usable_ids(tmp_path: Path) -> None:
 
 def test_odd_names_of_files_give_usable_ids(tmp_path: Path) -> None:
     from hybrid.data.own import OwnConfig, prepare
-    from hybrid.decode.sources import AudioSource
+    from hybrid.decode.sources import AudioFiles
     from hybrid.feats.vad import VadConfig
 
     record(tmp_path, "a")
@@ -210,7 +210,7 @@ def test_odd_names_of_files_give_usable_ids(tmp_path: Path) -> None:
     found = read_cuts(tmp_path / "out")
     assert [cut.id for cut in found] == ["plain", "t_ab", "x_[0m"] and {cut.speaker for cut in found} == {"two_lines"}
     assert "is not UTF-8. Rename the file." in (tmp_path / "out" / "failed.txt").read_text()
-    assert list(AudioSource(tuple(map(str, files)), VadConfig()).names()) == ["x_[0m", "t_ab", "plain"]
+    assert list(AudioFiles(tuple(map(str, files)), VadConfig()).names()) == ["x_[0m", "t_ab", "plain"]
 
 
 def test_lines_that_burst(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

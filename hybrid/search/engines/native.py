@@ -15,7 +15,7 @@ import numpy as np
 
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
-from hybrid.search.engines.native_kernels import Arcs, Widths, begin_search, search_frames
+from hybrid.search.engines.native_kernels import GraphArrays, Widths, begin_search, search_frames
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores
 
@@ -66,7 +66,7 @@ class NativeStream:
 
     def __init__(self, searcher: NativeSearcher) -> None:
         self._graph, self._config, self._slots = searcher.graph, searcher.config, searcher.slots
-        self._arcs = Arcs(self._graph.bounds, self._graph.arcs, self._graph.arcs.view(np.float32))
+        self._arcs = GraphArrays(self._graph.bounds, self._graph.arcs, self._graph.arcs.view(np.float32))
         self._limited = self._first = 0
         with self._slots.borrow() as slot:
             self._trellis, self._trace = begin_search(self._arcs, self._graph.start, slot)

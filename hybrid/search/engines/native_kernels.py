@@ -15,12 +15,12 @@ from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.trace import begin_trace, extend, settle
 from hybrid.search.engines.trellis import Trellis, enlarged
 
-__all__ = ["Arcs", "Widths", "begin_search", "search_frames"]
+__all__ = ["GraphArrays", "Widths", "begin_search", "search_frames"]
 
 NEG_INF = -np.inf
 
 
-class Arcs(NamedTuple):
+class GraphArrays(NamedTuple):
     """A `SearchGraph` for the kernels.
 
     Attributes:

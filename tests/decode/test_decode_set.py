@@ -17,7 +17,7 @@ from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.decode import decode_set as corpus
 from hybrid.decode.decode_set import DecodeOptions, decode_corpus
-from hybrid.decode.sources import AudioSource, ScoreFolder, StoreSource
+from hybrid.decode.sources import AudioFiles, FeatureFolder, ScoreFolder
 from hybrid.decode.system import SystemSpec, load_system
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import GmmAcousticModel
@@ -39,7 +39,7 @@ OPTIONS = DecodeOptions(nbest=3, phones=True, block=4)
 @pytest.fixture(scope="module")
 def decoded(tiny, spec, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("decoded") / "out"
-    totals = decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    totals = decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     assert (totals.done, totals.failed) == (10, 0)
     return out
 
@@ -53,14 +53,14 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("frames", [1, 10**6])
 def test_no_result_depends_on_what_is_scored_together(tiny, spec, decoded, tmp_path, frames) -> None:
     options = dataclasses.replace(OPTIONS, batch_frames=frames)
-    decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", options)
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "out", options)
     assert files(tmp_path / "out") == files(decoded)
 
 
 def test_a_device_that_is_not_there_is_told(tiny, spec, tmp_path) -> None:
     other = dataclasses.replace(spec, device="cuda:99")
     with pytest.raises(InputError, match=r"device: is 'cuda:99', but \d+ GPUs can be used here. Choose cpu."):
-        decode_corpus(other, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
+        decode_corpus(other, FeatureFolder(str(tiny.feats)), tmp_path / "out", OPTIONS)
 
 
 def test_what_is_written(tiny, spec, decoded: Path) -> None:
@@ -86,7 +86,7 @@ def test_jobs_do_not_change_a_byte(tiny, spec, decoded: Path, tmp_path: Path) ->
     from hybrid.base.jobs import pool
 
     with pool(2) as executor:
-        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS, executor)
+        decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "out", OPTIONS, executor)
     assert files(tmp_path / "out") == files(decoded)
 
 
@@ -104,11 +104,11 @@ def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_p
 
     monkeypatch.setattr(corpus, "_decode_block", dies)
     with pytest.raises(KeyboardInterrupt):
-        decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+        decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     stamp = (out / ".parts" / "lat.1.gz").stat().st_mtime_ns
     assert not (out / "transcript.txt").exists()
     seen += [0]
-    decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     assert (out / "lat.1.gz").stat().st_mtime_ns == stamp
     assert files(out) == files(decoded)
 
@@ -125,10 +125,10 @@ def test_costs_are_summed_over_attempts(tiny, spec, decoded: Path, tmp_path: Pat
     monkeypatch.setattr(corpus, "cpu_seconds", lambda: 100.0)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+            decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     monkeypatch.setattr(corpus, "_decode_block", whole)
     monkeypatch.setattr(corpus, "cpu_seconds", lambda: 7.0)
-    decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     facts = json.loads((out / "meta.json").read_text())["facts"]
     assert facts["attempts"] == 3 and facts["cpu_seconds"] == 207.0
     assert json.loads((decoded / "meta.json").read_text())["facts"]["attempts"] == 1
@@ -146,7 +146,7 @@ def test_older_results_stand_until_the_new_ones_are_whole(
     for where in ("_merge", "_decode_block"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(corpus, where, dies)
-            decode_corpus(spec, StoreSource(str(tiny.feats)), out, DecodeOptions(block=32))
+            decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, DecodeOptions(block=32))
         assert files(out) == files(decoded) and (out / "meta.json").exists()
 
 
@@ -158,13 +158,13 @@ def test_what_failed_is_tried_again_once_it_is_mended(tiny, spec, decoded: Path,
 
     monkeypatch.setattr(FeatureStore, "load", damaged)
     with pytest.raises(HybridError, match="could not be decoded"):
-        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
+        decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "out", OPTIONS)
     monkeypatch.setattr(FeatureStore, "load", inner)
-    decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", OPTIONS)
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "out", OPTIONS)
     assert files(tmp_path / "out") == files(decoded)
     monkeypatch.setattr(FeatureStore, "load", damaged)
     with pytest.raises(HybridError, match=r"out/failed.new.txt: 10 of 10 .* the earlier results stand. The reasons"):
-        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "out", DecodeOptions(block=32))
+        decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "out", DecodeOptions(block=32))
     assert (tmp_path / "out" / "failed.new.txt").read_text().count("damaged") == 10
     (tmp_path / "out" / "failed.new.txt").unlink()
     assert files(tmp_path / "out") == files(decoded) and (tmp_path / "out" / "meta.json").exists()
@@ -182,15 +182,15 @@ def test_killed_while_results_are_put_in_place(tiny, spec, decoded: Path, tmp_pa
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(corpus, "_write", dies)
-            decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
-    decode_corpus(spec, StoreSource(str(tiny.feats)), out, OPTIONS)
+            decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     assert files(out) == files(decoded)
 
 
 def test_other_settings_start_afresh(tiny, spec, decoded: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(decoded, out)
-    decode_corpus(spec, StoreSource(str(tiny.feats)), out, DecodeOptions(block=32))
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, DecodeOptions(block=32))
     assert [p.name for p in out.glob("lat.*")] == ["lat.1.gz"] and not (out / "nbest.txt").exists()
     assert (out / "transcript.txt").read_bytes() == (decoded / "transcript.txt").read_bytes()
 
@@ -258,10 +258,10 @@ def test_one_line_errors(tiny, spec, hybrid, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.doc").write_text("text")
     with pytest.raises(InputError, match="is a folder that this toolkit did not make"):
-        decode_corpus(spec, StoreSource(str(tiny.feats)), tmp_path / "mine")
+        decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "mine")
     result = hybrid("decode", "--model", tiny.model, "--graph", tiny.graph, "--out-dir", tmp_path / "x", "--audio")
     assert result.exit_code == 2 and "give one of --feats STORE" in result.output
-    names = AudioSource(("a/x.wav", "b/x.wav", "c/y.wav"), None).names()  # type: ignore[arg-type]
+    names = AudioFiles(("a/x.wav", "b/x.wav", "c/y.wav"), None).names()  # type: ignore[arg-type]
     assert list(names) == ["a-x", "b-x", "y"]
 
 
@@ -269,7 +269,7 @@ def test_names_of_ten_thousand_files_take_no_time() -> None:
     """Counting each name anew took minutes; the last thousand are one file."""
     files = (*(f"speaker{i % 100}/take {i}.wav" for i in range(9000)), *["a/x.wav"] * 1000)
     start = time.process_time()
-    names = AudioSource(files, None).names()  # type: ignore[arg-type]
+    names = AudioFiles(files, None).names()  # type: ignore[arg-type]
     assert time.process_time() - start < 2
     assert len(names) == len(files) and tuple(names.values()) == files
     assert list(names)[0] == "take_0" and list(names)[9000:9003] == ["a-x", "a-x-2", "a-x-3"]
@@ -300,7 +300,7 @@ def test_a_model_trained_again_in_the_same_process_answers(tiny, spec, tmp_path:
 
 def test_features_extracted_again_in_the_same_process_are_read(tiny, tmp_path: Path) -> None:
     shutil.copytree(tiny.feats, tmp_path / "feats")
-    source = StoreSource(str(tmp_path / "feats"))
+    source = FeatureFolder(str(tmp_path / "feats"))
     before = source.fingerprint()
     meta = json.loads((tmp_path / "feats" / "meta.json").read_text())
     meta["facts"]["digest"] = "0" * 64

@@ -20,7 +20,7 @@ from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.cli.lang import command
 from hybrid.decode.decode_set import decode_corpus
-from hybrid.decode.sources import StoreSource
+from hybrid.decode.sources import FeatureFolder
 from hybrid.decode.system import SystemSpec
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.gmm.kaldi_model import write_kaldi_model
@@ -141,7 +141,7 @@ def test_decoding_graphs_take_the_new_lang(made, model, spoken, tmp_path) -> Non
     loop = loop_of(weighted, "A", "AB", "B")
     compile_decoding_graph(weighted, loop, model.transition_model, tmp_path / "graph")
     spec = SystemSpec(str(model.path), str(tmp_path / "graph"), engine="native")
-    totals = decode_corpus(spec, StoreSource(str(spoken.path)), tmp_path / "decode")
+    totals = decode_corpus(spec, FeatureFolder(str(spoken.path)), tmp_path / "decode")
     assert totals.done == len(spoken.ids) and totals.failed == 0
     found = dict(line.partition(" ")[::2] for line in (tmp_path / "decode" / "transcript.txt").read_text().splitlines())
     # "B A" and A as b-a sound alike

@@ -1,3 +1,5 @@
+"""Words found among the phones of an alignment, by marks and by names; beside Kaldi's."""
+
 from __future__ import annotations
 
 import gzip

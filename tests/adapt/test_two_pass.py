@@ -17,7 +17,7 @@ from hybrid.base.errors import InputError, MismatchError
 from hybrid.cli.decode import command as decode_command
 from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import decode_corpus
-from hybrid.decode.sources import StoreSource
+from hybrid.decode.sources import FeatureFolder
 from hybrid.decode.system import SystemSpec
 from hybrid.formats.openfst import FstArrays
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
@@ -98,11 +98,11 @@ def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatc
 
 def test_plain_decoding_takes_the_speaker_independent_model_and_says_so(system, moved, lang, tmp_path, caplog):
     model = load_model(system.model_dir)
-    decode_corpus(system, StoreSource(str(moved.path)), tmp_path / "plain")
+    decode_corpus(system, FeatureFolder(str(moved.path)), tmp_path / "plain")
     decode_corpus(system, AdaptedSource(str(moved.path), speaker_independent=True), tmp_path / "si")
     for name in ("transcript.txt", "utterances.tsv", "words.ctm"):
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "si" / name).read_bytes()
-    (scores,) = StoreSource(str(moved.path)).scores(model, [Utterance("new-00")])
+    (scores,) = FeatureFolder(str(moved.path)).scores(model, [Utterance("new-00")])
     np.testing.assert_array_equal(scores, model.unadapted.scores(model.pipeline.features(moved, "new-00")))
     given = [
         "--model",
