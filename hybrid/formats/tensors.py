@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 from hybrid.base.reading import parse_json, reading, require_readable
 
-__all__ = ["load_arrays", "map_arrays", "save_arrays"]
+__all__ = ["load_arrays", "load_metadata", "map_arrays", "save_arrays"]
 
 
 def save_arrays(
@@ -34,13 +36,25 @@ def load_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[st
     Raises:
       InputError: the file is missing, cut short, or no safetensors file.
     """
+    with _opened(path) as file:
+        names = list(file.keys())
+        return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+
+
+def load_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """Loads the text metadata of what `save_arrays` saved, and no array; raises as `load_arrays`."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+            yield file
+    except (SafetensorError, OSError, ValueError, TypeError) as error:  # TypeError: a dtype that numpy lacks
         require_readable(path)
         reason = str(error).splitlines()[0]
         raise InputError.at(

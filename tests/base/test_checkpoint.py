@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hybrid.base.errors import InputError
-from hybrid.formats.tensors import load_arrays, save_arrays
+from hybrid.formats.tensors import load_arrays, load_metadata, map_arrays, save_arrays
 
 
 def test_save_load_is_identity(tmp_path):
@@ -34,3 +34,14 @@ def test_a_file_cut_short_is_one_line(tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="it may have been cut short"):
         load_arrays(path)
+
+
+@pytest.mark.parametrize("read", [load_arrays, load_metadata, map_arrays])
+def test_numbers_that_numpy_lacks_are_one_line(tmp_path, read):
+    header = b'{"w":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "w").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
+    if read is load_metadata:
+        assert read(tmp_path / "w") == {}
+        return
+    with pytest.raises(InputError, match=r"w: (cannot be read as|holds no usable) safetensors"):
+        read(tmp_path / "w")

@@ -169,6 +169,106 @@ def _chain_den(path: Path, root: Path) -> None:
     hybrid("nnet", "chain-den", "--tree", root / "ctree", "--num-extra-lm-states", 5, "--out-dir", root / "out/den")
 
 
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def _network(name: str, path: Path, root: Path) -> None:
+    """A network's folder is described, scores a whole utterance and a stream, and is averaged."""
+    from hybrid.train.nnet.describe import describe
+    from hybrid.train.nnet.finish import average_model
+
+    describe(root / name)
+    model = _load_model(root / name)
+    store, scorer = _store(root), model.acoustic_model
+    features = model.pipeline.features(store, store.ids[0])
+    model.scores(features)
+    scorer.advance([scorer.open()], [features[:20]], [True])
+    average_model(root / name, root / "out/average", 2, True, None, scorer.network.device)
+
+
+def _network_state(path: Path, root: Path) -> None:
+    """A killed training goes on."""
+    import torch
+
+    from hybrid.train.nnet.checkpoint import load_state
+    from hybrid.train.nnet.config import OptimiserConfig
+    from hybrid.train.nnet.log import write_rows
+    from hybrid.train.nnet.optimiser import Optimiser
+
+    network = _load_model(root / "net").acoustic_model.network
+    optimiser = Optimiser(network, OptimiserConfig())
+    state = load_state(path, network, optimiser, "me")
+    if state is not None:
+        torch.manual_seed(1_000_003 + state.step)
+        write_rows(root / "out/passes.tsv", state.rows)
+        for parameter in network.parameters():
+            parameter.grad = parameter.detach() * 0.1 + 1
+        optimiser.step(0.01, optimiser.gradient_norm())
+        optimiser.arrays()
+
+
+def _network_settings(path: Path, root: Path) -> None:
+    """As `nnet train`, up to the first step."""
+    from hybrid.train.nnet import tasks
+    from hybrid.train.nnet.batches import plan_epoch
+    from hybrid.train.nnet.chain import chain_task
+    from hybrid.train.nnet.corpus import hold_out, usable_items
+    from hybrid.train.nnet.optimiser import Optimiser
+    from hybrid.train.nnet.run import _check_chunks, _maker, _network
+    from hybrid.train.nnet.settings import settings_of
+
+    settings = settings_of(path)
+    config = settings.config
+    whole = config.batches.whole
+    task = chain_task(root / "ctree", root / "den", root / "sup", settings.chain, settings.subsampling_factor, whole)
+    source = tasks.store_source(root / "feats", settings.cmvn, config.augment)
+    items, failed = usable_items(source, task.targets, config.training.max_failed)
+    corpus = hold_out(items, failed, config.training)
+    network = _network(task, source, config)
+    _check_chunks(config.batches, network)
+    maker = _maker(source, corpus, task, network, config)
+    for batch in plan_epoch([item.frames for item in items], config.batches, network.subsampling_factor, 0, 0):
+        maker.make(0, batch)
+        break
+    Optimiser(network, config.optimiser).arrays()
+
+
+def _discriminative(path: Path, root: Path) -> None:
+    """As `nnet train --objective smbr`, up to the loss of the first utterances."""
+    import torch
+
+    from hybrid.lattice.lattice_set import LatticeSet
+    from hybrid.nnet.losses import DiscriminativeConfig
+    from hybrid.nnet.network import Output
+    from hybrid.train.nnet.discriminative import discriminative_task
+    from hybrid.train.nnet.sources import StoreSource
+
+    LatticeSet.load(root / "ndecode", root / "graph/words.txt")
+    task = discriminative_task(root / "xent", root / "ndecode", root / "ali", DiscriminativeConfig("smbr", 0.1))
+    source = StoreSource(_store(root), _model(root).pipeline)
+    for item in [item for item in source.items()[0] if not task.targets.fault(item)][:2]:
+        targets = task.targets.together([task.targets.of_chunk(item, 0, item.frames)])
+        scores = torch.zeros(1, item.frames, task.transition_model.num_pdfs)
+        task.objective(Output(scores, scores, torch.tensor([item.frames])), targets)
+
+
+def _decoding_graph(path: Path, root: Path) -> None:
+    """A graph is loaded, decoded with, and saved again."""
+    from hybrid.graph.decoding import DecodingGraph
+
+    _graph(path, root)
+    DecodingGraph.load(root / "graph").save(root / "out/again")
+
+
+def _adapted_decoding(path: Path, root: Path) -> None:
+    from hybrid.adapt.sources import AdaptedStoreSource
+
+    source = AdaptedStoreSource(str(root / "feats"), str(path))
+    speech, _ = source.utterances()
+    for _ in source.scores(_model(root), speech[:2]):
+        pass
+
+
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
@@ -547,6 +647,27 @@ READERS: dict[str, Reader] = {
     "chain.supervision.meta": Reader("sup/meta.json", _chain),
     "chain.sequences": Reader("ctree/phone_sequences.gz", _chain_den),
     "chain.transitions": Reader("ctree/transitions", _chain_den),
+    **{
+        f"nnet.{name}": Reader(f"{name.split('.')[0]}/{file}", partial(_network, name.split(".")[0]))
+        for name, file in {
+            "net.weights": "final.safetensors",
+            "net.config": "config.yaml",
+            "net.meta": "meta.json",
+            "net.passes": "passes.tsv",
+            "net.kept": "checkpoints/0001.safetensors",
+            "net.tree": "tree",
+            "net.transitions": "transitions",
+            "xent.weights": "final.safetensors",
+            "xent.config": "config.yaml",
+        }.items()
+    },
+    "nnet.state": Reader("net.state.safetensors", _network_state),
+    "nnet.settings": Reader("conf/chain.yaml", _network_settings),
+    "nnet.lattices": Reader("ndecode/lat.1.gz", _discriminative),
+    "nnet.lattices-json": Reader("ndecode/decode.json", _discriminative),
+    "nnet.transforms": Reader("transforms.safetensors", _adapted_decoding),
+    "graph.saved-meta": Reader("graph/meta.json", _decoding_graph),
+    "graph.saved-symbols": Reader("graph/disambig_tid.int", _decoding_graph),
     "graph.training": Reader("graphs.safetensors", _training_graphs),
     "graph.training-meta": Reader(
         "graphs.safetensors.meta.json", lambda _, r: _training_graphs(r / "graphs.safetensors", r)

@@ -15,6 +15,7 @@ import numpy as np
 
 WORDS = {"AB": "a b", "BA": "b a", "A": "a", "B": "b", "<UNK>": "spn"}
 RATE = 8000
+NETWORK = "dim: 8, bottleneck_dim: 4, prefinal_dim: 4, time_strides: [1], first_context: 1"
 
 
 def hybrid(*arguments: object) -> str:
@@ -53,11 +54,22 @@ def build(root: Path) -> None:
     hybrid("nnet", "chain-sup", "--tree", root / "ctree", *given, "--out-dir", root / "sup")
     hybrid("decode", "--model", root / "mono", "--graph", root / "graph", "--feats", root / "feats", "--out-dir",
            root / "decode", "--beam", 4)  # fmt: skip
+    _networks(root, given)
     _archives(root, random)
     _models(root, random)
     _results(root)
     shutil.copytree(root / "lang", root / "whole")
     _forget_hashes(root)
+
+
+def _networks(root: Path, given: list) -> None:
+    """Networks by cross-entropy and LF-MMI, and what the first is trained on further: its lattices."""
+    train = ["nnet", "train", "--feats", root / "feats", "--config"]
+    hybrid(*train, root / "xent.yaml", "--objective", "xent", *given, "--out-dir", root / "xent")
+    hybrid(*train, root / "conf/chain.yaml", "--tree", root / "ctree", "--den", root / "den", "--sup", root / "sup",
+           "--out-dir", root / "net")  # fmt: skip
+    hybrid("decode", "--model", root / "xent", "--graph", root / "graph", "--feats", root / "feats", "--out-dir",
+           root / "ndecode", "--beam", 4)  # fmt: skip
 
 
 def _forget_hashes(root: Path) -> None:
@@ -82,6 +94,12 @@ def _texts(root: Path) -> None:
         "dictp/silprob.txt": "<s> 0.6\n</s>_s 1.1\n</s>_n 0.9\noverall 0.3\n",
         "mfcc.yaml": f"sampling_rate: {RATE}\nnum_mel_bins: 10\nnum_ceps: 3\nlow_freq: 20\nhigh_freq: 3800\n",
         "voices.yaml": "bases: [en-us]\nrates: [150, 180]\nnoises: [white]\nsnr_db: [10, 20]\nseed: 3\n",
+        "xent.yaml": f"network: {{{NETWORK}, subsampling_factor: 1, chain: false}}\n"
+        "batches: {chunk_frames: [20], batch_frames: 80}\ntraining: {epochs: 1, heldout: 0, threads: 1}\n",
+        "conf/chain.yaml": f"network: {{architecture: tdnnf, {NETWORK}}}\nfeatures: ../mfcc.yaml\ncmvn: {{kind: "
+        "speaker}\nchain: {xent_weight: 0.1, l2: 0.0001}\naugment: {freq_masks: 1, freq_width: 2}\nbatches: "
+        "{chunk_frames: [21], batch_frames: 84}\noptimiser: {learning_rate: 0.01, weight_decay: 0.01}\n"
+        "training: {epochs: 1, evaluations: 2, heldout: 0, average: 2, threads: 1}\n",
         "text.txt": "A AB\nB A\nBA AB A\nB\n",
         "words.list": "A\nAB\nBA\n",
         "table.txt": "u1 A AB\nu2 B A\nu3 BA\n",
@@ -212,7 +230,24 @@ def _models(root: Path, random: np.random.RandomState) -> None:
               "transition_model": model.transition_model, "alignments": alignments, "occupancy": occupancy,
               "speaker_transforms": {}, "history": (record,)}  # fmt: skip
     save_state(root / "state.safetensors", EmState(**fields), "me")
+    _network_state(root)
     train_pieces(["A AB BA B", "AB B A"] * 20, root / "pieces.model", PieceConfig(vocab_size=12))
+
+
+def _network_state(root: Path) -> None:
+    from hybrid.model.folder import load_model
+    from hybrid.train.nnet.checkpoint import TrainState, save_state
+    from hybrid.train.nnet.config import OptimiserConfig
+    from hybrid.train.nnet.data import Position
+    from hybrid.train.nnet.optimiser import Optimiser
+
+    network = load_model(root / "net").acoustic_model.network
+    optimiser = Optimiser(network, OptimiserConfig())
+    for parameter in network.parameters():
+        parameter.grad = parameter.detach() * 0.1 + 1
+    optimiser.step(0.01, optimiser.gradient_norm())
+    state = TrainState(Position(2, 5), 7, 900, 2, {"frames": 3.0}, [{"number": 1.0}], {"u": "why"})
+    save_state(root / "net.state.safetensors", network, optimiser, state, "me")
 
 
 def _results(root: Path) -> None:

@@ -15,7 +15,7 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder
 from hybrid.base.errors import InputError
 from hybrid.base.reading import parse_json, reading
-from hybrid.formats.tensors import load_arrays, save_arrays
+from hybrid.formats.tensors import load_arrays, load_metadata, save_arrays
 from hybrid.nnet.layers import BatchNorm
 from hybrid.train.nnet.checkpoint import load_network, network_arrays
 from hybrid.train.nnet.data import Example
@@ -57,12 +57,10 @@ def kept_models(out_dir: Path) -> list[Kept]:
     Raises:
       InputError: one is damaged.
     """
-    from safetensors import safe_open
-
     found = []
     for path in sorted((Path(out_dir) / FOLDER).glob("*.safetensors")):
-        with reading(path, "model of a training", "Train again."), safe_open(str(path), framework="numpy") as file:
-            record = parse_json(file.metadata()["record"], path)
+        with reading(path, "model of a training", "Train again."):
+            record = parse_json(load_metadata(path)["record"], path)
             found.append(Kept(path, int(record["number"]), float(record["objective"])))
     return found
 

@@ -29,6 +29,7 @@ __all__ = ["TrainState", "load_network", "load_state", "network_arrays", "save_s
 logger = get_logger(__name__)
 
 NETWORK, OPTIMISER = "network.", "optimiser."
+MOST = 1 << 40  # of anything that is counted
 
 
 @dataclass(eq=False)
@@ -58,6 +59,16 @@ class TrainState:
     scale: dict[str, float] = field(default_factory=dict)
     skipped: int = 0
     stopped: bool = False
+
+    def __post_init__(self) -> None:
+        counts = (self.position.epoch, self.position.batch, self.step, self.frames, self.parts - 1, self.skipped)
+        if not all(type(n) is int and 0 <= n < MOST for n in counts) or type(self.stopped) is not bool:
+            raise ValueError("counts that are no counts")
+        numbers = [self.sums, self.scale, *self.rows]
+        if not all(isinstance(v, (int, float)) for figures in numbers for v in figures.values()):
+            raise ValueError("figures that are no numbers")
+        if not all(isinstance(v, str) for v in self.failed.values()):
+            raise ValueError("reasons that are no text")
 
 
 def network_arrays(network: nn.Module) -> dict[str, np.ndarray]:

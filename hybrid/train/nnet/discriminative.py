@@ -11,8 +11,9 @@ import torch
 
 from hybrid.agreement import part_of, require_fit
 from hybrid.base.config import config_to_dict
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.hmm import TransitionModel
+from hybrid.ids import check_range
 from hybrid.lattice.archive import read_lattice_folder
 from hybrid.lattice.lattice import Lattice
 from hybrid.model.folder import load_model
@@ -147,6 +148,8 @@ def discriminative_task(
     found: dict[str, LatticeArcs] = {}
     for utterance, lattice in read_lattice_folder(lattices):
         if not lattice.is_empty:
+            ids = lattice.transition_ids
+            check_range("transition_id", ids, 0, transitions.num_transition_ids, f"{lattices}, {quote(utterance)}")
             found[utterance] = lattice_arcs(lattice, transitions, graph_scale)
     if not found:
         raise HybridError(f"{lattices}: holds no lattice with a path. Decode the training set with {model_dir}.")

@@ -9,6 +9,7 @@ from typing import Any
 from hybrid.base.artifact import atomic_path
 from hybrid.base.log import get_logger
 from hybrid.base.optional import import_optional
+from hybrid.base.reading import reading, text_lines
 from hybrid.train.nnet.objective import Objective
 
 __all__ = ["Curves", "read_rows", "row_text", "warn_of_range", "write_rows"]
@@ -29,10 +30,14 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
-    """Reads what `write_rows` wrote."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    names = lines[0].split("\t") if lines else []
-    return [{n: float(v) for n, v in zip(names, line.split("\t")) if v} for line in lines[1:]]
+    """Reads what `write_rows` wrote.
+
+    Raises:
+      InputError: it cannot be read, or a value is no number.
+    """
+    lines = [line.split("\t") for _, line in text_lines(path)]
+    with reading(path, "table of measurements", "Train again, or remove it."):
+        return [{n: float(v) for n, v in zip(lines[0], line) if v} for line in lines[1:]]
 
 
 def row_text(name: str, row: Mapping[str, float]) -> str:

@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.train.nnet.config import OptimiserConfig
 
 __all__ = ["Optimiser", "parameter_groups"]
+
+KEYS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"}}  # that torch keeps for a parameter
 
 
 def parameter_groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]:
@@ -99,14 +101,24 @@ class Optimiser:
         """Takes up a state.
 
         Raises:
-          InputError: it is of other parameters.
+          InputError: it is of other parameters or of another optimiser, or holds what none can have.
         """
+        cure = "Start afresh in another folder."
+        held: dict[str, set[str]] = {}
         for full, array in arrays.items():
             name, _, key = full.rpartition("/")
+            held.setdefault(name, set()).add(key)
             parameter = self._named.get(name)
-            if parameter is None or (array.ndim and array.shape != tuple(parameter.shape)):
-                raise InputError.at(place, f"holds the state of a parameter '{name}' that this network does not have",
-                                    "Start afresh in another folder.")  # fmt: skip
+            if parameter is None or array.shape != (() if key == "step" else tuple(parameter.shape)):
+                found = f"holds the state of a parameter '{quote(name)}' that this network does not have"
+                raise InputError.at(place, found, cure)
+            least = -np.inf if key in ("exp_avg", "momentum_buffer") else 0
+            if array.dtype.kind != "f" or not (np.isfinite(array) & (array >= least)).all():
+                raise InputError.at(place, f"holds '{quote(full)}' with values that no optimiser has", cure)
             value = torch.from_numpy(array.copy())
             # Adam counts its steps in a tensor on the CPU, in every version that is supported.
             self.torch.state[parameter][key] = value if key == "step" else value.to(parameter.device)
+        for name, keys in held.items():
+            if keys != KEYS[self.config.optimiser]:
+                found = f"holds {', '.join(sorted(map(quote, keys)))} of '{quote(name)}', not the state of "
+                raise InputError.at(place, found + self.config.optimiser, cure)

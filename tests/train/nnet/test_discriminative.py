@@ -109,3 +109,11 @@ def test_lattices_of_another_model_are_refused(tmp_path, made) -> None:
         discriminative_task(made / "xent", tmp_path / "lat", made / "ali", DiscriminativeConfig())
     with pytest.raises(HybridError):
         discriminative_task(made / "xent", tmp_path / "none", made / "ali", DiscriminativeConfig())
+
+
+def test_transition_ids_that_the_model_lacks_are_told(tmp_path, made, model) -> None:
+    wrong = np.array([model.transition_model.num_transition_ids + 1] * 3)
+    write_lattices(tmp_path / "lat.1.gz", [("u", confused(wrong, wrong))])
+    write_meta(tmp_path, "lattices", inputs={k: model.hashes[k] for k in ("tree", "topo")})
+    with pytest.raises(MismatchError, match=f", u: transition_id {wrong[0]} lies outside 0–"):
+        discriminative_task(made / "xent", tmp_path, made / "ali", DiscriminativeConfig("smbr", 1.0))

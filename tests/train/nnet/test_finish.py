@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -57,3 +59,15 @@ def test_what_a_folder_holds_is_described(trained) -> None:
     found = describe(trained.path)
     assert found["architecture"] == "tdnnf" and found["left_context"] == 3 and found["head"] == "xent"
     assert found["kept"] == "1 2 3 4 5 6" and float(str(found["heldout_accuracy"])) > 0.6
+
+
+@pytest.mark.parametrize("name, content, text", [
+    ("passes.tsv", b"number\nx\n", "passes.tsv: holds no usable table of measurements"),
+    ("passes.tsv", b"number\n\xff\n", "passes.tsv:2: byte 0xff is not UTF-8 text"),
+    ("checkpoints/0001.safetensors", b"\xff" * 20, "0001.safetensors: cannot be read as safetensors"),
+])  # fmt: skip
+def test_damage_in_what_a_training_kept_is_told(tmp_path, trained, name, content, text) -> None:
+    folder = shutil.copytree(trained.path, tmp_path / "x")
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=text):
+        describe(folder)

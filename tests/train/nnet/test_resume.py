@@ -141,6 +141,39 @@ def test_a_damaged_state_is_not_used(tmp_path, network, config, caplog, spoil, t
     assert text in caplog.text
 
 
+@pytest.mark.parametrize("values, text", [
+    ({"step": -1}, "counts that are no counts"),
+    ({"parts": 0}, "counts that are no counts"),
+    ({"stopped": 1}, "counts that are no counts"),
+    ({"rows": [{"number": "1"}]}, "figures that are no numbers"),
+    ({"failed": {"u": 1}}, "reasons that are no text"),
+])  # fmt: skip
+def test_what_no_training_counts_is_refused(values, text) -> None:
+    with pytest.raises(ValueError, match=text):
+        TrainState(**values)
+
+
+@pytest.mark.parametrize("key, value, text", [
+    ("step", -1.0, "step' with values that no optimiser has"),
+    ("exp_avg_sq", -1.0, "exp_avg_sq' with values that no optimiser has"),
+    ("exp_avg", np.nan, "exp_avg' with values that no optimiser has"),
+    ("exp_avg", None, "exp_avg_sq, step of '.*', not the state of adam"),
+])  # fmt: skip
+def test_what_no_optimiser_holds_is_refused(network, config, key, value, text) -> None:
+    optimiser = Optimiser(network, config.optimiser)
+    for parameter in network.parameters():
+        parameter.grad = parameter.detach() * 0.1 + 1
+    optimiser.step(0.01, optimiser.gradient_norm())
+    arrays = optimiser.arrays()
+    spoiled = next(name for name in arrays if name.endswith(f"/{key}"))
+    if value is None:
+        del arrays[spoiled]
+    else:
+        arrays[spoiled] = np.full_like(arrays[spoiled], value)
+    with pytest.raises(HybridError, match=f"^state: holds .*{text}"):
+        Optimiser(network, config.optimiser).load(arrays, "state")
+
+
 def test_a_model_of_another_tree_is_refused(network, tmp_path) -> None:
     from hybrid.train.nnet.checkpoint import load_network
 
