@@ -214,11 +214,14 @@ def writes_among(argument: str = "out_dir") -> Callable[[Command], Command]:
     return _output(argument, door)
 
 
-def writes_file(kind: str, *inputs: str, argument: str = "out", adds: bool = False) -> Callable[[Command], Command]:
+def writes_file(
+    kind: str, *inputs: str, argument: str = "out", adds: bool = False, dash: bool = False
+) -> Callable[[Command], Command]:
     """Decorates a command that makes a file: checked before the work, and its own until the end.
 
     Args:
       inputs: parameters that name what is read.
+      dash: `-` is standard output.
       adds: the file gets something added, which waits for others; it is only checked.
     """
 
@@ -226,6 +229,8 @@ def writes_file(kind: str, *inputs: str, argument: str = "out", adds: bool = Fal
         from hybrid.base.doors import output_file, paths_of
         from hybrid.base.output import check_file
 
+        if dash and os.fspath(path) == "-":
+            return None
         made_from = paths_of(arguments[name] for name in inputs)
         if adds:
             return check_file(path, kind, made_from, _flag(argument), lock=False)

@@ -1,8 +1,12 @@
-"""Archives of lattices as Kaldi's programs read and write them: text or binary, plain or compact, gzip or not."""
+"""Archives of lattices as Kaldi's programs read and write them: text or binary, plain or compact, gzip or not.
+
+The name `-` is standard input or output, so that commands make pipes.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +19,19 @@ from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
 from hybrid.base.reading import open_bytes
-from hybrid.lattice.compact import factor
+from hybrid.lattice.compact import CompactLattice, expand, factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
 from hybrid.lattice.lattice import Lattice, LatticeError
+from hybrid.lattice.trim import trimmed
 
 __all__ = [
     "LatticeWriter",
     "check_words",
+    "is_stream",
     "lattice_files",
     "open_writer",
+    "read_compact_folder",
     "read_lattice_folder",
     "read_lattices",
     "write_lattices",
@@ -89,12 +96,38 @@ def read_lattices(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:
       InputError: missing, damaged, cut short, or no lattice archive; names the utterance.
       MismatchError: not the archive that was written; each state of it is looked at once.
     """
+    for key, value in _entries(path):
+        with _telling(path, key):
+            lattice = expand(value) if isinstance(value, CompactLattice) else value
+            lattice.state_frames  # noqa: B018 - checks that paths that meet have one length
+        yield key, lattice
+
+
+def is_stream(path: str | os.PathLike) -> bool:
+    """Tells whether a name stands for standard input or output."""
+    return os.fspath(path) == "-"
+
+
+@contextmanager
+def _telling(path: object, key: str) -> Iterator[None]:
+    try:
+        yield
+    except LatticeError as error:
+        raise InputError.at(path, f"utterance '{quote(key)}': {error}", CURE) from error
+
+
+def _entries(path: str | os.PathLike) -> Iterator[tuple[str, Lattice | CompactLattice]]:
+    """Yields the entries of an archive in the form in which they are stored."""
+    if is_stream(path):
+        with open_bytes("/dev/stdin") as stream:
+            yield from _values(_Source(stream), "standard input")
+        return
     check(path, cached=True)
     with open_bytes(path) as stream:
-        yield from _entries(_Source(stream), path)
+        yield from _values(_Source(stream), path)
 
 
-def _entries(source: _Source, path: object) -> Iterator[tuple[str, Lattice]]:
+def _values(source: _Source, path: object) -> Iterator[tuple[str, Lattice | CompactLattice]]:
     while source.peek():
         raw_key = source.until(b" \t\n", 1 << 16)
         source.line += raw_key.count(b"\n")
@@ -108,18 +141,12 @@ def _entries(source: _Source, path: object) -> Iterator[tuple[str, Lattice]]:
             raise InputError.at(
                 path, "is no archive of lattices (an utterance id was wanted)", CURE, line=source.line or None
             )
-        try:
-            if raw_key.endswith(b"\n"):
-                lattice = parse_text(list(_lines(source)))
-            else:
-                lattice = _value(source)
-            lattice.state_frames  # noqa: B018 - checks that paths that meet have one length
-        except LatticeError as error:
-            raise InputError.at(path, f"utterance '{quote(key)}': {error}", CURE) from error
-        yield key, lattice
+        with _telling(path, key):
+            value = parse_text(list(_lines(source))) if raw_key.endswith(b"\n") else _value(source)
+        yield key, value
 
 
-def _value(source: _Source) -> Lattice:
+def _value(source: _Source) -> Lattice | CompactLattice:
     head = source.peek()
     if head == b"\xd6":
         return read_binary(source)
@@ -147,8 +174,8 @@ class LatticeWriter:
     def __init__(self, stream: Any, compact: bool, text: bool) -> None:
         self._stream, self._compact, self._text = stream, compact, text
 
-    def write(self, utterance: str, lattice: Lattice) -> None:
-        """Appends one lattice.
+    def write(self, utterance: str, lattice: Lattice | CompactLattice) -> None:
+        """Appends one lattice; a compact one keeps its arcs where the archive is compact.
 
         Raises:
           InputError: an utterance id with white space, which would break the archive.
@@ -156,13 +183,16 @@ class LatticeWriter:
         """
         if not utterance or utterance.split() != [utterance]:
             raise InputError.at("lattice archive", f"utterance id '{quote(utterance)}' is empty or has white space")
-        if lattice.columns:
+        if isinstance(lattice, Lattice) and lattice.columns:
             names = ", ".join(lattice.columns)
             raise LatticeError(
                 f"lattice of '{quote(utterance)}' has scores {names}, Kaldi's archives have graph and acoustic alone; "
                 "fold them: lattice.folded()"
             )
-        value = factor(lattice) if self._compact else lattice
+        if isinstance(lattice, CompactLattice):
+            value = lattice if self._compact else expand(lattice)
+        else:
+            value = factor(lattice) if self._compact else lattice
         if self._text:
             lines = format_compact(value) if self._compact else format_lattice(value)  # type: ignore[arg-type]
             self._stream.write("\n".join([f"{utterance} ", *lines, "", ""]).encode())
@@ -174,7 +204,10 @@ class LatticeWriter:
 @contextmanager
 def open_writer(path: str | os.PathLike, compact: bool = False, text: bool = False) -> Iterator[LatticeWriter]:
     """Yields a writer of an archive, which appears under its name when all is written; `.gz` is compressed."""
-    if str(path).endswith(".gz"):
+    if is_stream(path):
+        yield LatticeWriter(sys.stdout.buffer, compact, text)
+        sys.stdout.buffer.flush()
+    elif str(path).endswith(".gz"):
         with write_gzip(path, level=3) as stream:  # half the time of level 6 for a seventh more bytes
             yield LatticeWriter(stream, compact, text)
     else:
@@ -183,8 +216,9 @@ def open_writer(path: str | os.PathLike, compact: bool = False, text: bool = Fal
 
 
 def write_lattices(
-    path: str | os.PathLike, entries: Iterable[tuple[str, Lattice]], compact: bool = False, text: bool = False
-) -> int:
+    path: str | os.PathLike, entries: Iterable[tuple[str, Lattice | CompactLattice]], compact: bool = False,
+    text: bool = False,
+) -> int:  # fmt: skip
     """Writes (utterance id, lattice) pairs as one archive and returns how many there were."""
     count = 0
     with open_writer(path, compact, text) as writer:
@@ -201,7 +235,7 @@ def lattice_files(path: str | os.PathLike) -> list[Path]:
       InputError: nothing there.
     """
     path = Path(path)
-    if path.is_file():
+    if is_stream(path) or path.is_file():
         return [path]
     files = [f for f in path.glob("lat.*.gz") if f.name.split(".")[1].isdigit()]
     if not files:
@@ -222,3 +256,20 @@ def read_lattice_folder(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]
     """Yields (utterance id, lattice) of all archives of a decoding folder, or of one archive."""
     for file in lattice_files(path):
         yield from read_lattices(file)
+
+
+def read_compact_folder(path: str | os.PathLike) -> Iterator[tuple[str, CompactLattice]]:
+    """Yields (utterance id, compact lattice) of a folder or an archive, states in topological order from 0.
+
+    Compact archives keep their arcs, those of plain lattices are joined (`factor`).
+
+    Raises:
+      InputError: as `read_lattices`.
+    """
+    for file in lattice_files(path):
+        for key, value in _entries(file):
+            with _telling("standard input" if is_stream(file) else file, key):
+                if isinstance(value, Lattice):
+                    value.state_frames  # noqa: B018 - checks that paths that meet have one length
+                compact = trimmed(value if isinstance(value, CompactLattice) else factor(value))
+            yield key, compact

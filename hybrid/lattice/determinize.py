@@ -19,6 +19,7 @@ from hybrid.lattice import kernels
 from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.determinize_kernels import determinize_arcs
 from hybrid.lattice.lattice import Lattice
+from hybrid.lattice.trim import no_paths, trimmed
 
 __all__ = ["Determinized", "determinize", "determinize_compact"]
 
@@ -53,7 +54,7 @@ def determinize(
     if not beam >= 0:
         raise ValueError(f"determinisation beam {beam} is negative, wanted 0 or more")
     if lattice.is_empty:
-        return Determinized(_nothing(), beam)
+        return Determinized(no_paths(), beam)
     labels = lattice.word_ids.astype(np.int64)
     width = int(labels.max(initial=0)) + 1
     reached = beam
@@ -77,7 +78,7 @@ def determinize_compact(
     """Determinises a compact lattice, states in topological order from 0, over its words; see `determinize`."""
     states = compact.num_states
     if compact.start < 0 or states == 0:
-        return Determinized(_nothing(), beam)
+        return Determinized(no_paths(), beam)
     splits = np.searchsorted(compact.sources, np.arange(states + 1)).astype(np.int64)
     graph, acoustic = compact.graph_scores.astype(np.float64), compact.acoustic_scores.astype(np.float64)
     ends = (compact.final_graph_scores.astype(np.float64), compact.final_acoustic_scores.astype(np.float64))
@@ -87,12 +88,12 @@ def determinize_compact(
     )
     beta, _ = kernels.backward_max(splits, compact.next_states, lm_scale * graph + acoustic_scale * acoustic, final)
     if not np.isfinite(beta[0]):
-        return Determinized(_nothing(), beam)
+        return Determinized(no_paths(), beam)
     arcs, finals, reached = determinize_arcs(
         splits, compact.next_states, compact.word_ids, graph, acoustic, compact.string_splits, compact.strings,
         (*ends, compact.final_string_splits, compact.final_strings), beta, scales, float(beam), max_elements,
     )  # fmt: skip
-    return Determinized(_sorted(arcs, finals), float(reached))
+    return Determinized(trimmed(_compact(arcs, finals)), float(reached))
 
 
 def _as_compact(lattice: Lattice) -> CompactLattice:
@@ -106,45 +107,10 @@ def _as_compact(lattice: Lattice) -> CompactLattice:
     )  # fmt: skip
 
 
-def _nothing() -> CompactLattice:
-    ints, floats, splits = np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(1, np.int64)
-    return CompactLattice(-1, ints, ints, ints, floats, floats, splits, ints, floats, floats, splits, ints)
-
-
-def _sorted(arcs: tuple[np.ndarray, ...], finals: tuple[np.ndarray, ...]) -> CompactLattice:
-    """Puts states into topological order, drops those that lead nowhere, and arcs into the order of their states."""
+def _compact(arcs: tuple[np.ndarray, ...], finals: tuple[np.ndarray, ...]) -> CompactLattice:
+    """What the loops found, in the order in which they found it."""
     sources, nexts, labels, graph, acoustic, splits, strings = arcs
-    end_graph, end_acoustic, end_splits, end_strings = finals
-    count = len(end_graph)
-    by_source = np.argsort(sources, kind="stable")
-    rows = np.concatenate([[0], np.cumsum(np.bincount(sources, minlength=count))]).astype(np.int64)
-    order, reached = kernels.topological_order(rows, nexts[by_source], 0)
-    order = order[:reached]
-    number = np.full(count, -1, np.int64)
-    number[order] = np.arange(reached)
-    useful = np.isfinite(end_graph)
-    for state in order[::-1]:
-        if not useful[state]:
-            useful[state] = useful[nexts[by_source[rows[state] : rows[state + 1]]]].any()
-    order = order[useful[order]]
-    if not len(order):
-        return _nothing()
-    number[:] = -1
-    number[order] = np.arange(len(order))
-    kept = by_source[(number[sources[by_source]] >= 0) & (number[nexts[by_source]] >= 0)]
-    kept = kept[np.argsort(number[sources[kept]], kind="stable")]
-    arc_splits, arc_strings = _gather(splits, strings, kept)
-    final_splits, final_strings = _gather(end_splits, end_strings, order)
     return CompactLattice(
-        0, number[sources[kept]].astype(np.int32), number[nexts[kept]].astype(np.int32), labels[kept],
-        graph[kept].astype(np.float32), acoustic[kept].astype(np.float32), arc_splits, arc_strings,
-        end_graph[order].astype(np.float32), end_acoustic[order].astype(np.float32), final_splits, final_strings,
+        0 if len(finals[0]) else -1, sources.astype(np.int32), nexts.astype(np.int32), labels.astype(np.int32), graph,
+        acoustic, splits, strings, *finals,
     )  # fmt: skip
-
-
-def _gather(splits: np.ndarray, strings: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Takes rows of a ragged array in another order."""
-    lengths = splits[rows + 1] - splits[rows]
-    out = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    index = np.arange(out[-1]) + np.repeat(splits[rows] - out[:-1], lengths)
-    return out, np.ascontiguousarray(strings[index], np.int32)

@@ -13,7 +13,7 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.base.errors import quote
-from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
 
 __all__ = ["MAGIC", "ByteSource", "pack_compact", "pack_lattice", "read_binary"]
@@ -35,8 +35,8 @@ class ByteSource(Protocol):
         """Buffers more; False at the end of the file."""
 
 
-def read_binary(source: ByteSource) -> Lattice:
-    """Reads one lattice of either form.
+def read_binary(source: ByteSource) -> Lattice | CompactLattice:
+    """Reads one lattice, in the form in which it is stored.
 
     Raises:
       LatticeError: cut short, of another type, or no lattice.
@@ -67,7 +67,7 @@ def read_binary(source: ByteSource) -> Lattice:
     return _assemble(start, compact, parts)
 
 
-def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> Lattice:
+def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> Lattice | CompactLattice:
     sources, next_states, ilabels, words, graph, acoustic, splits, strings = parts[:8]
     final_graph, final_acoustic, final_splits, final_strings = parts[8:]
     graph, acoustic, final_graph, final_acoustic = (
@@ -77,11 +77,9 @@ def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> Latti
     if compact:
         if len(words) and not np.array_equal(ilabels, words):
             raise LatticeError("has different input and output words on one arc")
-        return expand(
-            CompactLattice(
-                start, sources, next_states, words, graph, acoustic, splits, strings, final_graph, final_acoustic,
-                final_splits, final_strings,
-            )
+        return CompactLattice(
+            start, sources, next_states, words, graph, acoustic, splits, strings, final_graph, final_acoustic,
+            final_splits, final_strings,
         )  # fmt: skip
     return Lattice.from_arcs(len(final_graph), start, (sources, next_states, ilabels, words, graph, acoustic), finals)
 

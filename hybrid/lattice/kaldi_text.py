@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from hybrid.base.errors import quote
-from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
 
 __all__ = ["format_compact", "format_lattice", "parse_text"]
 
 
-def parse_text(lines: Iterable[tuple[int, str]]) -> Lattice:
-    """Builds a lattice from the numbered lines of one entry, of either form (told by the columns).
+def parse_text(lines: Iterable[tuple[int, str]]) -> Lattice | CompactLattice:
+    """Builds a lattice from the numbered lines of one entry, in its own form (told by the columns).
 
     Raises:
       LatticeError: with the line number.
@@ -71,7 +71,7 @@ def _weight(text: str) -> tuple[float, float, list[int] | None]:
     return 0.0 - graph, 0.0 - acoustic, string
 
 
-def _build(start: int, arcs: list[tuple], finals: dict[int, tuple], compact: bool) -> Lattice:
+def _build(start: int, arcs: list[tuple], finals: dict[int, tuple], compact: bool) -> Lattice | CompactLattice:
     if start < 0:
         return Lattice.empty()
     states = 1 + max([start, *finals, *(max(a[0], a[1]) for a in arcs)])
@@ -88,12 +88,10 @@ def _build(start: int, arcs: list[tuple], finals: dict[int, tuple], compact: boo
     sources, next_states, words, graph, acoustic = columns
     flat, splits = _flatten(strings)
     final_flat, final_splits = _flatten(final_strings)
-    return expand(
-        CompactLattice(
-            start, sources.astype(np.int32), next_states.astype(np.int32), words.astype(np.int32),
-            graph.astype(np.float32), acoustic.astype(np.float32), splits, flat, final_scores[0], final_scores[1],
-            final_splits, final_flat,
-        )
+    return CompactLattice(
+        start, sources.astype(np.int32), next_states.astype(np.int32), words.astype(np.int32),
+        graph.astype(np.float32), acoustic.astype(np.float32), splits, flat, final_scores[0], final_scores[1],
+        final_splits, final_flat,
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ class MbrResult(ByContent):
     Attributes:
       word_ids: int32 [K], the hypothesis, without gaps.
       confidences: float64 [K], posteriors of its words.
-      begin_frames, end_frames: float64 [K], expected times in frames of the acoustic model.
+      begin_frames, end_frames: float64 [K], expected times in frames of the acoustic model; words do not overlap.
       risk: the expected number of errors.
       network: the confusion network around it, every second bin a gap between two words.
     """
@@ -192,7 +192,15 @@ def _result(
     own = np.searchsorted(vocabulary, hypothesis[here])
     posterior = gamma[here, own]
     shares = np.where(posterior > 0, posterior, 1.0)
-    return MbrResult(
-        hypothesis[here].astype(np.int32), posterior, begins[here, own] / shares, ends[here, own] / shares,
-        float(risk), network,
-    )  # fmt: skip
+    times = _parted(begins[here, own] / shares, ends[here, own] / shares)
+    return MbrResult(hypothesis[here].astype(np.int32), posterior, *times, float(risk), network)
+
+
+def _parted(begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Parts expected times of neighbours that overlap: the longer word gets the more of it, as in Kaldi."""
+    for word in range(1, len(begins)):
+        shared = ends[word - 1] - begins[word]
+        if shared > 0:
+            before, after = ends[word - 1] - begins[word - 1], ends[word] - begins[word]
+            ends[word - 1] = begins[word] = begins[word] + shared * after / (before + after)
+    return begins, ends

@@ -58,8 +58,8 @@ class FrameTimes:
             return f"frame x {self.shift:g} s"
         return f"middle between windows, frame x {self.shift:g} s {self.lag * 1000:+g} ms"
 
-    def boundary(self, frame: int) -> float:
-        """Returns the seconds from the start of a recording to the boundary in front of one of its frames."""
+    def boundary(self, frame: float) -> float:
+        """Returns the seconds from the start of a recording to the boundary in front of a frame, or an expected one."""
         return frame * self.shift + self.lag if frame > 0 else 0.0
 
     def clock(self, frames: int, start: float, end: float | None = None, first: int = 0) -> Callable[[int], float]:

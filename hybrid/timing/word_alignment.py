@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lexicon.vocabulary import TextLexicon
 
 __all__ = ["LexiconWordAlignment", "MarkWordAlignment", "WordAlignment", "find_word_alignment", "path_segments",
-           "pause_phones"]  # fmt: skip
+           "pause_phones", "position_marks"]  # fmt: skip
 
 
 class WordAlignment(Protocol):
@@ -103,8 +103,8 @@ class MarkWordAlignment:
     @classmethod
     def from_symbols(cls, phones: SymbolTable) -> "MarkWordAlignment | None":
         """Reads the marks off the names (AH_B, AH_E, …); None where no phone has one."""
-        kinds = {i: POSITIONS.get(s[-2:], "nonword") for s, i in zip(phones.symbols, phones.ids)}
-        return cls(kinds) if set(kinds.values()) - {"nonword"} else None
+        kinds = position_marks(phones)
+        return None if kinds is None else cls(kinds)
 
     def words(self, phones: Sequence[Segment], word_ids: Sequence[int]) -> list[Segment]:
         """Returns words and pauses (label 0), which tile the frames of the phones.
@@ -131,6 +131,12 @@ class MarkWordAlignment:
         if left:
             raise ValueError(f"{len(left)} words have no phones")
         return segments
+
+
+def position_marks(phones: SymbolTable) -> dict[int, str] | None:
+    """Reads the marks off the names of phones (AH_B, AH_E, …), as word_boundary.int; None where no phone has one."""
+    kinds = {i: POSITIONS.get(s[-2:], "nonword") for s, i in zip(phones.symbols, phones.ids)}
+    return kinds if set(kinds.values()) - {"nonword"} else None
 
 
 def _next(words: object) -> int:

@@ -82,7 +82,8 @@ def _alignments(path: Path, root: Path) -> None:
 
 
 def _lattices(path: Path, root: Path) -> None:
-    from hybrid.lattice.archive import read_lattices, write_lattices
+    from hybrid.lattice.archive import read_compact_folder, read_lattices, write_lattices
+    from hybrid.lattice.mbr import mbr_decode
     from hybrid.lattice.paths import best_path, nbest
     from hybrid.lattice.posteriors import arc_posteriors
     from hybrid.lattice.prune import prune
@@ -96,6 +97,8 @@ def _lattices(path: Path, root: Path) -> None:
         kept.append((utterance, prune(lattice, 5.0, 0.1)))
     for compact, text in itertools.product((False, True), repeat=2):
         write_lattices(root / "out" / "lat", kept, compact, text)
+    for _, compact_lattice in read_compact_folder(path):
+        mbr_decode(compact_lattice, 0.1)
 
 
 def _decoded(path: Path, root: Path) -> None:

@@ -1,0 +1,250 @@
+"""`hybrid lattice mbr`, `confidence`, `oracle`, `align`, `to-ctm`: words of lattices, how sure they are, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.cli.echo import echo
+from hybrid.cli.lattices.options import (
+    FILE,
+    lattices_argument,
+    lm_option,
+    output_argument,
+    penalty_option,
+    read_table,
+    record,
+    scale_of,
+    scale_option,
+    spell,
+    text_option,
+    words_option,
+)
+from hybrid.cli.options import KALDI_TIMES, SCALE, writes_file
+
+if TYPE_CHECKING:
+    from hybrid.lattice.mbr import MbrResult
+    from hybrid.model.folder import Model
+    from hybrid.timing.frame_times import FrameTimes
+    from lexicon.symbols import SymbolTable
+
+__all__ = ["COMMANDS"]
+
+model_option = click.option("--model", type=FILE, help="That made the lattices; with it words are put to time.")
+
+
+@click.command("mbr")
+@lattices_argument
+@words_option
+@scale_option
+@lm_option
+@penalty_option
+@click.option("--form", type=click.Choice(["words", "risk", "sausage", "json"]), default="words",
+              help="risk: expected errors, words. sausage, json: the confusion network.")  # fmt: skip
+def mbr_command(
+    lattices: Path, words: Path | None, acoustic_scale: float | None, lm_scale: float, word_penalty: float, form: str
+) -> None:
+    """Print the words with the fewest expected errors (minimum Bayes risk) of determinised lattices.
+
+    \b
+    hybrid lattice determinize exp/tri2b/decode_dev - --model exp/tri2b | hybrid lattice mbr - --words words.txt
+    """
+    from hybrid.lattice.archive import read_compact_folder
+    from hybrid.lattice.mbr import mbr_decode
+
+    table, scale = read_table(lattices, words), scale_of(lattices, acoustic_scale)
+    for utterance, compact in read_compact_folder(lattices):
+        found = mbr_decode(compact, scale, lm_scale, word_penalty)
+        if form in ("words", "risk"):
+            risk = f" {found.risk:.6f}" if form == "risk" else ""
+            echo(f"{utterance}{risk} {spell(found.word_ids, table, lattices)}".rstrip())
+        elif form == "sausage":
+            bins = [
+                " ".join(f"{name} {posterior:.7g}" for name, posterior in row) for row in _bins(found, table, lattices)
+            ]
+            echo(" ".join([utterance, *(f"[ {row} ]" for row in bins)]))
+        else:
+            echo(json.dumps(_network(utterance, found, table, lattices), ensure_ascii=False))
+
+
+def _name(word: int, table: SymbolTable | None, place: Path) -> str:
+    return str(word) if table is None else table.symbol(word, place)
+
+
+def _bins(found: MbrResult, table: SymbolTable | None, place: Path) -> list[list[tuple[str, float]]]:
+    network = found.network
+    return [[(_name(w, table, place), p) for w, p in network.bin(b)] for b in range(len(network))]
+
+
+def _network(utterance: str, found: MbrResult, table: SymbolTable | None, place: Path) -> dict[str, Any]:
+    """The words and the confusion network as plain values; times are frames."""
+    words = [
+        {"word": _name(w, table, place), "confidence": round(c, 6), "begin": round(b, 3), "end": round(e, 3)}
+        for w, c, b, e in zip(
+            found.word_ids.tolist(), found.confidences.tolist(), found.begin_frames.tolist(), found.end_frames.tolist()
+        )  # fmt: skip
+    ]
+    bins = [
+        {"begin": round(float(b), 3), "end": round(float(e), 3), "words": [[w, round(p, 6)] for w, p in row]}
+        for b, e, row in zip(found.network.bin_begins, found.network.bin_ends, _bins(found, table, place))
+    ]
+    return {"utterance": utterance, "risk": round(found.risk, 6), "words": words, "bins": bins}
+
+
+@click.command("confidence")
+@lattices_argument
+@words_option
+@scale_option
+@lm_option
+@penalty_option
+@click.option("--mbr/--no-mbr", default=False, help="Of the words with least Bayes risk, not of the best path.")
+def confidence_command(
+    lattices: Path, words: Path | None, acoustic_scale: float | None, lm_scale: float, word_penalty: float, mbr: bool
+) -> None:
+    """Print of each word of determinised lattices how sure it is: id, number, word, posterior."""
+    from hybrid.lattice.archive import read_compact_folder
+    from hybrid.lattice.mbr import mbr_decode
+
+    table, scale = read_table(lattices, words), scale_of(lattices, acoustic_scale)
+    for utterance, compact in read_compact_folder(lattices):
+        found = mbr_decode(compact, scale, lm_scale, word_penalty, fixed=not mbr)
+        for number, (word, value) in enumerate(zip(found.word_ids.tolist(), found.confidences.tolist()), 1):
+            echo(f"{utterance} {number} {_name(word, table, lattices)} {value:.4f}")
+
+
+@click.command("oracle")
+@lattices_argument
+@click.argument("text", type=FILE)
+@click.option("--words", type=FILE, required=True, help="words.txt.")
+@click.option("--unknown", default="<UNK>", help="The word of the table that stands for those it lacks.")
+def oracle_command(lattices: Path, text: Path, words: Path, unknown: str) -> None:
+    """Print of each lattice the errors of its path closest to TEXT (lines of id, words), and of all together."""
+    from hybrid.base.errors import HybridError, InputError, quote
+    from hybrid.base.reading import text_lines
+    from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.oracle import oracle
+
+    table = read_table(lattices, words)
+    assert table is not None
+    other = table.get(unknown, table.max_id + 1)  # no word of any lattice: an error wherever it stands
+    said = {line.split()[0]: line.split()[1:] for _, line in text_lines(text) if line.strip()}
+    errors = spoken = count = 0
+    for utterance, lattice in read_lattice_folder(lattices):
+        if utterance not in said:
+            raise InputError.at(
+                text, f"has no line for utterance '{quote(utterance)}'", "Give the text of all lattices."
+            )
+        found = oracle(lattice, [table.get(word, other) for word in said[utterance]])
+        size = len(said[utterance])
+        errors, spoken, count = errors + found.errors, spoken + size, count + 1
+        echo(f"{utterance} {found.errors} / {size} {spell(found.word_ids, table, lattices)}".rstrip())
+    if not count:
+        raise HybridError(f"{quote(lattices)}: holds no lattice. Give an archive that is not empty.")
+    echo(f"oracle WER {100 * errors / max(spoken, 1):.2f} % ({errors} errors, {spoken} words, {count} lattices)")
+
+
+def _model(lattices: Path, folder: Path) -> Model:
+    from hybrid.agreement import part_of, require_fit
+    from hybrid.model.folder import load_model
+
+    model = load_model(folder)
+    require_fit(part_of(lattices, "lattices"), model.part)
+    return model
+
+
+def _boundary(model: Model, folder: Path) -> dict[int, str]:
+    """The position marks of a model's phones."""
+    from hybrid.base.errors import InputError
+    from hybrid.timing.word_alignment import position_marks
+
+    marks = position_marks(model.phones)
+    if marks is None:
+        raise InputError.at(
+            folder / "phones.txt", "has no phones with position marks (AH_B, AH_E, …), by which words are told",
+            "Use a model of position-dependent phones, or the times of `hybrid decode`.",
+        )  # fmt: skip
+    return marks
+
+
+def _aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, Any]]:
+    from hybrid.lattice.archive import read_compact_folder
+    from hybrid.timing.lattice_alignment import align_lattice
+
+    loaded = _model(lattices, model)
+    marks = _boundary(loaded, model)
+    for utterance, compact in read_compact_folder(lattices):
+        yield utterance, align_lattice(compact, loaded.transition_model, marks, phones)
+
+
+@click.command("align")
+@lattices_argument
+@output_argument
+@click.option("--model", type=FILE, required=True, help="That made the lattices.")
+@click.option("--phones/--no-phones", default=False, help="An arc for each phone, not for each word and pause.")
+@text_option
+@writes_file("archive", "lattices", argument="output", dash=True)
+def align_command(lattices: Path, output: Path, model: Path, phones: bool, text: bool) -> None:
+    """Put the words of determinised lattices on their frames: every arc is a word or a pause, in Kaldi's compact form.
+
+    \b
+    hybrid lattice align det.gz words.gz --model exp/tri2b
+    """
+    from hybrid.lattice.archive import write_lattices
+
+    count = write_lattices(output, _aligned(lattices, model, phones), compact=True, text=text)
+    record(output, lattices, {"phones": phones}, count)
+
+
+@click.command("to-ctm")
+@lattices_argument
+@words_option
+@model_option
+@scale_option
+@lm_option
+@penalty_option
+@click.option("--mbr/--no-mbr", default=True, help="Words with least Bayes risk; else those of the best path.")
+@click.option(
+    "--frame-shift", type=SCALE, help="Seconds per frame; by default the model's, else the lattices', else 0.01."
+)
+@KALDI_TIMES
+def to_ctm_command(
+    lattices: Path, words: Path | None, model: Path | None, acoustic_scale: float | None, lm_scale: float,
+    word_penalty: float, mbr: bool, frame_shift: float | None, kaldi_times: bool,
+) -> None:  # fmt: skip
+    """Print words with times and confidences (CTM) of determinised lattices; times count from each utterance's start.
+
+    Without --model words stand where their arcs do, which is right for lattices of `hybrid lattice align`.
+    """
+    from hybrid.lattice.archive import read_compact_folder
+    from hybrid.lattice.mbr import mbr_decode
+    from hybrid.timing.ctm import TimedLabel, ctm_header, ctm_lines
+
+    table, scale = read_table(lattices, words), scale_of(lattices, acoustic_scale)
+    times = _times(lattices, model, frame_shift, kaldi_times)
+    entries = read_compact_folder(lattices) if model is None else _aligned(lattices, model, phones=False)
+    for line in ctm_header(times):
+        echo(line)
+    for utterance, compact in entries:
+        found = mbr_decode(compact, scale, lm_scale, word_penalty, fixed=not mbr)
+        labels = []
+        for word, value, *frames in zip(found.word_ids, found.confidences, found.begin_frames, found.end_frames):
+            begin, end = (times.boundary(frame) for frame in frames)
+            labels.append(TimedLabel(_name(int(word), table, lattices), begin, end - begin, float(value)))
+        for line in ctm_lines(utterance, labels):
+            echo(line)
+
+
+def _times(lattices: Path, model: Path | None, frame_shift: float | None, kaldi: bool) -> FrameTimes:
+    from hybrid.lattice.lattice_set import shared_facts
+    from hybrid.timing.frame_times import FrameTimes
+
+    if model is not None and frame_shift is None:
+        return FrameTimes.of(_model(lattices, model), kaldi)
+    return FrameTimes(frame_shift or shared_facts(lattices).frame_shift or 0.01)
+
+
+COMMANDS = (mbr_command, confidence_command, oracle_command, align_command, to_ctm_command)
