@@ -10,7 +10,7 @@ import click
 from hybrid.chain.config import PhoneLmConfig, SupervisionConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.options import JOBS, SCALE, config_options, make_config, writes_folder
-from hybrid.train.nnet.chain_config import ChainContextConfig, ChainTreeShifts, FlatConfig
+from hybrid.train.chain.config import ChainContextConfig, ChainTreeShifts, FlatConfig
 from hybrid.tree.config import TreeConfig
 
 __all__ = ["COMMANDS"]
@@ -37,8 +37,8 @@ def chain_tree(model_dir: Path, ali: Path, feats: Path, lang: Path, out_dir: Pat
     """
     from hybrid.base.jobs import pool
     from hybrid.cli.gmm_ladder import start_of, transforms_beside
-    from hybrid.train.nnet.chain_config import ChainTreeConfig
-    from hybrid.train.nnet.chain_tree import train_chain_tree
+    from hybrid.train.chain.chain_tree import train_chain_tree
+    from hybrid.train.chain.config import ChainTreeConfig
 
     config = ChainTreeConfig(
         tree=make_config(TreeConfig, options),
@@ -89,7 +89,7 @@ def chain_flat(feats: Path, lang: Path, out_dir: Path, **options: Any) -> None:
     Example: hybrid nnet chain-flat --feats exp/feats/train --lang data/lang --out-dir exp/flat/tree
     """
     from hybrid.feats.store import FeatureStore
-    from hybrid.train.nnet.flat_start import make_flat_tree
+    from hybrid.train.chain.flat_start import make_flat_tree
     from lexicon.lang_dir import LangDir
 
     model, failed = make_flat_tree(
@@ -135,28 +135,28 @@ def chain_sup(
     """
     from hybrid.base.jobs import pool
     from hybrid.chain.folder import load_chain_model
-    from hybrid.train.nnet.supervise import NumeratorSource, supervise
+    from hybrid.train.chain.supervise import NumeratorSource, supervise
 
     config = make_config(SupervisionConfig, options)
     model, part = load_chain_model(tree_dir)
     source: NumeratorSource
     if ali and model_dir and feats and lang and ways_beam:
         from hybrid.cli.gmm_ladder import start_of, transforms_beside
-        from hybrid.train.nnet.ways import LatticeSource
+        from hybrid.train.chain.lattice_source import LatticeSource
 
         start = start_of(feats, lang, model_dir, ali)
         transforms = transforms_beside(ali, start.model)
         source = LatticeSource.of_set(start.model, start.store, start.lang, model, ways_beam, transforms)
     elif ali and model_dir and not feats and not lang and not ways_beam:
         from hybrid.model.folder import load_model
+        from hybrid.train.chain.supervise import AlignedSource
         from hybrid.train.gmm.ladder import load_alignments
-        from hybrid.train.nnet.supervise import AlignedSource
 
         aligner = load_model(model_dir)
         source = AlignedSource(load_alignments(ali, aligner), aligner.transition_model, model)
     elif feats and lang and not ali and not model_dir and not ways_beam:
         from hybrid.feats.store import FeatureStore
-        from hybrid.train.nnet.flat_start import TextSource
+        from hybrid.train.chain.flat_start import TextSource
         from lexicon.lang_dir import LangDir
 
         source = TextSource.of_set(FeatureStore.open(feats), LangDir.load(lang), model)

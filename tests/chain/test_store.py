@@ -18,8 +18,8 @@ from hybrid.chain.numerator import aligned_numerator
 from hybrid.chain.store import Supervisions
 from hybrid.chain.supervision import require_room
 from hybrid.formats.tensors import load_arrays, map_arrays, save_arrays
-from hybrid.train.nnet import supervise as module
-from hybrid.train.nnet.supervise import AlignedSource, supervise
+from hybrid.train.chain import supervise as module
+from hybrid.train.chain.supervise import AlignedSource, supervise
 
 
 def chain_alignment(model, phones: np.ndarray, durations: np.ndarray) -> np.ndarray:

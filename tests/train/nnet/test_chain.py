@@ -16,15 +16,15 @@ from hybrid.chain.folder import load_chain_model, phone_sequences, save_denomina
 from hybrid.chain.phone_lm import estimate_phone_lm
 from hybrid.model.folder import load_model
 from hybrid.nnet.sequence.config import ChainConfig
+from hybrid.train.chain.chain_tree import train_chain_tree
+from hybrid.train.chain.config import ChainTreeConfig
+from hybrid.train.chain.supervise import AlignedSource, supervise
 from hybrid.train.gmm.ladder import Start, load_alignments
 from hybrid.train.nnet.chain import chain_task
-from hybrid.train.nnet.chain_config import ChainTreeConfig
-from hybrid.train.nnet.chain_tree import train_chain_tree
 from hybrid.train.nnet.config import BatchConfig, OptimiserConfig, TrainingConfig
 from hybrid.train.nnet.log import read_rows
 from hybrid.train.nnet.run import NnetConfig, Task, train_network
 from hybrid.train.nnet.sources import Item
-from hybrid.train.nnet.supervise import AlignedSource, supervise
 
 SHORT = SupervisionConfig(left_tolerance=2, right_tolerance=2)
 NETWORK = {"dim": 24, "bottleneck_dim": 8, "prefinal_dim": 8, "time_strides": [1, 3]}

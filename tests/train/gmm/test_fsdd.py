@@ -46,7 +46,7 @@ def digits(corpora: Path, tmp_path_factory) -> tuple[FeatureStore, LangDir]:
     options = SubsetConfig(90, order="random", speakers=("jackson", "theo", "nicolas"))
     subset_set(root / "data" / "train", root / "few", options)
     config = FeatureConfig(sampling_rate=8000, high_freq=3800)
-    recipe = Path(__file__).resolve().parents[2] / "egs" / "fsdd" / "local" / "dict"
+    recipe = Path(__file__).resolve().parents[3] / "egs" / "fsdd" / "local" / "dict"
     prepare_lang(recipe, "<UNK>", root / "lang", lambda a, b: HmmTopology.kaldi_default(a, b).to_text())
     return extract_features(root / "few", root / "feats", config), LangDir.load(root / "lang")
 

@@ -98,7 +98,7 @@ def test_sigkill_in_the_middle(trained, store, lang, tmp_path):
         store, lang = FeatureStore.open({str(store.path)!r}), LangDir.load({str(lang.path)!r})
         train_mono(store, lang, Path({str(tmp_path / "mono")!r}), MonoConfig(em=em))
     """
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], env=environment)
     state = tmp_path / "mono" / "work" / "state.safetensors"

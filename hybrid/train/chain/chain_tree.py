@@ -23,11 +23,11 @@ from hybrid.chain.folder import write_chain_folder
 from hybrid.chain.subsampling import chain_pdf_classes, subsample_alignments, subsampled_durations
 from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.train.chain.config import ChainTreeConfig, ChainTreeShifts
 from hybrid.train.gmm.begin_and_end import training_inputs
 from hybrid.train.gmm.ladder import Start
 from hybrid.train.gmm.state import fingerprint, hash_arrays
 from hybrid.train.gmm.tree_of_corpus import TreeWork, corpus_tree_stats, tree_of_corpus
-from hybrid.train.nnet.chain_config import ChainTreeConfig, ChainTreeShifts
 from hybrid.tree import TreeReport, TreeStats
 
 __all__ = ["train_chain_tree"]

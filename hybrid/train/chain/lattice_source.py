@@ -17,9 +17,9 @@ from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model, check_phones
 from hybrid.search.choose import make_searcher
 from hybrid.search.config import SearchConfig
+from hybrid.train.chain.supervise import Items
 from hybrid.train.gmm.begin_and_end import training_inputs
 from hybrid.train.gmm.state import fingerprint, hash_arrays
-from hybrid.train.nnet.supervise import Items
 from lexicon.lang_dir import LangDir
 
 __all__ = ["LatticeSource", "WaysOfText"]

@@ -23,10 +23,10 @@ from hybrid.chain.numerator import Numerator, NumeratorError
 from hybrid.feats.store import FeatureStore
 from hybrid.graph.phone_graph import LexiconIndex
 from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.train.chain.config import FlatConfig
+from hybrid.train.chain.supervise import Items
 from hybrid.train.gmm.begin_and_end import training_inputs
 from hybrid.train.gmm.state import fingerprint
-from hybrid.train.nnet.chain_config import FlatConfig
-from hybrid.train.nnet.supervise import Items
 from hybrid.tree import ContextTree
 from lexicon.lang_dir import LangDir
 

@@ -16,11 +16,11 @@ from hybrid.chain.supervision import Cutter
 from hybrid.cli.nnet import command
 from hybrid.formats.kaldi_io import read_int_vectors
 from hybrid.hmm import read_topology, read_transition_model
+from hybrid.train.chain.chain_tree import _ChainTreeWork
+from hybrid.train.chain.config import ChainTreeShifts
 from hybrid.train.gmm.ladder import Start, load_alignments
 from hybrid.train.gmm.ladder_config import ContextConfig
 from hybrid.train.gmm.tree_of_corpus import corpus_tree_stats
-from hybrid.train.nnet.chain_config import ChainTreeShifts
-from hybrid.train.nnet.chain_tree import _ChainTreeWork
 from hybrid.tree import TreeStats, accumulate_tree_stats, read_tree
 
 
