@@ -8,13 +8,35 @@ import numpy as np
 
 from hybrid.base.content import ByContent
 
-__all__ = ["ARRAYS", "PdfAcceptor"]
+__all__ = ["PdfAcceptor", "PdfArcs"]
 
 ARRAYS = ("from_state", "to_state", "pdf", "log_weight", "initial", "final")
 
 
+class PdfArcs(ByContent):
+    """Arcs of pdfs without epsilons, of a chunk or of everything; see `PdfAcceptor` for the arrays."""
+
+    from_state: np.ndarray
+    initial: np.ndarray
+
+    @property
+    def num_states(self) -> int:
+        """How many states there are."""
+        return len(self.initial)
+
+    @property
+    def num_arcs(self) -> int:
+        """How many arcs there are."""
+        return len(self.from_state)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The graph, under the names that the forward-backward operator knows."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+
 @dataclass(frozen=True, eq=False)
-class PdfAcceptor(ByContent):
+class PdfAcceptor(PdfArcs):
     """An acceptor of pdfs without epsilons; paths of `num_frames` arcs explain a chunk.
 
     Attributes:
@@ -31,16 +53,3 @@ class PdfAcceptor(ByContent):
     initial: np.ndarray
     final: np.ndarray
     num_frames: int
-
-    @property
-    def num_states(self) -> int:
-        return len(self.initial)
-
-    @property
-    def num_arcs(self) -> int:
-        return len(self.from_state)
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The graph, under the names that the forward-backward operator knows."""
-        return {name: getattr(self, name) for name in ARRAYS}

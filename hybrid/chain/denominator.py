@@ -7,9 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from hybrid.base.content import ByContent
 from hybrid.base.log import get_logger
-from hybrid.chain.acceptor import ARRAYS
+from hybrid.chain.acceptor import PdfArcs
 from hybrid.chain.cycle import minimize_cycle
 from hybrid.chain.topology import require_chain_topology
 from hybrid.formats.openfst import FstArrays
@@ -27,7 +26,7 @@ WARM_UP = 100  # frames over which the states that an utterance's middle is in a
 
 
 @dataclass(frozen=True, eq=False)
-class Denominator(ByContent):
+class Denominator(PdfArcs):
     """The graph of everything that might have been said, at the frame rate of the model.
 
     A chunk may begin and end in any state: it begins with `initial`, and ending costs nothing.
@@ -70,23 +69,10 @@ class Denominator(ByContent):
         if not np.isfinite(self.log_weight).all() or not (self.initial < 1e-6).all():
             raise ValueError("denominator: a weight is not a log-probability")
 
-    @property
-    def num_states(self) -> int:
-        return len(self.initial)
-
-    @property
-    def num_arcs(self) -> int:
-        return len(self.from_state)
-
     @cached_property
     def final(self) -> np.ndarray:
         """float32 [states], zeros: a chunk may end in any state."""
         return np.zeros(self.num_states, np.float32)
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The graph of a chunk, under the names that the forward-backward operator knows."""
-        return {name: getattr(self, name) for name in ARRAYS}
 
     @classmethod
     def from_fst(cls, fst: FstArrays, num_pdfs: int) -> Denominator:

@@ -168,13 +168,7 @@ def read_audio(
       InputError: the file cannot be read whole, or has no such channel or stretch.
     """
     with _open(path) as file:
-        if not -1 <= channel < file.channels:
-            raise _error(
-                "channel",
-                path,
-                f"has {file.channels} channel(s), wanted channel {channel} (from 0)",
-                "Choose a channel.",
-            )
+        _require_channel(file, path, channel)
         known = file.frames < 2**62
         if start and (start >= file.frames or start < 0):
             raise _error(
@@ -202,6 +196,12 @@ def read_audio(
     return samples, found
 
 
+def _require_channel(file: Any, path: object, channel: int) -> None:
+    if not -1 <= channel < file.channels:
+        found = f"has {file.channels} channel(s), wanted channel {channel} (from 0)"
+        raise _error("channel", path, found, "Choose a channel.")
+
+
 def _read_exactly(file: Any, path: object, wanted: int) -> np.ndarray:
     import soundfile
 
@@ -222,13 +222,7 @@ def audio_blocks(path: str | os.PathLike, seconds: float = 30.0, channel: int = 
       InputError: the file cannot be read, or no such channel.
     """
     with _open(path) as file:
-        if not -1 <= channel < file.channels:
-            raise _error(
-                "channel",
-                path,
-                f"has {file.channels} channel(s), wanted channel {channel} (from 0)",
-                "Choose a channel.",
-            )
+        _require_channel(file, path, channel)
         for block in _blocks(file, path, max(1, int(seconds * file.samplerate))):
             one = block.mean(axis=1, dtype=np.float32) if channel == MIX else block[:, channel]
             yield np.ascontiguousarray(one), file.samplerate

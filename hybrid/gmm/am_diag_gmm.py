@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.base.errors import quote
-from hybrid.gmm.diag_gmm import DiagGmm, check_gaussians, gaussian_constants
+from hybrid.gmm.diag_gmm import DiagGmm, Gaussians, check_gaussians
 
 __all__ = ["AmDiagGmm"]
 
@@ -18,7 +18,7 @@ FRAMES_AT_ONCE = 4096  # bounds the memory of the matrix product for long record
 
 
 @dataclass(frozen=True, eq=False)
-class AmDiagGmm:
+class AmDiagGmm(Gaussians):
     """One DiagGmm per pdf_id; the Gaussians of pdf `p` are rows `row_splits[p]` to `row_splits[p + 1]`.
 
     Attributes:
@@ -68,35 +68,10 @@ class AmDiagGmm:
         """How many mixtures there are."""
         return len(self.row_splits) - 1
 
-    @property
-    def num_gaussians(self) -> int:
-        """Gaussians of all mixtures together."""
-        return len(self.weights)
-
-    @property
-    def dim(self) -> int:
-        """Values per frame."""
-        return self.inv_vars.shape[1]
-
     @cached_property
     def gaussian_pdfs(self) -> np.ndarray:
         """int32 [G], the pdf_id that each Gaussian belongs to."""
         return np.repeat(np.arange(self.num_pdfs, dtype=np.int32), np.diff(self.row_splits))
-
-    @cached_property
-    def means(self) -> np.ndarray:
-        """float64 [G][D]."""
-        return self.means_invvars.astype(np.float64) / self.inv_vars
-
-    @cached_property
-    def variances(self) -> np.ndarray:
-        """float64 [G][D]."""
-        return 1.0 / self.inv_vars.astype(np.float64)
-
-    @cached_property
-    def gconsts(self) -> np.ndarray:
-        """float32 [G], log weight and normaliser of each Gaussian."""
-        return gaussian_constants(self.weights, self.means_invvars, self.inv_vars).astype(np.float32)
 
     @cached_property
     def matrix(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["DiagGmm", "check_gaussians", "gaussian_constants"]
+__all__ = ["DiagGmm", "Gaussians", "check_gaussians", "gaussian_constants"]
 
 
 def check_gaussians(weights: np.ndarray, means_invvars: np.ndarray, inv_vars: np.ndarray) -> None:
@@ -39,8 +39,47 @@ def gaussian_constants(weights: np.ndarray, means_invvars: np.ndarray, inv_vars:
     return np.log(weights.astype(np.float64)) - 0.5 * quadratic
 
 
+class Gaussians:
+    """Parameters of Gaussians with diagonal covariances, and what follows from them.
+
+    Attributes:
+      weights: float32 [M], positive.
+      means_invvars: float32 [M][D], mean over variance.
+      inv_vars: float32 [M][D], one over variance.
+    """
+
+    weights: np.ndarray
+    means_invvars: np.ndarray
+    inv_vars: np.ndarray
+
+    @property
+    def num_gaussians(self) -> int:
+        """How many Gaussians there are, of all mixtures together."""
+        return len(self.weights)
+
+    @property
+    def dim(self) -> int:
+        """Values per frame."""
+        return self.inv_vars.shape[1]
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """float64 [M][D]."""
+        return self.means_invvars.astype(np.float64) / self.inv_vars
+
+    @cached_property
+    def variances(self) -> np.ndarray:
+        """float64 [M][D]."""
+        return 1.0 / self.inv_vars.astype(np.float64)
+
+    @cached_property
+    def gconsts(self) -> np.ndarray:
+        """float32 [M], what does not depend on the frame: log weight and the normaliser."""
+        return gaussian_constants(self.weights, self.means_invvars, self.inv_vars).astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
-class DiagGmm:
+class DiagGmm(Gaussians):
     """A mixture density  p(x) = Σ_m w_m N(x; μ_m, diag σ²_m).
 
     Attributes:
@@ -63,31 +102,6 @@ class DiagGmm:
         """Builds a mixture from weights [M], means [M][D] and variances [M][D]."""
         inverse = 1.0 / np.asarray(variances, dtype=np.float64)
         return cls(np.asarray(weights), np.asarray(means, dtype=np.float64) * inverse, inverse)
-
-    @property
-    def num_gaussians(self) -> int:
-        """How many Gaussians there are."""
-        return len(self.weights)
-
-    @property
-    def dim(self) -> int:
-        """Values per frame."""
-        return self.inv_vars.shape[1]
-
-    @cached_property
-    def means(self) -> np.ndarray:
-        """float64 [M][D]."""
-        return self.means_invvars.astype(np.float64) / self.inv_vars
-
-    @cached_property
-    def variances(self) -> np.ndarray:
-        """float64 [M][D]."""
-        return 1.0 / self.inv_vars.astype(np.float64)
-
-    @cached_property
-    def gconsts(self) -> np.ndarray:
-        """float32 [M], what does not depend on the frame: log weight and the normaliser."""
-        return gaussian_constants(self.weights, self.means_invvars, self.inv_vars).astype(np.float32)
 
     def component_log_likelihoods(self, features: np.ndarray) -> np.ndarray:
         """Returns log(w_m N(x_t; m)) as float32 [T][M] for features float32 [T][D]."""

@@ -14,28 +14,34 @@ MATCH, INSERTED, DELETED = 1, 2, 3
 
 
 @kernel
+def _skipped(word):
+    """What it costs that a word of the lattice stands for none of the hypothesis."""
+    return EXTRA + (1.0 if word != 0 else 0.0)
+
+
+@kernel
+def _ways(before, word, hypothesis, out, q):
+    """Expected distances to the first q words of the hypothesis by each of the three edits."""
+    here = hypothesis[q - 1]
+    matched = before[q - 1] + (0.0 if word == here else 1.0)
+    return matched, before[q] + _skipped(word), out[q - 1] + (0.0 if here == 0 else 1.0)
+
+
+@kernel
 def _distances(before, word, hypothesis, out):
     """Expected distances after an arc to each prefix of the hypothesis, from those before it: least of three edits."""
-    skipped = EXTRA + (1.0 if word != 0 else 0.0)
-    out[0] = before[0] + skipped
+    out[0] = before[0] + _skipped(word)
     for q in range(1, len(out)):
-        here = hypothesis[q - 1]
-        matched = before[q - 1] + (0.0 if word == here else 1.0)
-        inserted = before[q] + skipped
-        deleted = out[q - 1] + (0.0 if here == 0 else 1.0)
+        matched, inserted, deleted = _ways(before, word, hypothesis, out, q)
         out[q] = min(matched, min(inserted, deleted))
 
 
 @kernel
 def _edits(before, word, hypothesis, out, edits):
     """As `_distances`, and which edit each was."""
-    skipped = EXTRA + (1.0 if word != 0 else 0.0)
-    out[0] = before[0] + skipped
+    out[0] = before[0] + _skipped(word)
     for q in range(1, len(out)):
-        here = hypothesis[q - 1]
-        matched = before[q - 1] + (0.0 if word == here else 1.0)
-        inserted = before[q] + skipped
-        deleted = out[q - 1] + (0.0 if here == 0 else 1.0)
+        matched, inserted, deleted = _ways(before, word, hypothesis, out, q)
         if matched <= inserted and matched <= deleted:
             edits[q], out[q] = MATCH, matched
         elif inserted < matched and inserted <= deleted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from hybrid.nnet.sequence.lattices import LatticeArcs, pass_lattice
 
 __all__ = [
     "Criterion",
+    "CrossEntropyParts",
     "DiscriminativeConfig",
     "DiscriminativeParts",
     "discriminative_objective",
@@ -25,18 +26,30 @@ __all__ = [
 Criterion = Literal["mmi", "bmmi", "smbr"]
 
 
+class CrossEntropyParts(NamedTuple):
+    """Sums over the frames that count.
+
+    Attributes:
+      loss: to be minimised.
+      objective: log-posteriors of the targets.
+      frames: how many frames count. right: for how many of them the target is likeliest.
+    """
+
+    loss: torch.Tensor
+    objective: torch.Tensor
+    frames: int
+    right: int
+
+
 def frame_cross_entropy(
     log_posteriors: torch.Tensor, targets: torch.Tensor, smoothing: float = 0.0
-) -> tuple[torch.Tensor, int, int]:
+) -> CrossEntropyParts:
     """Sums the cross-entropy of frames with known pdfs.
 
     Args:
       log_posteriors: [N][T][P], log-softmax.
       targets: int64 [N][T], pdf of each frame; negative where a frame does not count (padding).
       smoothing: share of each target that is spread over all pdfs (Szegedy et al., 2016).
-
-    Returns:
-      The sum over the frames that count, to be minimised; how many they are, and for how many the target is likeliest.
 
     Raises:
       HybridError: shapes that differ, or a target that the posteriors lack.
@@ -48,12 +61,15 @@ def frame_cross_entropy(
             f"a target is pdf {int(targets.max())}, but the network has {log_posteriors.shape[2]} outputs. "
             "Align with a model of the same tree"
         )
-    counted = targets >= 0
-    rows, wanted = log_posteriors[counted], targets[counted]
-    loss = -(1 - smoothing) * rows.gather(1, wanted[:, None]).sum()
+    counts = targets >= 0
+    true = log_posteriors.gather(-1, targets.clamp_min(0).unsqueeze(-1)).squeeze(-1)
+    nothing = torch.zeros_like(true)
+    objective = torch.where(counts, true, nothing).sum()
+    loss = -objective
     if smoothing:
-        loss = loss - smoothing * rows.mean(1).sum()
-    return loss, len(wanted), int((rows.argmax(1) == wanted).sum())
+        loss = -(1.0 - smoothing) * objective - smoothing * torch.where(counts, log_posteriors.mean(-1), nothing).sum()
+    right = ((log_posteriors.detach().argmax(-1) == targets) & counts).sum()
+    return CrossEntropyParts(loss, objective.detach(), int(counts.sum()), int(right))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+from abc import ABC, abstractmethod
 from typing import NoReturn
 
 from hybrid.base.errors import InputError, quote
@@ -44,7 +45,7 @@ def parse_tree(data: bytes, place: object = "tree") -> ContextTree:
     """
     if len(data) > _MAX_BYTES:
         raise InputError.at(place, f"{len(data)} bytes are too many for a tree", "Give the path of a tree file.")
-    source: _Text | _Binary = _Binary(data[2:], place) if data[:2] == b"\0B" else _Text(data, place)
+    source: _Tokens = _Binary(data[2:], place) if data[:2] == b"\0B" else _Text(data, place)
     source.expect("ContextDependency")
     width, position = source.integer(), source.integer()
     if not 1 <= width <= 100 or not 0 <= position < width:
@@ -60,7 +61,7 @@ def parse_tree(data: bytes, place: object = "tree") -> ContextTree:
         raise InputError.at(place, str(error), _CURE) from error
 
 
-def _parse_node(source: _Text | _Binary, kind: str, width: int, depth: int) -> Node | None:
+def _parse_node(source: _Tokens, kind: str, width: int, depth: int) -> Node | None:
     if depth > _MAX_DEPTH:
         source.fail(f"more than {_MAX_DEPTH} questions below one another; no tree is that deep")
     if kind == "NULL":
@@ -91,7 +92,38 @@ def _parse_node(source: _Text | _Binary, kind: str, width: int, depth: int) -> N
     return Table(key, children)
 
 
-class _Text:
+class _Tokens(ABC):
+    """What a tree is read from, in either form."""
+
+    @abstractmethod
+    def fail(self, message: str) -> NoReturn:
+        """Raises an InputError that names the place."""
+
+    @abstractmethod
+    def token(self) -> str:
+        """The next word or bracket."""
+
+    @abstractmethod
+    def integer(self) -> int:
+        """The next number."""
+
+    @abstractmethod
+    def integers(self) -> tuple[int, ...]:
+        """The next vector of numbers."""
+
+    def expect(self, wanted: str) -> None:
+        found = self.token()
+        if found != wanted:
+            self.fail(f"found '{quote(found, 20)}'; wanted '{quote(wanted)}'")
+
+    def size(self) -> int:
+        number = self.integer()
+        if not 0 <= number <= _MAX_VALUE:
+            self.fail(f"{number} is impossible as a number of branches")
+        return number
+
+
+class _Text(_Tokens):
     """Tokens of the text form, with line numbers for errors."""
 
     def __init__(self, data: bytes, place: object) -> None:
@@ -111,22 +143,11 @@ class _Text:
         self._at = match.start()
         return match.group().decode("ascii", "replace")
 
-    def expect(self, wanted: str) -> None:
-        found = self.token()
-        if found != wanted:
-            self.fail(f"found '{quote(found, 20)}'; wanted '{quote(wanted)}'")
-
     def integer(self) -> int:
         found = self.token()
         if not re.fullmatch(r"-?[0-9]{1,10}", found):
             self.fail(f"found '{quote(found, 20)}'; wanted an integer")
         return int(found)
-
-    def size(self) -> int:
-        number = self.integer()
-        if not 0 <= number <= _MAX_VALUE:
-            self.fail(f"{number} is impossible as a number of branches")
-        return number
 
     def integers(self) -> tuple[int, ...]:
         self.expect("[")
@@ -138,7 +159,7 @@ class _Text:
         return tuple(values)
 
 
-class _Binary:
+class _Binary(_Tokens):
     """The same tokens from the binary form."""
 
     def __init__(self, data: bytes, place: object) -> None:
@@ -160,21 +181,10 @@ class _Binary:
             self.fail("wanted a token of a tree" if self._at + 40 < len(self._data) else "the tree ends here")
         return self._take(end + 1 - self._at)[:-1].decode("ascii", "replace")
 
-    def expect(self, wanted: str) -> None:
-        found = self.token()
-        if found != wanted:
-            self.fail(f"found '{quote(found, 20)}'; wanted '{quote(wanted)}'")
-
     def integer(self) -> int:
         if self._take(1) not in (b"\x04", b"\xfc"):
             self.fail("wanted a 32-bit integer")
         return int(struct.unpack("<i", self._take(4))[0])
-
-    def size(self) -> int:
-        number = self.integer()
-        if not 0 <= number <= _MAX_VALUE:
-            self.fail(f"{number} is impossible as a number of branches")
-        return number
 
     def integers(self) -> tuple[int, ...]:
         if self._take(1) != b"\x04":

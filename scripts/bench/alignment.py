@@ -11,12 +11,9 @@ memory of each, one process each, the ratio of the medians, and how many frames 
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 
-from gmm_peer import export, export_apart, in_turns, load, parse_options, worker_command
+from gmm_peer import beside_kaldi, export, load
 
 SCALES = ["--transition-scale=1.0", "--acoustic-scale=0.1", "--self-loop-scale=0.1", "--beam=10", "--retry-beam=40"]
 
@@ -54,29 +51,17 @@ def agreement(first: Path, second: Path) -> str:
     )
 
 
-def main() -> None:
-    """Runs both programs in turns."""
-    options = parse_options(__doc__.splitlines()[0])
-    if options.worker:
-        work(options)
-        return
-    kaldi = shutil.which("gmm-align-compiled", path=str(options.kaldi_bin)) if options.kaldi_bin else None
-    if kaldi is None:
-        print("Kaldi skipped: no gmm-align-compiled (give --kaldi-bin)")
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        export_apart(__file__, options, scratch)
-        commands = {
-            f"hybrid{x}": worker_command(__file__, options, scratch, x.strip() or "all") for x in ("", " start")
-        }
-        if kaldi:
-            data = [f"ark:{scratch}/graphs.ark", f"ark:{scratch}/feats.ark", f"ark:{scratch}/kaldi.ali"]
-            commands["kaldi"] = [kaldi, *SCALES, f"{scratch}/final.mdl", *data]
-        for line in in_turns(commands, scratch, options.repeat):
-            print(line)
-        if kaldi:
-            print(agreement(scratch / "all.ali", scratch / "kaldi.ali"))
+def kaldi_arguments(scratch: Path) -> list[str]:
+    """What gmm-align-compiled is given."""
+    data = [f"ark:{scratch}/graphs.ark", f"ark:{scratch}/feats.ark", f"ark:{scratch}/kaldi.ali"]
+    return [*SCALES, f"{scratch}/final.mdl", *data]
+
+
+def report(scratch: Path, with_kaldi: bool) -> None:
+    """Prints how far both agree."""
+    if with_kaldi:
+        print(agreement(scratch / "all.ali", scratch / "kaldi.ali"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    beside_kaldi(__file__, __doc__.splitlines()[0], work, "gmm-align-compiled", kaldi_arguments, report)

@@ -11,12 +11,9 @@ the same process without the E-step: Python, packages and the model, which a tra
 from __future__ import annotations
 
 import re
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 
-from gmm_peer import export, export_apart, in_turns, load, parse_options, worker_command
+from gmm_peer import beside_kaldi, export, load
 
 
 def work(options) -> None:
@@ -37,31 +34,18 @@ def work(options) -> None:
     print(f"log-likelihood per frame {stats.log_likelihood_per_frame:.4f} over {stats.frames:.0f} frames")
 
 
-def main() -> None:
-    """Runs both programs in turns."""
-    options = parse_options(__doc__.splitlines()[0])
-    if options.worker:
-        work(options)
-        return
-    kaldi = shutil.which("gmm-acc-stats-ali", path=str(options.kaldi_bin)) if options.kaldi_bin else None
-    if kaldi is None:
-        print("Kaldi skipped: no gmm-acc-stats-ali (give --kaldi-bin)")
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        export_apart(__file__, options, scratch)
-        commands = {
-            f"hybrid{x}": worker_command(__file__, options, scratch, x.strip() or "all") for x in ("", " start")
-        }
-        if kaldi:
-            data = [f"ark:{scratch}/feats.ark", f"ark:{scratch}/ali.ark", f"{scratch}/0.acc"]
-            commands["kaldi"] = [kaldi, f"{scratch}/final.mdl", *data]
-        for line in in_turns(commands, scratch, options.repeat):
-            print(line)
-        print("hybrid:", (scratch / "hybrid.log").read_text().splitlines()[-1])
-        if kaldi:
-            found = re.findall(r"avg like per frame.*", (scratch / "kaldi.log").read_text())
-            print("kaldi:", found[-1] if found else "no figure found")
+def kaldi_arguments(scratch: Path) -> list[str]:
+    """What gmm-acc-stats-ali is given."""
+    return [f"{scratch}/final.mdl", f"ark:{scratch}/feats.ark", f"ark:{scratch}/ali.ark", f"{scratch}/0.acc"]
+
+
+def report(scratch: Path, with_kaldi: bool) -> None:
+    """Prints the log-likelihoods per frame."""
+    print("hybrid:", (scratch / "hybrid.log").read_text().splitlines()[-1])
+    if with_kaldi:
+        found = re.findall(r"avg like per frame.*", (scratch / "kaldi.log").read_text())
+        print("kaldi:", found[-1] if found else "no figure found")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    beside_kaldi(__file__, __doc__.splitlines()[0], work, "gmm-acc-stats-ali", kaldi_arguments, report)

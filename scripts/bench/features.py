@@ -16,25 +16,15 @@ import multiprocessing
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from gmm_peer import measure
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 OPTIONS = ["--use-energy=false", "--dither=0", "--low-freq=20", "--high-freq=5500", "--sample-frequency=16000"]
-
-
-def measure(command: list[str], log: Path) -> tuple[float, float]:
-    """Runs a command; returns its CPU seconds (children included) and its peak resident memory in 1e9 bytes."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    with open(log, "wb") as errors:
-        process = subprocess.Popen(command, stdout=errors, stderr=subprocess.STDOUT, env=environment)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"failed: {' '.join(command)}\n{log.read_text(errors='replace')[-2000:]}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
 
 
 def apart_from_us(function, *arguments):  # type: ignore[no-untyped-def]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +87,40 @@ def worker_command(script: str, options: argparse.Namespace, scratch: Path, work
 def export_apart(script: str, options: argparse.Namespace, scratch: Path) -> None:
     """Runs `export` in a process of its own: a child's peak memory is counted from its parent's size."""
     measure(worker_command(script, options, scratch, "export"), scratch / "export.log")
+
+
+def beside_kaldi(
+    script: str,
+    description: str,
+    work: Callable[[argparse.Namespace], None],
+    program: str,
+    arguments: Callable[[Path], list[str]],
+    report: Callable[[Path, bool], None],
+) -> None:
+    """Runs a benchmark: ours and a program of Kaldi's in turns, or, told so by --worker, one part of ours.
+
+    Args:
+      script: its file. description: for --help.
+      work: one process of ours.
+      program, arguments: Kaldi's, and what it is given, for a scratch folder with the exported data.
+      report: (scratch, whether Kaldi ran) prints what else was found.
+    """
+    options = parse_options(description)
+    if options.worker:
+        work(options)
+        return
+    kaldi = shutil.which(program, path=str(options.kaldi_bin)) if options.kaldi_bin else None
+    if kaldi is None:
+        print(f"Kaldi skipped: no {program} (give --kaldi-bin)")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        export_apart(script, options, scratch)
+        commands = {f"hybrid{x}": worker_command(script, options, scratch, x.strip() or "all") for x in ("", " start")}
+        if kaldi:
+            commands["kaldi"] = [kaldi, *arguments(scratch)]
+        for line in in_turns(commands, scratch, options.repeat):
+            print(line)
+        report(scratch, kaldi is not None)
 
 
 def in_turns(commands: dict[str, list[str]], scratch: Path, repeat: int) -> Iterator[str]:

@@ -133,11 +133,11 @@ def test_utterances_that_fail_move_nothing():
 def test_cross_entropy_by_hand():
     """Posteriors ½ ¼ ¼ in three frames, the last of which is padding; the second target is not the likeliest."""
     posteriors = torch.tensor([[[0.5, 0.25, 0.25]] * 3], dtype=torch.float64).log().requires_grad_()
-    loss, frames, right = frame_cross_entropy(posteriors, torch.tensor([[0, 2, -1]]))
+    loss, _, frames, right = frame_cross_entropy(posteriors, torch.tensor([[0, 2, -1]]))
     assert (loss.item(), frames, right) == (pytest.approx(3 * np.log(2)), 2, 1)
     loss.backward()
     np.testing.assert_array_equal(posteriors.grad[0], [[-1, 0, 0], [0, 0, -1], [0, 0, 0]])
-    smooth, _, _ = frame_cross_entropy(posteriors, torch.tensor([[0, 2, -100]]), smoothing=0.3)
+    smooth, *_ = frame_cross_entropy(posteriors, torch.tensor([[0, 2, -100]]), smoothing=0.3)
     assert smooth.item() == pytest.approx((0.7 * 3 + 0.3 * 2 * 5 / 3) * np.log(2))
 
 
@@ -145,7 +145,7 @@ def test_padding_may_hold_anything():
     posteriors = torch.full((1, 2, 2), float("nan"))
     posteriors[0, 0] = -0.5
     posteriors.requires_grad_()
-    loss, _, _ = frame_cross_entropy(posteriors, torch.tensor([[1, -1]]), smoothing=0.1)
+    loss, *_ = frame_cross_entropy(posteriors, torch.tensor([[1, -1]]), smoothing=0.1)
     loss.backward()
     assert loss.item() == pytest.approx(0.5)
     assert not posteriors.grad[0, 1].any()

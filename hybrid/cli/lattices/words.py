@@ -118,10 +118,10 @@ def confidence_command(
 
 @click.command("oracle")
 @lattices_argument
-@click.argument("text", type=FILE)
+@click.argument("reference", metavar="TEXT", type=FILE)
 @click.option("--words", type=FILE, required=True, help="words.txt.")
 @click.option("--unknown", default="<UNK>", help="The word of the table that stands for those it lacks.")
-def oracle_command(lattices: Path, text: Path, words: Path, unknown: str) -> None:
+def oracle_command(lattices: Path, reference: Path, words: Path, unknown: str) -> None:
     """Print of each lattice the errors of its path closest to TEXT (lines of id, words), and of all together."""
     from hybrid.base.errors import HybridError, InputError, quote
     from hybrid.base.reading import text_lines
@@ -131,12 +131,12 @@ def oracle_command(lattices: Path, text: Path, words: Path, unknown: str) -> Non
     table = read_table(lattices, words)
     assert table is not None
     other = table.get(unknown, table.max_id + 1)  # no word of any lattice: an error wherever it stands
-    said = {line.split()[0]: line.split()[1:] for _, line in text_lines(text) if line.strip()}
+    said = {line.split()[0]: line.split()[1:] for _, line in text_lines(reference) if line.strip()}
     errors = spoken = count = 0
     for utterance, lattice in read_lattice_folder(lattices):
         if utterance not in said:
             raise InputError.at(
-                text, f"has no line for utterance '{quote(utterance)}'", "Give the text of all lattices."
+                reference, f"has no line for utterance '{quote(utterance)}'", "Give the text of all lattices."
             )
         found = oracle(lattice, [table.get(word, other) for word in said[utterance]])
         size = len(said[utterance])

@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
 from hybrid.train.gmm.em import EmState, PassRecord
 
-__all__ = ["fingerprint", "hash_arrays", "load_state", "save_state"]
+__all__ = ["continued", "fingerprint", "hash_arrays", "load_state", "save_state"]
+
+State = TypeVar("State")
 
 logger = get_logger(__name__)
 
@@ -79,16 +81,31 @@ def load_state(path: str | os.PathLike, identity: str, transition_model: Transit
     Returns:
       None where there is none, or where it is of another training (other settings or inputs) or damaged.
     """
+    return continued(path, identity, lambda record, arrays: _state(record, arrays, transition_model))
+
+
+def continued(
+    path: str | os.PathLike, identity: str, state_of: Callable[[dict[str, Any], dict[str, np.ndarray]], State]
+) -> State | None:
+    """Loads the state of any training that was stopped.
+
+    Args:
+      identity: of the training, which the file's record must hold.
+      state_of: (record without its identity, arrays) → the state.
+
+    Returns:
+      None where there is none, or where it is of another training (other settings or inputs) or damaged.
+    """
     if not Path(path).exists():
         return None
     try:
         arrays, metadata = load_arrays(path)
         with reading(path, "state of a training"):
             record = parse_json(metadata["record"], path)
-            if record["identity"] != identity:
+            if record.pop("identity") != identity:
                 logger.info("%s belongs to a training with other settings or inputs; starting afresh", path)
                 return None
-            return _state(record, arrays, transition_model)
+            return state_of(record, arrays)
     except HybridError as error:
         logger.warning("%s cannot be continued (%s); starting afresh", path, error)
         return None

@@ -10,23 +10,19 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from hybrid.base.errors import HybridError, InputError
-from hybrid.base.log import get_logger
-from hybrid.base.reading import parse_json, reading
-from hybrid.formats.tensors import load_arrays, save_arrays
+from hybrid.base.errors import InputError
+from hybrid.formats.tensors import save_arrays
+from hybrid.train.gmm.state import continued
 from hybrid.train.nnet.data import Position
 from hybrid.train.nnet.optimiser import Optimiser
 
 __all__ = ["TrainState", "load_network", "load_state", "network_arrays", "save_state"]
-
-logger = get_logger(__name__)
 
 NETWORK, OPTIMISER = "network.", "optimiser."
 MOST = 1 << 40  # of anything that is counted
@@ -109,22 +105,14 @@ def load_state(path: str | os.PathLike, network: nn.Module, optimiser: Optimiser
     Returns:
       None where there is none, or where it is of another training (other settings or inputs) or damaged.
     """
-    if not Path(path).exists():
-        return None
-    try:
-        arrays, metadata = load_arrays(path)
-        with reading(path, "state of a training"):
-            record: dict[str, Any] = parse_json(metadata["record"], path)
-            if record.pop("identity") != identity:
-                logger.info("%s belongs to a training with other settings or inputs; starting afresh", path)
-                return None
-            state = TrainState(**{**record, "position": Position(**record["position"])})
+
+    def state_of(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> TrainState:
+        state = TrainState(**{**record, "position": Position(**record["position"])})
         load_network(network, _under(NETWORK, arrays), path)
         optimiser.load(_under(OPTIMISER, arrays), path)
         return state
-    except HybridError as error:
-        logger.warning("%s cannot be continued (%s); starting afresh", path, error)
-        return None
+
+    return continued(path, identity, state_of)
 
 
 def _under(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

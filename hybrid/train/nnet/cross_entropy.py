@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from hybrid.nnet.losses import frame_cross_entropy
 from hybrid.nnet.network import Output
 from hybrid.train.nnet.objective import Parts
 from hybrid.train.nnet.sources import Item
 
 __all__ = ["NONE", "AlignmentTargets", "CrossEntropy", "at_speed"]
 
-NONE = -100  # target of a frame that does not count
+NONE = -100  # target of a frame that does not count, as those of `frame_cross_entropy`
 
 
 def at_speed(frames: int, length: int, speed: float) -> np.ndarray:
@@ -90,14 +91,7 @@ class CrossEntropy:
         assert output.xent is not None  # `run` looks that the network has this head
         log_posteriors = output.xent.float()
         wanted = torch.as_tensor(targets, device=log_posteriors.device)[:, : log_posteriors.shape[1]]
-        counts = wanted != NONE
-        frames = float(counts.sum())
-        true = log_posteriors.gather(-1, wanted.clamp_min(0).unsqueeze(-1)).squeeze(-1)
-        objective = torch.where(counts, true, torch.zeros_like(true)).sum()
-        loss = -objective
-        if self.smoothing:  # the target's probability is shared with all pdfs (Szegedy et al. 2016)
-            mean = torch.where(counts, log_posteriors.mean(-1), torch.zeros_like(true)).sum()
-            loss = -(1.0 - self.smoothing) * objective - self.smoothing * mean
-        with torch.no_grad():
-            right = ((log_posteriors.argmax(-1) == wanted) & counts).sum()
-        return Parts(loss, frames, {"objective": float(objective.detach()), "accuracy": float(right)})
+        found = frame_cross_entropy(log_posteriors, wanted, self.smoothing)
+        return Parts(
+            found.loss, float(found.frames), {"objective": float(found.objective), "accuracy": float(found.right)}
+        )

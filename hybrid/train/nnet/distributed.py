@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hybrid.base.errors import InputError
+from hybrid.model.device import usable_device
 
 __all__ = ["Group", "process_group"]
 
@@ -93,16 +93,9 @@ def process_group(device: str) -> Iterator[tuple[Group, torch.device]]:
 
 
 def _device(name: str, local_rank: int, size: int) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError.at("--device", f"is '{name}', wanted cpu, cuda or cuda:NUMBER", "Mend it.") from error
-    if device.type != "cuda":
-        return device
-    if not torch.cuda.is_available():
-        raise InputError.at("--device", "is cuda, but no GPU can be used here", "Use --device cpu.")
-    device = torch.device("cuda", local_rank if size > 1 else device.index or 0)
-    if (device.index or 0) >= torch.cuda.device_count():
-        raise InputError.at("--device", f"is {device}, but there are {torch.cuda.device_count()} GPUs", "Choose one.")
-    torch.cuda.set_device(device)
+    """The device of this process: of several each takes the GPU of its number."""
+    device = usable_device(f"cuda:{local_rank}" if size > 1 and name.startswith("cuda") else name)
+    if device.type == "cuda":
+        device = torch.device("cuda", device.index or 0)
+        torch.cuda.set_device(device)
     return device

@@ -71,10 +71,10 @@ def test_two_processes_train_to_the_end(tmp_path, model, store) -> None:
 def test_a_device_that_is_absent_is_told() -> None:
     import torch
 
-    with pytest.raises(InputError, match="--device: is 'gpu', wanted cpu, cuda or cuda:NUMBER"):
+    with pytest.raises(InputError, match="device: is 'gpu'. Choose cpu, cuda or cuda:NUMBER."):
         with process_group("gpu"):
             pass
     if not torch.cuda.is_available():
-        with pytest.raises(InputError, match="--device: is cuda, but no GPU can be used here. Use --device cpu."):
+        with pytest.raises(InputError, match="device: is 'cuda', but 0 GPUs can be used here. Choose cpu."):
             with process_group("cuda"):
                 pass
