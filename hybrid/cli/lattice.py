@@ -114,7 +114,7 @@ def _pruned(lattices: Path, beam: float, scale: float) -> Iterator[tuple[str, An
 @scale_option
 @click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
 @text_option
-@writes_file("archive", "lattices", argument="output", dash=True)
+@writes_file("lattices", "lattices", argument="output", dash=True)
 def prune_command(
     lattices: Path, output: Path, beam: float, acoustic_scale: float | None, compact: bool, text: bool
 ) -> None:
@@ -155,7 +155,7 @@ def _determinized(lattices: Path, beam: float, scale: float, model: Path | None)
 @scale_option
 @click.option("--model", type=FILE, help="That made the lattices; with it large lattices take less time.")
 @text_option
-@writes_file("archive", "lattices", argument="output", dash=True)
+@writes_file("lattices", "lattices", argument="output", dash=True)
 def determinize_command(
     lattices: Path, output: Path, beam: float, acoustic_scale: float | None, model: Path | None, text: bool
 ) -> None:
@@ -176,7 +176,7 @@ def determinize_command(
 @output_argument
 @click.option("--compact/--no-compact", default=False, help="Write Kaldi's compact form.")
 @text_option
-@writes_file("archive", "lattices", argument="output", dash=True)
+@writes_file("lattices", "lattices", argument="output", dash=True)
 def copy_command(lattices: Path, output: Path, compact: bool, text: bool) -> None:
     """Convert between the forms of Kaldi's archives: plain and compact, binary and text, .gz and not."""
     from hybrid.lattice.archive import read_lattice_folder, write_lattices

@@ -23,7 +23,8 @@ GROUPS = {
     "align": ("align", "Align audio with text: words and phones with times; clean corpora."),
     "graph": ("graph", "Compile and inspect decoding graphs (HCLG)."),
     "decode": ("decode", "Search audio, features or scores for lattices and transcripts."),
-    "lattice": ("lattice", "Look at, prune, convert and rescore lattices."),
+    "lattice": ("lattice", "Look at, prune, determinise and convert lattices; words, confidences, times."),
+    "rescore": ("rescore", "Second passes over lattices: other language models."),
     "score": ("score", "WER and CER with confidence intervals, sweeps and confusions."),
     "synth": ("synth", "Synthesise a speech corpus with espeak-ng."),
 }

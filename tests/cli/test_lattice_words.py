@@ -88,6 +88,15 @@ def test_wrong_ones(archive: Path, tmp_path: Path) -> None:
     assert "has id 3, which its symbol table lacks (2 symbols)" in found
 
 
+def test_the_same_output_again(archive: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        must("lattice", "prune", archive / "lat.gz", tmp_path / "out.gz", "--beam", 4, "--compact")
+    (tmp_path / "text").write_text("mine")
+    assert "text: is a file of another kind; wanted a new file" in refused(
+        "lattice", "copy", archive / "lat.gz", tmp_path / "text"
+    )
+
+
 @pytest.mark.peer
 def test_kaldi_reads_and_writes_the_streams(archive: Path, kaldi_bin: Path, tmp_path: Path) -> None:
     ours = stream("lattice", "copy", archive / "lat.gz", "-", "--compact").stdout

@@ -186,7 +186,7 @@ def _aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, A
 @click.option("--model", type=FILE, required=True, help="That made the lattices.")
 @click.option("--phones/--no-phones", default=False, help="An arc for each phone, not for each word and pause.")
 @text_option
-@writes_file("archive", "lattices", argument="output", dash=True)
+@writes_file("lattices", "lattices", argument="output", dash=True)
 def align_command(lattices: Path, output: Path, model: Path, phones: bool, text: bool) -> None:
     """Put the words of determinised lattices on their frames: every arc is a word or a pause, in Kaldi's compact form.
 

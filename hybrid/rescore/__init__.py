@@ -1,0 +1,1 @@
+"""Second passes over lattices: scores taken out and put in, arc by arc."""
