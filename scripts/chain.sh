@@ -1,21 +1,44 @@
-# Lattice-free MMI on top of the ladder. Sourced by run.sh after ladder.sh, whose variables it uses:
+# Networks on top of the ladder, LF-MMI first. Sourced by run.sh after ladder.sh, whose variables it uses:
 #
 #   chain_parts tri3b 1200 500                  # exp/chain_tree, _den and _sup from tri3b's alignments
+#   flat_parts 500                              # exp/flat_tree, _den and _sup of the transcripts alone
 #   hires dev-clean                             # exp/hires/dev-clean by conf/mfcc_hires.yaml
-#   chain_train chain data/train                # exp/chain by conf/chain.yaml
+#   chain_train chain data/train                # exp/chain by conf/chain.yaml on exp/chain_tree, …
+#   chain_train conformer data/train            # another network on the same parts
+#   xent_train xent tri3b data/train            # exp/xent by conf/xent.yaml: cross-entropy on tri3b's alignments
+#   lattices_train smbr chain tg train          # exp/smbr: chain goes on by sMBR on lattices of exp/hires/train
 #   decode chain tg dev-clean exp/hires/dev-clean
 #
 # Words after the named ones go to the command as they are. With `ali=` before it, chain_parts takes the last alignments
-# that the model was trained on.
+# that the model was trained on. Settings lie in $conf_dir, if a recipe has that option, else in its conf/. With
+# $processes torchrun starts so many, on $device.
+
+: "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
+networks=(chain conformer flat xent smbr)
+nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
+[ "$processes" = 1 ] || # -r and -t: without them torch 1.13's own does not start on Python 3.11
+  nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 3 -t 3 -m hybrid.cli.main "${nnet_train[@]:1}")
 
 chain_parts() { # MODEL LEAVES EXTRA_LM_STATES [OPTION …]: options go to chain-tree
   local from=$dir/$1 aligned=$dir/$1$ali
   step "chain_tree$tag" --in "$from" --in "$aligned" --in "$feats" --in data/lang --out "$dir/chain_tree" -- \
     hybrid nnet chain-tree --model "$from" --ali "$aligned" "${train[@]}" --max-leaves "$2" --out-dir "$dir/chain_tree" "${@:4}"
-  step "chain_den$tag" --in "$dir/chain_tree" --out "$dir/chain_den" -- \
-    hybrid nnet chain-den --tree "$dir/chain_tree" --num-extra-lm-states "$3" --out-dir "$dir/chain_den"
+  _denominator chain "$3"
   step "chain_sup$tag" --in "$dir/chain_tree" --in "$from" --in "$aligned" --out "$dir/chain_sup" -- \
     hybrid nnet chain-sup --tree "$dir/chain_tree" --model "$from" --ali "$aligned" --out-dir "$dir/chain_sup" --jobs "$jobs"
+}
+
+flat_parts() { # EXTRA_LM_STATES: neither alignments nor a tree of them (Hadian et al. 2018)
+  step "flat_tree$tag" --in "$feats" --in data/lang --out "$dir/flat_tree" -- \
+    hybrid nnet chain-flat --feats "$feats" --lang data/lang --out-dir "$dir/flat_tree"
+  _denominator flat "$1"
+  step "flat_sup$tag" --in "$dir/flat_tree" --in "$feats" --in data/lang --out "$dir/flat_sup" -- \
+    hybrid nnet chain-sup --tree "$dir/flat_tree" --feats "$feats" --lang data/lang --out-dir "$dir/flat_sup" --jobs "$jobs"
+}
+
+_denominator() { # PARTS EXTRA_LM_STATES
+  step "$1_den$tag" --in "$dir/$1_tree" --out "$dir/$1_den" -- \
+    hybrid nnet chain-den --tree "$dir/$1_tree" --num-extra-lm-states "$2" --out-dir "$dir/$1_den"
 }
 
 hires() { # SET …: features such as networks take, of data/SET
@@ -26,19 +49,41 @@ hires() { # SET …: features such as networks take, of data/SET
   done
 }
 
-chain_train() { # NAME SET [OPTION …]: on the audio of SET, by conf/NAME.yaml; on all cores
-  step "$1$tag" --in "$2" --in "$recipe/conf/$1.yaml" --in "$dir/chain_tree" --in "$dir/chain_den" --in "$dir/chain_sup" \
+chain_train() { # NAME CUTS [OPTION …]: on the audio of CUTS, by NAME.yaml; flat on its own parts, the others on chain's
+  local parts=$dir/chain
+  [ "$1" != flat ] || parts=$dir/flat
+  step "$1$tag" --in "$2" --in "$conf_dir/$1.yaml" --in "${parts}_tree" --in "${parts}_den" --in "${parts}_sup" \
     --out "$dir/$1" -- \
-    hybrid nnet train --config "$recipe/conf/$1.yaml" --cuts "$2" --tree "$dir/chain_tree" --den "$dir/chain_den" \
-    --sup "$dir/chain_sup" --out-dir "$dir/$1" --threads "$jobs" "${@:3}"
+    "${nnet_train[@]}" --config "$conf_dir/$1.yaml" --cuts "$2" --tree "${parts}_tree" --den "${parts}_den" \
+    --sup "${parts}_sup" --out-dir "$dir/$1" "${@:3}"
 }
 
-is_chain() { [[ $1 == chain* ]]; }
+xent_train() { # NAME MODEL CUTS [OPTION …]: frames classified as MODEL aligned them
+  step "$1$tag" --in "$3" --in "$conf_dir/$1.yaml" --in "$dir/$2" --in "$dir/$2$ali" --out "$dir/$1" -- \
+    "${nnet_train[@]}" --objective xent --config "$conf_dir/$1.yaml" --cuts "$3" --model "$dir/$2" --ali "$dir/$2$ali" \
+    --out-dir "$dir/$1" "${@:4}"
+}
+
+lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decodes exp/hires/SET with MODEL, which then goes on
+  local set=exp/hires/$4 decoded=$dir/$2/decode_$3_$4
+  local feats=$set train=(--feats "$set" --lang data/lang --jobs "$jobs") ali=_ali
+  align "$2" --acoustic-scale "$(scale_of "$2")"
+  decode "$2" "$3" "$4" "$set" --max-active 5000 --beam 11 --lattice-beam 6
+  step "$1$tag" --in "$set" --in "$conf_dir/$1.yaml" --in "$dir/$2" --in "$dir/$2_ali" --in "$decoded" --out "$dir/$1" -- \
+    "${nnet_train[@]}" --objective "$1" --config "$conf_dir/$1.yaml" --feats "$set" --model "$dir/$2" --ali "$dir/$2_ali" \
+    --lattices "$decoded" --lang data/lang --out-dir "$dir/$1" "${@:5}"
+}
+
+is_network() { [[ " ${networks[*]} " == *" $1 "* ]]; }
 
 features_of() { # MODEL SET: prints the folder of the features that it is decoded on
-  if is_chain "$1"; then printf 'exp/hires/%s' "$2"; else printf 'exp/feats/%s' "$2"; fi
+  if is_network "$1"; then printf 'exp/hires/%s' "$2"; else printf 'exp/feats/%s' "$2"; fi
 }
 
-weights_of() { # MODEL: prints the LM weights to sweep; scores of LF-MMI belong to the LM as they are
-  if is_chain "$1"; then printf %s "$chain_lm_weights"; else printf %s "$lm_weights"; fi
+scale_of() { # MODEL: prints the scale of its scores beside the LM; those of LF-MMI belong to it as they are
+  if is_network "$1" && [ "$1" != xent ]; then printf 1; else printf 0.1; fi
+}
+
+weights_of() { # MODEL: prints the LM weights to sweep
+  if [ "$(scale_of "$1")" = 1 ]; then printf %s "$chain_lm_weights"; else printf %s "$lm_weights"; fi
 }

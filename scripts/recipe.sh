@@ -43,6 +43,7 @@ start() { # "$@": reads the options, sets up the environment, enters the work fo
   option stage 1 "first stage to run"
   option stop_stage 100 "last stage to run"
   option jobs "$(env -u OMP_NUM_THREADS nproc)" "processes; no result depends on it"
+  option threads "$jobs" "of network training; the last bits of its weights depend on how many"
   option work_dir "$recipe" "gets data/ and exp/"
   while [ $# -gt 0 ]; do
     case $1 in

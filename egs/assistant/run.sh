@@ -31,12 +31,7 @@ if stage 2 "Let espeak-ng speak them: other accents and voices for train, dev an
   done
 fi
 
-if stage 3 "Extract MFCCs."; then
-  for set in train dev test; do
-    step "feats_$set" --in "data/$set" --in "$recipe/conf/mfcc.yaml" --out "exp/feats/$set" -- \
-      hybrid feats extract --cuts "data/$set" --config "$recipe/conf/mfcc.yaml" --out-dir "exp/feats/$set" --jobs "$jobs"
-  done
-fi
+if stage 3 "Extract MFCCs."; then mfcc train dev test; fi
 
 if stage 4 "Make the lang folder, and a trigram of the grammar's sentences."; then
   step lang --in "$recipe/local/dict" --out data/lang -- \

@@ -23,14 +23,6 @@ IFS=, read -ra unadapted <<< "${models/,tri3b/}"
 IFS=, read -ra kinds <<< "$grammars"
 IFS=, read -ra speakers <<< "$loso"
 
-extract() { # SET …: of data/SET, into exp/feats/SET
-  local set
-  for set in "$@"; do
-    step "feats_${set//\//_}" --in "data/$set" --in "$recipe/conf/mfcc.yaml" --out "exp/feats/$set" -- \
-      hybrid feats extract --cuts "data/$set" --config "$recipe/conf/mfcc.yaml" --out-dir "exp/feats/$set" --jobs "$jobs"
-  done
-}
-
 # Few words, and few speakers: small models with variances normalised by speaker do better on new voices (RESULTS.md),
 # and short schedules suffice. Each model starts from the last alignments of the one below, which saw all data.
 schedule=(--num-passes 12 --last-mix-up-pass 8)
@@ -51,9 +43,7 @@ if stage 1 "Get the corpus and write its manifests: train (takes 5 and up) and t
     hybrid data fsdd --corpus-dir "$corpus_dir" --out-dir data
 fi
 
-if stage 2 "Extract MFCCs."; then
-  extract train test
-fi
+if stage 2 "Extract MFCCs."; then mfcc train test; fi
 
 if stage 3 "Make the lang folder from CMUdict's pronunciations, and the grammars: loop and single digit."; then
   step lang --in "$recipe/local/dict" --out data/lang -- \
@@ -99,8 +89,8 @@ if [ -n "$loso" ] && stage 12 "Leave one speaker out: make the sets, extract MFC
       hybrid data subset --cuts data/all --speaker "$speaker" --out-dir "data/only/$speaker"
     step "data_without_$speaker" --in data/all --out "data/without/$speaker" -- \
       hybrid data subset --cuts data/all --not-speaker "$speaker" --out-dir "data/without/$speaker"
-    extract "only/$speaker" "without/$speaker"
-    if is_chain "${unadapted[-1]}"; then hires "only/$speaker"; fi
+    mfcc "only/$speaker" "without/$speaker"
+    if is_network "${unadapted[-1]}"; then hires "only/$speaker"; fi
   done
   only=("${speakers[@]/#/data/only/}")
   step data_loso "${only[@]/#/--in=}" --out data/loso -- hybrid data combine "${only[@]}" --out-dir data/loso
@@ -120,7 +110,7 @@ fi
 if [ -n "$loso" ] && stage 14 "Score the pooled files at LM weight 10, of the network at 1."; then
   for model in "${unadapted[@]}"; do
     weight=10
-    if is_chain "$model"; then weight=1; fi
+    if is_network "$model"; then weight=1; fi
     parts=("${speakers[@]/#/exp/loso/}") costs=("${speakers[@]/#/exp/steps/decode_${model}_single_loso_}")
     parts=("${parts[@]/%//$model/decode_single_loso}") costs=("${costs[@]/%/.json}")
     step "score_${model}_loso" --in data/loso "${parts[@]/#/--in=}" --out "exp/loso/score_$model" -- \

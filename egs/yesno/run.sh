@@ -22,12 +22,7 @@ if stage 1 "Get the corpus and write its manifests."; then
     hybrid data yesno --corpus-dir "$corpus_dir" --out-dir data
 fi
 
-if stage 2 "Extract MFCCs."; then
-  for set in train test; do
-    step "feats_$set" --in "data/$set" --in "$recipe/conf/mfcc.yaml" --out "exp/feats/$set" -- \
-      hybrid feats extract --cuts "data/$set" --config "$recipe/conf/mfcc.yaml" --out-dir "exp/feats/$set" --jobs "$jobs"
-  done
-fi
+if stage 2 "Extract MFCCs."; then mfcc train test; fi
 
 if stage 3 "Make the lang folder, one phone a word, and the grammar: either word again and again."; then
   step lang --in "$recipe/local/dict" --out data/lang -- \
@@ -55,7 +50,7 @@ fi
 
 if wanted chain && stage 8 "A small TDNN-F by LF-MMI, on the audio at three speeds."; then
   hires test
-  ali= chain_parts tri2b 50 50 --cluster-threshold 0  # a word's beginning stays apart from the rest, or NO NO is one NO
+  ali= chain_parts tri2b 50 50
   chain_train chain data/train
 fi
 

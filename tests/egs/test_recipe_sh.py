@@ -86,6 +86,31 @@ def test_form(root: Path, environment: dict[str, str], name: str) -> None:
         assert option in usage
 
 
+def test_settings_of_networks(root: Path) -> None:
+    """Every file of settings can be read, and its network built, without a training; also for a GPU."""
+    from hybrid.nnet.network import build_network
+    from hybrid.train.nnet.settings import settings_of
+
+    names = {"chain", "conformer", "flat", "xent", "smbr"}
+    files = [file for file in sorted(root.glob("egs/*/conf/**/*.yaml")) if file.stem in names]
+    assert {file.parent.parent.name for file in files} >= {"librispeech", "conf", "fsdd", "yesno", "assistant"}
+    for file in files:
+        config = settings_of(file).config
+        assert build_network(config.architecture, config.network, 40, 50).num_pdfs == 50
+
+
+def test_options_of_the_whole_of_librispeech(root: Path, environment: dict[str, str]) -> None:
+    usage = run(root / "egs/librispeech/run.sh", environment, "--help").stdout
+    lines = (root / "egs/librispeech/conf/960/options").read_text(encoding="utf-8").splitlines()
+    given = dict(line.split() for line in lines if not line.startswith("#"))
+    assert all(f"  {name} " in usage for name in given)
+    for model in given["--models"].split(","):
+        name = model.replace("_sp", "")
+        assert f"{name}:" in usage or name in ("mono", "tri1", "tri2b", "tri3b")
+    for name in ("chain", "conformer"):
+        assert (root / given["--conf-dir"] / f"{name}.yaml").exists()
+
+
 def test_shared_part_stops_at_errors(root: Path) -> None:
     assert "set -euo pipefail" in (root / "scripts" / "recipe.sh").read_text()
 
