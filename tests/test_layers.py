@@ -21,7 +21,7 @@ VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.fst", "hybrid.graph", "hy
 CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
 USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
-                         "hybrid.score"}  # fmt: skip
+                         "hybrid.rescore", "hybrid.score"}  # fmt: skip
 TRAININGS = {"hybrid.train.gmm", "hybrid.train.chain", "hybrid.train.nnet"}
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
@@ -51,6 +51,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.adapt": CORE | {"hybrid.model", "hybrid.gmm", "hybrid.decode"},
     "hybrid.aligner": CORE | {"hybrid.model", "hybrid.adapt"},
     "hybrid.recogniser": VALUES | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt"},
+    "hybrid.rescore": CORE,
     "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing"},
     "hybrid.train": set(),
     "hybrid.train.gmm": USERS,
