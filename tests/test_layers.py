@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,6 +120,20 @@ def test_the_table_has_no_cycle():
         return seen
 
     assert [room for room in PERMITTED if room in reach(room, set())] == []
+
+
+def test_the_page_names_every_room_in_order():
+    """docs/architecture.md: each room is in the drawing, and imports only rooms of lower rank."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    drawing, order = page.split("```")[3], page.partition("Order, lowest first: ")[2].partition(".")[0]
+    names = {room: room.removeprefix("hybrid.").replace(".", "/") for room in PERMITTED if PERMITTED[room]}
+    names["hybrid.base"] = "base"
+    ranks = {name: n for n, group in enumerate(order.split(";")) for name in re.findall(r"`([a-z_/]+)`", group)}
+    assert set(ranks) == set(names.values())
+    assert [name for name in names.values() if not re.search(rf"(?<![\w/]){name}\b", drawing)] == []
+    for room, permitted in PERMITTED.items():
+        for other in {room_of(module) or module for module in permitted}:
+            assert ranks[names[other]] < ranks[names[room]], f"{room} imports {other}"
 
 
 def module_name(root: Path, path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections.abc
 import dataclasses
 import importlib
-import pkgutil
 import types
 import typing
 from typing import Any
@@ -13,29 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import hybrid
-import lexicon
-import lm
 from hybrid.base.content import ByContent
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.transform import LinearTransform
-
-OPTIONAL = {"k2", "triton"}
+from tests.packages import modules
 
 
 def dataclasses_of_the_package() -> list[type]:
     """Returns every dataclass defined in a module of ours, each once."""
     found = {}
-    for package in (hybrid, lexicon, lm):
-        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            try:
-                module = importlib.import_module(info.name)
-            except ModuleNotFoundError as missing:  # of an engine or a processor that is not here
-                assert missing.name in OPTIONAL, info.name
-                continue
-            for value in vars(module).values():
-                if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == info.name:
-                    found[f"{info.name}.{value.__qualname__}"] = value
+    for module in modules():
+        for value in vars(module).values():
+            if isinstance(value, type) and dataclasses.is_dataclass(value) and value.__module__ == module.__name__:
+                found[f"{module.__name__}.{value.__qualname__}"] = value
     return [found[name] for name in sorted(found)]
 
 

@@ -10,6 +10,7 @@ import click
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
+    ENGINE,
     JOBS,
     KALDI_TIMES,
     Real,
@@ -41,7 +42,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and flags.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
-@click.option("--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto",
+@click.option("--engine", type=ENGINE, default="auto",
               help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
 @click.option("--device", default="cpu", help="Of the acoustic model and of k2: cpu, cuda, cuda:1.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 from hybrid.align.config import AlignConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
+    ENGINE,
     JOBS,
     KALDI_TIMES,
     PORTION,
@@ -140,9 +141,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
 @click.option("--feats", type=FILE, required=True, help="Feature store to decode.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and transforms.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
-@click.option(
-    "--engine", type=click.Choice(["auto", "native", "k2", "reference"]), default="auto", help="Search engine."
-)
+@click.option("--engine", type=ENGINE, default="auto", help="Search engine.")
 @KALDI_TIMES
 @config_options(AdaptConfig)
 @config_options(FmllrConfig)

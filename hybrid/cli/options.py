@@ -15,13 +15,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hybrid.base.ranges import LARGEST
+from hybrid.search.config import ENGINES
 
 if TYPE_CHECKING:
     from hybrid.data.trust import Trust
 
-__all__ = ["CHANNEL", "JOBS", "KALDI_TIMES", "PORTION", "SCALE", "Real", "Whole", "config_options", "make_config",
-           "make_nested", "make_trust", "nested_options", "trust_options", "writes_among", "writes_either",
-           "writes_file", "writes_folder"]  # fmt: skip
+__all__ = [
+    "CHANNEL",
+    "ENGINE",
+    "JOBS",
+    "KALDI_TIMES",
+    "PORTION",
+    "SCALE",
+    "Real",
+    "Whole",
+    "config_options",
+    "make_config",
+    "make_nested",
+    "make_trust",
+    "nested_options",
+    "trust_options",
+    "writes_among",
+    "writes_either",
+    "writes_file",
+    "writes_folder",
+]
 
 C = TypeVar("C")
 
@@ -49,6 +67,7 @@ class Real(click.FloatRange):
 
 
 JOBS, CHANNEL = Whole(1, 1024), Whole(-1, 1023)
+ENGINE = click.Choice(["auto", *ENGINES])
 PORTION, SCALE = Real(0, 1), Real(0, above=True)
 KALDI_TIMES = click.option(
     "--kaldi-times/--no-kaldi-times",

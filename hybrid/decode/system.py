@@ -88,7 +88,11 @@ class System:
         return search_with_retries(self.searcher, scores, retry=self.spec.retry)
 
     def recognise(self, utterances: Sequence[Utterance], scores: Sequence[np.ndarray]) -> list[Recognition]:
-        """Searches utterances and reads off words and phones with their times."""
+        """Searches utterances and reads off words and phones with their times.
+
+        Args:
+          scores: float32 [T][num_pdfs] of each utterance, unscaled natural logs.
+        """
         return [self.read(item, result) for item, result in zip(utterances, self.search(scores))]
 
     def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:

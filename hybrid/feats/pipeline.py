@@ -201,7 +201,7 @@ class FeaturePipeline:
         return values
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns the transforms' matrices as `transform.0`, `transform.1`, …"""
+        """Returns the transforms' matrices as `transform.0`, `transform.1`, …: float32 [out][in or in + 1]."""
         return {f"transform.{i}": transform.matrix for i, transform in enumerate(self.transforms)}
 
     @classmethod
@@ -227,7 +227,11 @@ class FeaturePipeline:
 
 
 def require_finite(features: np.ndarray) -> None:
-    """Raises InputError that names the first frame and value with NaN or infinity."""
+    """Checks that features, float [T][D], are numbers.
+
+    Raises:
+      InputError: names the first frame and value with NaN or infinity.
+    """
     if features.size and not np.isfinite(features.sum(dtype=np.float64)):
         bad = np.argwhere(~np.isfinite(features))
         if len(bad):

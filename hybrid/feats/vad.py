@@ -120,7 +120,11 @@ def log_energies(blocks: Iterable[tuple[np.ndarray, int]], config: VadConfig | N
 
 
 def speech_threshold(energies: np.ndarray, config: VadConfig) -> float:
-    """Returns the log energy above which a frame of this recording is loud enough for speech."""
+    """Returns the log energy above which a frame of this recording is loud enough for speech.
+
+    Args:
+      energies: float [T], natural log of each frame's energy, T > 0.
+    """
     fixed = config.threshold + config.mean_scale * float(np.mean(energies, dtype=np.float64))
     quiet, loud = np.quantile(energies, [0.1, 0.95])
     if config.span_scale == 0 or loud - quiet < config.min_span:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hybrid.base.errors import InputError, quote
-from hybrid.search.config import SearchConfig
+from hybrid.search.config import ENGINES, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher
 
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from hybrid.formats.openfst import FstArrays
     from hybrid.hmm import TransitionModel
 
-__all__ = ["ENGINES", "choose_engine", "make_searcher"]
-
-ENGINES = ("native", "k2", "reference")
+__all__ = ["choose_engine", "make_searcher"]
 
 
 def choose_engine(engine: str, device: str = "cpu") -> str:

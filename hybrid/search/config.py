@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from hybrid.base.ranges import COUNT, LARGEST, NATURAL, POSITIVE, Range, check_fields
 from hybrid.base.scale import HasAcousticScale
 
-__all__ = ["RetryConfig", "SearchConfig"]
+__all__ = ["ENGINES", "RetryConfig", "SearchConfig"]
+
+ENGINES = ("native", "k2", "reference")  # and "auto", which `search.choose` resolves
 
 
 @dataclass(frozen=True)

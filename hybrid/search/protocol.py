@@ -222,6 +222,13 @@ def check_scores(scores: Any, num_pdfs: int, place: object = "scores") -> np.nda
 def split_batch(scores: Any, lengths: Any, num_pdfs: int) -> list[np.ndarray]:
     """Cuts a batch into checked utterances.
 
+    Args:
+      scores: [N][T][num_pdfs], or a sequence of [T][num_pdfs]: arrays or tensors, natural logs.
+      lengths: frames of each, [N]; None: all there are.
+
+    Returns:
+      float32 [T][num_pdfs] of each utterance.
+
     Raises:
       InputError: lengths that do not fit, or bad scores; names the utterance by its place in the batch.
     """

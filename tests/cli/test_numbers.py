@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import pkgutil
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -13,12 +11,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-import hybrid
-import lexicon
-import lm
 from hybrid.base.errors import HybridError
 from hybrid.base.ranges import LARGEST, Range, check_fields
 from hybrid.cli.main import command
+from tests.packages import modules
 
 ABSURD = ("nan", "inf", "-inf", "-1", str(10**12), str(10**40))
 
@@ -72,17 +68,14 @@ def test_absurd_options(path, found, option, tmp_path, monkeypatch) -> None:
 
 
 def _configs() -> Iterator[type]:
-    for package in (hybrid, lexicon, lm):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if any(part in module.name for part in (".cli.", "triton_kernels")):
-                continue
-            for name, cls in vars(importlib.import_module(module.name)).items():
-                if (
-                    name.endswith(("Config", "Options"))
-                    and dataclasses.is_dataclass(cls)
-                    and cls.__module__ == module.name
-                ):
-                    yield cls
+    for module in modules():
+        for name, cls in vars(module).items():
+            if (
+                name.endswith(("Config", "Options"))
+                and dataclasses.is_dataclass(cls)
+                and cls.__module__ == module.__name__
+            ):
+                yield cls
 
 
 @pytest.mark.parametrize("cls", sorted(set(_configs()), key=lambda cls: (cls.__module__, cls.__name__)))

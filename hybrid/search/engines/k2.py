@@ -120,7 +120,15 @@ class K2Searcher(SearcherBase):
         return flags
 
     def lattices(self, utterances: list[np.ndarray], config: SearchConfig, ends_anywhere: bool) -> list[Lattice]:
-        """Searches in batches of similar lengths; the order of the results is that of the utterances."""
+        """Searches in batches of similar lengths; the order of the results is that of the utterances.
+
+        Args:
+          utterances: float32 [T][num_pdfs] each, unscaled scores.
+          ends_anywhere: whether a path may end outside a final state.
+
+        Returns:
+          A pruned lattice of each; empty for one without frames.
+        """
         found = [Lattice.empty()] * len(utterances)
         order = sorted(
             (i for i in range(len(utterances)) if len(utterances[i])), key=lambda i: (-len(utterances[i]), i)

@@ -52,7 +52,7 @@ class SlotPool:
 
     @contextmanager
     def borrow(self) -> Iterator[np.ndarray]:
-        """Yields an array that nobody else has; the borrower leaves -1 everywhere."""
+        """Yields an array that nobody else has, int32 [states of the graph]; the borrower leaves -1 everywhere."""
         try:
             slot = self._free.pop()
         except IndexError:

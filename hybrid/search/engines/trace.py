@@ -56,7 +56,7 @@ class Trace(NamedTuple):
         return int(self.nodes.nbytes + self.arcs.nbytes)
 
     def branch(self, token: int) -> np.ndarray:
-        """Returns the graph arcs from the trunk's end to a token of the last level that comes from it, int32."""
+        """Returns the graph arcs from the trunk's end to a token of the last level that comes from it, int32 [arcs]."""
         return _follow(self.nodes, self.first + token, self.root)
 
     def cut(self, count: int) -> Trace:
