@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.nnet_chain import COMMANDS as CHAIN
-from hybrid.cli.nnet_train import train
+from hybrid.cli.nnets.chain import COMMANDS as CHAIN
+from hybrid.cli.nnets.train import train
 from hybrid.cli.options import Whole, writes_file, writes_folder
 
 FILE = click.Path(path_type=Path)

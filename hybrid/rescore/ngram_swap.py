@@ -73,9 +73,9 @@ class WordModel:
         scores, _ = self.automaton.steps(np.zeros(len(used) + 1, np.int64), np.append(self.ids[used], EOS))
         if np.isneginf(scores).any():
             first = int(np.flatnonzero(np.isneginf(scores))[0])
-            word = quote(self.words.symbol(int(used[first]), "lattice")) if first < len(used) else "</s>"
+            word = self.words.symbol(int(used[first]), "lattice") if first < len(used) else "</s>"
             raise InputError.at(
-                self.place, f"has no probability for the word '{word}', and none for unknown words",
+                self.place, f"has no probability for the word '{quote(word)}', and none for unknown words",
                 "Use a model with the words of the lattices, or with an unknown word.",
             )  # fmt: skip
 

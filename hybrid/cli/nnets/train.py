@@ -85,7 +85,7 @@ def train(config_file: Path | None, out_dir: Path, **options: Any) -> None:
     hybrid nnet train --objective xent --config conf/xent.yaml --feats exp/feats/train --model exp/tri2b
       --ali exp/tri2b_ali --out-dir exp/xent
     """
-    from hybrid.cli.nnet_settings import read_settings
+    from hybrid.cli.nnets.settings import read_settings
     from hybrid.train.nnet.run import train_network
 
     trust = make_trust(options)
