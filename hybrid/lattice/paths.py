@@ -1,4 +1,4 @@
-"""Best paths through a lattice: the best one, and the n best that differ in words."""
+"""Paths through a lattice: the best one, the n best that differ in words, and some drawn by their probability."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hybrid.base.content import ByContent
 from hybrid.lattice import kernels
 from hybrid.lattice.lattice import Lattice
 
-__all__ = ["Path", "best_path", "nbest"]
+__all__ = ["Path", "best_path", "nbest", "sample_paths"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +77,31 @@ def best_path(
         arcs.append(arc)
         state = int(lattice.next_states[arc])
     return _path(lattice, arcs)
+
+
+def sample_paths(
+    lattice: Lattice, count: int, acoustic_scale: float, random: np.random.Generator, lm_scale: float = 1.0,
+    word_insertion_penalty: float = 0.0,
+) -> list[Path]:  # fmt: skip
+    """Draws complete paths, each with its posterior probability; none from an empty lattice."""
+    scores = lattice.arc_scores(acoustic_scale, lm_scale, word_insertion_penalty)
+    finals = lattice.final_scores(acoustic_scale, lm_scale)
+    beta = kernels.backward_sum(lattice.row_splits, lattice.next_states, scores, finals)
+    if lattice.is_empty or not np.isfinite(beta[0]):
+        return []
+    paths = []
+    for _ in range(count):
+        state, arcs = 0, []
+        while True:
+            leaving = np.arange(lattice.row_splits[state], lattice.row_splits[state + 1])
+            ways = np.append(scores[leaving] + beta[lattice.next_states[leaving]], finals[state]) - beta[state]
+            chosen = int(np.searchsorted(np.cumsum(np.exp(ways)), random.random() * np.exp(ways).sum(), side="right"))
+            if chosen >= len(leaving):
+                break
+            arcs.append(int(leaving[chosen]))
+            state = int(lattice.next_states[leaving[chosen]])
+        paths.append(_path(lattice, arcs))
+    return paths
 
 
 @dataclass(frozen=True)
