@@ -16,8 +16,8 @@
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
 networks=(chain conformer flat xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
-[ "$processes" = 1 ] || # -r and -t: without them torch 1.13's own does not start on Python 3.11
-  nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 3 -t 3 -m hybrid.cli.main "${nnet_train[@]:1}")
+[ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
+  nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 1 -t 1 -m hybrid.cli.main "${nnet_train[@]:1}")
 
 chain_parts() { # MODEL LEAVES EXTRA_LM_STATES [OPTION …]: options go to chain-tree
   local from=$dir/$1 aligned=$dir/$1$ali

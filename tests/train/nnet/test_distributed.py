@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,3 +79,15 @@ def test_a_device_that_is_absent_is_told() -> None:
         with pytest.raises(InputError, match="device: is 'cuda', but 0 GPUs can be used here. Choose cpu."):
             with process_group("cuda"):
                 pass
+
+
+def test_torchrun_starts_as_recipes_call_it(tmp_path: Path) -> None:
+    """torch 1.13's own fails on Python 3.11 with other values of -r and -t."""
+    text = (Path(__file__).resolve().parents[3] / "scripts/chain.sh").read_text(encoding="utf-8")
+    words = text[text.index("(torchrun ") + 1 : text.index(" -m hybrid.cli.main")].replace('"$processes"', "2").split()
+    script = tmp_path / "say.py"
+    script.write_text("import os\nprint('rank', os.environ['RANK'])\n")
+    torchrun = Path(sys.executable).with_name(words[0])
+    done = subprocess.run([torchrun, *words[1:], script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "rank 0" in done.stdout and "rank 1" in done.stdout
