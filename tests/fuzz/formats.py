@@ -264,9 +264,9 @@ def _decoding_graph(path: Path, root: Path) -> None:
 
 
 def _adapted_decoding(path: Path, root: Path) -> None:
-    from hybrid.adapt.sources import AdaptedStoreSource
+    from hybrid.adapt.sources import AdaptedFeatureFolder
 
-    source = AdaptedStoreSource(str(root / "feats"), str(path))
+    source = AdaptedFeatureFolder(str(root / "feats"), str(path))
     speech, _ = source.utterances()
     for _ in source.scores(_model(root), speech[:2]):
         pass
