@@ -37,6 +37,7 @@ gmm align --model {}/mono --feats {}/feats --lang {}/lang --out-dir {}/mono_ali 
 nnet chain-tree --model {}/mono --ali {}/mono_ali --feats {}/feats --lang {}/lang --max-leaves 20 --out-dir {}/chain_tree
 nnet chain-den --tree {}/chain_tree --num-extra-lm-states 20 --out-dir {}/den
 nnet chain-sup --tree {}/chain_tree --model {}/mono --ali {}/mono_ali --out-dir {}/sup
+nnet train --config {}/network.yaml --feats {}/feats --tree {}/chain_tree --den {}/den --sup {}/sup --out-dir {}/chain
 gmm train-deltas --model {}/mono --ali {}/mono_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri1
 gmm align --model {}/tri1 --feats {}/feats --lang {}/lang --out-dir {}/tri1_ali
 gmm train-lda-mllt --model {}/tri1 --ali {}/tri1_ali --feats {}/feats --lang {}/lang --max-leaves 20 --total-gaussians 40 --out-dir {}/tri2b
@@ -45,11 +46,15 @@ gmm train-sat --model {}/tri2b --ali {}/tri2b_ali --feats {}/feats --lang {}/lan
 graph compile --model {}/tri2b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph
 graph compile --model {}/tri3b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph_sat
 decode --model {}/tri2b --graph {}/graph --feats {}/feats --out-dir {}/decoded --phones --nbest 3
+nnet train --config {}/network.yaml --objective xent --set subsampling_factor=1 --feats {}/feats --like {}/tri2b --model {}/tri2b --ali {}/tri2b_ali --out-dir {}/xent
+decode --model {}/xent --graph {}/graph --feats {}/feats --out-dir {}/decoded_xent
+nnet train --config {}/network.yaml --objective smbr --feats {}/feats --model {}/xent --lattices {}/decoded_xent --ali {}/tri2b_ali --chunk-frames 0 --out-dir {}/smbr
 decode --model {}/tri2b --graph {}/graph --audio --out-dir {}/heard {}/audio/a/a_0.wav
 gmm decode-fmllr --model {}/tri3b --lang {}/lang --graph {}/graph_sat --feats {}/feats --out-dir {}/decoded_sat
 lattice prune --beam 2 {}/decoded {}/pruned.gz
 lattice copy --compact {}/pruned.gz {}/copy.gz
 lattice nbest {}/copy.gz
+lattice determinize {}/decoded {}/best.gz
 score sweep --ref {}/train --lattices {}/decoded --words {}/graph/words.txt --out-dir {}/score
 align audio {}/audio --model {}/tri2b --lang {}/lang --out-dir {}/aligned
 align clean --cuts {}/train/cuts.jsonl.gz --model {}/tri2b --lang {}/lang --out-dir {}/clean
@@ -71,6 +76,10 @@ def _make(folder: Path) -> None:
     (folder / "text").write_text("".join(" ".join(words) + "\n" for words in sentences))
     (folder / "words").write_text("HILOW\n")
     (folder / "mfcc.yaml").write_text("sampling_rate: 8000\nnum_mel_bins: 23\nlow_freq: 20\nhigh_freq: 3800\n")
+    (folder / "network.yaml").write_text(
+        "network: {dim: 8, bottleneck_dim: 4, prefinal_dim: 4, time_strides: [1, 3]}\n"
+        "batches: {chunk_frames: [30], batch_frames: 600}\ntraining: {epochs: 1, heldout: 2}\n"
+    )
     (folder / "dict").mkdir()
     (folder / "dict" / "lexicon.txt").write_text("!SIL SIL\n<UNK> SPN\nHIGH H A\nLOW L A\nMID M A\n")
     (folder / "dict" / "nonsilence_phones.txt").write_text("H\nL\nM\nA\n")
