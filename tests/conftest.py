@@ -4,9 +4,10 @@ several rooms test with."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,17 @@ def _need(path: Path, what: str, variable: str) -> Path:
     if not path.exists():
         pytest.skip(f"{what} not found at {path} (set {variable})")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _plain_loggers() -> Iterator[None]:
+    """Takes back what a command run in this process did to the package's loggers: caplog sees no line otherwise."""
+    loggers = [logging.getLogger(name) for name in ("hybrid", "lexicon", "lm")]
+    before = [(logger.level, logger.propagate, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, (level, propagate, handlers) in zip(loggers, before):
+        logger.setLevel(level)
+        logger.propagate, logger.handlers[:] = propagate, handlers
 
 
 @pytest.fixture(scope="session")

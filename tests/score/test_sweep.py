@@ -50,9 +50,7 @@ def test_sweep_picks_the_fewest_errors(folder: Path, words: SymbolTable) -> None
 
 
 def test_a_best_point_at_the_edge_is_told(folder: Path, words: SymbolTable, caplog: pytest.LogCaptureFixture) -> None:
-    import logging
 
-    logging.getLogger("hybrid").propagate = True
     reference = Transcripts("ref", {"u1": ["A", "B"], "u2": []})
     assert sweep(reference, folder, words, SweepConfig((6.0, 8.0), (0.0,))).at_edge
     assert "best LM weight 8 is at the edge" in caplog.text

@@ -68,7 +68,6 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_what_was_not_recognised_counts_as_deleted(caplog: pytest.LogCaptureFixture) -> None:
     reference = Transcripts("ref", {"u2": ["C"], "u1": ["A", "B"]})
     with caplog.at_level(logging.WARNING):
-        logging.getLogger("hybrid").propagate = True
         pairs = pair(reference, Transcripts("hyp", {"u2": ["C"], "u9": ["X"]}))
     assert list(pairs.items()) == [("u1", (["A", "B"], [])), ("u2", (["C"], ["C"]))]
     assert "no line for 1 of 2 utterances" in caplog.text

@@ -40,9 +40,7 @@ def maker(task, source, config, network):
 
 @pytest.fixture
 def log(caplog):
-    import logging
 
-    logging.getLogger("hybrid").propagate = True
     caplog.set_level("INFO", logger="hybrid")
     return caplog
 
