@@ -63,4 +63,7 @@ def _header(stream: BinaryIO, path: object) -> tuple[np.dtype, tuple[int, ...], 
     shape = tuple(int(n) for n in sizes.split(",") if n.strip())
     if len(shape) > 32:
         raise InputError.at(path, f"has {len(shape)} axes", CURE)
-    return np.dtype(name), shape, order == "True"
+    try:
+        return np.dtype(name), shape, order == "True"
+    except TypeError as error:  # a float of one byte
+        raise InputError.at(path, f"holds numbers of a type that there is not ('{quote(name)}')", CURE) from error

@@ -25,7 +25,7 @@ from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
 from hybrid.base.names import is_id
 from hybrid.base.output import check_folder
-from hybrid.base.reading import text_lines
+from hybrid.base.reading import reading, require_followed, text_lines
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import KALDI_CHAIN_SCALES, KALDI_SCALES, GraphConfig
@@ -204,6 +204,7 @@ class DecodingGraph:
           MismatchError: a file other than HCLG.fst is not the one that the graph was made with.
         """
         path = Path(path)
+        require_followed(path)
         for name in ("HCLG.fst", "words.txt"):
             if not (path / name).exists():
                 raise InputError.at(
@@ -235,9 +236,10 @@ class DecodingGraph:
         facts = self.meta.get("facts", {})
         (folder / "disambig_tid.int").write_text("".join(f"{i}\n" for i in self.disambig))
         if facts:  # a graph of Kaldi's has no record
-            (folder / "num_pdfs").write_text(f"{facts['num_pdfs']}\n")
-            rows = without_costs(facts["operations"])
-            table = ["\t".join(rows[0])] + ["\t".join(str(v) for v in row.values()) for row in rows]
+            with reading(self.tables / "meta.json", "record of a graph", "Compile the graph again."):
+                num_pdfs, rows = int(facts["num_pdfs"]), without_costs(facts["operations"])
+                table = ["\t".join(rows[0])] + ["\t".join(str(v) for v in row.values()) for row in rows]
+            (folder / "num_pdfs").write_text(f"{num_pdfs}\n")
             (folder / "report.tsv").write_text("\n".join(table) + "\n", encoding="utf-8")
         write_meta(folder, "graph", self.meta.get("settings"), self.inputs, facts)
 

@@ -39,6 +39,7 @@ def saved() -> bytes:
         (saved().replace(b"<f4", b"|O8"), "no header of an array"),
         (saved().replace(b"<f4", b"<U3"), "no header of an array"),
         (saved().replace(b"<f4", b"<c8"), "no header of an array"),
+        (saved().replace(b"<f4", b"<f1"), r"numbers of a type that there is not \('<f1'\)"),
     ],
 )
 def test_damage_is_told(tmp_path, data, message):

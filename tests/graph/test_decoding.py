@@ -143,6 +143,15 @@ def test_swapped_words_and_labels_are_found(lang, models, grammar, tmp_path):
         DecodingGraph.load(tmp_path / "graph")
 
 
+def test_a_record_without_the_graphs_figures_is_told(lang, models, grammar, tmp_path):
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "graph")
+    graph = DecodingGraph.load(tmp_path / "graph")
+    damaged = replace(graph, meta={**graph.meta, "facts": {"num_pdfs": 3}})
+    with pytest.raises(InputError, match="meta.json: holds no usable record of a graph .KeyError: 'operations'"):
+        damaged.save(tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
 def test_no_graph_folder(tmp_path):
     with pytest.raises(InputError, match="has no HCLG.fst; wanted a graph folder. Make it with `hybrid graph compile`"):
         DecodingGraph.load(tmp_path)
