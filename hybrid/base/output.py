@@ -80,13 +80,27 @@ def kind_of(path: PathLike) -> str:
 def require_kind(path: PathLike, folder: Path, kind: str, option: str) -> None:
     """Raises InputError unless a folder is empty or an output of a kind."""
     found, others = kind_of(folder), sorted(p.name for p in folder.iterdir() if not is_ours(p))
-    if found == kind or not others:
+    if found == kind or not others or _is_left_over(folder):
         return
     wanted = f"wanted a new folder, an empty one, or one that holds an earlier '{kind}'"
     if found:
         raise _at(path, f"holds another artifact ('{quote(found)}'); {wanted}", option)
     shown = f"'{quote(others[0])}'" + (f" and {len(others) - 1} more" if len(others) > 1 else "")
     raise _at(path, f"is a folder that this toolkit did not make ({shown} in it); {wanted}", option)
+
+
+def _is_left_over(folder: Path) -> bool:
+    """Tells whether a run of an older version left a folder: an empty mark beside nothing but states of work.
+
+    Older versions emptied the mark before they wrote it, so that a full disk made the folder nobody's.
+    """
+    mark = folder / MARK
+    if not mark.is_file() or mark.stat().st_size:
+        return False
+    rest = [entry for entry in folder.iterdir() if not is_ours(entry) and entry.name != ".parts"]
+    if any(entry.name != "work" or not entry.is_dir() for entry in rest):
+        return False
+    return all(is_ours(p) or p.name.endswith("state.safetensors") for entry in rest for p in entry.iterdir())
 
 
 def _require_no_input(

@@ -178,6 +178,31 @@ def test_a_mark_is_whole_wherever_its_run_was_killed(tmp_path, monkeypatch, call
     assert (tmp_path / "part").exists() and not (tmp_path / ".unfinished").exists()
 
 
+@pytest.mark.parametrize("name, ours", [
+    ("", True), (".tmp12-abc-1.final.safetensors", True), (".parts/1.json", True), ("work/state.safetensors", True),
+    ("work/thesis.tex", False), ("thesis.tex", False), ("work", False),
+])  # fmt: skip
+def test_an_empty_mark_of_an_older_version_is_ours_beside_states_of_work(tmp_path, name, ours):
+    file = tmp_path / "out" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if name:
+        file.write_text("x")
+        with (
+            pytest.raises(InputError, match="did not make")
+            if not file.name.startswith(".tmp")
+            else contextlib.nullcontext()
+        ):
+            check_folder(tmp_path / "out", "gmm")  # without a mark
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / ".unfinished").touch()
+    with (
+        contextlib.nullcontext()
+        if ours
+        else pytest.raises(InputError, match="out: is a folder that this toolkit did not make")
+    ):
+        check_folder(tmp_path / "out", "gmm")
+
+
 def test_a_lock_dies_with_its_process_and_its_kind_may_go_on(tmp_path):
     code = (
         "import os, signal; from hybrid.base.doors import output_folder\n"
