@@ -11,6 +11,7 @@ from typing import Any
 from hybrid.base.artifact import content_hash, meta_path, read_meta
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import recorded_files, recorded_hash
+from hybrid.base.reading import require_followed
 
 __all__ = ["Verdict", "verify"]
 
@@ -48,6 +49,7 @@ def verify(paths: Sequence[str | os.PathLike]) -> Iterator[Verdict]:
     """
     walk = _Walk()
     for path in paths:
+        require_followed(path)
         if not Path(path).exists():
             raise InputError.at(path, "there is nothing to verify", "Name a folder or a file that a command wrote.")
         yield from walk.artifact(Path(path))

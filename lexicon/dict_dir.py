@@ -15,6 +15,7 @@ from pathlib import Path
 from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.errors import quote
 from hybrid.base.integrity import tell_changes
+from hybrid.base.reading import require_followed
 from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon
 from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.silence import check_silence_probs
@@ -72,6 +73,7 @@ def check_dict_dir(path: str | os.PathLike) -> tuple[PhoneSet | None, Lexicon | 
       The phone set and the lexicon, None where errors leave none, and the problems in the order of the files.
     """
     folder = Path(path)
+    require_followed(folder)
     if not folder.is_dir():
         problem = Problem(folder, None, "is no folder", f"a dictionary folder ({FORMAT_HELP})", "Correct the path.")
         return None, None, [problem]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check, recorded_files
 from hybrid.base.names import is_id
+from hybrid.base.reading import require_followed
 from hybrid.formats.openfst import FstArrays, read_fst, to_kaldifst
 from lexicon.disambig import Clash, find_clashes
 from lexicon.lexicon_fst import word_pronunciations
@@ -89,6 +90,7 @@ class LangDir:
           MismatchError: a file is not the one that the folder was made with.
         """
         path = Path(path)
+        require_followed(path)
         if not path.is_dir():
             raise InputError.at(path, "is no folder; wanted a lang folder", "Make it with `hybrid lang prepare`.")
         for name in recorded_files(path / "meta.json"):

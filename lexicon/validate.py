@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hybrid.base.errors import quote
+from hybrid.base.reading import require_followed
 from lexicon.symbols import SymbolTable, check_symbols
 from lexicon.text import Problem, check_lines
 from lexicon.validate_fst import check_fsts
@@ -28,6 +29,7 @@ def check_lang_dir(path: str | os.PathLike) -> list[Problem]:
       Problems in the order of the checks; with any of severity "error" the folder should not be used.
     """
     folder = Path(path)
+    require_followed(folder)
     if not folder.is_dir():
         return [Problem(folder, None, "is no folder", "a lang folder", "Make it with `hybrid lang prepare`.")]
     words, problems = check_symbols(folder / "words.txt")

@@ -23,8 +23,8 @@ from typing import Any, BinaryIO
 from hybrid.base.errors import InputError, quote
 
 __all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_RATIO", "byte_lines", "map_bytes", "open_bytes", "open_text", "parse_json",
-           "parse_yaml", "read_bytes", "read_json", "read_text", "reading", "require_readable", "text_lines",
-           "unreadable"]  # fmt: skip
+           "parse_yaml", "read_bytes", "read_json", "read_text", "reading", "require_followed", "require_readable",
+           "text_lines", "unreadable"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
@@ -174,6 +174,20 @@ def open_text(path: PathLike, errors: str = "strict") -> io.TextIOWrapper:
     `read_text` name the line instead.
     """
     return io.TextIOWrapper(open_bytes(path), encoding="utf-8", errors=errors, newline="\n")  # type: ignore[type-var]
+
+
+def require_followed(path: PathLike) -> None:
+    """Raises InputError where a path leads nowhere for another reason than that nothing is there.
+
+    A circle of links, a folder without permission, a name that no file can have: `exists` says of them what it says of
+    nothing, or raises. What is not there passes, for readers to say what was wanted.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        raise unreadable(quote(path, 300), error) from error
 
 
 def read_bytes(path: PathLike) -> bytes:

@@ -25,7 +25,7 @@ from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.config import read_config
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
-from hybrid.base.reading import parse_json, reading
+from hybrid.base.reading import parse_json, reading, require_followed
 from hybrid.chain.config import SupervisionConfig
 from hybrid.chain.numerator import COLUMNS, Numerator
 from hybrid.formats.tensors import load_arrays, map_arrays, save_arrays
@@ -97,6 +97,7 @@ class Supervisions:
           MismatchError: made with another tree or topology.
         """
         path = Path(path)
+        require_followed(path)
         record = read_meta(path) if path.is_dir() else {}
         if record.get("kind") != "supervision":
             what = "holds no finished supervision" if path.is_dir() else "is no folder; wanted a supervision"

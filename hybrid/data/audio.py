@@ -17,7 +17,7 @@ import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
-from hybrid.base.reading import require_readable
+from hybrid.base.reading import require_followed, require_readable
 
 __all__ = ["AudioError", "AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample", "write_audio"]
 
@@ -60,6 +60,8 @@ def _open(path: str | os.PathLike) -> Any:
 
     path = Path(path)
     if not os.path.isfile(path):
+        if os.path.islink(path):
+            require_followed(path)
         raise _error("missing", path, "audio file is missing", "Mend the path, or restore the file.")
     if any("\ud800" <= c <= "\udfff" for c in str(path)):
         raise _error("unreadable", path, "has a name that is not UTF-8", "Rename the file.")

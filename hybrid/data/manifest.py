@@ -21,7 +21,7 @@ from hybrid.base.artifact import write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import tell_changes
 from hybrid.base.names import name_fault
-from hybrid.base.reading import byte_lines, parse_json
+from hybrid.base.reading import byte_lines, parse_json, require_followed
 from hybrid.data.cut_faults import audio_fault, label_fault
 from hybrid.data.trust import FILES_ONLY, Trust, load_by_lhotse, not_allowed, refusal
 
@@ -148,6 +148,7 @@ def manifest_path(path: str | os.PathLike) -> Path:
       InputError: a pipe or device.
     """
     path = Path(path)
+    require_followed(path)
     path = path / "cuts.jsonl.gz" if path.is_dir() else path
     if path.exists() and not path.is_file():
         raise InputError.at(
@@ -167,7 +168,7 @@ def raw_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
       InputError: the file is missing, cut short, or has a line of more than 16 MiB.
     """
     path = manifest_path(path)
-    if not os.path.lexists(path):  # a circle of links has a reason of its own
+    if not path.exists():
         raise InputError.at(path, "manifest is missing", "Make it with `hybrid data`.")
     tell_changes(path)
     for number, line in byte_lines(path, LONGEST_LINE):

@@ -22,6 +22,7 @@ from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
 from hybrid.base.ranges import Range, check_fields
+from hybrid.base.reading import require_followed
 from hybrid.data.audio import probe_audio, read_audio, write_audio
 from hybrid.data.sets import split_lines, write_set
 from hybrid.data.utterance import Utterance
@@ -73,6 +74,7 @@ def find_audio(paths: Sequence[str | os.PathLike]) -> list[tuple[str, Path]]:
     """
     found: list[tuple[str, Path]] = []
     for path in map(Path, paths):
+        require_followed(path)
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
             found += [(_name(file.relative_to(path)), file) for file in files]

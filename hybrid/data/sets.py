@@ -13,7 +13,7 @@ from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.failures import write_failed
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import name_fault
-from hybrid.base.reading import read_bytes
+from hybrid.base.reading import read_bytes, require_followed
 from hybrid.data.audio import AudioInfo, probe_audio
 from hybrid.data.manifest import write_cuts
 from hybrid.data.utterance import Utterance
@@ -166,6 +166,7 @@ def split_lines(path: str | os.PathLike) -> tuple[list[tuple[int, str]], list[tu
 def require_folder(path: str | os.PathLike, what: str, cure: str) -> Path:
     """Returns the corpus folder, or says what was wanted and how to get it."""
     path = Path(path)
+    require_followed(path)
     if not path.is_dir():
         raise InputError.at(path, f"no such folder; wanted {what}", cure)
     return path

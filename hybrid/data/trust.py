@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.reading import require_followed
 
 __all__ = ["FILES_ONLY", "NotAllowedError", "Trust", "changed", "lhotse_cut", "load_by_lhotse", "not_allowed",
            "refusal", "resampled", "source_files"]  # fmt: skip
@@ -211,6 +212,7 @@ def _source(source: Any, place: str) -> dict[str, Any]:
         raise InputError.at(place, "has a source without type, channels or path", "Mend it.")
     found = _only(source, "type", "channels", "source")
     if source["type"] == "file":
+        require_followed(source["source"])
         if not os.path.isfile(source["source"]):
             raise InputError.at(source["source"], "audio file is missing", "Mend the path, or restore the file.")
         found["source"] = str(Path(source["source"]).absolute())

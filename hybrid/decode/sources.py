@@ -17,6 +17,7 @@ from hybrid.base.artifact import content_hash
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check, state_of
 from hybrid.base.names import mended_name
+from hybrid.base.reading import require_followed
 from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.data.utterance import Utterance
@@ -227,6 +228,7 @@ class ScoreFolder:
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         """See `ScoreSource.utterances`."""
         path = Path(self.path)
+        require_followed(path)
         if path.is_dir():
             names = sorted(f.stem for f in path.glob("*.npy"))
         elif path.is_file():

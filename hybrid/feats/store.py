@@ -27,7 +27,7 @@ from hybrid.base.config import read_config
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
 from hybrid.base.names import name_fault
-from hybrid.base.reading import text_lines, unreadable
+from hybrid.base.reading import require_followed, text_lines, unreadable
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.config import FeatureConfig
 from hybrid.formats.tensors import load_arrays
@@ -77,6 +77,7 @@ class FeatureStore:
           MismatchError: index, settings or statistics are not those that were written.
         """
         path = Path(path)
+        require_followed(path)
         if not path.is_dir():
             raise InputError.at(path, "no such folder; wanted features", "Make them with `hybrid feats extract`.")
         meta = read_meta(path)

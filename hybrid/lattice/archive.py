@@ -18,7 +18,7 @@ from hybrid.agreement import part_of, require_fit, words_part
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
-from hybrid.base.reading import open_bytes
+from hybrid.base.reading import open_bytes, require_followed
 from hybrid.lattice.compact import CompactLattice, expand, factor
 from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
@@ -235,6 +235,7 @@ def lattice_files(path: str | os.PathLike) -> list[Path]:
       InputError: nothing there.
     """
     path = Path(path)
+    require_followed(path)
     if is_stream(path) or path.is_file():
         return [path]
     files = [f for f in path.glob("lat.*.gz") if f.name.split(".")[1].isdigit()]

@@ -27,6 +27,7 @@ from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.errors import InputError, MismatchError, quote
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger
+from hybrid.base.reading import require_followed
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.formats.tensors import load_arrays, save_arrays
 from hybrid.hmm import HmmTopology, TransitionModel, read_transition_model
@@ -200,6 +201,7 @@ def load_model(path: str | os.PathLike) -> Model:
       MismatchError: a file is not the one that the model was saved with.
     """
     folder = Path(path)
+    require_followed(folder)
     missing = [name for name in (*MODEL_FILES, "meta.json") if not (folder / name).exists()]
     if missing:
         what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{quote(missing[0])}'"

@@ -13,7 +13,7 @@ from pathlib import Path
 from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder, writing
 from hybrid.base.errors import InputError, quote
-from hybrid.base.reading import text_lines
+from hybrid.base.reading import require_followed, text_lines
 
 __all__ = ["Result", "add_result", "format_table", "insert_table", "read_results", "write_results"]
 
@@ -74,6 +74,7 @@ def read_results(path: str | os.PathLike) -> list[Result]:
       InputError: other columns, or a cell that is no number.
     """
     path = Path(path)
+    require_followed(path)
     if not path.exists():
         return []
     lines = [line for _, line in text_lines(path)]

@@ -45,7 +45,7 @@ def test_a_huge_name_to_read_is_shortened_and_not_said_to_be_written():
     done = subprocess.run(
         [sys.executable, "-m", "hybrid.cli.main", "feats", "info", name], capture_output=True, text=True
     )
-    assert f"hybrid: {'n' * 299}…: cannot be used (File name too long). Correct the path" in done.stderr
+    assert f"hybrid: {'n' * 299}…: cannot be read (file name too long). Correct the path" in done.stderr
     assert done.returncode == 1
 
 

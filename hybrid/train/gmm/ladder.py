@@ -22,6 +22,7 @@ from hybrid.base.doors import writes_into
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.integrity import check
 from hybrid.base.log import get_logger, log_settings, log_totals
+from hybrid.base.reading import require_followed
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
 from hybrid.formats.kaldi_io import read_int_vectors
@@ -51,6 +52,7 @@ def load_alignments(folder: Path, model: Model) -> CorpusAlignments:
     """
     folder = Path(folder)
     path = folder / "ali.gz"
+    require_followed(path)
     if not path.exists():
         raise InputError.at(path, "is not there", "Align first with `hybrid gmm align`.")
     require_fit(part_of(folder, "alignments"), model.part)
