@@ -59,7 +59,8 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.train.chain": USERS | {"hybrid.train.gmm"},
     "hybrid.train.nnet": USERS | {"hybrid.train.gmm"},
     "hybrid.doctor": BASE,
-    "hybrid.cli": USERS | TRAININGS | {"hybrid.synth", "hybrid.doctor", "hybrid.verify"},
+    "hybrid.rehearsal": BASE,
+    "hybrid.cli": USERS | TRAININGS | {"hybrid.synth", "hybrid.doctor", "hybrid.rehearsal", "hybrid.verify"},
 }
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "atomic_folder",
     "atomic_path",
     "content_hash",
+    "is_hash",
     "meta_path",
     "read_meta",
     "require_same_hash",
@@ -151,7 +152,7 @@ def write_meta(
     path, hashes, paths = Path(path), {}, {}
     for name, value in (inputs or {}).items():
         place, known = value if isinstance(value, tuple) else (value, "")
-        if isinstance(value, str) and _is_hash(value):
+        if is_hash(value):
             hashes[name] = value
             continue
         hashes[name] = known or content_hash(place)
@@ -180,8 +181,9 @@ def write_meta(
         temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
 
 
-def _is_hash(text: str) -> bool:
-    return len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+def is_hash(value: object) -> bool:
+    """Tells whether something in a record is a sha256."""
+    return isinstance(value, str) and len(value) == 64 and all(c in "0123456789abcdef" for c in value)
 
 
 def _hash_files(path: Path, files: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:

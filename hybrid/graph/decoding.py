@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hybrid.agreement import Part, lang_part, part_of, require_fit
-from hybrid.base.artifact import atomic_folder, content_hash, read_meta, write_meta
+from hybrid.base.artifact import atomic_folder, content_hash, is_hash, read_meta, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
@@ -215,7 +215,8 @@ class DecodingGraph:
         meta = read_meta(path)
         symbols = path / "disambig_tid.int"
         lines = [line.strip() for _, line in text_lines(symbols)] if symbols.exists() else []
-        return cls(path, meta, path, None, meta.get("inputs", {}), tuple(int(line) for line in lines if is_id(line)))
+        inputs = {name: value for name, value in meta.get("inputs", {}).items() if is_hash(value)}  # else a path
+        return cls(path, meta, path, None, inputs, tuple(int(line) for line in lines if is_id(line)))
 
     def save(self, out_dir: str | os.PathLike) -> None:
         """Writes the graph folder, which `load` reads.

@@ -16,6 +16,7 @@ BESIDE = {  # what a command asks for besides its required options
     "doctor": ["--verify", "LOOP"], "decode": ["--feats", "LOOP"], "align audio": ["--cuts", "LOOP"],
     "lang grapheme": ["--vocabulary", "LOOP"], "lm interpolate": ["LOOP", "--tune-on", "LOOP"],
     "nnet train": ["--tree", "LOOP", "--den", "LOOP", "--sup", "LOOP", "--feats", "LOOP"],
+    "rescore ngram": ["--new-lm", "LOOP"],
     "lang oov": ["--lexicon", "LOOP"], "lang sentencepiece": ["--model", "LOOP", "--vocabulary", "LOOP"],
     "score sweep": ["--tune-ref", "LOOP", "--tune-lattices", "LOOP"],
 }  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hybrid.base.compiled import Kernel, import_kernels
-from hybrid.cli.rehearsal import rehearse
+from hybrid.cli.main import command
+from hybrid.rehearsal import rehearse
 
 # For k2, for grammars that are not minimal, and what no command reaches.
 UNUSED = {"hybrid.search.engines.k2_kernels", "hybrid.fst.equivalence", "hybrid.lattice.oracle",
@@ -26,7 +27,7 @@ def reached(kernels: list[Kernel]) -> set[Kernel]:
 
 @pytest.mark.slow
 def test_the_rehearsal_calls_kernels_of_every_module():
-    used, _ = rehearse()
+    used, _ = rehearse(command)
     kernels = [kernel for kernel in import_kernels() if not kernel.__module__.startswith("tests.")]
     called = {kernel.__module__ for kernel in reached([kernel for kernel in kernels if kernel.signatures])}
     assert {kernel.__module__ for kernel in kernels} - called <= UNUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -150,6 +151,14 @@ def test_a_record_without_the_graphs_figures_is_told(lang, models, grammar, tmp_
     with pytest.raises(InputError, match="meta.json: holds no usable record of a graph .KeyError: 'operations'"):
         damaged.save(tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+def test_inputs_of_a_record_are_hashes_and_no_paths(lang, models, grammar, tmp_path):
+    compile_decoding_graph(lang, grammar, models["mono"], tmp_path / "graph")
+    file = tmp_path / "graph" / "meta.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "inputs": {**record["inputs"], "lang": 5, "grammar": "/etc/passwd"}}))
+    assert {"lang", "grammar"}.isdisjoint(DecodingGraph.load(tmp_path / "graph").inputs)
 
 
 def test_no_graph_folder(tmp_path):

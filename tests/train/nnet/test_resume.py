@@ -134,9 +134,6 @@ def test_a_damaged_state_is_not_used(tmp_path, network, config, caplog, spoil, t
     assert load_state(tmp_path / "s", network, optimiser, "another training") is None
     spoil(tmp_path / "s")
     with caplog.at_level("WARNING", logger="hybrid"):
-        import logging
-
-        logging.getLogger("hybrid").propagate = True
         assert load_state(tmp_path / "s", network, optimiser, "me") is None
     assert text in caplog.text
 

@@ -11,9 +11,8 @@ import logging
 import tempfile
 from pathlib import Path
 
+import click
 import numpy as np
-
-from hybrid.cli.main import command
 
 __all__ = ["rehearse"]
 
@@ -55,6 +54,7 @@ lattice prune --beam 2 {}/decoded {}/pruned.gz
 lattice copy --compact {}/pruned.gz {}/copy.gz
 lattice nbest {}/copy.gz
 lattice determinize {}/decoded {}/best.gz
+rescore ngram {}/best.gz {}/swapped.gz --old-lm {}/lm.arpa.gz --new-lm {}/small.arpa.gz --words {}/graph/words.txt
 score sweep --ref {}/train --lattices {}/decoded --words {}/graph/words.txt --out-dir {}/score
 align audio {}/audio --model {}/tri2b --lang {}/lang --out-dir {}/aligned
 align clean --cuts {}/train/cuts.jsonl.gz --model {}/tri2b --lang {}/lang --out-dir {}/clean
@@ -76,16 +76,14 @@ def _make(folder: Path) -> None:
     (folder / "text").write_text("".join(" ".join(words) + "\n" for words in sentences))
     (folder / "words").write_text("HILOW\n")
     (folder / "mfcc.yaml").write_text("sampling_rate: 8000\nnum_mel_bins: 23\nlow_freq: 20\nhigh_freq: 3800\n")
-    (folder / "network.yaml").write_text(
-        "network: {dim: 8, bottleneck_dim: 4, prefinal_dim: 4, time_strides: [1, 3]}\n"
-        "batches: {chunk_frames: [30], batch_frames: 600}\ntraining: {epochs: 1, heldout: 2}\n"
-    )
+    network = "network: {dim: 8, bottleneck_dim: 4, prefinal_dim: 4}\nbatches: {chunk_frames: [30]}\n"
+    (folder / "network.yaml").write_text(network + "training: {epochs: 1}\n")
     (folder / "dict").mkdir()
-    (folder / "dict" / "lexicon.txt").write_text("!SIL SIL\n<UNK> SPN\nHIGH H A\nLOW L A\nMID M A\n")
-    (folder / "dict" / "nonsilence_phones.txt").write_text("H\nL\nM\nA\n")
-    (folder / "dict" / "silence_phones.txt").write_text("SIL\nSPN\n")
-    (folder / "dict" / "optional_silence.txt").write_text("SIL\n")
-    (folder / "dict" / "extra_questions.txt").write_text("")
+    lexicon, silence = "!SIL SIL\n<UNK> SPN\nHIGH H A\nLOW L A\nMID M A\n", "SIL\nSPN\n"
+    texts = {"lexicon": lexicon, "nonsilence_phones": "H\nL\nM\nA\n", "silence_phones": silence,
+             "optional_silence": "SIL\n", "extra_questions": ""}  # fmt: skip
+    for file, text in texts.items():
+        (folder / "dict" / f"{file}.txt").write_text(text)
 
 
 def _speech(words: list[str], rng: np.random.Generator) -> np.ndarray:
@@ -100,8 +98,11 @@ def _speech(words: list[str], rng: np.random.Generator) -> np.ndarray:
     return samples + 0.002 * rng.normal(size=len(samples))
 
 
-def rehearse() -> tuple[int, int]:
+def rehearse(command: click.Command) -> tuple[int, int]:
     """Runs every step in a temporary folder.
+
+    Args:
+      command: `hybrid` with all its groups.
 
     Returns:
       How many kernels were compiled for some signature, and how many signatures were not in the cache before.
