@@ -16,10 +16,9 @@ from hybrid.nnet.sequence.forward_backward import choose, forward_backward, tota
 from hybrid.nnet.sequence.reference import enumerate_paths, reference_passes
 from tests.nnet.sequence.graphs import NEVER, linear, random_arcs, random_hmm, unrolled
 
-# Triton's kernels run here in its interpreter, which must be chosen before Triton is imported.
-os.environ.setdefault("TRITON_INTERPRET", "1")
-TRITON = pytest.param("triton", marks=pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None or os.environ["TRITON_INTERPRET"] != "1", reason="no Triton interpreter"
+TRITON = pytest.param("triton", marks=pytest.mark.skipif(  # tests/conftest.py chooses its interpreter
+    importlib.util.find_spec("triton") is None or os.environ.get("TRITON_INTERPRET") != "1",
+    reason="no Triton interpreter",
 ))  # fmt: skip
 PATHS = ["numba", "torch", TRITON]
 
