@@ -76,32 +76,50 @@ def _doubled(values):
 
 
 @kernel
+def _place_of(sets, nodes, grid, size):
+    """Where a set stands in the table of hashes, or would."""
+    all_nodes, all_values, sizes, table, _ = sets
+    key = np.int64(size)
+    for i in range(size):
+        key = _mix(_mix(key, nodes[i]), grid[i])
+    place = key & np.int64(len(table) - 1)
+    while table[place] >= 0:
+        found = table[place]
+        same = sizes[found] == size and (all_nodes[found, :size] == nodes[:size]).all()
+        if same and (all_values[found, :size] == grid[:size]).all():
+            break
+        place = (place + 1) & np.int64(len(table) - 1)
+    return place
+
+
+@kernel
+def _with_room(sets):
+    """The sets with room for as many more."""
+    all_nodes, all_values, sizes, table, count = sets
+    table = np.full(2 * len(table), -1, np.int64)
+    sets = (_doubled(all_nodes), _doubled(all_values), _doubled(sizes), table, count)
+    for each in range(count):
+        table[_place_of(sets, all_nodes[each], all_values[each], sizes[each])] = each
+    return sets
+
+
+@kernel
 def _interned(sets, nodes, values, size):
     """Returns the sets of histories, and the number of one among them.
 
     Sets: nodes int64 [set][history], scores on the grid int64 [set][history], how many of each, a table of hashes, and
     the number of sets.
     """
-    all_nodes, all_values, sizes, table, count = sets
     grid = np.empty(size, np.int64)
-    key = np.int64(size)
     for i in range(size):
         grid[i] = np.int64(np.rint(values[i] / GRID))
-        key = _mix(_mix(key, nodes[i]), grid[i])
-    place = key & np.int64(len(table) - 1)
-    while table[place] >= 0:
-        found = table[place]
-        same = sizes[found] == size and (all_nodes[found, :size] == nodes[:size]).all()
-        if same and (all_values[found, :size] == grid).all():
-            return sets, np.int64(found)
-        place = (place + 1) & np.int64(len(table) - 1)
-    if count == len(sizes):
-        all_nodes, all_values, sizes = _doubled(all_nodes), _doubled(all_values), _doubled(sizes)
-        table = np.full(2 * len(table), -1, np.int64)
-        sets = (all_nodes, all_values, sizes, table, 0)
-        for each in range(count):  # in their order, so that numbers stay
-            sets, _ = _interned(sets, all_nodes[each], all_values[each] * GRID, sizes[each])
-        return _interned(sets, nodes, values, size)
+    place = _place_of(sets, nodes, grid, size)
+    if sets[3][place] >= 0:
+        return sets, np.int64(sets[3][place])
+    if sets[4] == len(sets[2]):
+        sets = _with_room(sets)
+        place = _place_of(sets, nodes, grid, size)
+    all_nodes, all_values, sizes, table, count = sets
     all_nodes[count, :size], all_values[count, :size], sizes[count], table[place] = nodes[:size], grid, size, count
     return (all_nodes, all_values, sizes, table, count + 1), np.int64(count)
 
