@@ -14,6 +14,7 @@ from torch import nn
 from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder
 from hybrid.base.errors import InputError
+from hybrid.base.locks import is_ours
 from hybrid.base.reading import parse_json, reading
 from hybrid.formats.tensors import load_arrays, load_metadata, save_arrays
 from hybrid.nnet.layers import BatchNorm
@@ -42,6 +43,8 @@ class Kept:
 def keep_model(out_dir: Path, network: nn.Module, number: int, objective: float, most: int, best: bool) -> None:
     """Saves a model, and removes those beyond the `most` last, or best, ones."""
     folder = make_folder(out_dir / FOLDER)
+    for left in folder.glob(".tmp*"):  # by a kill in the middle of this
+        left.unlink()
     record = json.dumps({"number": number, "objective": objective})
     save_arrays(folder / f"{number:04d}.safetensors", network_arrays(network), {"record": record})
     kept = kept_models(out_dir)
@@ -58,7 +61,7 @@ def kept_models(out_dir: Path) -> list[Kept]:
       InputError: one is damaged.
     """
     found = []
-    for path in sorted((Path(out_dir) / FOLDER).glob("*.safetensors")):
+    for path in sorted(p for p in (Path(out_dir) / FOLDER).glob("*.safetensors") if not is_ours(p)):
         with reading(path, "model of a training", "Train again."):
             record = parse_json(load_metadata(path)["record"], path)
             found.append(Kept(path, int(record["number"]), float(record["objective"])))

@@ -12,6 +12,7 @@ from hybrid.base.artifact import read_meta
 from hybrid.base.errors import InputError
 from hybrid.formats.tensors import load_arrays
 from hybrid.model.folder import load_model
+from hybrid.train.nnet.average import keep_model, kept_models
 from hybrid.train.nnet.describe import describe
 from hybrid.train.nnet.finish import average_model, renew_prior
 from hybrid.train.nnet.run import train_network
@@ -71,3 +72,11 @@ def test_damage_in_what_a_training_kept_is_told(tmp_path, trained, name, content
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=text):
         describe(folder)
+
+
+def test_what_a_kill_left_is_no_kept_model_and_goes(tmp_path, trained) -> None:
+    folder = shutil.copytree(trained.path, tmp_path / "x")
+    left = shutil.copy(folder / "checkpoints/0006.safetensors", folder / "checkpoints/.tmp1-a-b.0006.safetensors")
+    assert [each.number for each in kept_models(folder)] == [1, 2, 3, 4, 5, 6]
+    keep_model(folder, load_model(folder).acoustic_model.network, 7, 0.0, 6, False)
+    assert [each.number for each in kept_models(folder)] == [2, 3, 4, 5, 6, 7] and not left.exists()
