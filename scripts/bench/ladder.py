@@ -37,6 +37,9 @@ def recipe_steps() -> dict[str, list[Step]]:
     options = dict(re.findall(r"^option (\w+) (\S+)", text, re.M))
     stages: dict[str, list[Step]] = {}
     for line in re.findall(r"^  ((?:flat_start|climb|align) .*)$", text, re.M):
+        line = re.sub(
+            r"\$\{(\w+)/,/ \}", lambda found: options[found[1]].replace(",", " "), line
+        )  # leaves and Gaussians
         kind, *words = shlex.split(re.sub(r"\$(\w+)", lambda found: options[found[1]], line))
         name = "mono" if kind == "flat_start" else words[0]
         step = {"flat_start": _flat_start, "climb": _climb, "align": _align}[kind](words)

@@ -17,7 +17,7 @@ def test_settings_are_those_of_the_recipe(tmp_path, monkeypatch):
     names = ["mono", "mono_ali", "tri1", "tri1_ali", "tri2b", "tri2b_ali", "tri3b", "tri3b_ali"]
     assert [name for name, _, _ in steps] == names
     recipe = tmp_path / "run.sh"
-    recipe.write_text(bench.RECIPE.read_text().replace("mono 1500 8000", "mono 1234 5678"))
+    recipe.write_text(bench.RECIPE.read_text().replace("option tri1 1500,8000", "option tri1 1234,5678"))
     monkeypatch.setattr(bench, "RECIPE", recipe)
     _, ours, theirs = bench.recipe_steps()["tri1"][0]
     assert shlex.split(ours)[:10] == [
