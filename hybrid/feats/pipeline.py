@@ -213,12 +213,24 @@ class FeaturePipeline:
         Raises:
           InputError: an unknown or wrong setting, or a matrix that is missing.
         """
+        if not isinstance(values, Mapping):
+            raise InputError.at(place, f"pipeline is '{quote(values)}', wanted its settings", "Train the model again.")
         values = dict(values)
         transforms = []
-        for i, entry in enumerate(values.pop("transforms", None) or ()):
+        listed = values.pop("transforms", None) or ()
+        if not isinstance(listed, (list, tuple)) or not all(
+            isinstance(one, Mapping) and isinstance(one.get("name"), str) and type(one.get("input_dim")) is int
+            for one in listed
+        ):
+            raise InputError.at(
+                place,
+                f"transforms are '{quote(listed)}', wanted a list of names and dimensions",
+                "Train the model again.",
+            )
+        for i, entry in enumerate(listed):
             if f"transform.{i}" not in (arrays or {}):
                 raise InputError.at(place, f"the matrix of transform {i} is missing", "Train the model again.")
-            transforms.append(LinearTransform(entry["name"], arrays[f"transform.{i}"], int(entry["input_dim"])))  # type: ignore[index]
+            transforms.append(LinearTransform(entry["name"], arrays[f"transform.{i}"], entry["input_dim"]))  # type: ignore[index]
         pipeline = config_from_dict(cls, values, place)
         try:
             return dataclasses.replace(pipeline, transforms=tuple(transforms))
