@@ -15,7 +15,7 @@ import os
 import re
 import tokenize
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +24,7 @@ from hybrid.base.errors import InputError, quote
 
 __all__ = ["MAX_DEPTH", "MAX_LINE", "MAX_RATIO", "byte_lines", "map_bytes", "open_bytes", "open_text", "parse_json",
            "parse_yaml", "read_bytes", "read_json", "read_text", "reading", "require_followed", "require_readable",
-           "text_lines", "unreadable"]  # fmt: skip
+           "text_lines", "unreadable", "whole_record"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
@@ -334,3 +334,19 @@ def reading(path: object, what: str, cure: str = REMAKE) -> Iterator[None]:
             MemoryError, SyntaxError, tokenize.TokenError, zlib.error) as error:  # fmt: skip
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise InputError.at(path, f"holds no usable {what} ({quote(reason, 200)})", cure) from error
+
+
+def whole_record(path: Path, kinds: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns a JSON record of an unfinished run; None where there is none or it is damaged: that work is done again.
+
+    Args:
+      kinds: names that it must have, and the types of what stands there.
+    """
+    if not path.exists():
+        return None
+    try:
+        record = read_json(path)
+    except InputError:
+        return None
+    fits = isinstance(record, dict) and all(isinstance(record.get(name), kind) for name, kind in kinds.items())
+    return record if fits else None

@@ -32,7 +32,7 @@ from hybrid.base.failures import write_failed
 from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
 from hybrid.base.ranges import COUNT, Range, check_fields
-from hybrid.base.reading import read_bytes, read_json
+from hybrid.base.reading import read_bytes, read_json, whole_record
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.scoring import BATCH_FRAMES
@@ -141,7 +141,8 @@ class _Costs:
     @classmethod
     def begin(cls, parts: Path) -> _Costs:
         files = sorted(parts.glob("attempt.*.json"))
-        return cls(parts / f"attempt.{len(files) + 1:04d}.json", tuple(read_json(file) for file in files))
+        known = (whole_record(file, {"cpu_seconds": (int, float), "peak_memory_gb": (int, float)}) for file in files)
+        return cls(parts / f"attempt.{len(files) + 1:04d}.json", tuple(one for one in known if one is not None))
 
     def total(self) -> dict[str, float]:
         """Returns the sum, this attempt included."""
@@ -178,7 +179,7 @@ def _prepare(out: Path, fingerprint: str) -> None:
     with writing(out):
         for stale in [*out.glob(".tmp*"), *parts.glob(".tmp*")]:  # of a run that was killed while it wrote
             stale.unlink()
-        if mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
+        if mark.exists() and mark.read_bytes() == fingerprint.encode():
             return
         shutil.rmtree(parts, ignore_errors=True)
     make_folder(parts)
@@ -193,8 +194,9 @@ def _decode_block(
     spec, source, out, options = shared
     number, speech = item
     part = Path(out) / PARTS / f"{number}.json"
-    if part.exists():
-        record = read_json(part)
+    lists, numbers = ("utterances", "failed", "ctm_header"), ("search_seconds", "score_seconds", "acoustic_scale")
+    record = whole_record(part, {**dict.fromkeys(lists, list), **dict.fromkeys(numbers, (int, float)), "frames": dict})
+    if record is not None:
         return {"done": len(record["utterances"]), "failed": len(record["failed"])}
     system = load_system(spec)
     failed: list[tuple[str, str]] = []

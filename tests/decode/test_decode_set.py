@@ -113,6 +113,27 @@ def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_p
     assert files(out) == files(decoded)
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"utterances": []}', b"\xff\xfe"])
+def test_damaged_records_of_an_unfinished_run_are_made_again(
+    tiny, spec, decoded: Path, tmp_path: Path, monkeypatch, damage: bytes
+) -> None:
+    out, whole = tmp_path / "out", corpus._decode_block
+
+    def dies(shared, item):  # type: ignore[no-untyped-def]
+        if item[0] == 3:
+            raise KeyboardInterrupt
+        return whole(shared, item)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus, "_decode_block", dies)
+        with pytest.raises(KeyboardInterrupt):
+            decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
+    for name in ("1.json", "attempt.0001.json"):
+        (out / ".parts" / name).write_bytes(damage)
+    decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
+    assert files(out) == files(decoded)
+
+
 def test_costs_are_summed_over_attempts(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
     out, whole = tmp_path / "out", corpus._decode_block
 
