@@ -11,8 +11,7 @@ from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.trim import state_times
 from hybrid.model.folder import load_model
 from hybrid.timing.segments import phone_segments
-
-from .conftest import Tiny, must
+from tests.tiny_recogniser import Tiny, must
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from hybrid.adapt.sources import AdaptedStoreSource
+from hybrid.adapt.sources import AdaptedFeatureFolder
 from hybrid.base.errors import InputError
 from hybrid.cli.main import command
 from hybrid.data.utterance import Utterance
@@ -38,7 +38,7 @@ def test_training_and_decoding_see_the_same_features(tmp_path, transforms, task,
     seen = source.features(next(i for i in source.items()[0] if i.name == utterance), 0, 0)
     wanted = trained.scores(model.pipeline.features(store, utterance, found[store.speaker(utterance)]))
     np.testing.assert_allclose(trained.scores(seen), wanted, atol=1e-5)
-    scores = list(AdaptedStoreSource(str(store.path), str(folder)).scores(trained, [Utterance(utterance)]))[0]
+    scores = list(AdaptedFeatureFolder(str(store.path), str(folder)).scores(trained, [Utterance(utterance)]))[0]
     np.testing.assert_allclose(np.asarray(scores), wanted, atol=1e-4)
 
 
