@@ -203,6 +203,85 @@ def _close(tree, arcs, states, graph, acoustic, strings, scales, beta, least, se
 
 
 @kernel
+def _moves(arcs, states, graph, acoustic, scales, beta, least):
+    """Lists the labelled arcs of a state's elements that may lead to `least`.
+
+    Returns:
+      int64, the order by label and next state, and of each its arc and its element.
+    """
+    splits, nexts, labels, arc_graph, arc_acoustic = arcs[0], arcs[1], arcs[2], arcs[3], arcs[4]
+    num_states, total = len(splits) - 1, 0
+    for i in range(len(states)):
+        total += splits[states[i] + 1] - splits[states[i]]
+    key, arc, element = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
+    count = 0
+    for i in range(len(states)):
+        for a in range(splits[states[i]], splits[states[i] + 1]):
+            if labels[a] == 0:
+                continue
+            score = scales[0] * (graph[i] + arc_graph[a]) + scales[1] * (acoustic[i] + arc_acoustic[a])
+            if score + beta[nexts[a]] >= least:
+                key[count] = np.int64(labels[a]) * num_states + nexts[a]
+                arc[count], element[count] = a, i
+                count += 1
+    return np.argsort(key[:count], kind="mergesort"), arc, element
+
+
+@kernel
+def _written(out, row, source, to, label, graph, acoustic):
+    """Returns the arcs found with one more, at `row`, whose string is still to come."""
+    sources, targets, labels, graphs, acoustics, splits, symbols = out
+    if row == len(sources):
+        sources, targets, labels = _grown(sources, 0), _grown(targets, 0), _grown(labels, 0)
+        graphs, acoustics, splits = _grown(graphs, 0), _grown(acoustics, 0), _grown(splits, 2 * row + 1)
+    sources[row], targets[row], labels[row], graphs[row], acoustics[row] = source, to, label, graph, acoustic
+    return sources, targets, labels, graphs, acoustics, splits, symbols
+
+
+@kernel
+def _spelt(out, row, head, tail):
+    """Returns the arcs found, with the string of arc `row`: head and tail."""
+    sources, targets, labels, graphs, acoustics, splits, symbols = out
+    at, middle = splits[row], splits[row] + len(head)
+    end = middle + len(tail)
+    if end > len(symbols):
+        symbols = _grown(symbols, end)
+    symbols[at:middle], symbols[middle:end], splits[row + 1] = head, tail, end
+    return sources, targets, labels, graphs, acoustics, splits, symbols
+
+
+@kernel
+def _ends(tree, closed, finals, forward, scales, least_total):
+    """Returns the final weight of each new state, as `determinize_arcs` does: the best of its elements that end."""
+    final_graph, final_acoustic, final_splits, final_symbols = finals
+    count = closed[7]
+    end_graph, end_acoustic = np.full(count, NEG_INF), np.full(count, NEG_INF)
+    end_splits, end_symbols = np.zeros(count + 1, np.int64), np.empty(256, np.int32)
+    for number in range(count):
+        best_score, best_graph, best_acoustic, best_string = NEG_INF, NEG_INF, NEG_INF, np.int32(-1)
+        for k in range(closed[4][number], closed[4][number + 1]):
+            s = closed[0][k]
+            if final_graph[s] == NEG_INF:
+                continue
+            new_graph, new_acoustic = closed[1][k] + final_graph[s], closed[2][k] + final_acoustic[s]
+            score = scales[0] * new_graph + scales[1] * new_acoustic
+            string = closed[3][k]
+            for n in range(final_splits[s], final_splits[s + 1]):
+                tree, string = append(tree, string, final_symbols[n])
+            if best_string < 0 or _better(score, new_graph, tree, string, best_score, best_graph, best_string):
+                best_score, best_graph, best_acoustic, best_string = score, new_graph, new_acoustic, string
+        end_splits[number + 1] = end_splits[number]
+        if best_string >= 0 and forward[number] + best_score >= least_total:
+            end_graph[number], end_acoustic[number] = best_graph, best_acoustic
+            ids = spell(tree, best_string, 0)
+            if end_splits[number] + len(ids) > len(end_symbols):
+                end_symbols = _grown(end_symbols, end_splits[number] + len(ids))
+            end_symbols[end_splits[number] : end_splits[number] + len(ids)] = ids
+            end_splits[number + 1] += len(ids)
+    return end_graph, end_acoustic, end_splits, end_symbols[: end_splits[count]]
+
+
+@kernel
 def determinize_arcs(
     splits, nexts, labels, arc_graph, arc_acoustic, string_splits, symbols, finals, beta, scales, beam, max_elements,
 ):  # fmt: skip
@@ -218,7 +297,7 @@ def determinize_arcs(
       Arcs (from, to, label, graph, acoustic, string splits, symbols), finals (graph, acoustic, string splits,
       symbols), and the beam within which the result is complete.
     """
-    final_graph, final_acoustic, final_splits, final_symbols = finals
+    final_graph = finals[0]
     num_states = len(splits) - 1
     useful = np.zeros(num_states, np.bool_)
     for s in range(num_states):
@@ -234,9 +313,10 @@ def determinize_arcs(
     led_to, led_graph, led_acoustic = np.empty(256, np.int64), np.empty(256), np.empty(256)
     led_string = np.empty(256, np.int32)
     forward = np.empty(256)  # of each new state, in the scaled scores
-    out_from, out_to, out_label = np.empty(256, np.int32), np.empty(256, np.int32), np.empty(256, np.int32)
-    out_graph, out_acoustic = np.empty(256), np.empty(256)
-    out_splits, out_symbols = np.zeros(257, np.int64), np.empty(4096, np.int32)
+    out = (
+        np.empty(256, np.int32), np.empty(256, np.int32), np.empty(256, np.int32), np.empty(256), np.empty(256),
+        np.zeros(257, np.int64), np.empty(4096, np.int32),
+    )  # fmt: skip
     num_arcs = 0
     # tasks wait in pools of their own: the new state and label that they leave by, their elements before closure
     task_from, task_label, task_begin = np.empty(256, np.int64), np.empty(256, np.int32), np.zeros(257, np.int64)
@@ -287,44 +367,16 @@ def determinize_arcs(
         off_graph += led_graph[entry]
         off_acoustic += led_acoustic[entry]
         if source >= 0:
-            head, tail = spell(tree, prefix, 0), spell(tree, led_string[entry], 0)
-            length = len(head) + len(tail)
-            if num_arcs == len(out_from):
-                out_from, out_to = _grown(out_from, 0), _grown(out_to, 0)
-                out_label, out_graph = _grown(out_label, 0), _grown(out_graph, 0)
-                out_acoustic = _grown(out_acoustic, 0)
-                out_splits = _grown(out_splits, 2 * num_arcs + 1)
-            if out_splits[num_arcs] + length > len(out_symbols):
-                out_symbols = _grown(out_symbols, out_splits[num_arcs] + length)
-            at = out_splits[num_arcs]
-            out_symbols[at : at + len(head)] = head
-            out_symbols[at + len(head) : at + length] = tail
-            out_from[num_arcs], out_to[num_arcs], out_label[num_arcs] = source, to, task_label[task]
-            out_graph[num_arcs], out_acoustic[num_arcs] = off_graph, off_acoustic
-            out_splits[num_arcs + 1] = at + length
+            out = _written(out, num_arcs, source, to, task_label[task], off_graph, off_acoustic)
+            out = _spelt(out, num_arcs, spell(tree, prefix, 0), spell(tree, led_string[entry], 0))
             num_arcs += 1
         if fresh < 0:
             continue
         if fresh >= len(forward):
             forward = _grown(forward, 0)
         forward[fresh] = before + scales[0] * off_graph + scales[1] * off_acoustic
-        # the labelled arcs of the new state's elements, by label and state; of equal ones the best
-        total = 0
-        for i in range(len(states)):
-            total += splits[states[i] + 1] - splits[states[i]]
-        move_key, move_arc, move_from = np.empty(total, np.int64), np.empty(total, np.int64), np.empty(total, np.int64)
-        moves = 0
-        for i in range(len(states)):
-            for a in range(splits[states[i]], splits[states[i] + 1]):
-                if labels[a] == 0:
-                    continue
-                score = scales[0] * (graph[i] + arc_graph[a]) + scales[1] * (acoustic[i] + arc_acoustic[a])
-                if not forward[fresh] + score + beta[nexts[a]] >= least_total:
-                    continue
-                move_key[moves] = np.int64(labels[a]) * num_states + nexts[a]
-                move_arc[moves], move_from[moves] = a, i
-                moves += 1
-        order = np.argsort(move_key[:moves], kind="mergesort")
+        order, move_arc, move_from = _moves(arcs, states, graph, acoustic, scales, beta, least_total - forward[fresh])
+        moves = len(order)
         k = 0
         while k < moves:
             label = labels[move_arc[order[k]]]
@@ -360,34 +412,10 @@ def determinize_arcs(
             task_begin[num_tasks + 1] = at + size
             heapq.heappush(queue, (-(forward[fresh] + best), np.int64(num_tasks)))
             num_tasks += 1
-    # final scores of the new states
-    count = closed[7]
-    end_graph, end_acoustic = np.full(count, NEG_INF), np.full(count, NEG_INF)
-    end_splits, end_symbols = np.zeros(count + 1, np.int64), np.empty(256, np.int32)
-    for number in range(count):
-        best_score, best_graph, best_acoustic, best_string = NEG_INF, NEG_INF, NEG_INF, np.int32(-1)
-        for k in range(closed[4][number], closed[4][number + 1]):
-            s = closed[0][k]
-            if final_graph[s] == NEG_INF:
-                continue
-            new_graph, new_acoustic = closed[1][k] + final_graph[s], closed[2][k] + final_acoustic[s]
-            score = scales[0] * new_graph + scales[1] * new_acoustic
-            string = closed[3][k]
-            for n in range(final_splits[s], final_splits[s + 1]):
-                tree, string = append(tree, string, final_symbols[n])
-            if best_string < 0 or _better(score, new_graph, tree, string, best_score, best_graph, best_string):
-                best_score, best_graph, best_acoustic, best_string = score, new_graph, new_acoustic, string
-        end_splits[number + 1] = end_splits[number]
-        if best_string >= 0 and forward[number] + best_score >= least_total:
-            end_graph[number], end_acoustic[number] = best_graph, best_acoustic
-            ids = spell(tree, best_string, 0)
-            if end_splits[number] + len(ids) > len(end_symbols):
-                end_symbols = _grown(end_symbols, end_splits[number] + len(ids))
-            end_symbols[end_splits[number] : end_splits[number] + len(ids)] = ids
-            end_splits[number + 1] += len(ids)
+    ends = _ends(tree, closed, finals, forward, scales, least_total)
     return (
-        (out_from[:num_arcs], out_to[:num_arcs], out_label[:num_arcs], out_graph[:num_arcs], out_acoustic[:num_arcs],
-         out_splits[: num_arcs + 1], out_symbols[: out_splits[num_arcs]]),
-        (end_graph, end_acoustic, end_splits, end_symbols[: end_splits[count]]),
+        (out[0][:num_arcs], out[1][:num_arcs], out[2][:num_arcs], out[3][:num_arcs], out[4][:num_arcs],
+         out[5][: num_arcs + 1], out[6][: out[5][num_arcs]]),
+        ends,
         reached,
     )  # fmt: skip
