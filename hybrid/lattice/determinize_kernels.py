@@ -12,11 +12,11 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.lattice.strings import append, common_prefix, empty_tree, spell, suffix
+from hybrid.lattice.subsets import find, grown, new_pool
 
 __all__ = ["determinize_arcs"]
 
 NEG_INF = -np.inf
-DELTA = 1.0 / 1024  # two subsets are one state if their scores differ by no more (Kaldi's kDelta)
 
 
 @kernel
@@ -61,79 +61,6 @@ def _normalise(tree, states, graph, acoustic, strings, scales):
 
 
 @kernel
-def _hash(states, strings):
-    key = np.uint64(len(states))
-    for i in range(len(states)):
-        key = (key ^ np.uint64(states[i])) * np.uint64(0x9E3779B97F4A7C15)
-        key = (key ^ np.uint64(strings[i])) * np.uint64(0xBF58476D1CE4E5B9)
-        key ^= key >> np.uint64(31)
-    return key
-
-
-@kernel
-def _grown(array, needed):
-    out = np.empty(max(2 * len(array), needed), array.dtype)
-    out[: len(array)] = array
-    return out
-
-
-@kernel
-def _new_pool():
-    """Returns a pool of subsets: elements, where each begins, hashes, their table, and how many there are."""
-    return (
-        np.empty(1024, np.int32), np.empty(1024), np.empty(1024), np.empty(1024, np.int32), np.zeros(257, np.int64),
-        np.empty(256, np.uint64), np.full(512, -1, np.int64), 0,
-    )  # fmt: skip
-
-
-@kernel
-def _find(pool, states, graph, acoustic, strings):
-    """Returns the pool, the number of an equal subset in it, which is added if there is none, and whether it was."""
-    at_state, at_graph, at_acoustic, at_string, begins, hashes, table, count = pool
-    key = _hash(states, strings)
-    mask = len(table) - 1
-    place = np.int64(key & np.uint64(mask))
-    size = len(states)
-    while table[place] >= 0:
-        other = table[place]
-        first = begins[other]
-        if hashes[other] == key and begins[other + 1] - first == size:
-            same = True
-            for i in range(size):
-                k = first + i
-                if (
-                    at_state[k] != states[i] or at_string[k] != strings[i] or abs(at_graph[k] - graph[i]) > DELTA
-                    or abs(at_acoustic[k] - acoustic[i]) > DELTA * (1 + abs(acoustic[i]) * 1e-3)
-                ):  # fmt: skip
-                    same = False
-                    break
-            if same:
-                return pool, other, False
-        place = (place + 1) & mask
-    used = begins[count]
-    if used + size > len(at_state):
-        needed = used + size
-        at_state, at_graph = _grown(at_state, needed), _grown(at_graph, needed)
-        at_acoustic, at_string = _grown(at_acoustic, needed), _grown(at_string, needed)
-    at_state[used : used + size], at_graph[used : used + size] = states, graph
-    at_acoustic[used : used + size], at_string[used : used + size] = acoustic, strings
-    if count == len(hashes):
-        begins, hashes = _grown(begins, 2 * count + 1), _grown(hashes, 0)
-    begins[count + 1], hashes[count] = used + size, key
-    table[place] = count
-    count += 1
-    if 2 * count > len(table):
-        table = np.full(2 * len(table), -1, np.int64)
-        mask = len(table) - 1
-        for other in range(count):
-            place = np.int64(hashes[other] & np.uint64(mask))
-            while table[place] >= 0:
-                place = (place + 1) & mask
-            table[place] = other
-    return (at_state, at_graph, at_acoustic, at_string, begins, hashes, table, count), count - 1, True
-
-
-@kernel
 def _close(tree, arcs, states, graph, acoustic, strings, scales, beta, least, seen, heap):
     """Follows arcs without a label; keeps the best way to each state and drops those below `least`.
 
@@ -162,7 +89,7 @@ def _close(tree, arcs, states, graph, acoustic, strings, scales, beta, least, se
         state = heapq.heappop(heap)
         here = seen[state]
         if done == len(order):
-            order = _grown(order, 0)
+            order = grown(order, 0)
         order[done] = here
         done += 1
         for a in range(splits[state], splits[state + 1]):
@@ -179,8 +106,8 @@ def _close(tree, arcs, states, graph, acoustic, strings, scales, beta, least, se
             there = seen[to]
             if there < 0:
                 if count == len(at_state):
-                    at_state, at_graph = _grown(at_state, 0), _grown(at_graph, 0)
-                    at_acoustic, at_string = _grown(at_acoustic, 0), _grown(at_string, 0)
+                    at_state, at_graph = grown(at_state, 0), grown(at_graph, 0)
+                    at_acoustic, at_string = grown(at_acoustic, 0), grown(at_string, 0)
                 there = count
                 at_state[there] = to
                 seen[to] = there
@@ -232,8 +159,8 @@ def _written(out, row, source, to, label, graph, acoustic):
     """Returns the arcs found with one more, at `row`, whose string is still to come."""
     sources, targets, labels, graphs, acoustics, splits, symbols = out
     if row == len(sources):
-        sources, targets, labels = _grown(sources, 0), _grown(targets, 0), _grown(labels, 0)
-        graphs, acoustics, splits = _grown(graphs, 0), _grown(acoustics, 0), _grown(splits, 2 * row + 1)
+        sources, targets, labels = grown(sources, 0), grown(targets, 0), grown(labels, 0)
+        graphs, acoustics, splits = grown(graphs, 0), grown(acoustics, 0), grown(splits, 2 * row + 1)
     sources[row], targets[row], labels[row], graphs[row], acoustics[row] = source, to, label, graph, acoustic
     return sources, targets, labels, graphs, acoustics, splits, symbols
 
@@ -245,7 +172,7 @@ def _spelt(out, row, head, tail):
     at, middle = splits[row], splits[row] + len(head)
     end = middle + len(tail)
     if end > len(symbols):
-        symbols = _grown(symbols, end)
+        symbols = grown(symbols, end)
     symbols[at:middle], symbols[middle:end], splits[row + 1] = head, tail, end
     return sources, targets, labels, graphs, acoustics, splits, symbols
 
@@ -275,7 +202,7 @@ def _ends(tree, closed, finals, forward, scales, least_total):
             end_graph[number], end_acoustic[number] = best_graph, best_acoustic
             ids = spell(tree, best_string, 0)
             if end_splits[number] + len(ids) > len(end_symbols):
-                end_symbols = _grown(end_symbols, end_splits[number] + len(ids))
+                end_symbols = grown(end_symbols, end_splits[number] + len(ids))
             end_symbols[end_splits[number] : end_splits[number] + len(ids)] = ids
             end_splits[number + 1] += len(ids)
     return end_graph, end_acoustic, end_splits, end_symbols[: end_splits[count]]
@@ -308,7 +235,7 @@ def determinize_arcs(
     least_total = beta[0] - beam - 1e-9 * abs(beta[0])
     tree, seen = empty_tree(1024), np.full(num_states, -1, np.int64)
     heap = [np.int64(0)]
-    first, closed = _new_pool(), _new_pool()
+    first, closed = new_pool(), new_pool()
     # of each subset in `first` (before closure): its state, and what closure took off
     led_to, led_graph, led_acoustic = np.empty(256, np.int64), np.empty(256), np.empty(256)
     led_string = np.empty(256, np.int32)
@@ -340,12 +267,12 @@ def determinize_arcs(
         off_graph, off_acoustic, prefix = 0.0, 0.0, np.int32(0)
         if source >= 0:
             tree, off_graph, off_acoustic, prefix = _normalise(tree, states, graph, acoustic, strings, scales)
-        first, entry, is_new = _find(first, states, graph, acoustic, strings)
+        first, entry, is_new = find(first, states, graph, acoustic, strings)
         fresh = np.int64(-1)
         if is_new:
             if entry == len(led_to):
-                led_to, led_graph = _grown(led_to, 0), _grown(led_graph, 0)
-                led_acoustic, led_string = _grown(led_acoustic, 0), _grown(led_string, 0)
+                led_to, led_graph = grown(led_to, 0), grown(led_graph, 0)
+                led_acoustic, led_string = grown(led_acoustic, 0), grown(led_string, 0)
             least = least_total - before - scales[0] * off_graph - scales[1] * off_acoustic
             tree, states, graph, acoustic, strings = _close(
                 tree, arcs, states, graph, acoustic, strings, scales, beta, least, seen, heap
@@ -356,7 +283,7 @@ def determinize_arcs(
                 more_graph, more_acoustic, more = 0.0, 0.0, np.int32(0)
                 if source >= 0:
                     tree, more_graph, more_acoustic, more = _normalise(tree, states, graph, acoustic, strings, scales)
-                closed, number, created = _find(closed, states, graph, acoustic, strings)
+                closed, number, created = find(closed, states, graph, acoustic, strings)
                 led_to[entry], led_graph[entry], led_acoustic[entry] = number, more_graph, more_acoustic
                 led_string[entry] = more
                 if created:
@@ -373,7 +300,7 @@ def determinize_arcs(
         if fresh < 0:
             continue
         if fresh >= len(forward):
-            forward = _grown(forward, 0)
+            forward = grown(forward, 0)
         forward[fresh] = before + scales[0] * off_graph + scales[1] * off_acoustic
         order, move_arc, move_from = _moves(arcs, states, graph, acoustic, scales, beta, least_total - forward[fresh])
         moves = len(order)
@@ -382,8 +309,8 @@ def determinize_arcs(
             label = labels[move_arc[order[k]]]
             at = task_begin[num_tasks]
             if num_tasks == len(task_from):
-                task_from, task_label = _grown(task_from, 0), _grown(task_label, 0)
-                task_begin = _grown(task_begin, 2 * num_tasks + 1)
+                task_from, task_label = grown(task_from, 0), grown(task_label, 0)
+                task_begin = grown(task_begin, 2 * num_tasks + 1)
             best = NEG_INF
             size = 0
             while k < moves and labels[move_arc[order[k]]] == label:
@@ -403,8 +330,8 @@ def determinize_arcs(
                     size += 1
                     last += 1
                     if last >= len(task_state):
-                        task_state, task_graph = _grown(task_state, 0), _grown(task_graph, 0)
-                        task_acoustic, task_string = _grown(task_acoustic, 0), _grown(task_string, 0)
+                        task_state, task_graph = grown(task_state, 0), grown(task_graph, 0)
+                        task_acoustic, task_string = grown(task_acoustic, 0), grown(task_string, 0)
                 task_state[last], task_string[last] = nexts[a], string
                 task_graph[last], task_acoustic[last] = new_graph, new_acoustic
                 best = max(best, score + beta[nexts[a]])
