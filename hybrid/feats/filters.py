@@ -6,7 +6,7 @@ import numpy as np
 
 from hybrid.feats.config import FeatureConfig
 
-__all__ = ["cosine_matrix", "lifter", "mel_filters", "window_shape"]
+__all__ = ["cosine_matrix", "lifter", "mel", "mel_centres", "mel_filters", "window_shape"]
 
 
 def window_shape(config: FeatureConfig) -> np.ndarray:
@@ -25,8 +25,21 @@ def window_shape(config: FeatureConfig) -> np.ndarray:
     return np.asarray(shapes[config.window](), np.float32)
 
 
-def _mel(frequency: np.ndarray | float) -> np.ndarray:
+def mel(frequency: np.ndarray | float) -> np.ndarray:
+    """Returns frequencies (Hz) on the mel scale, float64."""
     return 1127.0 * np.log(1.0 + np.asarray(frequency, np.float64) / 700.0)
+
+
+def _mel_grid(config: FeatureConfig) -> tuple[float, float]:
+    """Returns where the first filter begins, and the distance of two centres, mel."""
+    low, high = float(mel(config.low_freq)), float(mel(config.top_freq))
+    return low, (high - low) / (config.num_mel_bins + 1)
+
+
+def mel_centres(config: FeatureConfig) -> np.ndarray:
+    """Returns the centres of the mel filters, float64 [filters], Hz."""
+    low, step = _mel_grid(config)
+    return np.asarray(700.0 * np.expm1((low + step * np.arange(1, config.num_mel_bins + 1)) / 1127.0))
 
 
 def mel_filters(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -43,12 +56,11 @@ def mel_filters(config: FeatureConfig) -> tuple[np.ndarray, np.ndarray, np.ndarr
       ValueError: a filter is so narrow that no FFT bin falls into it.
     """
     bins = config.fft_length // 2
-    mel = _mel(np.arange(bins) * config.sampling_rate / config.fft_length)
-    low, high = float(_mel(config.low_freq)), float(_mel(config.top_freq))
-    step = (high - low) / (config.num_mel_bins + 1)
+    points = mel(np.arange(bins) * config.sampling_rate / config.fft_length)
+    low, step = _mel_grid(config)
     left = low + step * np.arange(config.num_mel_bins)[:, None]
-    weights = np.minimum((mel - left) / step, (left + 2 * step - mel) / step)
-    inside = (mel > left) & (mel < left + 2 * step)
+    weights = np.minimum((points - left) / step, (left + 2 * step - points) / step)
+    inside = (points > left) & (points < left + 2 * step)
     if not inside.any(axis=1).all():
         number = int(np.argmin(inside.any(axis=1)))
         raise ValueError(

@@ -18,6 +18,7 @@ from hybrid.data.noise import add_noise, change_speed, mix_at, reverberate, room
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.filters import cosine_matrix
 from hybrid.train.nnet.config import AugmentConfig
+from hybrid.train.nnet.warp import MelView
 
 __all__ = ["augment_samples", "generator_of", "mask_features", "num_samples_at", "volume_offset"]
 
@@ -106,25 +107,30 @@ def volume_offset(config: FeatureConfig, gain: float) -> np.ndarray:
     return offset.astype(np.float32)
 
 
-def mask_features(features: np.ndarray, config: AugmentConfig, generator: np.random.Generator) -> np.ndarray:
-    """SpecAugment without time warping (Park et al. 2019): masks are filled with the chunk's mean of each value.
+def mask_features(
+    features: np.ndarray, config: AugmentConfig, generator: np.random.Generator, view: MelView | None
+) -> np.ndarray:
+    """SpecAugment without time warping (Park et al. 2019): masks are filled with the chunk's mean of each mel bin.
 
     Args:
       features: float32 [T][D]; not changed.
+      view: wanted for masks over frequency.
 
     Returns:
       float32 [T][D].
     """
     if not config.freq_masks and not config.time_masks:
         return features
-    frames, dim = features.shape
-    out, mean = features.copy(), features.mean(axis=0)
+    frames, mean = len(features), features.mean(axis=0)
+    out = features - mean
     for _ in range(config.freq_masks):
-        width = int(generator.integers(0, min(config.freq_width, dim) + 1))
-        begin = int(generator.integers(0, dim - width + 1))
-        out[:, begin : begin + width] = mean[begin : begin + width]
+        assert view is not None
+        bins = len(view.centres)
+        width = int(generator.integers(0, min(config.freq_width, bins) + 1))
+        begin = int(generator.integers(0, bins - width + 1))
+        out = out @ view.without(begin, begin + width)
     for _ in range(config.time_masks):
         width = int(generator.integers(0, min(config.time_width, max(1, frames // 5)) + 1))
         begin = int(generator.integers(0, max(1, frames - width)))
-        out[begin : begin + width] = mean
-    return out
+        out[begin : begin + width] = 0.0
+    return np.asarray(out + mean, np.float32)

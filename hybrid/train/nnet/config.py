@@ -21,6 +21,8 @@ class AugmentConfig:
     speeds: tuple[float, ...] = _help((1.0,), "Each utterance at each of these speeds, once an epoch (0.9 1.0 1.1).")
     volume_low: float = _help(1.0, "Samples are multiplied by a factor from here …")
     volume_high: float = _help(1.0, "… to here, drawn per utterance (Kaldi: 0.125 to 2).")
+    warp_low: float = _help(1.0, "Frequencies of the voice are multiplied by a factor from here (0.9) …")
+    warp_high: float = _help(1.0, "… to here (1.1), drawn per utterance: vocal tract length perturbation.")
     noise_share: float = _help(0.0, "Share of utterances that get noise.")
     snr_low: float = _help(5.0, "dB of speech over noise, from …")
     snr_high: float = _help(20.0, "… to.")
@@ -29,7 +31,7 @@ class AugmentConfig:
     reverb_low: float = _help(0.1, "Seconds in which a generated room's echoes fall by 60 dB, from …")
     reverb_high: float = _help(0.6, "… to.")
     rir_dir: str = _help("", "Folder of impulse responses of rooms; without it they are generated.")
-    freq_masks: int = _help(0, "SpecAugment: masks over frequency (or cepstra) per chunk.")
+    freq_masks: int = _help(0, "SpecAugment: masks over mel bins per chunk, where cepstra are features too.")
     freq_width: int = _help(10, "Widest of them, in bins.")
     time_masks: int = _help(0, "SpecAugment: masks over time per chunk.")
     time_width: int = _help(20, "Widest of them, in frames; never more than a fifth of the chunk.")
@@ -40,6 +42,8 @@ class AugmentConfig:
             speeds=Range(0.5, 2.0),
             volume_low=POSITIVE,
             volume_high=POSITIVE,
+            warp_low=Range(0.5, 2.0),
+            warp_high=Range(0.5, 2.0),
             noise_share=SHARE,
             snr_low=Range(-30, 100),
             snr_high=Range(-30, 100),
@@ -53,10 +57,15 @@ class AugmentConfig:
         )
         if not self.speeds or len(set(self.speeds)) != len(self.speeds):
             raise ValueError("speeds: wanted at least one, and none twice")
-        for name in ("volume", "snr", "reverb"):
+        for name in ("volume", "warp", "snr", "reverb"):
             low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
             if low > high:
                 raise ValueError(f"{name}_low is {low:g}, more than {name}_high ({high:g})")
+
+    @property
+    def changes_bins(self) -> bool:
+        """Whether features are changed as mel bins."""
+        return self.warp_low != 1.0 or self.warp_high != 1.0 or self.freq_masks > 0
 
     @property
     def changes_samples(self) -> bool:

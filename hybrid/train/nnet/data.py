@@ -16,6 +16,7 @@ from hybrid.train.nnet.augment import generator_of, mask_features, volume_offset
 from hybrid.train.nnet.batches import Batch, plan_epoch
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig
 from hybrid.train.nnet.sources import FeatureSource, Item
+from hybrid.train.nnet.warp import MelView
 
 __all__ = ["BatchMaker", "Example", "FeatureCache", "Position", "Targets", "batch_stream"]
 
@@ -118,23 +119,33 @@ class BatchMaker:
     cache: FeatureCache
 
     def __post_init__(self) -> None:
-        config = self.augment
-        self._offset = None
+        config, pipeline = self.augment, self.source.pipeline
+        self._offset = self._view = None
         if config.volume_low != 1.0 or config.volume_high != 1.0:
-            pipeline = self.source.pipeline
             if pipeline.cmvn.kind not in ("none", "speaker") or pipeline.cmvn.norm_vars:
                 raise InputError.at("volume_low, volume_high", f"do nothing to features normalised by "
                                     f"{pipeline.cmvn.kind}", "Leave it at 1, or use cmvn speaker or none.")  # fmt: skip
-            if pipeline.dim != pipeline.static.dim or pipeline.transforms:
-                raise InputError.at("volume_low, volume_high", "are for plain features, without deltas, splices or "
-                                    "transforms", "Leave them at 1.")  # fmt: skip
+            self._require_plain("volume_low, volume_high", "1")
             self._offset = volume_offset(pipeline.static, float(np.e))
+        if config.changes_bins:
+            self._require_plain("warp_low, warp_high, freq_masks", "1, 1 and 0")
+            try:
+                self._view = MelView.of(pipeline.static)
+            except ValueError as error:
+                raise InputError.at("warp_low, warp_high, freq_masks", f"cannot be: {error}",
+                                    "Leave them at 1, 1 and 0, or use_energy at false.") from None  # fmt: skip
+
+    def _require_plain(self, names: str, neutral: str) -> None:
+        pipeline = self.source.pipeline
+        if pipeline.dim != pipeline.static.dim or pipeline.transforms or pipeline.cmvn.norm_vars:
+            raise InputError.at(names, "are for plain features, without deltas, splices, transforms or normalised "
+                                "variances", f"Leave them at {neutral}.")  # fmt: skip
 
     def make(self, epoch: int, batch: Batch, vary: bool = True) -> Example:
         """Makes the example of a batch.
 
         Args:
-          vary: False for held-out data: no volume, no masks.
+          vary: False for held-out data: no volume, no warping, no masks.
         """
         rows, failed = [], {}
         for row in range(len(batch)):
@@ -166,8 +177,11 @@ class BatchMaker:
             chunk = chunk + self._offset * np.float32(
                 np.log(gain.uniform(self.augment.volume_low, self.augment.volume_high))
             )
+        if self._view is not None and self.augment.warp_low < self.augment.warp_high:
+            draw = generator_of(self.seed, epoch, item.name, "warp")
+            chunk = chunk @ self._view.warp(draw.uniform(self.augment.warp_low, self.augment.warp_high))
         generator = generator_of(self.seed, epoch, item.name, "masks", int(batch.starts[row]))
-        return mask_features(chunk, self.augment, generator)
+        return mask_features(chunk, self.augment, generator, self._view)
 
     def _features(self, epoch: int, number: int, item: Item) -> np.ndarray:
         found = self.cache.get(number) if self.source.cacheable() else None

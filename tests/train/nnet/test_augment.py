@@ -11,6 +11,7 @@ from hybrid.data.noise import change_speed, reverberate, room_response
 from hybrid.data.perturb import name_at_speed
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
+from hybrid.feats.filters import cosine_matrix
 from hybrid.train.nnet.augment import (
     augment_samples,
     generator_of,
@@ -19,6 +20,7 @@ from hybrid.train.nnet.augment import (
     volume_offset,
 )
 from hybrid.train.nnet.config import AugmentConfig
+from hybrid.train.nnet.warp import MelView
 
 RATE = 8000
 SPEECH = (0.2 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
@@ -76,19 +78,60 @@ def test_what_is_drawn_follows_from_seed_epoch_and_name() -> None:
 
 
 def test_masks_are_as_wide_as_allowed() -> None:
+    mel = FeatureConfig(kind="fbank", num_mel_bins=20)
     features = np.random.default_rng(0).standard_normal((50, 20)).astype(np.float32)
     config = AugmentConfig(freq_masks=1, freq_width=4, time_masks=1, time_width=30)
     for seed in range(20):
-        changed = mask_features(features, config, np.random.default_rng(seed)) != features
+        masked = mask_features(features, config, np.random.default_rng(seed), MelView.of(mel))
+        changed = ~np.isclose(masked, features, atol=1e-6)
         columns, rows = changed.all(axis=0).sum(), changed.all(axis=1).sum()
         assert columns <= 4 and rows <= 10  # a fifth of the chunk
-    assert mask_features(features, AugmentConfig(), np.random.default_rng(0)) is features
+    assert mask_features(features, AugmentConfig(), np.random.default_rng(0), None) is features
+
+
+def test_masks_of_cepstra_are_those_of_their_mel_bins() -> None:
+    mel = FeatureConfig(kind="fbank", num_mel_bins=40)
+    cepstra = FeatureConfig(kind="mfcc", num_mel_bins=40, num_ceps=40)
+    bins = np.random.default_rng(0).standard_normal((50, 40)).astype(np.float32)
+    config, cosine = AugmentConfig(freq_masks=2, freq_width=8, time_masks=1), cosine_matrix(cepstra)
+    masked = mask_features(bins, config, np.random.default_rng(1), MelView.of(mel))
+    other = mask_features(bins @ cosine, config, np.random.default_rng(1), MelView.of(cepstra))
+    assert not np.allclose(masked, bins)
+    np.testing.assert_allclose(other, masked @ cosine, atol=1e-3)
+
+
+@pytest.mark.parametrize("factor", [0.85, 0.95, 1.1, 1.2])
+@pytest.mark.parametrize("kind", ["fbank", "mfcc"])
+def test_a_warped_voice_has_its_peaks_where_the_factor_says(factor, kind) -> None:
+    config = FeatureConfig(kind=kind, num_mel_bins=40, **({"num_ceps": 40} if kind == "mfcc" else {}))
+    view = MelView.of(config)
+    for peak in (600.0, 1500.0, 3000.0):
+        spectrum = -(((view.centres - peak) / (0.2 * peak)) ** 2)
+        moved = (spectrum @ view.from_mel) @ view.warp(factor) @ view.to_mel
+        place = np.argmax(moved)
+        width = view.centres[place + 1] - view.centres[place - 1]
+        assert abs(view.centres[place] - factor * peak) < 0.75 * width
+    np.testing.assert_allclose(view.warp(1.0), view.to_mel @ view.from_mel, atol=1e-6)
+
+
+def test_warping_commutes_with_mean_normalisation() -> None:
+    config = FeatureConfig(kind="mfcc", num_mel_bins=23, num_ceps=13)
+    features = np.random.default_rng(0).standard_normal((30, 13)).astype(np.float32)
+    matrix = MelView.of(config).warp(1.1)
+    warped = features @ matrix
+    np.testing.assert_allclose(warped - warped.mean(axis=0), (features - features.mean(axis=0)) @ matrix, atol=1e-4)
+
+
+def test_warping_wants_mel_bins() -> None:
+    with pytest.raises(ValueError, match="frame's energy"):
+        MelView.of(FeatureConfig(use_energy=True))
 
 
 @pytest.mark.parametrize("settings, text", [
     ({"speeds": ()}, "speeds: wanted at least one, and none twice"),
     ({"speeds": (3.0,)}, "speeds is 3, wanted 0.5 to 2"),
     ({"volume_low": 2.0}, "volume_low is 2, more than volume_high"),
+    ({"warp_high": 0.9}, "warp_low is 1, more than warp_high"),
     ({"noise_share": 1.5}, "noise_share is 1.5, wanted 0 to 1"),
 ])  # fmt: skip
 def test_settings_that_are_refused(settings, text) -> None:
