@@ -22,7 +22,7 @@ VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.fst", "hybrid.graph", "hy
 CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
 USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
-                         "hybrid.rescore", "hybrid.score"}  # fmt: skip
+                         "hybrid.rescore", "hybrid.score", "hybrid.confidence"}  # fmt: skip
 TRAININGS = {"hybrid.train.gmm", "hybrid.train.chain", "hybrid.train.nnet"}
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
@@ -44,16 +44,18 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.fst": BASE,
     "hybrid.graph": HMM | {"hybrid.fst"},
     "hybrid.lattice": HMM,
+    "hybrid.confidence": HMM | {"hybrid.lattice"},
     "hybrid.search": HMM | {"hybrid.graph", "hybrid.lattice"},
     "hybrid.timing": HMM | {"hybrid.lattice"},
     "hybrid.align": HMM | PROTOCOL | {"hybrid.feats", "hybrid.graph", "hybrid.timing"},
     "hybrid.chain": HMM | {"hybrid.fst", "hybrid.graph", "hybrid.lattice", "hybrid.timing", "hybrid.align"},
-    "hybrid.decode": VALUES | {"hybrid.model", "hybrid.search"},
+    "hybrid.decode": VALUES | {"hybrid.model", "hybrid.search", "hybrid.confidence"},
     "hybrid.adapt": CORE | {"hybrid.model", "hybrid.gmm", "hybrid.decode"},
     "hybrid.aligner": CORE | {"hybrid.model", "hybrid.adapt"},
-    "hybrid.recogniser": VALUES | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt"},
+    "hybrid.recogniser": VALUES
+    | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt", "hybrid.confidence"},
     "hybrid.rescore": CORE,
-    "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing"},
+    "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence"},
     "hybrid.train": set(),
     "hybrid.train.gmm": USERS,
     "hybrid.train.chain": USERS | {"hybrid.train.gmm"},

@@ -105,6 +105,10 @@ def _decoded(path: Path, root: Path) -> None:
     hybrid("lattice", "best-path", root / "decode", "--words", root / "graph/words.txt")
 
 
+def _calibration(path: Path, root: Path) -> None:
+    hybrid("confidence", "apply", root / "decode", "--calibration", path, "--words", root / "graph/words.txt")
+
+
 def _sweep(path: Path, root: Path) -> None:
     hybrid("score", "sweep", "--ref", root / "data", "--lattices", root / "decode", "--words", root / "graph/words.txt",
            "--lm-weights", "10", "--penalties", "0", "--replications", 100, "--out-dir", root / "out")  # fmt: skip
@@ -640,6 +644,8 @@ READERS: dict[str, Reader] = {
     "lattice.folder": Reader("decode/lat.1.gz", _sweep),
     "lattice.folder-meta": Reader("decode/meta.json", _decoded),
     "lattice.decode-json": Reader("decode/decode.json", _decoded),
+    "confidence.calibration": Reader("calibration.json", _calibration),
+    "confidence.isotonic": Reader("isotonic.json", _calibration),
     "fst.vector": Reader("G.fst", _fst),
     "fst.const": Reader("L.const", _fst),
     "fst.symbols": Reader("G.symbols", _fst),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hybrid.timing.frame_times import FrameTimes
     from lexicon.symbols import SymbolTable
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "aligned", "model_option"]
 
 model_option = click.option("--model", type=FILE, help="That made the lattices; with it words are put to time.")
 
@@ -170,7 +170,8 @@ def _boundary(model: Model, folder: Path) -> dict[int, str]:
     return marks
 
 
-def _aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, Any]]:
+def aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, Any]]:
+    """Yields utterances and their lattices with words, or phones, on their frames, after the model that made them."""
     from hybrid.lattice.archive import read_compact_folder
     from hybrid.timing.lattice_alignment import align_lattice
 
@@ -195,7 +196,7 @@ def align_command(lattices: Path, output: Path, model: Path, phones: bool, text:
     """
     from hybrid.lattice.archive import write_lattices
 
-    count = write_lattices(output, _aligned(lattices, model, phones), compact=True, text=text)
+    count = write_lattices(output, aligned(lattices, model, phones), compact=True, text=text)
     record(output, lattices, {"phones": phones}, count)
 
 
@@ -225,7 +226,7 @@ def to_ctm_command(
 
     table, scale = read_table(lattices, words), scale_of(lattices, acoustic_scale)
     times = _times(lattices, model, frame_shift, kaldi_times)
-    entries = read_compact_folder(lattices) if model is None else _aligned(lattices, model, phones=False)
+    entries = read_compact_folder(lattices) if model is None else aligned(lattices, model, phones=False)
     for line in ctm_header(times):
         echo(line)
     for utterance, compact in entries:
