@@ -6,10 +6,11 @@ Whatever is wrong with a file is told in one line: missing, empty, no audio, cut
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ import numpy as np
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError
 from hybrid.base.reading import require_followed, require_readable
+from hybrid.data.decoder_noise import may_be_mpeg, quiet_decoder
+from hybrid.data.headers import Samples, Tail, find_samples, raw_layout
 
-__all__ = ["AudioError", "AudioInfo", "audio_blocks", "probe_audio", "read_audio", "resample", "write_audio"]
+__all__ = ["MIX", "AudioError", "AudioInfo", "audio_blocks", "audio_comment", "audio_frames", "in_range", "probe_audio",
+           "read_audio", "resample", "write_audio"]  # fmt: skip
 
 LOWEST_RATE = 1000  # Hz; below this a header is wrong rather than the recording slow
 HIGHEST_RATE = 768_000
@@ -41,13 +45,19 @@ def _error(problem: str, place: object, message: str, cure: str = "Copy or downl
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a file's header says."""
+    """What a file's header says.
+
+    Attributes:
+      kind: libsndfile's name of the format; RAW where the header was not to be believed.
+      notes: what is odd about the file, though it can be read.
+    """
 
     path: str
     rate: int
     channels: int
     num_samples: int
     kind: str
+    notes: tuple[str, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -68,7 +78,8 @@ def _open(path: str | os.PathLike) -> Any:
     if path.stat().st_size == 0:
         raise _error("empty", path, "audio file is empty (0 bytes)")
     try:
-        file = soundfile.SoundFile(str(path.absolute()))  # a file called - is not standard input
+        with quiet_decoder(path, may_be_mpeg(path)):
+            file = soundfile.SoundFile(str(path.absolute()))  # a file called - is not standard input
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         try:
             require_readable(path)
@@ -79,8 +90,11 @@ def _open(path: str | os.PathLike) -> Any:
             "unreadable",
             path,
             f"cannot be read as audio ({reason})",
-            "Wanted wav, flac, ogg, mp3 or another format of libsndfile.",
+            "Wanted wav, flac, ogg, mp3 or another format of libsndfile; convert others: `ffmpeg -i IN OUT.flac`.",
         ) from error
+    extent = find_samples(path)
+    if extent is not None and _is_understated(file, extent):
+        file = _beyond_header(file, path, extent)
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
         rate = file.samplerate
         file.close()
@@ -93,52 +107,67 @@ def _open(path: str | os.PathLike) -> Any:
     return file
 
 
-def _missing_wav_bytes(path: Path) -> int:
-    """Returns how many bytes a RIFF file's data chunk lacks; 0 for other formats and for streamed headers."""
-    with open(path, "rb") as stream:
-        head = stream.read(12)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-            return 0
-        size = path.stat().st_size
-        while True:
-            chunk = stream.read(8)
-            if len(chunk) < 8:
-                return 0
-            length = int.from_bytes(chunk[4:], "little")
-            if chunk[:4] == b"data":
-                streamed = length >= 0x7FFFFFFF - 4096  # written to a pipe: the length was not known
-                return 0 if streamed else max(0, length - (size - stream.tell()))
-            stream.seek(length + length % 2, os.SEEK_CUR)
+def _is_understated(file: Any, extent: Samples) -> bool:
+    """Tells whether a file goes on beyond what its header states, and can be read there."""
+    width = raw_layout(file.subtype, file.channels)
+    return width > 0 and extent.unstated >= width
+
+
+def _beyond_header(file: Any, path: Path, extent: Samples) -> Any:
+    """Opens a file again, its samples to the end of the file."""
+    import soundfile
+
+    layout = {"samplerate": file.samplerate, "channels": file.channels, "subtype": file.subtype}
+    width = raw_layout(file.subtype, file.channels)
+    file.close()
+    tail = io.BufferedReader(Tail(path, extent.start, width), 1 << 16)
+    return soundfile.SoundFile(tail, format="RAW", endian=extent.endian, **layout)
+
+
+def _missing_bytes(path: Path) -> int:
+    """Returns how many bytes of samples a file lacks; 0 where its header does not tell."""
+    extent = find_samples(path)
+    return 0 if extent is None else extent.missing
 
 
 def probe_audio(path: str | os.PathLike) -> AudioInfo:
     """Reads the header.
 
     Raises:
-      InputError: missing, empty, unreadable, impossible rate, no samples, or (wav) shorter than its header says.
+      InputError: missing, empty, unreadable, impossible rate, no samples, or (wav, au, aiff) shorter than its header
+        says.
     """
     with _open(path) as file:
         info = AudioInfo(str(path), file.samplerate, file.channels, file.frames, file.format)
-    missing = _missing_wav_bytes(Path(path))
-    if missing:
+        width = raw_layout(file.subtype, file.channels)
+    extent = find_samples(path)
+    if extent is not None and extent.missing:
         raise _error(
-            "truncated", path, f"is cut short: its last {missing} bytes are missing", "Copy or download it again."
+            "truncated",
+            path,
+            f"is cut short: its last {extent.missing} bytes are missing",
+            "Copy or download it again.",
         )
     if info.num_samples <= 0:
         raise _error("empty", path, "holds no samples", "Leave it out, or record it again.")
     if info.num_samples >= 2**62:  # libsndfile's word for "the header does not say"
         with _open(path) as file:
             count = sum(len(block) for block in _blocks(file, path, 1 << 20))
-        info = AudioInfo(info.path, info.rate, info.channels, count, info.kind)
+        info = replace(info, num_samples=count)
+    if info.kind == "RAW" and extent is not None and width:
+        stated = extent.stated / width / info.rate
+        note = f"its header states {stated:.2f} s, it holds {info.duration:.2f} s: read to the end"
+        info = replace(info, notes=(note,))
     return info
 
 
-def _blocks(file: Any, path: object, size: int) -> Iterator[np.ndarray]:
+def _blocks(file: Any, path: str | os.PathLike, size: int) -> Iterator[np.ndarray]:
     import soundfile
 
     while True:
         try:
-            block = file.read(size, dtype="float32", always_2d=True)
+            with quiet_decoder(path, file.format == "MP3"):
+                block = file.read(size, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, ValueError) as error:
             reason = str(error).split(":")[-1].strip().rstrip(".")
             raise _error(
@@ -164,7 +193,7 @@ def read_audio(
       start, count: stretch in samples at the file's rate; None reads to the end.
 
     Returns:
-      float32 [N] in [-1, 1], and its rate.
+      float32 [N], of whole numbers in [-1, 1], and its rate.
 
     Raises:
       InputError: the file cannot be read whole, or has no such channel or stretch.
@@ -180,15 +209,13 @@ def read_audio(
                 "Mend the segment's times.",
             )
         wanted = (file.frames - start if known else -1) if count is None else count
-        if start:
-            file.seek(start)
-        samples = _read_exactly(file, path, wanted)
+        samples = _read_exactly(file, path, start, wanted)
         if channel == MIX and file.channels > 1:
             samples = samples.mean(axis=1, dtype=np.float32)
         else:
             samples = samples[:, max(channel, 0)]
         found = file.samplerate
-    if start + len(samples) >= (file.frames if known else 0) and _missing_wav_bytes(Path(path)):
+    if start + len(samples) >= (file.frames if known else 0) and _missing_bytes(Path(path)):
         raise _error("truncated", path, "is cut short: its header promises more samples")
     if not len(samples):
         raise _error("empty", path, "holds no samples", "Leave it out, or record it again.")
@@ -204,11 +231,14 @@ def _require_channel(file: Any, path: object, channel: int) -> None:
         raise _error("channel", path, found, "Choose a channel.")
 
 
-def _read_exactly(file: Any, path: object, wanted: int) -> np.ndarray:
+def _read_exactly(file: Any, path: str | os.PathLike, start: int, wanted: int) -> np.ndarray:
     import soundfile
 
     try:
-        samples = file.read(wanted, dtype="float32", always_2d=True)
+        with quiet_decoder(path, file.format == "MP3"):
+            if start:
+                file.seek(start)
+            samples = file.read(wanted, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, ValueError, MemoryError) as error:
         reason = str(error).split(":")[-1].strip().rstrip(".")
         raise _error("truncated", path, f"is damaged or cut short ({reason})") from error
@@ -230,6 +260,17 @@ def audio_blocks(path: str | os.PathLike, seconds: float = 30.0, channel: int = 
             yield np.ascontiguousarray(one), file.samplerate
 
 
+def audio_frames(path: str | os.PathLike, seconds: float, longest: float) -> Iterator[np.ndarray]:
+    """Yields consecutive stretches of all channels, float32 [n][channels], up to `longest` seconds in all.
+
+    Raises:
+      InputError: the file cannot be read.
+    """
+    with _open(path) as file:
+        size = max(1, int(seconds * file.samplerate))
+        yield from itertools.islice(_blocks(file, path, size), max(1, round(longest / seconds)))
+
+
 def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     """Changes the rate with a polyphase filter (scipy's, as lhotse does without torchaudio).
 
@@ -246,16 +287,42 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     return np.ascontiguousarray(out, np.float32)
 
 
-def write_audio(path: str | os.PathLike, samples: np.ndarray, rate: int, kind: str = "WAV") -> None:
+def in_range(samples: np.ndarray) -> tuple[np.ndarray, str]:
+    """Scales samples, float32 [N], whose greatest lies beyond ±1, so that 16 bits hold them.
+
+    Returns:
+      The samples, and what was done to them; empty where nothing was.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak <= 1.0:
+        return samples, ""
+    gain = (1 - 2**-15) / peak
+    return np.asarray(samples * np.float32(gain), np.float32), f"peaks at {peak:.4g}, beyond 1: scaled by {gain:.4g}"
+
+
+def write_audio(path: str | os.PathLike, samples: np.ndarray, rate: int, kind: str = "WAV", comment: str = "") -> None:
     """Writes one channel as 16-bit samples.
 
     Args:
-      samples: int16, or float from -1 to 1 [N].
+      samples: int16, or float from -1 to 1 [N]; see `in_range`.
       kind: "WAV" or "FLAC".
+      comment: kept in the file; see `audio_comment`.
     """
     import soundfile
 
     data = io.BytesIO()  # libsndfile itself does not tell that a disk is full
-    soundfile.write(data, samples, rate, "PCM_16", format=kind)
+    with soundfile.SoundFile(data, "w", rate, 1, "PCM_16", format=kind) as file:
+        if comment:
+            file.comment = comment
+        file.write(samples if samples.dtype == np.int16 else np.clip(samples, -1, 1 - 2**-15))
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.getbuffer())
+
+
+def audio_comment(path: str | os.PathLike) -> str:
+    """Returns the comment that a file carries; empty where it has none or cannot be read."""
+    try:
+        with _open(path) as file:
+            return str(file.comment)
+    except InputError:
+        return ""

@@ -1,11 +1,14 @@
 """A user's own audio as a set: files and folders of any format, text beside them or in one file.
 
 Files that are one channel of the wanted rate in wav or flac are used where they lie; all others are converted once,
-into 16-bit flac files in the set's folder.
+into 16-bit flac files in the set's folder. Each says in a comment what it was made from and how, so that another
+recording or other settings make it anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -14,25 +17,23 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
+from hybrid.base.artifact import content_hash
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError, quote
+from hybrid.base.failures import write_failed
 from hybrid.base.jobs import map_in_order, pool
 from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
 from hybrid.base.ranges import Range, check_fields
-from hybrid.base.reading import require_followed
-from hybrid.data.audio import probe_audio, read_audio, write_audio
+from hybrid.data.audio import MIX, audio_comment, in_range, probe_audio, read_audio, write_audio
+from hybrid.data.find_audio import SUFFIXES, find_audio, scan
 from hybrid.data.sets import split_lines, write_set
+from hybrid.data.survey import survey, tell_notes
 from hybrid.data.utterance import Utterance
 
 __all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_named_texts", "speaker_of"]
 
 logger = get_logger(__name__)
-SUFFIXES = (
-    ".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".caf", ".w64", ".rf64",
-)  # fmt: skip
 IN_PLACE = ("WAV", "WAVEX", "FLAC", "RF64")
 Segmenter = Callable[[str], Sequence[tuple[float, float]]]
 
@@ -62,33 +63,6 @@ class OwnConfig:
             raise ValueError(f"channel is {self.channel}, wanted -1 (mean) or a channel from 0")
         if self.speakers not in ("folder", "prefix", "file", "one"):
             raise ValueError(f"speakers is '{quote(self.speakers)}', wanted folder, prefix, file or one")
-
-
-def find_audio(paths: Sequence[str | os.PathLike]) -> list[tuple[str, Path]]:
-    """Returns (utterance id, file) of all audio files given or below folders given, sorted by id.
-
-    The id is the path below the folder, without suffix, its parts joined by `-`.
-
-    Raises:
-      InputError: a path that is not there, or no audio at all.
-    """
-    found: list[tuple[str, Path]] = []
-    for path in map(Path, paths):
-        require_followed(path)
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-            found += [(_name(file.relative_to(path)), file) for file in files]
-        elif path.is_file():
-            found.append((_name(Path(path.name)), path))
-        else:
-            raise InputError.at(path, "no such file or folder", "Check the path.")
-    if not found:
-        raise InputError.at(paths[0] if paths else "audio", f"no audio files ({' '.join(SUFFIXES)})", "Check the path.")
-    return sorted(found)
-
-
-def _name(relative: Path) -> str:
-    return mended_name("-".join(relative.with_suffix("").parts)) or "audio"
 
 
 def speaker_of(name: str, path: Path, kind: str) -> str:
@@ -158,12 +132,17 @@ def prepare(
       HybridError: nothing, or too much, was usable.
     """
     out = Path(out_dir)
-    found = find_audio(paths)
+    there = scan(paths)
+    found = there.audio
     transcripts, failed = read_named_texts(text) if text is not None else ({}, [])
+    failed += there.dead
     items: list[Utterance] = []
+    notes: dict[str, list[str]] = {}
     with progress("converting", len(found), logger) as bar, pool(min(jobs, len(found))) as executor:
         convert = partial(_convert, folder=out / "audio", config=config)
-        for (name, path), (usable, reason) in zip(found, map_in_order(convert, found, executor)):
+        for (name, path), (usable, reason, noted) in zip(found, map_in_order(convert, found, executor)):
+            if noted:
+                notes[name] = noted
             if reason:
                 failed.append((name, reason))
             else:
@@ -173,6 +152,12 @@ def prepare(
                 except InputError as error:
                     failed.append((name, str(error)))
             bar.advance(int(not reason), int(bool(reason)))
+    tell_notes(notes, logger)
+    if there.others:
+        logger.warning(
+            "%d files are no audio and are left out (notes.txt), e.g. %s", len(there.others), there.others[0]
+        )
+        notes |= {quote(path): ["is no audio; left out"] for path in there.others}
     need_text = text is not None
     silent = [item for item in items if item.text is None]
     if need_text:
@@ -180,7 +165,9 @@ def prepare(
         items = [item for item in items if item.text is not None]
     elif silent:
         logger.info("%d of %d utterances have no transcript", len(silent), len(items))
-    return write_set(items, out, "own audio", {"corpus": "own", "config": str(config)}, failed, need_text)
+    count = write_set(items, out, "own audio", {"corpus": "own", "config": str(config)}, failed, need_text)
+    write_failed(out / "notes.txt", {name: "; ".join(found) for name, found in notes.items()})
+    return count
 
 
 def _transcript(name: str, path: Path, transcripts: dict[str, str], config: OwnConfig) -> str | None:
@@ -213,19 +200,23 @@ def _items(
         yield Utterance(f"{name}-{round(start * 100):07d}", usable, speaker, None, start, duration, recording_id=name)
 
 
-def _convert(item: tuple[str, Path], folder: Path, config: OwnConfig) -> tuple[str, str]:
-    """Returns a usable file for one audio file, and why there is none."""
+def _convert(item: tuple[str, Path], folder: Path, config: OwnConfig) -> tuple[str, str, list[str]]:
+    """Returns a usable file for one audio file, why there is none, and what was noted."""
     name, path = item
     try:
         info = probe_audio(path)
-        if info.rate == config.rate and info.channels == 1 and info.kind in IN_PLACE:
-            return str(path), ""
-        target = folder / f"{name}.flac"
-        if target.exists() and target.stat().st_mtime >= path.stat().st_mtime:
-            return str(target), ""
         channel = config.channel if info.channels > 1 else 0
-        samples, rate = read_audio(path, config.rate, channel)
-        write_audio(target, np.clip(samples, -1, 1 - 2**-15), rate, "FLAC")
-        return str(target), ""
+        notes = survey(path, info, channel, config.rate)
+        if info.rate == config.rate and info.channels == 1 and info.kind in IN_PLACE:
+            return str(path), "", notes
+        if info.channels > 1 and channel == MIX:
+            notes.append(f"has {info.channels} channels: their mean is used (--channel)")
+        target = folder / f"{name}.flac"
+        made_from = hashlib.sha256(json.dumps([content_hash(path), config.rate, channel]).encode()).hexdigest()
+        samples, scaled = in_range(read_audio(path, config.rate, channel)[0])
+        notes += [scaled] if scaled else []
+        if audio_comment(target) != made_from:
+            write_audio(target, samples, config.rate, "FLAC", made_from)
+        return str(target), "", notes
     except InputError as error:
-        return "", str(error)
+        return "", str(error), []
