@@ -68,7 +68,7 @@ lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decode
   local set=exp/hires/$4 decoded=$dir/$2/decode_$3_$4
   local feats=$set train=(--feats "$set" --lang data/lang --jobs "$jobs") ali=_ali
   align "$2" --acoustic-scale "$(scale_of "$2")"
-  decode "$2" "$3" "$4" "$set" --max-active 5000 --beam 11 --lattice-beam 6
+  decode "$2" "$3" "$4" "$set" --raw --max-active 5000 --beam 11 --lattice-beam 6
   step "$1$tag" --in "$set" --in "$conf_dir/$1.yaml" --in "$dir/$2" --in "$dir/$2_ali" --in "$decoded" --out "$dir/$1" -- \
     "${nnet_train[@]}" --objective "$1" --config "$conf_dir/$1.yaml" --feats "$set" --model "$dir/$2" --ali "$dir/$2_ali" \
     --lattices "$decoded" --lang data/lang --out-dir "$dir/$1" "${@:5}"

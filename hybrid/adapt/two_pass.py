@@ -277,7 +277,7 @@ def decode_adapted(
     transforms: str | None = None
     for number, (folder, source, search, first) in enumerate(passes, 1):
         source = replace(source, transforms=transforms)
-        narrow = replace(spec, search=search)
+        narrow = replace(spec, search=search, raw=True)
         if not _is_done(folder, narrow, source):
             decode_corpus(narrow, source, folder, None, executor)
         estimator = _Estimator(spec.model_dir, source, scale, tuple(silence_phones), first, config)

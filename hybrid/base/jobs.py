@@ -19,7 +19,15 @@ import pickle
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -27,7 +35,7 @@ from typing import Any, Generic, TypeVar
 from hybrid.base.errors import HybridError
 from hybrid.base.log import add_worker_usage, get_logger
 
-__all__ = ["WorkerPool", "blocks", "map_in_order", "pool", "workers"]
+__all__ = ["WorkerPool", "blocks", "map_in_order", "one_behind", "pool", "workers"]
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -124,6 +132,24 @@ def pool(jobs: int) -> Iterator[Executor | None]:
 def blocks(items: Sequence[A], size: int) -> list[Sequence[A]]:
     """Cuts items into consecutive blocks of `size`; the cut does not depend on the number of jobs."""
     return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def one_behind(function: Callable[[A], B], items: Iterable[A], ahead: int = 4) -> Iterator[B]:
+    """Yields `function(item)` in order; it runs in a thread while the next item is made.
+
+    Args:
+      function: what mostly waits for kernels or files, which release the interpreter's lock.
+      items: made in the caller's thread, one at a time.
+      ahead: results that may wait.
+    """
+    with ThreadPoolExecutor(1, "one behind") as thread:
+        waiting: deque[Future[B]] = deque()
+        for item in items:
+            waiting.append(thread.submit(function, item))
+            while waiting and (len(waiting) > ahead or waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 @dataclass(eq=False)

@@ -56,7 +56,9 @@ FILE = click.Path(path_type=Path)
 )
 @KALDI_TIMES
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
-@click.option("--compact/--no-compact", default=False, help="Write lattices in Kaldi's compact form.")
+@click.option(
+    "--raw/--determinized", default=False, help="Keep lattices as the search found them, with all alignments."
+)
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "files")
 def command(
@@ -69,7 +71,7 @@ def command(
     device: str,
     nbest: int,
     phones: bool,
-    compact: bool,
+    raw: bool,
     kaldi_times: bool,
     batch_frames: int | None,
     **options: Any,
@@ -90,15 +92,16 @@ def command(
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     lang = None if lang_dir is None else str(lang_dir)
     spec = SystemSpec(
-        str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times, make_config(K2Config, options)
-    )
+        str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times,
+        make_config(K2Config, options), raw,
+    )  # fmt: skip
     source = _source(options)
     if options["scores"] is None and not hasattr(source, "transforms"):
         warn_unadapted(load_model(model_dir), "hybrid gmm decode-fmllr")
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
     )
-    decode_options = DecodeOptions(nbest, phones, compact, batch_frames or BATCH_FRAMES)
+    decode_options = DecodeOptions(nbest, phones, batch_frames or BATCH_FRAMES)
     with pool(jobs) as executor:
         totals = decode_corpus(spec, source, out_dir, decode_options, executor)
     echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")

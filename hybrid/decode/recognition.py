@@ -1,15 +1,24 @@
-"""What was recognised: words and phones with times, flags, and the lattice."""
+"""What was recognised in one utterance: words with times and confidences, other answers, and the lattice."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from hybrid.decode.alternatives import Alternative, Choices, alternatives, choices
+from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.lattice import Lattice
+from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.paths import Path
 from hybrid.search.protocol import SearchResult
 from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.formats import json_record
+from hybrid.timing.timed_text import SAME, TimedText, TimedWord
 
-__all__ = ["Recognition", "Transcript"]
+if TYPE_CHECKING:
+    from hybrid.decode.reader import Reader
+
+__all__ = ["Recognition"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,16 @@ class Recognition:
       utterance: its id.
       recording: what its times refer to.
       words, phones: with times in the recording in seconds; pauses have an empty label; both tile the utterance.
+        Words have confidences: their posterior in the lattice, or what a calibration makes of it.
       path: the best path; None if nothing was found.
-      result: flags and the lattice (unscaled acoustic scores), as the search gave them.
+      result: flags, and the lattice as it is kept: determinised, or as the search gave it where that was asked for.
       acoustic_scale: that ranked the paths.
-      duration: seconds of speech.
+      start, duration: of the utterance in the recording, seconds.
+      first_frame: of the utterance in the audio whose frames were made together.
+      compact: the determinised lattice in Kaldi's compact form, after a second pass where there was one.
+      confidence: the share of its words expected to be right, the mean of theirs; of an utterance without words the
+        probability that nothing was said.
+      reader: what names words and tells times.
     """
 
     utterance: str
@@ -33,7 +48,12 @@ class Recognition:
     path: Path | None = field(repr=False)
     result: SearchResult = field(repr=False)
     acoustic_scale: float
+    start: float
     duration: float
+    first_frame: int
+    compact: CompactLattice = field(repr=False)
+    confidence: float
+    reader: Reader = field(repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -42,7 +62,7 @@ class Recognition:
 
     @property
     def lattice(self) -> Lattice:
-        """All paths that the search kept."""
+        """All paths that are kept."""
         return self.result.lattice
 
     @property
@@ -50,23 +70,35 @@ class Recognition:
         """complete, partial or empty."""
         return self.result.status
 
+    def nbest(self, count: int) -> list[Alternative]:
+        """Lists the best distinct word sequences, best first.
 
-@dataclass(frozen=True)
-class Transcript:
-    """The result of one recording, which may have been cut at pauses.
-
-    Attributes:
-      segments: in order of time.
-    """
-
-    segments: tuple[Recognition, ...]
-
-    @property
-    def text(self) -> str:
-        """The words of all segments."""
-        return " ".join(segment.text for segment in self.segments if segment.text)
+        Raises:
+          ValueError: a count below 1.
+        """
+        if count < 1:
+            raise ValueError(f"{count} best word sequences were asked for, wanted 1 or more")
+        return alternatives(expand(self.compact), count, self.acoustic_scale, self.reader.name)
 
     @property
-    def words(self) -> list[TimedLabel]:
-        """The words with their times in the recording, without pauses."""
-        return [word for segment in self.segments for word in segment.words if word.label]
+    def confusion_network(self) -> tuple[Choices, ...]:
+        """The words that compete at each place, with posteriors; their bins follow the words with fewest errors."""
+        found = mbr_decode(self.reader.on_frames(self.compact), self.acoustic_scale)
+        end = self.start + self.duration
+        time = self.reader.times.clock(self.result.num_frames, self.start, end, self.first_frame)
+        return choices(found.network, self.reader.name, time)
+
+    @property
+    def timed(self) -> TimedText:
+        """Words with their phones, as every output format is written from."""
+        words, rest = [], list(self.phones)
+        for word in self.words:
+            inside = []
+            while rest and rest[0].end <= word.end + SAME:
+                inside.append(rest.pop(0))
+            words.append(TimedWord(word.label, word.start, word.duration, word.confidence, phones=tuple(inside)))
+        return TimedText(self.utterance, self.recording, self.start, self.duration, tuple(words))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values: text, confidence, status, words with times and confidences, their phones."""
+        return {**json_record(self.timed), "confidence": round(self.confidence, 4), "status": self.status}

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from hybrid.agreement import lang_part, require_fit, scale_differences
+from hybrid.agreement import lang_part, part_of, require_fit, scale_differences
 from hybrid.base.integrity import state_of
+from hybrid.base.jobs import one_behind
 from hybrid.base.log import get_logger
+from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
+from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.graph.decoding import DecodingGraph
-from hybrid.lattice.paths import best_path
+from hybrid.lattice.compact import CompactLattice
 from hybrid.model.folder import Model, load_model
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher, SearchResult
 from hybrid.search.retry import search_with_retries
-from hybrid.timing.ctm import timed_labels
 from hybrid.timing.frame_times import FrameTimes
-from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, path_segments, pause_phones
+from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, pause_phones, silent_words
 from lexicon.symbols import SymbolTable
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
@@ -44,6 +46,9 @@ class SystemSpec:
       device: of the acoustic model and of k2.
       kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
       k2: settings of that engine.
+      raw: keep lattices as the search gave them, not determinised.
+      calibration: file of one (`hybrid confidence train`); by default calibration.json of the graph's or the model's
+        folder, where there is one.
     """
 
     model_dir: str
@@ -55,6 +60,16 @@ class SystemSpec:
     device: str = "cpu"
     kaldi_times: bool = False
     k2: K2Config = field(default_factory=K2Config)
+    raw: bool = False
+    calibration: str | None = None
+
+    @property
+    def calibration_file(self) -> Path | None:
+        """The calibration that is used, if any."""
+        if self.calibration is not None:
+            return Path(self.calibration)
+        places = (Path(folder) / "calibration.json" for folder in (self.graph_dir, self.model_dir) if folder)
+        return next((file for file in places if file.is_file()), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +79,8 @@ class System:
     Attributes:
       word_alignment: what tells which phones make a word; None where nothing does.
       pause_phones: ids of the phones between words.
+      silent_words: ids of the words that are spoken as such pauses.
+      second_pass: what is done to each determinised lattice, see `Reader`. calibration: of confidences.
     """
 
     spec: SystemSpec
@@ -72,6 +89,9 @@ class System:
     searcher: Searcher
     word_alignment: WordAlignment | None
     pause_phones: tuple[int, ...] = ()
+    silent_words: frozenset[int] = frozenset()
+    second_pass: Callable[[str, CompactLattice], CompactLattice] | None = None
+    calibration: Calibration | None = None
 
     @property
     def config(self) -> SearchConfig:
@@ -83,35 +103,35 @@ class System:
         """When frames begin."""
         return FrameTimes.of(self.model, self.spec.kaldi_times)
 
+    @cached_property
+    def reader(self) -> Reader:
+        """What turns the results of the search into recognitions."""
+        return Reader(
+            self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
+            self.spec.raw, self.second_pass, self.calibration,
+        )  # fmt: skip
+
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
         """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled."""
         return search_with_retries(self.searcher, scores, retry=self.spec.retry)
 
+    def search_each(self, scores: Sequence[np.ndarray]) -> Iterator[SearchResult]:
+        """Searches as `search`; engines that search one utterance after the other give each as it is found."""
+        groups = [list(scores)] if self.searcher.batched else [[one] for one in scores]
+        return (result for group in groups for result in self.search(group))
+
     def recognise(self, utterances: Sequence[Utterance], scores: Sequence[np.ndarray]) -> list[Recognition]:
-        """Searches utterances and reads off words and phones with their times.
+        """Searches utterances and reads off words and phones with their times, while the next one is searched.
 
         Args:
           scores: float32 [T][num_pdfs] of each utterance, unscaled natural logs.
         """
-        return [self.read(item, result) for item, result in zip(utterances, self.search(scores))]
+        found = zip(utterances, self.search_each(scores))
+        return list(one_behind(lambda pair: self.read(*pair), found))
 
     def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:
-        """Reads words and phones with their times off what a search found.
-
-        Args:
-          first_frame: of the utterance in the audio whose frames were made together; 0 where that begins with it.
-        """
-        scale, times = self.config.scale, self.times
-        duration = result.num_frames * times.shift if item.duration is None else item.duration
-        path = best_path(result.lattice, scale)
-        if path is None:
-            return Recognition(item.id, item.recording, (), (), None, result, scale, duration)
-        phones, words = path_segments(path, self.model.transition_model, self.word_alignment)
-        word_labels = timed_labels(words, self.words.symbol, times, item.start, duration, first_frame)
-        phone_labels = timed_labels(phones, self.model.phones.symbol, times, item.start, duration, first_frame)
-        return Recognition(
-            item.id, item.recording, tuple(word_labels), tuple(phone_labels), path, result, scale, duration
-        )
+        """See `Reader.read`."""
+        return self.reader.read(item, result, first_frame)
 
 
 def load_system(spec: SystemSpec) -> System:
@@ -122,8 +142,8 @@ def load_system(spec: SystemSpec) -> System:
       InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
-    folders = (spec.model_dir, spec.graph_dir, spec.lang_dir)
-    return _load_system(spec, tuple(state_of(folder) for folder in folders))
+    places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file)
+    return _load_system(spec, tuple(state_of(place) for place in places))
 
 
 @lru_cache(maxsize=1)
@@ -157,4 +177,12 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
-    return System(spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang))
+    silent = silent_words(graph.tables, lang, model.phones)
+    calibration = None
+    if file := spec.calibration_file:
+        require_fit(graph.part, part_of(file, "calibration"))
+        calibration = Calibration.load(file)
+    return System(
+        spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent,
+        calibration=calibration,
+    )  # fmt: skip

@@ -9,8 +9,9 @@
 >>> lattice = transcript.segments[0].lattice
 """
 
-from hybrid.decode.recognition import Recognition, Transcript
+from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import System, SystemSpec, load_system
+from hybrid.decode.transcript import Transcript
 from hybrid.recogniser.recogniser import Recogniser
 from hybrid.recogniser.session import EndpointConfig, PartialText, Session
 

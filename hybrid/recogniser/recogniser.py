@@ -10,8 +10,9 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.data.utterance import Utterance
-from hybrid.decode.recognition import Recognition, Transcript
+from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import System, SystemSpec, load_system, make_system
+from hybrid.decode.transcript import Transcript
 from hybrid.feats.vad import VadConfig
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.model.folder import Model
@@ -93,7 +94,7 @@ class Recogniser:
                     recording.path, f"{chunk.duration:g} s are shorter than one frame", "Leave this audio out."
                 )
             found += self.system.recognise([utterance], [scores])
-        return Transcript(tuple(found))
+        return Transcript(tuple(found), name)
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""

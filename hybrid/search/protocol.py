@@ -129,10 +129,14 @@ class Searcher(Protocol):
     Attributes:
       config: widths and acoustic scale.
       num_pdfs: columns of the scores it takes.
+      batched: utterances that are searched together take less time than one after the other.
     """
 
     @property
     def config(self) -> SearchConfig: ...
+
+    @property
+    def batched(self) -> bool: ...
 
     @property
     def num_pdfs(self) -> int: ...
@@ -167,6 +171,8 @@ class Searcher(Protocol):
 
 class SearcherBase(ABC):
     """The parts of `Searcher` that follow from `open`."""
+
+    batched = False
 
     @property
     @abstractmethod

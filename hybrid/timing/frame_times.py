@@ -62,8 +62,8 @@ class FrameTimes:
         """Returns the seconds from the start of a recording to the boundary in front of a frame, or an expected one."""
         return frame * self.shift + self.lag if frame > 0 else 0.0
 
-    def clock(self, frames: int, start: float, end: float | None = None, first: int = 0) -> Callable[[int], float]:
-        """Returns the seconds of each boundary of an utterance, frame 0 … `frames`.
+    def clock(self, frames: int, start: float, end: float | None = None, first: int = 0) -> Callable[[float], float]:
+        """Returns the seconds of each boundary of an utterance, frame 0 … `frames`, or of an expected one between.
 
         Args:
           start, end: of the utterance in its recording, seconds; without an end it ends with its last frame.
@@ -72,7 +72,7 @@ class FrameTimes:
         begin = self.boundary(first)
         last = start + self.boundary(first + frames) - begin if end is None else end
 
-        def time(frame: int) -> float:
+        def time(frame: float) -> float:
             if frame <= 0:
                 return start
             return last if frame >= frames else min(start + self.boundary(first + frame) - begin, last)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lexicon.vocabulary import TextLexicon
 
 __all__ = ["LexiconWordAlignment", "MarkWordAlignment", "WordAlignment", "find_word_alignment", "path_segments",
-           "pause_phones", "position_marks"]  # fmt: skip
+           "pause_phones", "position_marks", "silent_words"]  # fmt: skip
 
 
 class WordAlignment(Protocol):
@@ -173,6 +173,20 @@ def pause_phones(graph_dir: Path, lang_dir: Path | None) -> tuple[int, ...]:
         if file is not None and file.exists():
             return tuple(int(line) for _, line in text_lines(file) if is_id(line.strip()))
     return ()
+
+
+def silent_words(graph_dir: Path, lang_dir: Path | None, phones: SymbolTable) -> frozenset[int]:
+    """Returns the ids of words (!SIL) that are spoken as pauses and never else; none where neither folder tells."""
+    pauses = set(pause_phones(graph_dir, lang_dir))
+    names = {s for s, i in zip(phones.symbols, phones.ids) if i in pauses}
+    pauses |= {i for s, i in zip(phones.symbols, phones.ids) if s[-2:] in POSITIONS and s[:-2] in names}
+    for folder in (lang_dir, graph_dir):
+        file = None if folder is None else folder / "phones" / "align_lexicon.int"
+        if file is not None and file.exists():
+            rows = _align_lexicon(file)
+            spoken = {row[0] for row in rows if not pauses.issuperset(row[2:])}
+            return frozenset({row[0] for row in rows} - spoken - {0})
+    return frozenset()
 
 
 def _align_lexicon(path: Path) -> list[tuple[int, ...]]:

@@ -26,7 +26,7 @@ def parse_options() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, required=True, help="GMM folder that made the lattices")
-    parser.add_argument("--lattices", type=Path, required=True, help="folder of raw lattices (hybrid decode)")
+    parser.add_argument("--lattices", type=Path, required=True, help="folder of raw lattices (hybrid decode --raw)")
     parser.add_argument("--words", type=Path, required=True, help="words.txt of the graph")
     parser.add_argument("--arpa", type=Path, required=True, help="language model to add")
     parser.add_argument("--utterances", type=int, default=30, help="the first ones")

@@ -16,6 +16,7 @@ from hybrid.agreement import Part
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.decode import decode_set as corpus
+from hybrid.decode import outputs
 from hybrid.decode.decode_set import DecodeOptions, decode_corpus
 from hybrid.decode.sources import AudioFiles, FeatureFolder, ScoreFolder
 from hybrid.decode.system import SystemSpec, load_system
@@ -93,7 +94,7 @@ def test_jobs_do_not_change_a_byte(tiny, spec, decoded: Path, tmp_path: Path) ->
 def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
     import hybrid.decode.decode_set as corpus
 
-    out, whole = tmp_path / "out", corpus._decode_block
+    out, whole = tmp_path / "out", corpus.decode_block
     seen: list[int] = []
 
     def dies(shared, item):  # type: ignore[no-untyped-def]
@@ -102,7 +103,7 @@ def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_p
         seen.append(item[0])
         return whole(shared, item)
 
-    monkeypatch.setattr(corpus, "_decode_block", dies)
+    monkeypatch.setattr(corpus, "decode_block", dies)
     with pytest.raises(KeyboardInterrupt):
         decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     stamp = (out / ".parts" / "lat.1.gz").stat().st_mtime_ns
@@ -117,7 +118,7 @@ def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_p
 def test_damaged_records_of_an_unfinished_run_are_made_again(
     tiny, spec, decoded: Path, tmp_path: Path, monkeypatch, damage: bytes
 ) -> None:
-    out, whole = tmp_path / "out", corpus._decode_block
+    out, whole = tmp_path / "out", corpus.decode_block
 
     def dies(shared, item):  # type: ignore[no-untyped-def]
         if item[0] == 3:
@@ -125,7 +126,7 @@ def test_damaged_records_of_an_unfinished_run_are_made_again(
         return whole(shared, item)
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus, "_decode_block", dies)
+        patch.setattr(corpus, "decode_block", dies)
         with pytest.raises(KeyboardInterrupt):
             decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     for name in ("1.json", "attempt.0001.json"):
@@ -135,19 +136,19 @@ def test_damaged_records_of_an_unfinished_run_are_made_again(
 
 
 def test_costs_are_summed_over_attempts(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
-    out, whole = tmp_path / "out", corpus._decode_block
+    out, whole = tmp_path / "out", corpus.decode_block
 
     def dies(shared, item):  # type: ignore[no-untyped-def]
         if item[0] == 3:
             raise KeyboardInterrupt
         return whole(shared, item)
 
-    monkeypatch.setattr(corpus, "_decode_block", dies)
+    monkeypatch.setattr(corpus, "decode_block", dies)
     monkeypatch.setattr(corpus, "cpu_seconds", lambda: 100.0)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
-    monkeypatch.setattr(corpus, "_decode_block", whole)
+    monkeypatch.setattr(corpus, "decode_block", whole)
     monkeypatch.setattr(corpus, "cpu_seconds", lambda: 7.0)
     decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     facts = json.loads((out / "meta.json").read_text())["facts"]
@@ -164,7 +165,7 @@ def test_older_results_stand_until_the_new_ones_are_whole(
     def dies(*arguments):  # type: ignore[no-untyped-def]
         raise KeyboardInterrupt
 
-    for where in ("_merge", "_decode_block"):
+    for where in ("merge", "decode_block"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(corpus, where, dies)
             decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, DecodeOptions(block=32))
@@ -192,7 +193,7 @@ def test_what_failed_is_tried_again_once_it_is_mended(tiny, spec, decoded: Path,
 
 
 def test_killed_while_results_are_put_in_place(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
-    out, write = tmp_path / "out", corpus._write
+    out, write = tmp_path / "out", corpus.write_lines
     for count in range(5):
 
         def dies(path, lines, left=[count]):  # type: ignore[no-untyped-def]  # noqa: B006
@@ -202,7 +203,8 @@ def test_killed_while_results_are_put_in_place(tiny, spec, decoded: Path, tmp_pa
             write(path, lines)
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(corpus, "_write", dies)
+            patch.setattr(outputs, "write_lines", dies)
+            patch.setattr(corpus, "write_lines", dies)
             decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     decode_corpus(spec, FeatureFolder(str(tiny.feats)), out, OPTIONS)
     assert files(out) == files(decoded)

@@ -59,7 +59,7 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 @click.option("--sup", type=FILE, help="chain: supervision (hybrid nnet chain-sup).")
 @click.option("--model", type=FILE, help="xent: model that the alignments are of; lattices: network to start from.")
 @click.option("--ali", type=FILE, help="xent, lattices: alignments by that model (hybrid gmm align).")
-@click.option("--lattices", type=FILE, help="Lattices of the training set by that network (hybrid decode).")
+@click.option("--lattices", type=FILE, help="Lattices of the training set by that network (hybrid decode --raw).")
 @click.option("--boost", type=Real(0), default=0.1, help="bmmi: nats that a wrong frame makes a path likelier.")
 @click.option("--graph-scale", type=Real(0), default=1.0, help="Of graph scores in lattices, beside the model's "
               "acoustic scale.")  # fmt: skip

@@ -41,6 +41,8 @@ BATCH_SCORES = 1 << 26  # padded scores sent to k2 together: 256 MB
 class K2Searcher(SearcherBase):
     """Implements `Searcher` with k2.intersect_dense_pruned."""
 
+    batched = True
+
     def __init__(
         self,
         graph: PreparedGraph,

@@ -132,7 +132,7 @@ def discriminative_task(
     """Goes on training a network on lattices of the training set that it made itself.
 
     Args:
-      lattices: folder of `hybrid decode`. ali: alignments by the network, with the transcripts.
+      lattices: folder of `hybrid decode --raw`. ali: alignments by the network, with the transcripts.
       silence_phones: phones whose pdfs count as one another.
 
     Raises:

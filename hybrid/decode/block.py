@@ -1,0 +1,172 @@
+"""One block of a decoding: its utterances scored and searched; each is read and stored while the next is searched."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import HybridError
+from hybrid.base.jobs import one_behind
+from hybrid.base.ranges import COUNT, Range, check_fields
+from hybrid.base.reading import whole_record
+from hybrid.data.utterance import Utterance
+from hybrid.decode.recognition import Recognition
+from hybrid.decode.scoring import BATCH_FRAMES
+from hybrid.decode.sources import ScoreSource
+from hybrid.decode.system import System, SystemSpec, load_system
+from hybrid.lattice.archive import LatticeWriter, open_writer
+from hybrid.search.protocol import SearchResult, check_scores
+from hybrid.timing.ctm import ctm_header, ctm_lines
+
+__all__ = ["PARTS", "TABLE", "DecodeOptions", "decode_block"]
+
+PARTS = ".parts"
+BATCH_SCORES = 1 << 24  # scores of one batch: 64 MB
+TABLE = ("utterance", "frames", "seconds", "status", "limited_frames", "searches", "beam", "graph_score",
+         "acoustic_score", "depth", "confidence")  # fmt: skip
+COSTS = ("search_seconds", "read_seconds", "score_seconds")
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """What is written besides lattices, transcript and word times."""
+
+    nbest: int = field(default=0, metadata={"help": "Write this many best word sequences of each to nbest.txt."})
+    phones: bool = field(default=False, metadata={"help": "Write phones with times to phones.ctm."})
+    batch_frames: int = field(
+        default=BATCH_FRAMES, metadata={"help": "Frames scored together at most, padding counted."}
+    )
+    block: int = field(default=32, metadata={"help": "Utterances per piece of work and per lattice archive."})
+
+    def __post_init__(self) -> None:
+        check_fields(self, nbest=Range(0, 100000), batch_frames=COUNT, block=COUNT)
+
+
+def decode_block(
+    shared: tuple[SystemSpec, ScoreSource, str, DecodeOptions], item: tuple[int, Sequence[Utterance]]
+) -> dict[str, int]:
+    """Decodes one block and writes its lattices and then its part; a block with a part is finished.
+
+    Args:
+      shared: system, source, output folder and options.
+      item: number of the block, from 1, and its utterances.
+
+    Returns:
+      How many were `done` and `failed`.
+    """
+    spec, source, out, options = shared
+    number, speech = item
+    part = Path(out) / PARTS / f"{number}.json"
+    lists, numbers = ("utterances", "failed", "ctm_header"), (*COSTS, "acoustic_scale")
+    record = whole_record(part, {**dict.fromkeys(lists, list), **dict.fromkeys(numbers, (int, float)), "frames": dict})
+    if record is not None:
+        return {"done": len(record["utterances"]), "failed": len(record["failed"])}
+    system = load_system(spec)
+    failed: list[tuple[str, str]] = []
+    utterances: list[dict[str, Any]] = []
+    costs = dict.fromkeys(COSTS, 0.0)
+    start = time.process_time()
+    with open_writer(part.with_name(f"lat.{number}.gz"), compact=not spec.raw) as writer:
+        scores = source.scores(system.model, speech, options.batch_frames)
+        searched = _searched(system, _batches(system, scores, speech, failed), costs)
+        utterances += one_behind(partial(_stored, system, options, writer, costs), searched)
+    costs["score_seconds"] = time.process_time() - start - costs["search_seconds"] - costs["read_seconds"]
+    record = {
+        **costs,
+        "acoustic_scale": system.config.scale,
+        "ctm_header": ctm_header(system.times),
+        "frames": {
+            "frame_shift": round(system.model.frame_shift, 9),
+            "subsampling_factor": system.model.acoustic_model.subsampling_factor,
+            "boundaries": system.times.convention,
+        },
+        "failed": failed,
+        "utterances": utterances,
+    }
+    with atomic_path(part) as temporary:
+        temporary.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    return {"done": len(utterances), "failed": len(failed)}
+
+
+def _searched(
+    system: System, batches: Iterable[tuple[list[Utterance], list[np.ndarray]]], costs: dict[str, float]
+) -> Iterator[tuple[Utterance, SearchResult]]:
+    for items, scores in batches:
+        results = system.search_each(scores)
+        for item in items:
+            begin = time.thread_time()
+            result = next(results)
+            costs["search_seconds"] += time.thread_time() - begin
+            yield item, result
+
+
+def _stored(
+    system: System, options: DecodeOptions, writer: LatticeWriter, costs: dict[str, float],
+    found: tuple[Utterance, SearchResult],
+) -> dict[str, Any]:  # fmt: skip
+    """Reads and stores what was found in one utterance; the record of it."""
+    begin = time.thread_time()
+    one = system.read(*found)
+    if not one.result.empty:
+        writer.write(one.utterance, one.lattice if system.spec.raw else one.compact)
+    record = _record(system, one, options)
+    costs["read_seconds"] += time.thread_time() - begin
+    return record
+
+
+def _batches(
+    system: System, found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]]
+) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:
+    """Yields utterances with good scores, at most BATCH_SCORES numbers together; appends the others to `failed`."""
+    items: list[Utterance] = []
+    scores: list[np.ndarray] = []
+    for item, one in zip(speech, found):
+        if isinstance(one, str):
+            failed.append((item.id, one))
+            continue
+        try:
+            matrix = check_scores(one, system.searcher.num_pdfs)
+        except HybridError as error:
+            failed.append((item.id, str(error)))
+            continue
+        if not len(matrix):
+            failed.append((item.id, "has no frames"))
+            continue
+        if items and sum(s.size for s in scores) + matrix.size > BATCH_SCORES:
+            yield items, scores
+            items, scores = [], []
+        items.append(item)
+        scores.append(matrix)
+    if items:
+        yield items, scores
+
+
+def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[str, Any]:
+    result, path = one.result, one.path
+    row = (one.utterance, result.num_frames, f"{one.duration:.3f}", result.status,
+           "" if result.limited_frames is None else result.limited_frames, len(result.attempts),
+           f"{result.attempts[-1].beam:g}", f"{path.graph_score:.6g}" if path else "",
+           f"{path.acoustic_score:.7g}" if path else "", f"{result.lattice.depth:.3f}",
+           f"{one.confidence:.4f}" if path else "")  # fmt: skip
+    lines = []
+    if options.nbest and path is not None:
+        for rank, other in enumerate(one.nbest(options.nbest), 1):
+            scores = f"{other.graph_score:.6g} {other.acoustic_score:.7g}"
+            lines.append(f"{one.utterance} {rank} {scores} {other.text}".rstrip())
+    return {
+        "row": [str(x) for x in row],
+        "text": one.text,
+        "seconds": one.duration,
+        "words": ctm_lines(one.recording, one.words),
+        "phones": ctm_lines(one.recording, one.phones) if options.phones else [],
+        "nbest": lines,
+        "start": [one.recording, one.words[0].start if one.words else 0.0],
+    }

@@ -1,0 +1,137 @@
+"""The files of a decoding: its blocks put together, in the place of what an older run made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybrid.base.artifact import atomic_path
+from hybrid.base.disk import remove_mark, sync_folder, writing
+from hybrid.base.errors import HybridError
+from hybrid.base.failures import write_failed
+from hybrid.base.reading import read_json
+from hybrid.decode.block import COSTS, PARTS, TABLE, DecodeOptions
+
+__all__ = ["WRITTEN", "DecodeTotals", "merge", "too_many", "write_lines"]
+
+FAILED_NOW = "failed.new.txt"  # of a run whose results are not put in the place of better ones
+WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv", "failed.txt")
+
+
+@dataclass(frozen=True)
+class DecodeTotals:
+    """Totals of a run.
+
+    Attributes:
+      search_seconds, read_seconds, score_seconds: CPU time of the search; of determinisation, confidences and archives,
+        beside it; of features and scores.
+      acoustic_scale: of the search; lattices are unscaled.
+      frame_shift: seconds per frame of the lattices. subsampling_factor: frames of features in each of them.
+      boundaries: when their frames begin (`FrameTimes.convention`).
+    """
+
+    done: int
+    failed: int
+    partial: int
+    empty: int
+    limited: int
+    retried: int
+    audio_seconds: float
+    search_seconds: float
+    read_seconds: float
+    score_seconds: float
+    acoustic_scale: float
+    frame_shift: float
+    subsampling_factor: int
+    boundaries: str
+
+
+def merge(out: Path, count: int, failed: list[tuple[str, str]], options: DecodeOptions) -> DecodeTotals:
+    """Puts the parts of blocks 1 … `count` together, in their order, and writes the files of the folder.
+
+    Args:
+      failed: (id, reason) of what is not in any block.
+
+    Raises:
+      HybridError: too much failed, and finished results of an earlier run stand.
+    """
+    records: list[dict[str, Any]] = []
+    header: list[str] = []
+    frames: dict[str, Any] = {"frame_shift": 0.0, "subsampling_factor": 0, "boundaries": ""}
+    costs: dict[str, Any] = dict.fromkeys(COSTS, 0.0)
+    failed, scale = list(failed), 0.0
+    for number in range(1, count + 1):
+        part = read_json(out / PARTS / f"{number}.json")
+        failed += [tuple(pair) for pair in part["failed"]]
+        costs = {name: seconds + part[name] for name, seconds in costs.items()}
+        records, scale = records + part["utterances"], part["acoustic_scale"]
+        header, frames = part["ctm_header"], part["frames"]
+    empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
+    failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
+    done = len(records) - len(empty)
+    _keep_older(out, failed, done)
+    _replace_lattices(out, count)
+    by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
+    write_lines(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
+    write_lines(out / "words.ctm", header + [line for r in by_time for line in r["words"]])
+    write_lines(out / "utterances.tsv", ["\t".join(TABLE), *("\t".join(r["row"]) for r in records)])
+    write_failed(out / "failed.txt", sorted(failed))
+    if options.phones:
+        write_lines(out / "phones.ctm", header + [line for r in by_time for line in r["phones"]])
+    if options.nbest:
+        write_lines(out / "nbest.txt", [line for r in records for line in r["nbest"]])
+    return DecodeTotals(
+        done=done,
+        failed=len(failed),
+        partial=sum(r["row"][3] == "partial" for r in records),
+        empty=len(empty),
+        limited=sum(r["row"][4] not in ("", "0") for r in records),
+        retried=sum(r["row"][5] != "1" for r in records),
+        audio_seconds=sum(r["seconds"] for r in records),
+        acoustic_scale=scale,
+        **costs,
+        **frames,
+    )
+
+
+def too_many(failed: int, done: int) -> bool:
+    """Whether nothing was decoded, or less than half."""
+    return done == 0 or failed > done
+
+
+def _keep_older(out: Path, failed: list[tuple[str, str]], done: int) -> None:
+    """Raises where too much failed and finished results of an earlier run stand, which are worth more."""
+    if not too_many(len(failed), done) or not (out / "meta.json").exists():
+        return
+    write_failed(out / FAILED_NOW, sorted(failed))
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    raise HybridError(
+        f"{out / FAILED_NOW}: {len(failed)} of {done + len(failed)} utterances could not be decoded; the earlier "
+        "results stand. The reasons stand there, one a line."
+    )
+
+
+def _replace_lattices(out: Path, count: int) -> None:
+    """Removes what an older run made and puts the lattices into its place; killed here, the next run goes on here."""
+    remove_mark(out)
+    names = {f"lat.{number}.gz" for number in range(1, count + 1)}
+    with writing(out):
+        for name in ("decode.json", "phones.ctm", "nbest.txt", FAILED_NOW):
+            (out / name).unlink(missing_ok=True)
+        for file in out.glob("lat.*.gz"):
+            if file.name not in names:
+                file.unlink()
+        for name in names:
+            if (out / PARTS / name).exists():
+                os.replace(out / PARTS / name, out / name)
+        sync_folder(out)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Writes a text file, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,127 @@
+"""From what a search found to words with times and confidences: determinisation, second pass, posteriors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from hybrid.confidence.calibration import Calibration
+from hybrid.confidence.facts import utterance_confidence, word_facts
+from hybrid.data.utterance import Utterance
+from hybrid.decode.recognition import Recognition
+from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.determinize import determinize
+from hybrid.lattice.mbr import mbr_decode
+from hybrid.lattice.paths import Path, best_path
+from hybrid.lattice.trim import no_paths
+from hybrid.model.folder import Model
+from hybrid.search.protocol import SearchResult
+from hybrid.timing.ctm import TimedLabel, timed_labels
+from hybrid.timing.frame_times import FrameTimes
+from hybrid.timing.lattice_alignment import align_lattice
+from hybrid.timing.word_alignment import WordAlignment, path_segments, position_marks
+from lexicon.symbols import SymbolTable
+
+__all__ = ["Reader"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads recognitions off lattices.
+
+    Attributes:
+      model: whose transition-ids the lattices hold.
+      words: names of word ids.
+      times: when frames begin.
+      word_alignment: what tells which phones make a word; None where nothing does.
+      silent_words: ids of words that are spoken as pauses only; they are no words of a transcript.
+      scale: factor of the acoustic scores.
+      raw: keep lattices as the search gave them; there is no second pass then.
+      second_pass: what is done to the determinised lattice of an utterance, and gives it other scores.
+      calibration: what makes probabilities of posteriors.
+    """
+
+    model: Model
+    words: SymbolTable
+    times: FrameTimes
+    word_alignment: WordAlignment | None
+    silent_words: frozenset[int]
+    scale: float
+    raw: bool = False
+    second_pass: Callable[[str, CompactLattice], CompactLattice] | None = field(default=None, repr=False)
+    calibration: Calibration | None = None
+
+    def name(self, word_id: int) -> str:
+        """The word of an id; "" for one that is silence."""
+        return "" if word_id in self.silent_words else self.words.symbol(word_id)
+
+    @cached_property
+    def _marks(self) -> Mapping[int, str] | None:
+        return position_marks(self.model.phones)
+
+    def on_frames(self, compact: CompactLattice) -> CompactLattice:
+        """Returns the lattice with each word on its frames, where the marks of the phones tell them."""
+        if self._marks is None:
+            return compact
+        return align_lattice(compact, self.model.transition_model, self._marks)
+
+    def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:
+        """Reads words and phones with their times and confidences off what a search found.
+
+        Args:
+          first_frame: of the utterance in the audio whose frames were made together; 0 where that begins with it.
+        """
+        duration = result.num_frames * self.times.shift if item.duration is None else item.duration
+        path, compact = best_path(result.lattice, self.scale), no_paths()
+        kept = result
+        if path is not None:
+            compact = self._determinized(result)
+            if self.second_pass is not None:
+                compact = self.second_pass(item.id, compact)
+            if not self.raw:
+                kept = replace(result, lattice=expand(compact))
+            if self.second_pass is not None:
+                path = best_path(kept.lattice, self.scale)
+        words: list[TimedLabel] = []
+        phones: list[TimedLabel] = []
+        confidence = 0.0
+        if path is not None:
+            values, confidence = self._confidences(compact, path)
+            phone_segments, word_segments = path_segments(path, self.model.transition_model, self.word_alignment)
+            around = (self.times, item.start, duration, first_frame)
+            phones = timed_labels(phone_segments, self.model.phones.symbol, *around)
+            words = _sure(timed_labels(word_segments, self.name, *around), values)
+        return Recognition(
+            item.id, item.recording, tuple(words), tuple(phones), path, kept, self.scale, item.start, duration,
+            first_frame, compact, confidence, self,
+        )  # fmt: skip
+
+    def _determinized(self, result: SearchResult) -> CompactLattice:
+        beam, starts = result.attempts[-1].lattice_beam, self.model.transition_model.phone_starts
+        return determinize(result.lattice, beam, self.scale, phone_starts=starts).lattice
+
+    def _confidences(self, compact: CompactLattice, path: Path) -> tuple[list[float], float]:
+        """How sure the heard words of a path are, and the utterance: the share of them expected to be right."""
+        heard = path.word_ids
+        if self.silent_words:
+            silent = list(self.silent_words)
+            heard = heard[~np.isin(heard, silent)]
+            compact = replace(compact, word_ids=np.where(np.isin(compact.word_ids, silent), 0, compact.word_ids))
+        known = self.calibration
+        scales = (self.scale, 1.0) if known is None else (known.acoustic_scale, known.lm_scale)
+        found = mbr_decode(compact, *scales, words=heard, fixed=True)
+        if not len(heard):
+            return [], float(np.clip(1 - found.risk, 0, 1))
+        values = np.clip(found.confidences, 0, 1)
+        if known is not None:
+            values = known.apply(word_facts(compact, found, [self.name(word) for word in heard.tolist()], *scales))
+        return values.tolist(), utterance_confidence(values)
+
+
+def _sure(labels: Sequence[TimedLabel], values: Sequence[float]) -> list[TimedLabel]:
+    """Gives the words among words and pauses their confidences."""
+    rest = iter(values)
+    return [replace(one, confidence=next(rest)) if one.label else one for one in labels]
