@@ -24,7 +24,7 @@ from typing import Any
 from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder
 from hybrid.base.doors import replaced_folder
 from hybrid.base.errors import InputError, MismatchError, quote
-from hybrid.base.locks import MARK, temporary_name
+from hybrid.base.locks import is_ours, temporary_name
 from hybrid.base.output import real_path
 from hybrid.base.reading import open_bytes, read_json
 
@@ -105,7 +105,7 @@ def write_gzip(path: PathLike, level: int = 6) -> Iterator[Any]:
 def content_hash(path: PathLike) -> str:
     """Returns the sha256 of a file's content after decompression, or of a folder's files and their names.
 
-    `meta.json` files hold times and are left out.
+    `meta.json` files hold times and are left out, and so is what is not of the folder: temporary and cached files.
     """
     path = Path(path)
     digest = hashlib.sha256()
@@ -120,7 +120,7 @@ def content_hash(path: PathLike) -> str:
 
 
 def _is_meta(path: Path) -> bool:
-    return path.name in ("meta.json", MARK) or path.name.endswith(".meta.json")
+    return path.name == "meta.json" or path.name.endswith(".meta.json") or is_ours(path)
 
 
 def meta_path(path: PathLike) -> Path:

@@ -18,9 +18,11 @@ from pathlib import Path
 from hybrid.base.artifact import content_hash, read_meta
 from hybrid.base.cache import cache_folder
 from hybrid.base.errors import HybridError, InputError, MismatchError, quote
+from hybrid.base.locks import is_ours
 from hybrid.base.log import get_logger
 
-__all__ = ["agrees", "check", "recorded_files", "recorded_hash", "state_of", "tell_changes"]
+__all__ = ["agrees", "check", "hash_of", "recorded_files", "recorded_hash", "state_of", "tell_changes", "vouch",
+           "vouched"]  # fmt: skip
 
 logger = get_logger(__name__)
 
@@ -28,12 +30,13 @@ PathLike = str | os.PathLike
 
 LEVELS = 2  # folders between a file and the artifact that it belongs to (blocks/ of features, phones/ of a lang folder)
 FRESH_NS = 2_000_000_000  # a file changed so lately may change again within one tick of its file system's clock
+MADE = "made:"  # begins what stands in the place of a hash
 MAX_MEMORY = 8 << 20  # bytes of the list of files that were found whole; then it begins anew
 
 State = tuple[int, int, int, int, int]
 
 
-def _state(path: PathLike) -> State:
+def _state(path: PathLike | int) -> State:
     found = os.stat(path)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
@@ -41,13 +44,13 @@ def _state(path: PathLike) -> State:
 def state_of(path: PathLike | None) -> tuple[object, ...]:
     """Returns what changes whenever a file, or a file directly in a folder, is written or replaced: a key for caches.
 
-    Empty where nothing is there.
+    Empty where nothing is there. Temporary and cached files do not count.
     """
     try:
         if path is None or not os.path.isdir(path):
             return () if path is None else _state(path)
         with os.scandir(os.fspath(path)) as entries:
-            return tuple(sorted((e.name, _state(e.path)) for e in entries if e.is_file()))
+            return tuple(sorted((e.name, _state(e.path)) for e in entries if e.is_file() and not is_ours(Path(e.name))))
     except OSError:
         return ()
 
@@ -154,18 +157,56 @@ def agrees(path: PathLike, wanted: str, cached: bool = False) -> bool:
     if not cached:
         return content_hash(path) == wanted
     state = _state(path)
-    line = " ".join(map(str, (*state, wanted)))
-    if _memory.holds(line):
+    if _memory.holds(_line(state, wanted)):
         return True
     if content_hash(path) != wanted:
         return False
-    if time.time_ns() - max(state[3], state[4]) > FRESH_NS and _state(path) == state:
-        _memory.add(line)
+    _remember(path, state, wanted)
     return True
 
 
+def _remember(path: PathLike, state: State, found: str) -> None:
+    """Remembers what a file was found to be, unless it may change again unseen."""
+    if time.time_ns() - max(state[3], state[4]) > FRESH_NS and _state(path) == state:
+        _memory.add(_line(state, found))
+
+
+def hash_of(path: PathLike) -> str:
+    """Returns the `content_hash` of a file; each state of it is hashed once."""
+    known = _memory.begun(_line(_state(path), ""))
+    if known:
+        return known[0].rpartition(" ")[2]
+    state, found = _state(path), content_hash(path)
+    _remember(path, state, found)
+    return found
+
+
+def vouch(path: PathLike, what: str) -> bool:
+    """Remembers that this user made a file, in the state that it has now; tells whether later processes will know.
+
+    Args:
+      what: it is, a word.
+    """
+    return _memory.add(_line(_state(path), f"{MADE}{what}"))
+
+
+def vouched(path: PathLike | int, what: str) -> bool:
+    """Tells whether a file, or an open one, is in a state that this user made, by `vouch` in some process."""
+    try:
+        return _memory.holds(_line(_state(path), f"{MADE}{what}"))
+    except OSError:
+        return False
+
+
+def _line(state: State, word: str) -> str:
+    return " ".join(map(str, (*state, word)))
+
+
 class _Memory:
-    """Lines `device inode size mtime ctime hash` of files found whole, in one file that processes add to."""
+    """Lines `device inode size mtime ctime hash` of files found whole, in one file that processes add to.
+
+    In place of the hash stands what a file is of which this user is the maker (`vouch`).
+    """
 
     def __init__(self) -> None:
         self._lines: set[str] = set()
@@ -178,19 +219,25 @@ class _Memory:
             self._catch_up()
         return line in self._lines
 
-    def add(self, line: str) -> None:
-        """Remembers a state, for later processes too where the cache folder can be written."""
+    def begun(self, start: str) -> list[str]:
+        """Returns the lines with a hash that begin so."""
+        self._catch_up()
+        return [line for line in self._lines if line.startswith(start) and not line[len(start) :].startswith(MADE)]
+
+    def add(self, line: str) -> bool:
+        """Remembers a state; tells whether for later processes too, which can be if the cache folder is writable."""
         self._lines.add(line)
         path = self._file()
         if path is None:
-            return
+            return False
         try:
             if path.exists() and path.stat().st_size > MAX_MEMORY:
                 path.unlink()
             with open(path, "a", encoding="ascii") as stream:  # one short write: lines of several processes stay whole
                 stream.write(line + "\n")
         except OSError:
-            return  # read-only or full: it will be hashed again
+            return False  # read-only or full: it will be hashed again
+        return True
 
     @staticmethod
     def _file() -> Path | None:

@@ -120,8 +120,20 @@ class WorkerPool(Executor):
 
 
 @contextmanager
-def pool(jobs: int) -> Iterator[Executor | None]:
-    """Yields a pool of `jobs` worker processes, or None for one job (run in this process)."""
+def pool(jobs: int, threads: int = 1) -> Iterator[Executor | None]:
+    """Yields a pool of `jobs` worker processes, or of threads of this one, or None for one of them.
+
+    Threads share what is loaded. They run side by side where compiled code does the work (`hybrid.base.compiled`).
+
+    Raises:
+      HybridError: more than one of both.
+    """
+    if threads > 1:
+        if jobs > 1:
+            raise HybridError(f"{jobs} processes of {threads} threads: give --jobs or --threads, not both.")
+        with ThreadPoolExecutor(threads) as in_threads:
+            yield in_threads
+        return
     if jobs <= 1:
         yield None
         return

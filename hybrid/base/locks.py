@@ -28,7 +28,7 @@ __all__ = ["MARK", "SHOWN", "host_tag", "is_ours", "read_record", "require_free"
 PathLike = str | os.PathLike
 
 MARK = ".unfinished"
-OWN = (".tmp", ".old", ".lock.")  # how names of temporary files and locks begin
+OWN = (".tmp", ".old", ".lock.", ".cached.")  # how names of temporary files, locks and what can be made again begin
 SHOWN = 100  # characters of a path in a message
 
 
@@ -48,7 +48,7 @@ def host_tag() -> str:
 
 
 def is_ours(path: Path) -> bool:
-    """Tells whether a name is that of a temporary file, a lock or a mark of this toolkit."""
+    """Tells whether a name is that of a temporary or cached file, a lock or a mark of this toolkit."""
     return path.name == MARK or path.name.startswith(OWN)
 
 

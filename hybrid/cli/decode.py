@@ -42,6 +42,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and flags.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
+@click.option("--threads", type=JOBS, default=1, help="Instead of --jobs: threads, which share one model and graph.")
 @click.option("--engine", type=ENGINE, default="auto",
               help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
 @click.option("--device", default="cpu", help="Of the acoustic model and of k2: cpu, cuda, cuda:1.")
@@ -67,6 +68,7 @@ def command(
     lang_dir: Path | None,
     out_dir: Path,
     jobs: int,
+    threads: int,
     engine: str,
     device: str,
     nbest: int,
@@ -101,8 +103,13 @@ def command(
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
     )
+<<<<<<< HEAD
     decode_options = DecodeOptions(nbest, phones, batch_frames or BATCH_FRAMES)
     with pool(jobs) as executor:
+=======
+    decode_options = DecodeOptions(nbest, phones, compact, batch_frames or BATCH_FRAMES)
+    with pool(jobs, threads) as executor:
+>>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
         totals = decode_corpus(spec, source, out_dir, decode_options, executor)
     echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 

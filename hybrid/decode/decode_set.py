@@ -129,6 +129,182 @@ def _prepare(out: Path, fingerprint: str) -> None:
         temporary.write_text(fingerprint, encoding="utf-8")
 
 
+<<<<<<< HEAD
+=======
+def _decode_block(
+    shared: tuple[SystemSpec, ScoreSource, str, DecodeOptions], item: tuple[int, Sequence[Utterance]]
+) -> dict[str, int]:
+    """Decodes one block and writes its lattices and then its part; a block with a part is finished."""
+    spec, source, out, options = shared
+    number, speech = item
+    part = Path(out) / PARTS / f"{number}.json"
+    lists, numbers = ("utterances", "failed", "ctm_header"), ("search_seconds", "score_seconds", "acoustic_scale")
+    record = whole_record(part, {**dict.fromkeys(lists, list), **dict.fromkeys(numbers, (int, float)), "frames": dict})
+    if record is not None:
+        return {"done": len(record["utterances"]), "failed": len(record["failed"])}
+    system = load_system(spec)
+    failed: list[tuple[str, str]] = []
+    utterances: list[dict[str, Any]] = []
+    start, searching = time.thread_time(), 0.0
+    with open_writer(part.with_name(f"lat.{number}.gz"), compact=options.compact) as writer:
+        for items, scores in _batches(
+            system, source.scores(system.model, speech, options.batch_frames), speech, failed
+        ):
+            begin = time.thread_time()
+            found = system.recognise(items, scores)
+            searching += time.thread_time() - begin
+            for one in found:
+                utterances.append(_record(system, one, options))
+                if not one.result.empty:
+                    writer.write(one.utterance, one.lattice)
+    total = time.thread_time() - start
+    record = {
+        "acoustic_scale": system.config.scale,
+        "score_seconds": total - searching,
+        "search_seconds": searching,
+        "ctm_header": ctm_header(system.times),
+        "frames": {
+            "frame_shift": round(system.model.frame_shift, 9),
+            "subsampling_factor": system.model.acoustic_model.subsampling_factor,
+            "boundaries": system.times.convention,
+        },
+        "failed": failed,
+        "utterances": utterances,
+    }
+    with atomic_path(part) as temporary:
+        temporary.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
+    return {"done": len(utterances), "failed": len(failed)}
+
+
+def _batches(
+    system: System, found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]]
+) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:
+    """Yields utterances with good scores, at most BATCH_SCORES numbers together; appends the others to `failed`."""
+    items: list[Utterance] = []
+    scores: list[np.ndarray] = []
+    for item, one in zip(speech, found):
+        if isinstance(one, str):
+            failed.append((item.id, one))
+            continue
+        try:
+            matrix = check_scores(one, system.searcher.num_pdfs)
+        except HybridError as error:
+            failed.append((item.id, str(error)))
+            continue
+        if not len(matrix):
+            failed.append((item.id, "has no frames"))
+            continue
+        if items and sum(s.size for s in scores) + matrix.size > BATCH_SCORES:
+            yield items, scores
+            items, scores = [], []
+        items.append(item)
+        scores.append(matrix)
+    if items:
+        yield items, scores
+
+
+def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[str, Any]:
+    result, path = one.result, one.path
+    row = (one.utterance, result.num_frames, f"{one.duration:.3f}", result.status,
+           "" if result.limited_frames is None else result.limited_frames, len(result.attempts),
+           f"{result.attempts[-1].beam:g}", f"{path.graph_score:.6g}" if path else "",
+           f"{path.acoustic_score:.7g}" if path else "", f"{result.lattice.depth:.3f}")  # fmt: skip
+    lines = []
+    if options.nbest and path is not None:
+        scale = one.acoustic_scale
+        for rank, other in enumerate(nbest(one.lattice, options.nbest, scale), 1):
+            words = " ".join(system.words.symbol(w) for w in other.word_ids.tolist())
+            lines.append(f"{one.utterance} {rank} {other.graph_score:.6g} {other.acoustic_score:.7g} {words}".rstrip())
+    return {
+        "row": [str(x) for x in row],
+        "text": one.text,
+        "seconds": one.duration,
+        "words": ctm_lines(one.recording, one.words),
+        "phones": ctm_lines(one.recording, one.phones) if options.phones else [],
+        "nbest": lines,
+        "start": [one.recording, one.words[0].start if one.words else 0.0],
+    }
+
+
+def _merge(out: Path, count: int, failed: list[tuple[str, str]], options: DecodeOptions) -> DecodeTotals:
+    """Puts the parts together in the order of the blocks."""
+    records: list[dict[str, Any]] = []
+    header: list[str] = []
+    frames: dict[str, Any] = {"frame_shift": 0.0, "subsampling_factor": 0, "boundaries": ""}
+    failed, search, score, scale = list(failed), 0.0, 0.0, 0.0
+    for number in range(1, count + 1):
+        part = read_json(out / PARTS / f"{number}.json")
+        failed += [tuple(pair) for pair in part["failed"]]
+        search, score = search + part["search_seconds"], score + part["score_seconds"]
+        records, scale = records + part["utterances"], part["acoustic_scale"]
+        header, frames = part["ctm_header"], part["frames"]
+    empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
+    failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
+    done = len(records) - len(empty)
+    _keep_older(out, failed, done)
+    _replace_lattices(out, count)
+    by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
+    _write(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
+    _write(out / "words.ctm", header + [line for r in by_time for line in r["words"]])
+    _write(out / "utterances.tsv", ["\t".join(TABLE), *("\t".join(r["row"]) for r in records)])
+    write_failed(out / "failed.txt", sorted(failed))
+    if options.phones:
+        _write(out / "phones.ctm", header + [line for r in by_time for line in r["phones"]])
+    if options.nbest:
+        _write(out / "nbest.txt", [line for r in records for line in r["nbest"]])
+    return DecodeTotals(
+        done=done,
+        failed=len(failed),
+        partial=sum(r["row"][3] == "partial" for r in records),
+        empty=len(empty),
+        limited=sum(r["row"][4] not in ("", "0") for r in records),
+        retried=sum(r["row"][5] != "1" for r in records),
+        audio_seconds=sum(r["seconds"] for r in records),
+        search_seconds=search,
+        score_seconds=score,
+        acoustic_scale=scale,
+        **frames,
+    )
+
+
+def _too_many(failed: int, done: int) -> bool:
+    return done == 0 or failed > done
+
+
+def _keep_older(out: Path, failed: list[tuple[str, str]], done: int) -> None:
+    """Raises where too much failed and finished results of an earlier run stand, which are worth more."""
+    if not _too_many(len(failed), done) or not (out / "meta.json").exists():
+        return
+    write_failed(out / FAILED_NOW, sorted(failed))
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    raise HybridError(
+        f"{out / FAILED_NOW}: {len(failed)} of {done + len(failed)} utterances could not be decoded; the earlier "
+        "results stand. The reasons stand there, one a line."
+    )
+
+
+def _replace_lattices(out: Path, count: int) -> None:
+    """Removes what an older run made and puts the lattices into its place; killed here, the next run goes on here."""
+    remove_mark(out)
+    names = {f"lat.{number}.gz" for number in range(1, count + 1)}
+    with writing(out):
+        for name in ("decode.json", "phones.ctm", "nbest.txt", FAILED_NOW):
+            (out / name).unlink(missing_ok=True)
+        for file in out.glob("lat.*.gz"):
+            if file.name not in names:
+                file.unlink()
+        for name in names:
+            if (out / PARTS / name).exists():
+                os.replace(out / PARTS / name, out / name)
+        sync_folder(out)
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+>>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
 def _finish(
     out: Path, spec: SystemSpec, source: ScoreSource, options: DecodeOptions, totals: DecodeTotals, spent: _Costs
 ) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Iterator, Sequence
+=======
+import threading
+from collections.abc import Sequence
+>>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -142,8 +147,17 @@ def load_system(spec: SystemSpec) -> System:
       InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
+<<<<<<< HEAD
     places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file)
     return _load_system(spec, tuple(state_of(place) for place in places))
+=======
+    folders = (spec.model_dir, spec.graph_dir, spec.lang_dir)
+    with _loading:  # of several threads one loads
+        return _load_system(spec, tuple(state_of(folder) for folder in folders))
+
+
+_loading = threading.Lock()
+>>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
 
 
 @lru_cache(maxsize=1)
@@ -174,7 +188,7 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
     engine = choose_engine(spec.engine, spec.device)
-    searcher = make_searcher(engine, graph.fst, model.transition_model, config, spec.device, graph_dir, spec.k2)
+    searcher = make_searcher(engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
     silent = silent_words(graph.tables, lang, model.phones)

@@ -252,10 +252,17 @@ class DecodingGraph:
           InputError: damaged.
           MismatchError: not the file that the graph was made with; each state of it is looked at once.
         """
-        if self.arrays is not None:
-            return self.arrays
+        return read_fst(self.checked_fst) if self.arrays is None else self.arrays
+
+    @property
+    def checked_fst(self) -> Path:
+        """Where HCLG.fst lies, of a graph that is not in memory.
+
+        Raises:
+          MismatchError: not the file that the graph was made with; each state of it is looked at once.
+        """
         check(self.tables / "HCLG.fst", cached=True)
-        return read_fst(self.tables / "HCLG.fst")
+        return self.tables / "HCLG.fst"
 
     @cached_property
     def words(self) -> SymbolTable:

@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hybrid.base.errors import InputError, quote
+from hybrid.formats.fst_arrays import FstArrays
 from hybrid.search.config import ENGINES, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher
 
 if TYPE_CHECKING:
-    from hybrid.formats.openfst import FstArrays
+    from hybrid.graph.decoding import DecodingGraph
     from hybrid.hmm import TransitionModel
 
 __all__ = ["choose_engine", "make_searcher"]
@@ -28,7 +29,7 @@ def choose_engine(engine: str, device: str = "cpu") -> str:
 
 def make_searcher(
     engine: str,
-    fst: FstArrays,
+    graph: FstArrays | DecodingGraph,
     transition_model: TransitionModel,
     config: SearchConfig,
     device: Any = "cpu",
@@ -39,7 +40,7 @@ def make_searcher(
 
     Args:
       engine: "native" (the project's own, CPU), "k2" (CPU or CUDA), "reference" (readable and slow), or "auto".
-      fst: HCLG, transition-ids in, word-ids out.
+      graph: HCLG, transition-ids in, word-ids out; one in a folder is laid out once and mapped (`search.layout`).
       transition_model: of the acoustic model; gives the pdf of each transition-id.
       device: for k2, a torch device.
       place: names the graph in errors.
@@ -54,14 +55,19 @@ def make_searcher(
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
+        fst = graph if isinstance(graph, FstArrays) else graph.fst
         return K2Searcher.from_fst(fst, transition_model, config, device, place, k2)
     from hybrid.search.graph import SearchGraph
+    from hybrid.search.layout import load_search_graph
 
-    graph = SearchGraph.from_fst(fst, transition_model.pdf_ids, transition_model.num_pdfs, place)
+    if isinstance(graph, FstArrays):
+        laid_out = SearchGraph.from_fst(graph, transition_model.pdf_ids, transition_model.num_pdfs, place)
+    else:
+        laid_out = load_search_graph(graph, transition_model, place)
     if engine == "native":
         from hybrid.search.engines.native import NativeSearcher
 
-        return NativeSearcher(graph, config)
+        return NativeSearcher(laid_out, config)
     from hybrid.search.engines.reference import ReferenceSearcher
 
-    return ReferenceSearcher(graph, config)
+    return ReferenceSearcher(laid_out, config)

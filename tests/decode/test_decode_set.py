@@ -91,6 +91,16 @@ def test_jobs_do_not_change_a_byte(tiny, spec, decoded: Path, tmp_path: Path) ->
     assert files(tmp_path / "out") == files(decoded)
 
 
+def test_threads_do_not_change_a_byte(tiny, spec, decoded: Path, tmp_path: Path) -> None:
+    from hybrid.base.jobs import pool
+
+    with pool(1, threads=3) as executor:
+        decode_corpus(spec, FeatureFolder(str(tiny.feats)), tmp_path / "out", OPTIONS, executor)
+    assert files(tmp_path / "out") == files(decoded)
+    with pytest.raises(HybridError, match="2 processes of 3 threads: give --jobs or --threads, not both"), pool(2, 3):
+        pass
+
+
 def test_a_killed_run_keeps_its_finished_blocks(tiny, spec, decoded: Path, tmp_path: Path, monkeypatch) -> None:
     import hybrid.decode.decode_set as corpus
 

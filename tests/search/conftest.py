@@ -9,6 +9,7 @@ import pytest
 
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.lattice import Lattice
+from tests.tiny_recogniser import tiny  # noqa: F401  (a fixture)
 
 NUM_PDFS = 5
 
