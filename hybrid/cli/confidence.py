@@ -11,7 +11,7 @@ import click
 from hybrid.cli.echo import echo
 from hybrid.cli.lattices.options import FILE, lattices_argument, lm_option, read_table, scale_of, scale_option
 from hybrid.cli.lattices.words import model_option
-from hybrid.cli.options import Real, Whole, writes_file
+from hybrid.cli.options import MODEL, Real, Whole, writes_file
 
 if TYPE_CHECKING:
     from hybrid.confidence.facts import WordFacts
@@ -70,7 +70,7 @@ def _judged(lattices: Path, ref: Path, utt2spk: Path | None, *rest: Any) -> list
 @ref_option
 @words_option
 @speakers_option
-@click.option("--model", type=FILE, help="That made the lattices; with it words are put on their frames.")
+@click.option("--model", type=MODEL, help="That made the lattices; with it words are put on their frames.")
 @scale_option
 @lm_option
 @mbr_option

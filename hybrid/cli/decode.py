@@ -13,6 +13,7 @@ from hybrid.cli.options import (
     ENGINE,
     JOBS,
     KALDI_TIMES,
+    MODEL,
     Real,
     Whole,
     config_options,
@@ -28,7 +29,7 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
+@click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
 @click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
 @click.option("--lang", "lang_dir", type=FILE, help="Lang folder, where the graph folder does not tell words' phones.")
 @click.option("--feats", type=FILE, help="Decode this feature store (hybrid feats extract).")

@@ -12,6 +12,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
+    MODEL,
     PORTION,
     Real,
     Whole,
@@ -98,7 +99,7 @@ def info(store: Path, speakers: bool) -> None:
 )
 @click.option("--deltas", type=click.IntRange(0, 4), default=0, help="Append slopes up to this order.")
 @click.option("--splice", type=(Whole(0, 1000), Whole(0, 1000)), default=(0, 0), help="Frames put in before and after.")
-@click.option("--model", type=FILE, help="Apply this model's pipeline instead.")
+@click.option("--model", type=MODEL, help="Apply this model's pipeline instead.")
 @writes_file("archive", "store", "model")
 @writes_file("scp", "store", "out", argument="scp")
 def copy(

@@ -14,6 +14,7 @@ from hybrid.cli.gmm_ladder import COMMANDS as LADDER
 from hybrid.cli.options import (
     JOBS,
     KALDI_TIMES,
+    MODEL,
     PORTION,
     SCALE,
     Whole,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 feats_option = click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
 lang_option = click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
-model_option = click.option("--model", "model_dir", type=FILE, required=True, help="Model folder.")
+model_option = click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
 jobs_option = click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 
 

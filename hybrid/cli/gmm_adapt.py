@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hybrid.cli.options import JOBS, config_options, make_config, writes_folder
+from hybrid.cli.options import JOBS, MODEL, config_options, make_config, writes_folder
 from hybrid.gmm.adapt_config import MapConfig, MllrConfig
 
 __all__ = ["COMMANDS"]
@@ -21,7 +21,7 @@ def _common(function: Callable) -> Callable:
         click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it."),
         click.option("--out-dir", type=FILE, required=True, help="Folder of the adapted model."),
         click.option("--ali", type=FILE, required=True, help="Alignments of the new speech (hybrid gmm align)."),
-        click.option("--model", "model_dir", type=FILE, required=True, help="Model folder to adapt."),
+        click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder to adapt."),
         click.option("--feats", type=FILE, required=True, help="Features of the new speech (hybrid feats extract)."),
     ):
         function = option(function)

@@ -14,6 +14,7 @@ from hybrid.cli.options import (
     ENGINE,
     JOBS,
     KALDI_TIMES,
+    MODEL,
     PORTION,
     SCALE,
     config_options,
@@ -44,7 +45,7 @@ def _common(function: Callable) -> Callable:
         click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it."),
         click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it."),
         click.option("--ali", type=FILE, required=True, help="Folder of its alignments of the set (hybrid gmm align)."),
-        click.option("--model", "model_dir", type=FILE, required=True, help="Model folder of the stage below."),
+        click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder of the stage below."),
         click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare)."),
         click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract)."),
     ):
@@ -135,7 +136,7 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
 
 
 @click.command("decode-fmllr")
-@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder, of a speaker-adaptive training.")
+@click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder, of a speaker-adaptive training.")
 @click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
 @click.option("--lang", type=FILE, required=True, help="Lang folder: which phones are silence.")
 @click.option("--feats", type=FILE, required=True, help="Feature store to decode.")
@@ -179,7 +180,7 @@ def decode_fmllr(
 
 
 @click.command("align-fmllr")
-@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder, of a speaker-adaptive training.")
+@click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder, of a speaker-adaptive training.")
 @click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
 @click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
 @click.option("--out-dir", type=FILE, required=True, help="Gets ali.gz, transforms.safetensors and failed.txt.")

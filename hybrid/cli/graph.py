@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import config_options, make_config, writes_folder
+from hybrid.cli.options import MODEL, config_options, make_config, writes_folder
 
 __all__ = ["command"]
 
@@ -26,7 +26,7 @@ def command() -> None:
 
 @command.command(epilog="Example: hybrid graph compile --model exp/mono --lang data/lang --grammar data/lang/G.fst "
                         "--out-dir exp/mono/graph")  # fmt: skip
-@click.option("--model", required=True, type=click.Path(path_type=Path), help="Model folder (tree, transitions).")
+@click.option("--model", required=True, type=MODEL, help="Model folder (tree, transitions).")
 @click.option("--lang", required=True, type=click.Path(path_type=Path), help="Lang folder (L_disambig.fst, words.txt).")
 @click.option("--grammar", required=True, type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
 @click.option("--out-dir", required=True, type=click.Path(path_type=Path), help="Graph folder to make.")
@@ -68,7 +68,7 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
 
 @command.command(epilog="Example: hybrid graph info exp/mono/graph")
 @click.argument("graph", type=click.Path(path_type=Path))
-@click.option("--model", type=click.Path(path_type=Path), help="Also check that the graph belongs to this model.")
+@click.option("--model", type=MODEL, help="Also check that the graph belongs to this model.")
 def info(graph: Path, model: Path | None) -> None:
     """Prints what a graph folder or an FST file holds."""
     from hybrid.base.reading import reading

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import Whole, config_options, make_config, writes_file, writes_folder
+from hybrid.cli.options import MODEL, Whole, config_options, make_config, writes_file, writes_folder
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
 from lexicon.lang_config import LangConfig
@@ -193,7 +193,7 @@ def sentencepiece(
 @command.command("add-probs")
 @click.option("--dict-dir", type=FILE, required=True, help="Dictionary folder that the lang folder was made from.")
 @click.option("--lang", type=FILE, required=True, help="Lang folder that the alignments were made with.")
-@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder that aligned.")
+@click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder that aligned.")
 @click.option("--ali", type=FILE, required=True, help="Alignments (hybrid gmm align, align-fmllr), or a model folder.")
 @click.option("--feats", type=FILE, required=True, help="Folder of features that were aligned; for its transcripts.")
 @click.option("--out-dict", type=FILE, required=True, help="The dictionary folder to make.")

@@ -9,7 +9,6 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.lattices.options import (
-    FILE,
     lattices_argument,
     lm_option,
     output_argument,
@@ -23,7 +22,7 @@ from hybrid.cli.lattices.options import (
     words_option,
 )
 from hybrid.cli.lattices.words import COMMANDS as WORDS
-from hybrid.cli.options import Real, Whole, writes_file
+from hybrid.cli.options import MODEL, Real, Whole, writes_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,7 +152,7 @@ def _determinized(lattices: Path, beam: float, scale: float, model: Path | None)
 @output_argument
 @click.option("--beam", type=Real(0, above=True), default=6.0, help="Keep words worse than the best by at most this.")
 @scale_option
-@click.option("--model", type=FILE, help="That made the lattices; with it large lattices take less time.")
+@click.option("--model", type=MODEL, help="That made the lattices; with it large lattices take less time.")
 @text_option
 @writes_file("lattices", "lattices", argument="output", dash=True)
 def determinize_command(

@@ -25,8 +25,10 @@ __all__ = [
     "ENGINE",
     "JOBS",
     "KALDI_TIMES",
+    "MODEL",
     "PORTION",
     "SCALE",
+    "ModelPath",
     "Real",
     "Whole",
     "config_options",
@@ -66,6 +68,17 @@ class Real(click.FloatRange):
         return super().convert(value, param, ctx)
 
 
+class ModelPath(click.Path):
+    """A model folder, or the name of a ready model (en-small)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the folder's path."""
+        from hybrid.model.ready import model_folder
+
+        return super().convert(model_folder(value), param, ctx)
+
+
+MODEL = ModelPath(path_type=Path)
 JOBS, CHANNEL = Whole(1, 1024), Whole(-1, 1023)
 ENGINE = click.Choice(["auto", *ENGINES])
 PORTION, SCALE = Real(0, 1), Real(0, above=True)

@@ -34,6 +34,7 @@ from hybrid.hmm import HmmTopology, TransitionModel, read_transition_model
 from hybrid.model.device import usable_device
 from hybrid.model.kinds import StoredModel, kind_named, kind_of
 from hybrid.model.protocol import AcousticModel, score_one
+from hybrid.model.ready import model_folder, ready_models
 from hybrid.tree import ContextTree, read_tree
 
 __all__ = ["MODEL_FILES", "Model", "check_phones", "is_model_dir", "load_model", "save_model", "warn_unadapted"]
@@ -194,18 +195,22 @@ def _arrays_of(acoustic_model: AcousticModel) -> dict[str, np.ndarray]:
 
 
 def load_model(path: str | os.PathLike) -> Model:
-    """Loads a model folder.
+    """Loads a model folder, or a ready model by its name (see `hybrid.model.ready`).
 
     Raises:
       InputError: a file is missing or damaged.
       MismatchError: a file is not the one that the model was saved with.
     """
-    folder = Path(path)
+    folder = model_folder(path)
     require_followed(folder)
     missing = [name for name in (*MODEL_FILES, "meta.json") if not (folder / name).exists()]
     if missing:
         what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{quote(missing[0])}'"
-        raise InputError.at(folder, what, "Train one with `hybrid gmm train-mono`; a killed training can be run again.")
+        ready = ", ".join(ready_models())
+        raise InputError.at(
+            folder, what, "Train one with `hybrid gmm train-mono` (a killed training can be run again)" +
+            (f", or take one that is ready: {ready}." if ready else ".")
+        )  # fmt: skip
     for file in MODEL_FILES:
         check(folder / file)
     hashes = {name: content_hash(folder / file) for name, file in _HASHED.items()}

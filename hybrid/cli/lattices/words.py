@@ -24,7 +24,7 @@ from hybrid.cli.lattices.options import (
     text_option,
     words_option,
 )
-from hybrid.cli.options import KALDI_TIMES, SCALE, writes_file
+from hybrid.cli.options import KALDI_TIMES, MODEL, SCALE, writes_file
 
 if TYPE_CHECKING:
     from hybrid.lattice.mbr import MbrResult
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "aligned", "model_option"]
 
-model_option = click.option("--model", type=FILE, help="That made the lattices; with it words are put to time.")
+model_option = click.option("--model", type=MODEL, help="That made the lattices; with it words are put to time.")
 
 
 @click.command("mbr")
@@ -184,7 +184,7 @@ def aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, An
 @click.command("align")
 @lattices_argument
 @output_argument
-@click.option("--model", type=FILE, required=True, help="That made the lattices.")
+@click.option("--model", type=MODEL, required=True, help="That made the lattices.")
 @click.option("--phones/--no-phones", default=False, help="An arc for each phone, not for each word and pause.")
 @text_option
 @writes_file("lattices", "lattices", argument="output", dash=True)

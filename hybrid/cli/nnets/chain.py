@@ -9,7 +9,7 @@ import click
 
 from hybrid.chain.config import PhoneLmConfig, SupervisionConfig
 from hybrid.cli.echo import echo
-from hybrid.cli.options import JOBS, SCALE, config_options, make_config, writes_folder
+from hybrid.cli.options import JOBS, MODEL, SCALE, config_options, make_config, writes_folder
 from hybrid.train.chain.config import ChainContextConfig, ChainTreeShifts, FlatConfig
 from hybrid.tree.config import TreeConfig
 
@@ -19,7 +19,7 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command("chain-tree")
-@click.option("--model", "model_dir", type=FILE, required=True, help="Model folder whose features are used.")
+@click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder whose features are used.")
 @click.option("--ali", type=FILE, required=True, help="Its alignments of the set (hybrid gmm align, align-fmllr).")
 @click.option("--feats", type=FILE, required=True, help="Folder of features (hybrid feats extract).")
 @click.option("--lang", type=FILE, required=True, help="Lang folder (hybrid lang prepare).")
@@ -101,7 +101,7 @@ def chain_flat(feats: Path, lang: Path, out_dir: Path, **options: Any) -> None:
 @click.command("chain-sup")
 @click.option("--tree", "tree_dir", type=FILE, required=True, help="Folder of the chain model's tree.")
 @click.option("--ali", type=FILE, help="Alignments of the set, by any model of these phones; needs --model.")
-@click.option("--model", "model_dir", type=FILE, help="The model of the alignments.")
+@click.option("--model", "model_dir", type=MODEL, help="The model of the alignments.")
 @click.option(
     "--feats", type=FILE, help="Features of the set, with transcripts, for a flat start or for ways to speak."
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.cli.options import Real, config_options, make_trust, trust_options, writes_folder
+from hybrid.cli.options import MODEL, Real, config_options, make_trust, trust_options, writes_folder
 from hybrid.nnet.sequence.config import ChainConfig
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
 
@@ -57,7 +57,7 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 @click.option("--tree", type=FILE, help="chain: tree (hybrid nnet chain-tree).")
 @click.option("--den", type=FILE, help="chain: denominator (hybrid nnet chain-den).")
 @click.option("--sup", type=FILE, help="chain: supervision (hybrid nnet chain-sup).")
-@click.option("--model", type=FILE, help="xent: model that the alignments are of; lattices: network to start from.")
+@click.option("--model", type=MODEL, help="xent: model that the alignments are of; lattices: network to start from.")
 @click.option("--ali", type=FILE, help="xent, lattices: alignments by that model (hybrid gmm align).")
 @click.option("--lattices", type=FILE, help="Lattices of the training set by that network (hybrid decode --raw).")
 @click.option("--boost", type=Real(0), default=0.1, help="bmmi: nats that a wrong frame makes a path likelier.")
