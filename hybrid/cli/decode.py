@@ -104,13 +104,8 @@ def command(
     log_settings(
         get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
     )
-<<<<<<< HEAD
     decode_options = DecodeOptions(nbest, phones, batch_frames or BATCH_FRAMES)
-    with pool(jobs) as executor:
-=======
-    decode_options = DecodeOptions(nbest, phones, compact, batch_frames or BATCH_FRAMES)
     with pool(jobs, threads) as executor:
->>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
         totals = decode_corpus(spec, source, out_dir, decode_options, executor)
     echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 

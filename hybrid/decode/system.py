@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Sequence
-=======
 import threading
-from collections.abc import Sequence
->>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -147,17 +143,12 @@ def load_system(spec: SystemSpec) -> System:
       InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
-<<<<<<< HEAD
     places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file)
-    return _load_system(spec, tuple(state_of(place) for place in places))
-=======
-    folders = (spec.model_dir, spec.graph_dir, spec.lang_dir)
     with _loading:  # of several threads one loads
-        return _load_system(spec, tuple(state_of(folder) for folder in folders))
+        return _load_system(spec, tuple(state_of(place) for place in places))
 
 
 _loading = threading.Lock()
->>>>>>> 5691d8a (A search graph is laid out once and mapped; threads over utterances in hybrid decode)
 
 
 @lru_cache(maxsize=1)
