@@ -22,7 +22,7 @@ VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.fst", "hybrid.graph", "hy
 CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
 USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
-                         "hybrid.rescore", "hybrid.score", "hybrid.confidence"}  # fmt: skip
+                         "hybrid.rescore", "hybrid.score", "hybrid.confidence", "hybrid.combination"}  # fmt: skip
 TRAININGS = {"hybrid.train.gmm", "hybrid.train.chain", "hybrid.train.nnet"}
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
@@ -45,6 +45,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.graph": HMM | {"hybrid.fst"},
     "hybrid.lattice": HMM,
     "hybrid.confidence": HMM | {"hybrid.lattice"},
+    "hybrid.combination": HMM | {"hybrid.lattice"},
     "hybrid.search": HMM | {"hybrid.graph", "hybrid.lattice"},
     "hybrid.timing": HMM | {"hybrid.lattice"},
     "hybrid.align": HMM | PROTOCOL | {"hybrid.feats", "hybrid.graph", "hybrid.timing"},

@@ -1,0 +1,1 @@
+"""Several systems' results as one: votes of words (ROVER), of confusion networks, and of whole lattices."""
