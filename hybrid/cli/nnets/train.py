@@ -1,4 +1,4 @@
-"""`hybrid nnet train`: networks by cross-entropy or lattice-free MMI."""
+"""`hybrid nnet train`: networks by cross-entropy, lattice-free MMI, full sum, or on lattices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from hybrid.cli.options import MODEL, Real, config_options, make_trust, trust_options, writes_folder
 from hybrid.nnet.sequence.config import ChainConfig
-from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
+from hybrid.train.nnet.config import AugmentConfig, BatchConfig, FullSumConfig, OptimiserConfig, TrainingConfig
 
 if TYPE_CHECKING:
     from hybrid.train.nnet.run import Task
@@ -20,7 +20,7 @@ __all__ = ["source_of", "source_options", "train"]
 
 FILE = click.Path(path_type=Path)
 LATTICES = ("smbr", "mmi", "bmmi")
-NEEDED = {"chain": ("tree", "den", "sup"), "xent": ("model", "ali")}
+NEEDED = {"chain": ("tree", "den", "sup"), "full-sum": ("tree", "sup"), "xent": ("model", "ali")}
 NEEDED |= dict.fromkeys(LATTICES, ("model", "lattices", "ali"))
 
 
@@ -49,14 +49,15 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 
 
 @click.command()
-@click.option("--config", "config_file", type=FILE, help="YAML with sections network, features, cmvn, chain, augment, "
-              "batches, optimiser, training; options given here go before it.")  # fmt: skip
+@click.option("--config", "config_file", type=FILE, help="YAML with sections network, features, cmvn, chain, "
+              "full_sum, augment, batches, optimiser, training; options given here go before it.")  # fmt: skip
 @click.option("--objective", type=click.Choice(list(NEEDED)), default="chain",
-              help="chain: lattice-free MMI; xent: cross-entropy; others: on lattices, from a network.")  # fmt: skip
+              help="chain: lattice-free MMI; full-sum: all alignments, from nothing; xent: cross-entropy; others: on "
+              "lattices, from a network.")  # fmt: skip
 @source_options
-@click.option("--tree", type=FILE, help="chain: tree (hybrid nnet chain-tree).")
+@click.option("--tree", type=FILE, help="chain, full-sum: tree (hybrid nnet chain-tree, chain-flat).")
 @click.option("--den", type=FILE, help="chain: denominator (hybrid nnet chain-den).")
-@click.option("--sup", type=FILE, help="chain: supervision (hybrid nnet chain-sup).")
+@click.option("--sup", type=FILE, help="chain, full-sum: supervision (hybrid nnet chain-sup).")
 @click.option("--model", type=MODEL, help="xent: model that the alignments are of; lattices: network to start from.")
 @click.option("--ali", type=FILE, help="xent, lattices: alignments by that model (hybrid gmm align).")
 @click.option("--lattices", type=FILE, help="Lattices of the training set by that network (hybrid decode --raw).")
@@ -70,6 +71,7 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 @click.option("--init", type=FILE, help="Trained network to start from instead of random weights.")
 @click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it.")
 @config_options(ChainConfig)
+@config_options(FullSumConfig)
 @config_options(AugmentConfig)
 @config_options(BatchConfig)
 @config_options(OptimiserConfig)
@@ -119,12 +121,15 @@ def _task(options: dict[str, Any], settings: Settings) -> Task:
     from hybrid.train.nnet import tasks
     from hybrid.train.nnet.chain import chain_task
     from hybrid.train.nnet.checkpoint import network_arrays
+    from hybrid.train.nnet.full_sum_training import full_sum_task
 
     factor = settings.subsampling_factor
     if options["objective"] == "xent":
         task = tasks.cross_entropy_task(options["model"], options["ali"], options["smoothing"], factor)
     elif options["objective"] in LATTICES:
         task = _lattice_task(options, settings)
+    elif options["objective"] == "full-sum":
+        task = full_sum_task(options["tree"], options["sup"], settings.full_sum, factor, settings.config.batches.whole)
     else:
         whole = settings.config.batches.whole
         task = chain_task(options["tree"], options["den"], options["sup"], settings.chain, factor, whole)

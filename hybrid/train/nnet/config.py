@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, SHARE, Range, check_fields
 
-__all__ = ["AugmentConfig", "BatchConfig", "OptimiserConfig", "TrainingConfig"]
+__all__ = ["AugmentConfig", "BatchConfig", "FullSumConfig", "OptimiserConfig", "TrainingConfig"]
 
 
 def _help(default: Any, text: str) -> Any:
@@ -105,6 +105,18 @@ class BatchConfig:
     def whole(self) -> bool:
         """Whether utterances are not cut."""
         return self.chunk_frames == (0,)
+
+
+@dataclass(frozen=True)
+class FullSumConfig:
+    """The HMM around the posteriors of a full-sum training."""
+
+    prior_scale: float = _help(0.3, "full-sum: of the logarithm of the prior.")
+    transition_scale: float = _help(0.3, "full-sum: of transitions; 0: none.")
+    loop_probability: float = _help(0.5, "full-sum: that a phone lasts a frame of scores more.")
+
+    def __post_init__(self) -> None:
+        check_fields(self, prior_scale=NATURAL, transition_scale=NATURAL, loop_probability=Range(0.001, 0.999))
 
 
 @dataclass(frozen=True)

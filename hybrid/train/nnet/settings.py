@@ -14,13 +14,14 @@ from hybrid.base.errors import InputError, quote
 from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.config import FeatureConfig
 from hybrid.nnet.sequence.config import ChainConfig
-from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
+from hybrid.train.nnet.config import AugmentConfig, BatchConfig, FullSumConfig, OptimiserConfig, TrainingConfig
 from hybrid.train.nnet.run import NnetConfig
 
 __all__ = ["PARTS", "Settings", "settings_of"]
 
 PARTS: dict[str, Any] = {
     "chain": ChainConfig,
+    "full_sum": FullSumConfig,
     "augment": AugmentConfig,
     "batches": BatchConfig,
     "optimiser": OptimiserConfig,
@@ -37,12 +38,14 @@ class Settings(ByContent):
       features: static features, where they are computed from audio.
       cmvn: their normalisation, unless another model's pipeline is taken.
       chain: terms of the LF-MMI objective.
+      full_sum: the HMM of a full-sum training.
     """
 
     config: NnetConfig
     features: FeatureConfig
     cmvn: CmvnConfig
     chain: ChainConfig
+    full_sum: FullSumConfig
 
     @property
     def subsampling_factor(self) -> int:
@@ -83,10 +86,11 @@ def settings_of(
         fields = {field.name for field in dataclasses.fields(cls)}
         own = {key: value for key, value in (given or {}).items() if key in fields}
         parts[name] = config_from_dict(cls, {**values.get(name, {}), **own}, f"{place}: {name}")
-    chain = parts.pop("chain")
+    chain, full_sum = parts.pop("chain"), parts.pop("full_sum")
     return Settings(
         NnetConfig(architecture=architecture or named, network=shape, **parts),
         config_from_dict(FeatureConfig, values.get("features", {}), f"{place}: features"),
         config_from_dict(CmvnConfig, values.get("cmvn", {}), f"{place}: cmvn"),
         chain,
+        full_sum,
     )
