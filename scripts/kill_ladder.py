@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hybrid.base.artifact import content_hash  # noqa: E402
 
 COSTS = {"cpu_s", "max_gb"}  # columns of results.tsv that differ from run to run
-NOT_COMPARED = {"steps", "log"}  # folders
+NOT_COMPARED = {"steps", "log", "decode.log"}  # folders
 
 
 def members(session: int) -> list[int]:

@@ -105,7 +105,8 @@ def write_gzip(path: PathLike, level: int = 6) -> Iterator[Any]:
 def content_hash(path: PathLike) -> str:
     """Returns the sha256 of a file's content after decompression, or of a folder's files and their names.
 
-    `meta.json` files hold times and are left out, and so is what is not of the folder: temporary and cached files.
+    `meta.json` files and logs hold times and are left out, and so is what is not of the folder: temporary and cached
+    files.
     """
     path = Path(path)
     digest = hashlib.sha256()
@@ -120,7 +121,7 @@ def content_hash(path: PathLike) -> str:
 
 
 def _is_meta(path: Path) -> bool:
-    return path.name == "meta.json" or path.name.endswith(".meta.json") or is_ours(path)
+    return path.name == "meta.json" or path.name.endswith((".meta.json", ".log")) or is_ours(path)
 
 
 def meta_path(path: PathLike) -> Path:

@@ -19,10 +19,12 @@ from hybrid.base.errors import one_line, shortened
 __all__ = [
     "Progress",
     "get_logger",
+    "log_file",
     "log_settings",
     "log_totals",
     "peak_memory_gb",
     "progress",
+    "quiet_screen",
     "setup_logging",
     "track",
 ]
@@ -50,11 +52,53 @@ def setup_logging(verbose: bool = False) -> None:
     """Sends the logs of our packages to standard error, one plain line a record."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    for package in ("hybrid", "lexicon", "lm"):
-        logger = logging.getLogger(package)
+    handler.addFilter(_belongs_on_screen)
+    _SCREEN["quiet"] = False
+    for logger in _loggers():
         logger.handlers[:] = [handler]
         logger.setLevel(logging.DEBUG if verbose else logging.INFO)
         logger.propagate = False
+
+
+def _loggers() -> list[logging.Logger]:
+    return [logging.getLogger(package) for package in ("hybrid", "lexicon", "lm")]
+
+
+_SCREEN = {"files": 0, "quiet": False}  # log files that are open; whether only warnings are shown
+
+
+def _belongs_on_screen(record: logging.LogRecord) -> bool:
+    """Settings and versions stay out of sight where a log file takes them."""
+    return not (_SCREEN["files"] and getattr(record, "is_detail", False))
+
+
+def quiet_screen() -> None:
+    """Shows warnings and errors only, and no progress."""
+    _SCREEN["quiet"] = True
+    for logger in _loggers():
+        for handler in logger.handlers:
+            handler.setLevel(logging.WARNING)
+
+
+@contextmanager
+def log_file(path: str | os.PathLike, adds: bool = False) -> Iterator[None]:
+    """Keeps the records of our packages in a file too, settings and versions there alone.
+
+    Args:
+      adds: to what stands in the file already.
+    """
+    handler = logging.FileHandler(path, "a" if adds else "w", encoding="utf-8")
+    handler.setFormatter(OneLineFormatter("%(asctime)s %(levelname)s %(message)s"))
+    for logger in _loggers():
+        logger.addHandler(handler)
+    _SCREEN["files"] += 1
+    try:
+        yield
+    finally:
+        _SCREEN["files"] -= 1
+        for logger in _loggers():
+            logger.removeHandler(handler)
+        handler.close()
 
 
 _WORKERS = {"cpu_seconds": 0.0, "kilobytes": 0.0}
@@ -103,15 +147,16 @@ def cpu_seconds() -> float:
 
 
 def log_settings(logger: logging.Logger, title: str, settings: dict[str, Any]) -> None:
-    """Logs what a run was asked to do and with which versions."""
-    logger.info("%s: %s", title, ", ".join(f"{k}={v}" for k, v in settings.items()))
+    """Logs what a run was asked to do and with which versions; into the log file alone where there is one."""
+    detail = {"is_detail": True}
+    logger.info("%s: %s", title, ", ".join(f"{k}={v}" for k, v in settings.items()), extra=detail)
     versions = [f"python {platform.python_version()}"]
     for package in ("numpy", "torch", "k2", "kaldifst", "lhotse"):
         try:
             versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             continue
-    logger.info("versions: %s", ", ".join(versions))
+    logger.info("versions: %s", ", ".join(versions), extra=detail)
 
 
 def log_totals(logger: logging.Logger, done: int, failed: int, audio_seconds: float | None = None) -> None:
@@ -160,7 +205,7 @@ class Progress:
 def progress(title: str, total: int | None = None, logger: logging.Logger | None = None) -> Iterator[Progress]:
     """Shows a bar on a terminal, else logs one line every 20 seconds."""
     state = Progress(title, total, logger or get_logger("hybrid"))
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not _SCREEN["quiet"]:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars

@@ -14,7 +14,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import CHANNEL, JOBS, MODEL, PORTION, config_options, make_config, writes_folder
 
 FILE = click.Path(path_type=Path)
-FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
+FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "txt", "lhotse")
 model_option = click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
 lang_option = click.option("--lang", "lang_dir", type=FILE, required=True, help="Lang folder of the model.")
 jobs_option = click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +26,13 @@ from hybrid.cli.options import (
     trust_options,
     writes_folder,
 )
+from hybrid.decode.reject import RejectConfig
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 
-FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, allow_dash=True)
+FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "textgrid-short", "lhotse")
+SHOWN = 20  # failed utterances on the terminal
 
 
 @click.command(context_settings={"show_default": True})
@@ -38,10 +45,15 @@ FILE = click.Path(path_type=Path)
 @click.option("--cuts", type=FILE, help="Decode these cuts; each is normalised by itself.")
 @trust_options
 @click.option("--scores", type=FILE, help="Decode log-likelihoods: a Kaldi archive, an scp, or a folder of UTT.npy.")
-@click.option("--audio", is_flag=True, help="Decode the FILES; long ones are cut at pauses.")
+@click.option("--audio", is_flag=True, help="Decode the FILES; may be left out where there are some.")
 @click.option("--channel", type=CHANNEL, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
 @click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
-@click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and flags.")
+@click.option("--out-dir", type=FILE, help="Folder of lattices, transcript, times and flags; without it the result of "
+              "FILES is only printed.")  # fmt: skip
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
+              help="Write these too, to OUT/recordings; without --out-dir: print this.")  # fmt: skip
+@click.option("--quiet/--no-quiet", default=False, help="Print nothing but warnings and what failed.")
+@click.option("--strict/--no-strict", default=False, help="End with status 1 if anything failed.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option("--threads", type=JOBS, default=1, help="Instead of --jobs: threads, which share one model and graph.")
 @click.option("--engine", type=ENGINE, default="auto",
@@ -54,71 +66,119 @@ FILE = click.Path(path_type=Path)
 @config_options(K2Config)
 @config_options(RetryConfig)
 @click.option(
+    "--raw/--determinized", default=False, help="Keep lattices as the search found them, with all alignments."
+)
+@click.option("--calibration", type=FILE, help="Of confidences (hybrid confidence train); by default calibration.json "
+              "of the graph's or the model's folder.")  # fmt: skip
+@config_options(RejectConfig)
+@click.option(
     "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
 )
 @KALDI_TIMES
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
-@click.option(
-    "--raw/--determinized", default=False, help="Keep lattices as the search found them, with all alignments."
-)
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "files")
-def command(
-    model_dir: Path,
-    graph_dir: Path,
-    lang_dir: Path | None,
-    out_dir: Path,
-    jobs: int,
-    threads: int,
-    engine: str,
-    device: str,
-    nbest: int,
-    phones: bool,
-    raw: bool,
-    kaldi_times: bool,
-    batch_frames: int | None,
-    **options: Any,
-) -> None:
-    """Search features, cuts, scores or audio FILES for lattices, transcripts and times.
+def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads: int, **options: Any) -> None:
+    """Search audio FILES and folders (`-`: standard input), features, cuts or scores for words.
+
+    Ends with status 1 if nothing, or less than half, could be decoded; with --strict if anything failed.
 
     \b
+    hybrid decode --model exp/mono --graph exp/mono/graph my.wav
+    hybrid decode --model exp/mono --graph exp/mono/graph --out-dir out --format srt recordings/
     hybrid decode --model exp/mono --graph exp/mono/graph --feats feats/dev --out-dir exp/mono/decode_dev --jobs 2
-    hybrid decode --model exp/mono --graph exp/mono/graph --audio --out-dir out my.wav other.flac
     """
+    from hybrid.base.errors import HybridError, quote
     from hybrid.base.jobs import pool
-    from hybrid.base.log import get_logger, log_settings
-    from hybrid.decode.decode_set import DecodeOptions, decode_corpus
-    from hybrid.decode.scoring import BATCH_FRAMES
+    from hybrid.base.log import quiet_screen
+    from hybrid.decode.decode_set import TooManyFailedError, decode_corpus
+
+    formats = tuple(options["formats"])
+    if out_dir is None and (not options["files"] or len(formats) > 1 or formats == ("lhotse",)):
+        raise click.UsageError("give --out-dir, or audio FILES and at most one --format to print")
+    if quiet:
+        quiet_screen()
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hybrid-decode-")))
+        source = _source(options, scratch)
+        spec = _spec(options, hasattr(source, "transforms"))
+        out = out_dir or scratch / "out"
+        try:
+            with pool(jobs, threads) as executor:
+                totals = decode_corpus(spec, source, out, _options(options), executor)
+        except TooManyFailedError as error:
+            _tell_failed(error.path)
+            if out_dir is not None:
+                raise
+            cause = "nothing, or too little, could be decoded. The reasons stand above."
+            raise HybridError(f"{quote(options['files'][0])}: {cause}") from error
+        _tell_failed(out / "failed.txt")
+        if not quiet and options["files"]:
+            _show(out, formats if out_dir is None else ())
+        if not quiet and out_dir is not None:
+            echo(
+                f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed",
+                err=bool(options["files"]),
+            )
+    if strict and totals.failed:
+        raise click.exceptions.Exit(1)
+
+
+def _spec(options: dict[str, Any], adapted: bool) -> Any:
     from hybrid.decode.system import SystemSpec
     from hybrid.model.folder import load_model, warn_unadapted
 
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
-    lang = None if lang_dir is None else str(lang_dir)
-    spec = SystemSpec(
-        str(model_dir), str(graph_dir), lang, search, retry, engine, device, kaldi_times,
-        make_config(K2Config, options), raw,
+    own, reject = make_config(K2Config, options), make_config(RejectConfig, options)
+    lang, calibration = (None if options[name] is None else str(options[name]) for name in ("lang_dir", "calibration"))
+    model = options["model_dir"]
+    if options["scores"] is None and not adapted:
+        warn_unadapted(load_model(model), "hybrid gmm decode-fmllr")
+    return SystemSpec(
+        str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
+        options["kaldi_times"], own, options["raw"], calibration, reject,
     )  # fmt: skip
-    source = _source(options)
-    if options["scores"] is None and not hasattr(source, "transforms"):
-        warn_unadapted(load_model(model_dir), "hybrid gmm decode-fmllr")
-    log_settings(
-        get_logger(__name__), "decode", {"model": model_dir, "graph": graph_dir, "engine": engine, **vars(search)}
-    )
-    decode_options = DecodeOptions(nbest, phones, batch_frames or BATCH_FRAMES)
-    with pool(jobs, threads) as executor:
-        totals = decode_corpus(spec, source, out_dir, decode_options, executor)
-    echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 
 
-def _source(options: dict[str, Any]) -> Any:
+def _options(options: dict[str, Any]) -> Any:
+    from hybrid.decode.decode_set import DecodeOptions
+    from hybrid.decode.scoring import BATCH_FRAMES
+
+    frames = options["batch_frames"] or BATCH_FRAMES
+    return DecodeOptions(options["nbest"], options["phones"], tuple(options["formats"]), frames)
+
+
+def _tell_failed(path: Path) -> None:
+    """Shows what failed and why, on standard error."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for line in lines[:SHOWN]:
+        echo(f"failed: {line}", err=True)
+    if len(lines) > SHOWN:
+        echo(f"failed: {len(lines) - SHOWN} more, see {path}", err=True)
+
+
+def _show(out: Path, formats: tuple[str, ...]) -> None:
+    """Prints the transcript, or the files of a format."""
+    kind = formats[0] if formats else "txt"
+    if kind == "txt":
+        files = [out / "transcript.txt"]
+    elif kind == "ctm":
+        files = [out / "words.ctm"]
+    else:
+        files = sorted((out / "recordings").glob("*"))
+    for file in files:
+        echo(file.read_text(encoding="utf-8"), nl=False)
+
+
+def _source(options: dict[str, Any], scratch: Path) -> Any:
     """The one source that was asked for."""
-    from hybrid.decode.sources import AudioFiles, CutSource, FeatureFolder, ScoreFolder
-    from hybrid.feats.vad import VadConfig
+    from hybrid.decode.sources import CutSource, FeatureFolder, ScoreFolder
 
-    files = tuple(str(f) for f in options["files"])
+    files = options["files"]
+    options["audio"] = options["audio"] or bool(files)
     given = [name for name in ("feats", "cuts", "scores", "audio") if options[name]]
     if len(given) != 1 or bool(files) != (given == ["audio"]):
-        raise click.UsageError("give one of --feats STORE, --cuts FILE, --scores SCORES, or --audio FILES …")
+        raise click.UsageError("give one of --feats STORE, --cuts FILE, --scores SCORES, or audio FILES …")
     trust = make_trust(options)
     transforms = options.pop("transforms")
     if transforms is not None:
@@ -130,6 +190,34 @@ def _source(options: dict[str, Any]) -> Any:
     if given == ["cuts"]:
         return CutSource(str(options["cuts"]), trust)
     if given == ["audio"]:
-        return AudioFiles(files, VadConfig(max_length=options["max_length"]), options["channel"])
+        return audio_source(files, scratch, options["max_length"], options["channel"])
     kind = {"feats": FeatureFolder, "scores": ScoreFolder}[given[0]]
     return kind(str(options[given[0]]))
+
+
+def audio_source(paths: tuple[Path, ...], scratch: Path, max_length: float, channel: int) -> Any:
+    """Audio files, those below folders, and what standard input (`-`) holds, which is kept in `scratch`."""
+    from hybrid.base.errors import InputError
+    from hybrid.base.log import get_logger
+    from hybrid.data.find_audio import scan
+    from hybrid.decode.sources import AudioFiles
+    from hybrid.feats.vad import VadConfig
+
+    files: list[str] = []
+    for path in paths:
+        if str(path) == "-":
+            if any(file.startswith(str(scratch)) for file in files):
+                raise InputError.at("-", "stands for standard input, which can be read once", "Give it once.")
+            with open(scratch / "stdin", "wb") as stream:
+                shutil.copyfileobj(sys.stdin.buffer, stream)
+            files.append(str(scratch / "stdin"))
+        elif path.is_dir():
+            found = scan([path])
+            files += [str(file) for _, file in found.audio]
+            for _, reason in found.dead:
+                get_logger(__name__).warning("%s", reason)
+            if found.others:
+                get_logger(__name__).info("%s: %d files are no audio", path, len(found.others))
+        else:
+            files.append(str(path))
+    return AudioFiles(tuple(files), VadConfig(max_length=max_length), channel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ __all__ = ["PARTS", "TABLE", "DecodeOptions", "decode_block"]
 PARTS = ".parts"
 BATCH_SCORES = 1 << 24  # scores of one batch: 64 MB
 TABLE = ("utterance", "frames", "seconds", "status", "limited_frames", "searches", "beam", "graph_score",
-         "acoustic_score", "depth", "confidence")  # fmt: skip
+         "acoustic_score", "depth", "confidence", "rejected")  # fmt: skip
 COSTS = ("search_seconds", "read_seconds", "score_seconds")
 
 
@@ -41,6 +41,7 @@ class DecodeOptions:
 
     nbest: int = field(default=0, metadata={"help": "Write this many best word sequences of each to nbest.txt."})
     phones: bool = field(default=False, metadata={"help": "Write phones with times to phones.ctm."})
+    formats: tuple[str, ...] = ()  # of `timing.formats.FORMATS`, written to recordings/
     batch_frames: int = field(
         default=BATCH_FRAMES, metadata={"help": "Frames scored together at most, padding counted."}
     )
@@ -88,6 +89,7 @@ def decode_block(
             "subsampling_factor": system.model.acoustic_model.subsampling_factor,
             "boundaries": system.times.convention,
         },
+        "boundary_lag": system.times.lag,
         "failed": failed,
         "utterances": utterances,
     }
@@ -155,7 +157,7 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
            "" if result.limited_frames is None else result.limited_frames, len(result.attempts),
            f"{result.attempts[-1].beam:g}", f"{path.graph_score:.6g}" if path else "",
            f"{path.acoustic_score:.7g}" if path else "", f"{result.lattice.depth:.3f}",
-           f"{one.confidence:.4f}" if path else "")  # fmt: skip
+           f"{one.confidence:.4f}" if path else "", len(one.rejected))  # fmt: skip
     lines = []
     if options.nbest and path is not None:
         for rank, other in enumerate(one.nbest(options.nbest), 1):
@@ -168,5 +170,6 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
         "words": ctm_lines(one.recording, one.words),
         "phones": ctm_lines(one.recording, one.phones) if options.phones else [],
         "nbest": lines,
+        "timed": asdict(one.timed) if options.formats else {},
         "start": [one.recording, one.words[0].start if one.words else 0.0],
     }

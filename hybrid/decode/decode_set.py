@@ -5,6 +5,8 @@ OUT/transcript.txt   utterance, words
 OUT/words.ctm        recording channel start duration word confidence
 OUT/utterances.tsv   flags and scores of each utterance
 OUT/failed.txt       utterance, reason
+OUT/recordings/      files of other formats
+OUT/decode.log       settings, versions, what was told on the way
 OUT/decode.json      totals; meta.json: what it cost and what it was made from, written last
 """
 
@@ -24,19 +26,19 @@ from hybrid.base.artifact import atomic_path, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder, writing
 from hybrid.base.doors import writes_into
-from hybrid.base.errors import HybridError
 from hybrid.base.jobs import blocks, map_in_order
-from hybrid.base.log import cpu_seconds, get_logger, log_totals, peak_memory_gb, progress
+from hybrid.base.log import cpu_seconds, get_logger, log_file, log_settings, log_totals, peak_memory_gb, progress
 from hybrid.base.reading import read_bytes, whole_record
 from hybrid.data.utterance import Utterance
 from hybrid.decode.block import COSTS, PARTS, DecodeOptions, decode_block
-from hybrid.decode.outputs import WRITTEN, DecodeTotals, merge, too_many, write_lines
+from hybrid.decode.outputs import RECORDINGS, WRITTEN, DecodeTotals, TooManyFailedError, merge, too_many, write_lines
 from hybrid.decode.sources import ScoreSource
 from hybrid.decode.system import SystemSpec
 
-__all__ = ["DecodeOptions", "DecodeTotals", "decode_corpus"]
+__all__ = ["DecodeOptions", "DecodeTotals", "TooManyFailedError", "decode_corpus"]
 
 logger = get_logger(__name__)
+LOG = "decode.log"
 
 
 @writes_into("lattices", "spec.model_dir", "spec.graph_dir", "source")
@@ -52,20 +54,22 @@ def decode_corpus(
     A run that was killed goes on after its last finished block if it is started again with the same inputs.
 
     Raises:
-      HybridError: nothing, or less than half, could be decoded.
+      TooManyFailedError: nothing, or less than half, could be decoded.
     """
     options, out = options or DecodeOptions(), Path(out_dir)
     speech, failed = source.utterances()
     work = blocks(speech, options.block)
-    _prepare(out, _fingerprint(spec, source, options, speech))
+    goes_on = _prepare(out, _fingerprint(spec, source, options, speech))
     costs = _Costs.begin(out / PARTS)
     shared = (spec, source, str(out), options)
-    with progress("decoding", len(speech)) as state:
-        for counts in map_in_order(decode_block, list(enumerate(work, 1)), executor, shared=shared):
-            state.advance(counts["done"], counts["failed"])
-            costs.note()
-    totals = merge(out, len(work), failed, options)
-    _finish(out, spec, source, options, totals, costs)
+    with log_file(out / LOG, goes_on):
+        log_settings(logger, "decode", {**config_to_dict(spec), **config_to_dict(options), **spec.language_models})
+        with progress("decoding", len(speech)) as state:
+            for counts in map_in_order(decode_block, list(enumerate(work, 1)), executor, shared=shared):
+                state.advance(counts["done"], counts["failed"])
+                costs.note()
+        totals = merge(out, len(work), failed, options, spec.language_models)
+        _finish(out, spec, source, options, totals, costs)
     return totals
 
 
@@ -114,19 +118,24 @@ def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, 
     return digest.hexdigest()
 
 
-def _prepare(out: Path, fingerprint: str) -> None:
-    """Keeps the blocks of an unfinished run of the same work; what an older run made stands until this one is whole."""
+def _prepare(out: Path, fingerprint: str) -> bool:
+    """Keeps the blocks of an unfinished run of the same work; what an older run made stands until this one is whole.
+
+    Returns:
+      Whether an unfinished run is gone on with.
+    """
     parts = out / PARTS
     mark = parts / "fingerprint"
     with writing(out):
         for stale in [*out.glob(".tmp*"), *parts.glob(".tmp*")]:  # of a run that was killed while it wrote
             stale.unlink()
         if mark.exists() and mark.read_bytes() == fingerprint.encode():
-            return
+            return True
         shutil.rmtree(parts, ignore_errors=True)
     make_folder(parts)
     with atomic_path(mark) as temporary:
         temporary.write_text(fingerprint, encoding="utf-8")
+    return False
 
 
 def _finish(
@@ -146,10 +155,8 @@ def _finish(
     )  # fmt: skip
     if too_many(totals.failed, totals.done):
         shutil.rmtree(out / PARTS, ignore_errors=True)  # tried anew by the next run: what was wrong may be mended then
-        raise HybridError(
-            f"{out / 'failed.txt'}: {totals.failed} of {totals.done + totals.failed} utterances could not be decoded. "
-            "The reasons stand there, one a line."
-        )
+        raise TooManyFailedError.of(out / "failed.txt", totals.failed, totals.done)
+    facts |= spec.language_models
     write_lines(out / "decode.json", [json.dumps(facts, indent=1)])
     settings = {"spec": config_to_dict(spec), "options": config_to_dict(options), "source": source.fingerprint()}
     inputs: dict[str, Any] = {"calibration": file} if (file := spec.calibration_file) else {}
@@ -158,6 +165,9 @@ def _finish(
             inputs[name] = Path(folder) / "meta.json"
     inputs["words"] = Path(spec.graph_dir) / "words.txt"
     inputs |= {name: Path(spec.model_dir) / name for name in ("tree", "topo")} | source.inputs()
+    if spec.second_pass is not None:
+        inputs |= spec.second_pass.inputs()
     files = [file.name for file in out.iterdir() if file.name in WRITTEN or file.match("lat.*.gz")]
+    files += [f"{RECORDINGS}/{file.name}" for file in (out / RECORDINGS).glob("*")]
     write_meta(out, "lattices", settings, inputs, facts | costs, files)
     shutil.rmtree(out / PARTS, ignore_errors=True)

@@ -4,22 +4,47 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.disk import remove_mark, sync_folder, writing
+from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
 from hybrid.base.reading import read_json
 from hybrid.decode.block import COSTS, PARTS, TABLE, DecodeOptions
+from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.formats import write_formats
+from hybrid.timing.frame_times import FrameTimes
+from hybrid.timing.timed_text import TimedText, TimedWord
 
-__all__ = ["WRITTEN", "DecodeTotals", "merge", "too_many", "write_lines"]
+__all__ = ["RECORDINGS", "WRITTEN", "DecodeTotals", "TooManyFailedError", "merge", "too_many", "write_lines"]
 
+RECORDINGS = "recordings"  # files of the formats asked for
 FAILED_NOW = "failed.new.txt"  # of a run whose results are not put in the place of better ones
 WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv", "failed.txt")
+
+
+class TooManyFailedError(HybridError):
+    """Nothing, or less than half, could be decoded.
+
+    Attributes:
+      path: the list of what failed.
+    """
+
+    path = Path()
+
+    @classmethod
+    def of(cls, path: Path, failed: int, done: int, more: str = "") -> TooManyFailedError:
+        """Names the list, which stands already."""
+        error = cls(
+            f"{path}: {failed} of {done + failed} utterances could not be decoded{more}. "
+            "The reasons stand there, one a line."
+        )
+        error.path = path
+        return error
 
 
 @dataclass(frozen=True)
@@ -50,31 +75,37 @@ class DecodeTotals:
     boundaries: str
 
 
-def merge(out: Path, count: int, failed: list[tuple[str, str]], options: DecodeOptions) -> DecodeTotals:
+def merge(
+    out: Path, count: int, failed: list[tuple[str, str]], options: DecodeOptions, models: Mapping[str, str]
+) -> DecodeTotals:
     """Puts the parts of blocks 1 … `count` together, in their order, and writes the files of the folder.
 
     Args:
       failed: (id, reason) of what is not in any block.
+      models: names of the language models.
 
     Raises:
-      HybridError: too much failed, and finished results of an earlier run stand.
+      TooManyFailedError: too much failed, and finished results of an earlier run stand.
     """
     records: list[dict[str, Any]] = []
     header: list[str] = []
     frames: dict[str, Any] = {"frame_shift": 0.0, "subsampling_factor": 0, "boundaries": ""}
     costs: dict[str, Any] = dict.fromkeys(COSTS, 0.0)
-    failed, scale = list(failed), 0.0
+    failed, scale, lag = list(failed), 0.0, 0.0
     for number in range(1, count + 1):
         part = read_json(out / PARTS / f"{number}.json")
         failed += [tuple(pair) for pair in part["failed"]]
         costs = {name: seconds + part[name] for name, seconds in costs.items()}
         records, scale = records + part["utterances"], part["acoustic_scale"]
-        header, frames = part["ctm_header"], part["frames"]
+        header, frames, lag = part["ctm_header"], part["frames"], part["boundary_lag"]
     empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
     failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
     done = len(records) - len(empty)
     _keep_older(out, failed, done)
     _replace_lattices(out, count)
+    if options.formats:
+        times = FrameTimes(frames["frame_shift"] or 0.01, lag)
+        failed += _write_recordings(out / RECORDINGS, records, options.formats, times, models)
     by_time = sorted(records, key=lambda r: (r["start"][0], r["start"][1]))
     write_lines(out / "transcript.txt", [f"{r['row'][0]} {r['text']}".rstrip() for r in records])
     write_lines(out / "words.ctm", header + [line for r in by_time for line in r["words"]])
@@ -98,6 +129,25 @@ def merge(out: Path, count: int, failed: list[tuple[str, str]], options: DecodeO
     )
 
 
+def _write_recordings(
+    folder: Path,
+    records: Sequence[dict[str, Any]],
+    formats: Sequence[str],
+    times: FrameTimes,
+    models: Mapping[str, str],
+) -> list[tuple[str, str]]:
+    """Writes the formats asked for; returns the recordings whose files cannot be written, with the reason."""
+    make_folder(folder)
+    texts = []
+    for record in (r["timed"] for r in records):
+        words = [
+            TimedWord(**{**word, "phones": tuple(TimedLabel(**phone) for phone in word["phones"])})
+            for word in record["words"]
+        ]
+        texts.append(TimedText(**{**record, "words": tuple(words)}))
+    return list(write_formats(texts, folder, formats, times=times, facts=models).items())
+
+
 def too_many(failed: int, done: int) -> bool:
     """Whether nothing was decoded, or less than half."""
     return done == 0 or failed > done
@@ -109,10 +159,7 @@ def _keep_older(out: Path, failed: list[tuple[str, str]], done: int) -> None:
         return
     write_failed(out / FAILED_NOW, sorted(failed))
     shutil.rmtree(out / PARTS, ignore_errors=True)
-    raise HybridError(
-        f"{out / FAILED_NOW}: {len(failed)} of {done + len(failed)} utterances could not be decoded; the earlier "
-        "results stand. The reasons stand there, one a line."
-    )
+    raise TooManyFailedError.of(out / FAILED_NOW, len(failed), done, "; the earlier results stand")
 
 
 def _replace_lattices(out: Path, count: int) -> None:
@@ -122,6 +169,7 @@ def _replace_lattices(out: Path, count: int) -> None:
     with writing(out):
         for name in ("decode.json", "phones.ctm", "nbest.txt", FAILED_NOW):
             (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / RECORDINGS, ignore_errors=True)
         for file in out.glob("lat.*.gz"):
             if file.name not in names:
                 file.unlink()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -11,7 +11,9 @@ import numpy as np
 from hybrid.confidence.calibration import Calibration
 from hybrid.confidence.facts import utterance_confidence, word_facts
 from hybrid.data.utterance import Utterance
+from hybrid.decode.language import Rescorer
 from hybrid.decode.recognition import Recognition
+from hybrid.decode.reject import RejectConfig
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.determinize import determinize
 from hybrid.lattice.mbr import mbr_decode
@@ -42,6 +44,7 @@ class Reader:
       raw: keep lattices as the search gave them; there is no second pass then.
       second_pass: what is done to the determinised lattice of an utterance, and gives it other scores.
       calibration: what makes probabilities of posteriors.
+      reject: which words are not sure enough.
     """
 
     model: Model
@@ -51,8 +54,9 @@ class Reader:
     silent_words: frozenset[int]
     scale: float
     raw: bool = False
-    second_pass: Callable[[str, CompactLattice], CompactLattice] | None = field(default=None, repr=False)
+    second_pass: Rescorer | None = field(default=None, repr=False)
     calibration: Calibration | None = None
+    reject: RejectConfig = field(default_factory=RejectConfig)
 
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
@@ -94,9 +98,10 @@ class Reader:
             around = (self.times, item.start, duration, first_frame)
             phones = timed_labels(phone_segments, self.model.phones.symbol, *around)
             words = _sure(timed_labels(word_segments, self.name, *around), values)
+        left, rejected = self.reject.split(words, confidence)
         return Recognition(
-            item.id, item.recording, tuple(words), tuple(phones), path, kept, self.scale, item.start, duration,
-            first_frame, compact, confidence, self,
+            item.id, item.recording, left, tuple(phones), path, kept, self.scale, item.start, duration, first_frame,
+            compact, confidence, rejected, self,
         )  # fmt: skip
 
     def _determinized(self, result: SearchResult) -> CompactLattice:

@@ -38,6 +38,7 @@ class Recognition:
       compact: the determinised lattice in Kaldi's compact form, after a second pass where there was one.
       confidence: the share of its words expected to be right, the mean of theirs; of an utterance without words the
         probability that nothing was said.
+      rejected: words that were not sure enough, in whose places `words` has pauses.
       reader: what names words and tells times.
     """
 
@@ -53,6 +54,7 @@ class Recognition:
     first_frame: int
     compact: CompactLattice = field(repr=False)
     confidence: float
+    rejected: tuple[TimedLabel, ...]
     reader: Reader = field(repr=False, compare=False)
 
     @property
@@ -97,8 +99,11 @@ class Recognition:
             while rest and rest[0].end <= word.end + SAME:
                 inside.append(rest.pop(0))
             words.append(TimedWord(word.label, word.start, word.duration, word.confidence, phones=tuple(inside)))
-        return TimedText(self.utterance, self.recording, self.start, self.duration, tuple(words))
+        return TimedText(
+            self.utterance, self.recording, self.start, self.duration, tuple(words), overall=self.confidence
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values: text, confidence, status, words with times and confidences, their phones."""
-        return {**json_record(self.timed), "confidence": round(self.confidence, 4), "status": self.status}
+        rejected = [word.label for word in self.rejected]
+        return {**json_record(self.timed), "status": self.status, **({"rejected": rejected} if rejected else {})}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,10 +16,11 @@ from hybrid.base.jobs import one_behind
 from hybrid.base.log import get_logger
 from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
+from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
+from hybrid.decode.reject import RejectConfig
 from hybrid.graph.decoding import DecodingGraph
-from hybrid.lattice.compact import CompactLattice
 from hybrid.model.folder import Model, load_model
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -49,7 +50,10 @@ class SystemSpec:
       k2: settings of that engine.
       raw: keep lattices as the search gave them, not determinised.
       calibration: file of one (`hybrid confidence train`); by default calibration.json of the graph's or the model's
-        folder, where there is one.
+        folder, where there is one; those are of the first pass, and not taken with a second.
+      reject: confidences below which words or utterances are left out.
+      second_pass: over each determinised lattice; what is told and kept is its result.
+      search_arpa: the language model of the graph, where its records do not lead to it.
     """
 
     model_dir: str
@@ -63,12 +67,34 @@ class SystemSpec:
     k2: K2Config = field(default_factory=K2Config)
     raw: bool = False
     calibration: str | None = None
+    reject: RejectConfig = field(default_factory=RejectConfig)
+    second_pass: SecondPass | None = None
+    search_arpa: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.raw and self.second_pass is not None:
+            raise ValueError("raw lattices are those of the search, wanted no second pass with them")
+
+    @property
+    def search_lm(self) -> SearchLm:
+        """The language model of the graph."""
+        if self.search_arpa is not None:
+            return SearchLm(Path(self.search_arpa).name, Path(self.search_arpa))
+        return search_lm(self.graph_dir)
+
+    @property
+    def language_models(self) -> dict[str, str]:
+        """Their names as every result has them: `search_lm`, and `second_lm` where there is a second pass."""
+        second = {} if self.second_pass is None else {"second_lm": self.second_pass.name}
+        return {"search_lm": self.search_lm.name, **second}
 
     @property
     def calibration_file(self) -> Path | None:
         """The calibration that is used, if any."""
         if self.calibration is not None:
             return Path(self.calibration)
+        if self.second_pass is not None:
+            return None
         places = (Path(folder) / "calibration.json" for folder in (self.graph_dir, self.model_dir) if folder)
         return next((file for file in places if file.is_file()), None)
 
@@ -91,7 +117,7 @@ class System:
     word_alignment: WordAlignment | None
     pause_phones: tuple[int, ...] = ()
     silent_words: frozenset[int] = frozenset()
-    second_pass: Callable[[str, CompactLattice], CompactLattice] | None = None
+    second_pass: Rescorer | None = None
     calibration: Calibration | None = None
 
     @property
@@ -109,7 +135,7 @@ class System:
         """What turns the results of the search into recognitions."""
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
-            self.spec.raw, self.second_pass, self.calibration,
+            self.spec.raw, self.second_pass, self.calibration, self.spec.reject,
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
@@ -187,7 +213,8 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     if file := spec.calibration_file:
         require_fit(graph.part, part_of(file, "calibration"))
         calibration = Calibration.load(file)
+    second = None if spec.second_pass is None else spec.second_pass.open(graph.words, spec.search_lm)
     return System(
-        spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent,
-        calibration=calibration,
+        spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent, second,
+        calibration,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Aligned texts as files: CTM, TextGrid, JSON, subtitles, lhotse supervisions.
 
 words.ctm phones.ctm        all utterances, sorted by recording and time
-NAME.TextGrid               one per recording; NAME.json, NAME.srt, NAME.vtt alike
+NAME.TextGrid               one per recording; NAME.json, NAME.srt, NAME.vtt alike, NAME.txt with a line an utterance
 supervisions.jsonl.gz       lhotse supervisions with word and phone alignments
 """
 
@@ -24,7 +24,7 @@ from hybrid.timing.timed_text import SAME, TimedText
 
 __all__ = ["FORMATS", "format_files", "joined", "json_record", "supervision_record", "write_formats"]
 
-FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "lhotse")
+FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "txt", "lhotse")
 _OF_ALL = {"ctm": ("words.ctm", "phones.ctm"), "lhotse": ("supervisions.jsonl.gz",)}
 
 
@@ -42,6 +42,7 @@ def write_formats(
     lengths: Mapping[str, float] | None = None,
     subtitles: SubtitleConfig | None = None,
     times: FrameTimes | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Writes aligned texts in each format asked for; a recording whose files cannot be written stops no other.
 
@@ -50,6 +51,7 @@ def write_formats(
       formats: of FORMATS.
       lengths: recording → seconds, for TextGrids that cover the whole recording.
       times: whose convention of boundaries is told where a format has a place for it (CTM, JSON, VTT).
+      facts: what JSON tells of each recording besides, such as language models.
 
     Returns:
       Recording → why its files could not be written.
@@ -83,7 +85,7 @@ def write_formats(
             continue
         try:
             whole = joined(parts, (lengths or {}).get(recording))
-            _write_one(folder, recording, whole, parts, formats, subtitles, times)
+            _write_one(folder, recording, whole, parts, formats, subtitles, times, facts or {})
         except HybridError as error:
             failures[recording] = str(error)
             if len(failures) == len(by_recording):
@@ -99,6 +101,7 @@ def _write_one(
     formats: Sequence[str],
     subtitles: SubtitleConfig | None,
     times: FrameTimes | None,
+    facts: Mapping[str, Any],
 ) -> None:
     name = file_stem(recording)
     if "textgrid" in formats or "textgrid-short" in formats:
@@ -108,11 +111,15 @@ def _write_one(
             "recording": recording,
             "duration": round(whole.end, 4),
             **({"boundaries": times.convention} if times else {}),
+            **facts,
             "utterances": [json_record(p) for p in parts],
         }
         _write(folder / f"{name}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     if "srt" in formats:
         _write(folder / f"{name}.srt", format_srt(captions(whole.words, subtitles)))
+    if "txt" in formats:
+        lines = [" ".join(word.label for word in part.spoken) for part in parts]
+        _write(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines if line))
     if "vtt" in formats:
         guessed = sorted({w.label for w in whole.spoken if w.guessed})
         notes = [f"boundaries: {times.convention}"] if times else []

@@ -47,6 +47,7 @@ class TimedText:
       start, duration: of the utterance in the recording, seconds.
       words: words and pauses that do not overlap; they tile the utterance where all of it was aligned.
       speaker: where known.
+      overall: confidence of the whole, where it is not the mean of its words'.
 
     Raises:
       ValueError: words that overlap or lie outside, or a time that is no number.
@@ -58,6 +59,7 @@ class TimedText:
     duration: float
     words: tuple[TimedWord, ...]
     speaker: str = ""
+    overall: float | None = None
 
     def __post_init__(self) -> None:
         last = self.start
@@ -87,7 +89,9 @@ class TimedText:
 
     @property
     def confidence(self) -> float | None:
-        """Mean of the words' confidences, weighted by their durations; None without any."""
+        """The overall one, or the mean of the words' confidences, weighted by their durations; None without any."""
+        if self.overall is not None:
+            return self.overall
         known = [(w.confidence, w.duration) for w in self.spoken if w.confidence is not None]
         total = sum(d for _, d in known)
         return sum(c * d for c, d in known) / total if total > 0 else None

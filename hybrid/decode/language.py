@@ -1,0 +1,82 @@
+"""Which language model a graph was made with, as its records tell, and what a second pass is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from hybrid.base.artifact import content_hash, meta_path, read_meta
+from hybrid.lattice.compact import CompactLattice
+from lexicon.symbols import SymbolTable
+
+__all__ = ["Rescorer", "SearchLm", "SecondPass", "search_lm"]
+
+Rescorer = Callable[[str, CompactLattice], CompactLattice]  # utterance id, determinised lattice → with other scores
+
+
+@dataclass(frozen=True)
+class SearchLm:
+    """The language model of a graph.
+
+    Attributes:
+      name: of its ARPA file, else of G; empty where no record tells it.
+      path: where the ARPA file was when G was made of it.
+      wanted: its hash then; empty for a file that a user names.
+    """
+
+    name: str = ""
+    path: Path | None = None
+    wanted: str = ""
+
+    @property
+    def arpa(self) -> Path | None:
+        """The ARPA file, where it still is what G was made from."""
+        if self.path is None or not self.path.is_file() or (self.wanted and content_hash(self.path) != self.wanted):
+            return None
+        return self.path
+
+
+class SecondPass(Protocol):
+    """What is done to each determinised lattice; small enough to be sent to workers, equal where its settings are."""
+
+    @property
+    def name(self) -> str:
+        """Of its model, for every result."""
+
+    def inputs(self) -> dict[str, Any]:
+        """Its files by name, for the record of a result; see `artifact.write_meta`."""
+
+    def open(self, words: SymbolTable, search: SearchLm) -> Rescorer:
+        """Loads its model.
+
+        Args:
+          words: of the lattices.
+          search: the language model whose scores the lattices hold.
+        """
+
+
+def search_lm(graph_dir: str | os.PathLike) -> SearchLm:
+    """Follows the records from a graph over G to the language model."""
+    grammar, _ = _made_from(graph_dir, "grammar")
+    if grammar is None:
+        return SearchLm()
+    arpa, wanted = _made_from(grammar, "model")
+    if arpa is None:
+        return SearchLm(grammar.name)
+    return SearchLm(arpa.name, arpa, wanted)
+
+
+def _made_from(artifact: str | os.PathLike, name: str) -> tuple[Path | None, str]:
+    """The path of an input of an artifact, and its hash, as the artifact's record has them."""
+    if not os.path.exists(artifact):
+        return None, ""
+    record = read_meta(artifact)
+    paths, hashes = record.get("paths"), record.get("inputs")
+    place = paths.get(name) if isinstance(paths, dict) else None
+    if not isinstance(place, str):
+        return None, ""
+    known = hashes.get(name) if isinstance(hashes, dict) else None
+    return Path(os.path.normpath(meta_path(artifact).parent / place)), str(known)
