@@ -5,6 +5,7 @@
 #   hires dev-clean                             # exp/hires/dev-clean by conf/mfcc_hires.yaml
 #   chain_train chain data/train                # exp/chain by conf/chain.yaml on exp/chain_tree, …
 #   chain_train conformer data/train            # another network on the same parts
+#   adapted_train chain_fmllr tri3b train       # on tri3b's fMLLR features of data/train at three speeds, on chain's parts
 #   xent_train xent tri3b data/train            # exp/xent by conf/xent.yaml: cross-entropy on tri3b's alignments
 #   lattices_train smbr chain tg train          # exp/smbr: chain goes on by sMBR on lattices of exp/hires/train
 #   decode chain tg dev-clean exp/hires/dev-clean
@@ -14,7 +15,7 @@
 # $processes torchrun starts so many, on $device.
 
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
-networks=(chain conformer flat xent smbr)
+networks=(chain chain_fmllr conformer flat xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
 [ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
   nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 1 -t 1 -m hybrid.cli.main "${nnet_train[@]:1}")
@@ -58,6 +59,19 @@ chain_train() { # NAME CUTS [OPTION …]: on the audio of CUTS, by NAME.yaml; fl
     --sup "${parts}_sup" --out-dir "$dir/$1" "${@:3}"
 }
 
+adapted_train() { # NAME MODEL SET [OPTION …]: by NAME.yaml on MODEL's fMLLR features of SET at three speeds; chain's parts
+  local parts=$dir/chain ali=_ali_speeds feats=exp/feats/${3}_speeds
+  local train=(--feats "$feats" --lang data/lang --jobs "$jobs")
+  step "data_${3}_speeds" --in "data/$3" --out "data/${3}_speeds" -- \
+    hybrid data perturb-speed --cuts "data/$3" --out-dir "data/${3}_speeds"
+  mfcc "${3}_speeds"
+  align "$2"
+  step "$1$tag" --in "$feats" --in "$conf_dir/$1.yaml" --in "$dir/$2" --in "$dir/$2$ali" --in "${parts}_tree" \
+    --in "${parts}_den" --in "${parts}_sup" --out "$dir/$1" -- \
+    "${nnet_train[@]}" --config "$conf_dir/$1.yaml" --feats "$feats" --like "$dir/$2" --transforms "$dir/$2$ali" \
+    --tree "${parts}_tree" --den "${parts}_den" --sup "${parts}_sup" --out-dir "$dir/$1" "${@:4}"
+}
+
 xent_train() { # NAME MODEL CUTS [OPTION …]: frames classified as MODEL aligned them
   step "$1$tag" --in "$3" --in "$conf_dir/$1.yaml" --in "$dir/$2" --in "$dir/$2$ali" --out "$dir/$1" -- \
     "${nnet_train[@]}" --objective xent --config "$conf_dir/$1.yaml" --cuts "$3" --model "$dir/$2" --ali "$dir/$2$ali" \
@@ -77,7 +91,11 @@ lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decode
 is_network() { [[ " ${networks[*]} " == *" $1 "* ]]; }
 
 features_of() { # MODEL SET: prints the folder of the features that it is decoded on
-  if is_network "$1"; then printf 'exp/hires/%s' "$2"; else printf 'exp/feats/%s' "$2"; fi
+  if is_network "$1" && [ "$1" != chain_fmllr ]; then printf 'exp/hires/%s' "$2"; else printf 'exp/feats/%s' "$2"; fi
+}
+
+adapted_by() { # MODEL GRAMMAR SET: prints the option that names the transforms of a set's speakers, where it takes any
+  [ "$1" != chain_fmllr ] || printf -- '--transforms\n%s\n' "$dir/tri3b/decode_${2%_sp}_$3"
 }
 
 scale_of() { # MODEL: prints the scale of its scores beside the LM; those of LF-MMI belong to it as they are

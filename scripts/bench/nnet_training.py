@@ -1,10 +1,11 @@
 """CPU seconds that training a network takes per hour of audio, by part: batches, forward, objective, backward, step.
 
     python scripts/bench/nnet_training.py --config egs/librispeech/conf/chain.yaml --feats exp/hires/train \
-        --tree exp/chain_tree --den exp/chain_den --sup exp/chain_sup --kaldi 131
+        --tree exp/chain_tree --den exp/chain_den --sup exp/chain_sup --kaldi 44
 
 Start-up, compilation of kernels and measurements are left out: the first steps warm up. `--kaldi` is what
-`nnet3-chain-train` takes (its CPU seconds over the hours in its egs), for the ratio.
+`nnet3-chain-train` takes (its CPU seconds over the hours in its egs, and over three times its epochs: an epoch of
+`chain/train.py` goes over the data once for each shift of the subsampled frames), for the ratio.
 """
 
 from __future__ import annotations
