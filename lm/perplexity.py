@@ -17,7 +17,7 @@ from lm.ngram import NgramModel
 from lm.word_stream import read_ids
 from lm.word_table import EOS, UNK
 
-__all__ = ["Perplexity", "SentenceScores", "sentence_scores", "text_ids"]
+__all__ = ["Perplexity", "SentenceScores", "figures_line", "sentence_scores", "text_ids"]
 
 
 @dataclass(frozen=True)
@@ -123,3 +123,11 @@ def sentence_scores(model: NgramModel, blocks: Iterable[np.ndarray]) -> Iterator
             np.add.reduceat(np.where(is_oov, 0.0, scores), starts),
             np.add.reduceat(np.where(is_oov, scores, 0.0), starts),
         )
+
+
+def figures_line(name: str, figures: Perplexity) -> str:
+    """Returns the perplexity of a text as a line."""
+    return (
+        f"{name}: perplexity {figures.without_oovs:.3f} without OOVs, {figures.with_oovs:.3f} with; "
+        f"{figures.sentences} sentences, {figures.tokens} tokens, {figures.oovs} OOVs"
+    )

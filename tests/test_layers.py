@@ -23,7 +23,7 @@ CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
 USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
                          "hybrid.rescore", "hybrid.score", "hybrid.confidence", "hybrid.combination"}  # fmt: skip
-TRAININGS = {"hybrid.train.gmm", "hybrid.train.chain", "hybrid.train.nnet"}
+TRAININGS = {"hybrid.train.gmm", "hybrid.train.chain", "hybrid.train.nnet", "hybrid.train.lm"}
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
     "hybrid.base": set(),
@@ -61,6 +61,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.train.gmm": USERS,
     "hybrid.train.chain": USERS | {"hybrid.train.gmm"},
     "hybrid.train.nnet": USERS | {"hybrid.train.gmm"},
+    "hybrid.train.lm": GROUND | {"hybrid.train.gmm", "hybrid.train.nnet"},
     "hybrid.doctor": BASE,
     "hybrid.rehearsal": BASE,
     "hybrid.cli": USERS | TRAININGS | {"hybrid.synth", "hybrid.doctor", "hybrid.rehearsal", "hybrid.verify"},

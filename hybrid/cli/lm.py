@@ -10,13 +10,13 @@ import click
 
 from hybrid.base.errors import quote
 from hybrid.cli.echo import echo
+from hybrid.cli.lms.neural import COMMANDS as NEURAL
 from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
 from lm.config import EstimateConfig
 from lm.g2p.config import GraphoneAlignConfig
 
 if TYPE_CHECKING:
     from lm.ngram import NgramModel
-    from lm.perplexity import Perplexity
 
 FILE = click.Path(path_type=Path)
 out_option = click.option("--out", type=FILE, required=True, help="The ARPA file to write; .gz compresses it.")
@@ -25,7 +25,11 @@ ids_option = click.option("--with-ids", is_flag=True, help="Each line of a text 
 
 @click.group(context_settings={"show_default": True})
 def command() -> None:
-    """Train, prune, mix and test n-gram language models; make G.fst."""
+    """Train, prune, mix and test n-gram language models; make G.fst. Train and test neural ones."""
+
+
+for _command in NEURAL:
+    command.add_command(_command)
 
 
 @command.command()
@@ -137,7 +141,7 @@ def perplexity(
     """
     from hybrid.base.artifact import atomic_path
     from lm.arpa import read_arpa
-    from lm.perplexity import Perplexity, sentence_scores, text_ids
+    from lm.perplexity import Perplexity, figures_line, sentence_scores, text_ids
 
     loaded = read_arpa(model)
     totals: list[Perplexity] = []
@@ -155,10 +159,10 @@ def perplexity(
                     log_prob = each.log10_prob + each.log10_prob_oovs
                     values = f"{log_prob:.6f}\t{each.without_oovs:.6g}\t{each.with_oovs:.6g}"
                     table.write(f"{path}\t{number}\t{each.tokens}\t{each.oovs}\t{values}\n")  # type: ignore[union-attr]
-            echo(_line(str(path), total))
+            echo(figures_line(str(path), total))
             totals.append(total)
         if len(totals) > 1:
-            echo(_line("all", sum(totals[1:], totals[0])))
+            echo(figures_line("all", sum(totals[1:], totals[0])))
 
 
 @command.command()
@@ -312,10 +316,3 @@ def _write(out: Path, model: NgramModel, settings: dict[str, Any], inputs: dict[
     write_arpa(out, model)
     write_meta(out, "arpa", settings, inputs, {"ngrams": list(model.num_ngrams)})
     get_logger("hybrid.lm").info("%s: %s n-grams", out, " / ".join(str(count) for count in model.num_ngrams))
-
-
-def _line(name: str, figures: Perplexity) -> str:
-    return (
-        f"{name}: perplexity {figures.without_oovs:.3f} without OOVs, {figures.with_oovs:.3f} with; "
-        f"{figures.sentences} sentences, {figures.tokens} tokens, {figures.oovs} OOVs"
-    )

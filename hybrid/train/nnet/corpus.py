@@ -12,7 +12,7 @@ from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger
 from hybrid.train.nnet.batches import plan_epoch
 from hybrid.train.nnet.config import BatchConfig, TrainingConfig
-from hybrid.train.nnet.data import BatchMaker, Example, Targets
+from hybrid.train.nnet.data import Example, Maker, Targets
 from hybrid.train.nnet.sources import FeatureSource, Item
 
 __all__ = ["Corpus", "fixed_examples", "hold_out", "usable_items"]
@@ -107,7 +107,7 @@ def hold_out(items: Sequence[Item], failed: dict[str, str], config: TrainingConf
     return Corpus(training, heldout, failed)
 
 
-def fixed_examples(maker: BatchMaker, config: BatchConfig, parts: int = 1, most_frames: int = 0) -> Iterator[Example]:
+def fixed_examples(maker: Maker, config: BatchConfig, parts: int = 1, most_frames: int = 0) -> Iterator[Example]:
     """Yields examples of a maker's items, unvaried and always the same, until enough frames have come.
 
     Args:

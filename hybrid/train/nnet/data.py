@@ -18,7 +18,7 @@ from hybrid.train.nnet.config import AugmentConfig, BatchConfig
 from hybrid.train.nnet.sources import FeatureSource, Item
 from hybrid.train.nnet.warp import MelView
 
-__all__ = ["BatchMaker", "Example", "FeatureCache", "Position", "Targets", "batch_stream"]
+__all__ = ["BatchMaker", "Example", "FeatureCache", "Maker", "Position", "Targets", "batch_stream"]
 
 
 class Targets(Protocol):
@@ -61,6 +61,29 @@ class Example:
     targets: Any
     names: tuple[str, ...]
     failed: dict[str, str] = field(default_factory=dict)
+
+
+class Maker(Protocol):
+    """What the loop knows of how examples are made: of features (`BatchMaker`), or of anything else.
+
+    Attributes:
+      items: what is trained on; their `frames` are counted.
+      left, right, factor: of the network, see `BatchMaker`.
+    """
+
+    seed: int
+    factor: int
+    left: int
+    right: int
+
+    @property
+    def items(self) -> Sequence[Item]: ...
+
+    @property
+    def targets(self) -> Any: ...
+
+    def make(self, epoch: int, batch: Batch, vary: bool = True) -> Example:
+        """Makes the example of a batch."""
 
 
 class FeatureCache:
@@ -202,7 +225,7 @@ class Position:
 
 
 def batch_stream(
-    maker: BatchMaker, config: BatchConfig, position: Position, executor: Executor | None, share: slice
+    maker: Maker, config: BatchConfig, position: Position, executor: Executor | None, share: slice
 ) -> Generator[tuple[Position, Batch, Example | None], None, None]:
     """Yields batches without end, epoch after epoch, from a position on.
 
@@ -230,6 +253,6 @@ def batch_stream(
         yield Position(epoch, batch.number + 1), batch, example
 
 
-def _make(maker: BatchMaker, job: tuple[int, Batch, bool]) -> tuple[int, Batch, Example | None]:
+def _make(maker: Maker, job: tuple[int, Batch, bool]) -> tuple[int, Batch, Example | None]:
     epoch, batch, ours = job
     return epoch, batch, maker.make(epoch, batch) if ours else None

@@ -44,8 +44,9 @@ def row_text(name: str, row: Mapping[str, float]) -> str:
     """Returns a measurement as one line of the log."""
     hidden = ("number", "epoch", "hours", "step", "learning_rate")
     figures = ", ".join(f"{key} {value:.4f}" for key, value in row.items() if key not in hidden)
+    hours = f"{row['hours']:.2f} h of audio, " if row["hours"] else ""  # none where text is trained on
     return (
-        f"{name}: {row['hours']:.2f} h of audio, epoch {row['epoch']:.2f}, step {row['step']:.0f}, "
+        f"{name}: {hours}epoch {row['epoch']:.2f}, step {row['step']:.0f}, "
         f"learning rate {row['learning_rate']:.2g}: {figures}"
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,11 +16,10 @@ from torch import nn
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, progress
 from hybrid.nnet.layers import BatchNorm
-from hybrid.nnet.network import Network
 from hybrid.train.nnet.batches import Batch
 from hybrid.train.nnet.checkpoint import TrainState
 from hybrid.train.nnet.config import BatchConfig, OptimiserConfig, TrainingConfig
-from hybrid.train.nnet.data import BatchMaker, Example, Position, batch_stream
+from hybrid.train.nnet.data import Example, Maker, Position, batch_stream
 from hybrid.train.nnet.distributed import Group
 from hybrid.train.nnet.forward import autocast, forward, is_out_of_memory
 from hybrid.train.nnet.objective import Objective
@@ -57,10 +57,10 @@ class Loop:
       save: called every `checkpoint_minutes`.
     """
 
-    network: Network
+    network: Any  # a Network, or any module that the objective takes the output of
     objective: Objective
     optimiser: Optimiser
-    maker: BatchMaker
+    maker: Maker
     batches: BatchConfig
     config: OptimiserConfig
     training: TrainingConfig
@@ -141,7 +141,7 @@ class Loop:
             self._scaler.update()
             state.scale = self._scaler.state_dict()
         if (state.step + 1) % self.config.constrain_every == 0:
-            self.network.constrain_()
+            getattr(self.network, "constrain_", lambda: None)()
         for name, value in sums.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from hybrid.base.log import get_logger
-from hybrid.nnet.network import Network
 from hybrid.train.nnet.average import keep_model, write_numbers
 from hybrid.train.nnet.checkpoint import TrainState
 from hybrid.train.nnet.config import TrainingConfig
 from hybrid.train.nnet.corpus import Corpus, fixed_examples
-from hybrid.train.nnet.data import BatchMaker, Example
+from hybrid.train.nnet.data import Example, Maker
 from hybrid.train.nnet.distributed import Group
 from hybrid.train.nnet.forward import evaluate
 from hybrid.train.nnet.log import Curves, row_text, warn_of_range, write_rows
@@ -33,9 +33,9 @@ class Measurer:
     """Measures a network; called by the loop with its state."""
 
     out_dir: Path
-    network: Network
+    network: nn.Module
     objective: Objective
-    heldout: BatchMaker
+    heldout: Maker
     config: Any  # NnetConfig
     corpus: Corpus
     group: Group

@@ -8,8 +8,6 @@ from typing import Any, Protocol
 
 import torch
 
-from hybrid.nnet.network import Output
-
 __all__ = ["Objective", "Parts"]
 
 
@@ -47,10 +45,10 @@ class Objective(Protocol):
     @property
     def advice(self) -> str: ...
 
-    def __call__(self, output: Output, targets: Any) -> Parts:
+    def __call__(self, output: Any, targets: Any) -> Parts:
         """Returns the parts of a batch.
 
         Args:
-          output: of the network.
+          output: of the network: an `Output`, or what another one gives.
           targets: as `Targets.together` gave them.
         """

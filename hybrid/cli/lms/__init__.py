@@ -1,0 +1,1 @@
+"""Commands on neural language models, of `hybrid lm`."""
