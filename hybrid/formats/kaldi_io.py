@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,9 +22,11 @@ from hybrid.base.reading import open_bytes, text_lines
 from hybrid.formats.kaldi_values import ValueSource, array_bytes, int_bytes, int_vector, matrix_or_vector
 
 __all__ = [
+    "ScriptEntry",
     "read_int_vectors",
     "read_matrices",
     "read_matrix",
+    "script_entries",
     "write_int_vectors",
     "write_matrices",
     "write_matrix",
@@ -70,8 +72,22 @@ def _key(source: ValueSource) -> str:
 _RANGE = re.compile(r"(.*)\[(\d{1,18}):(\d{1,18})\]", re.ASCII)
 
 
-def _script(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tuple[str, Any]]:
-    """Reads the entries that an scp file points at: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`."""
+class ScriptEntry(NamedTuple):
+    """A line of an scp file: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`."""
+
+    line: int
+    key: str
+    file: Path
+    offset: int
+    rows: slice | None
+
+
+def script_entries(path: PathLike) -> Iterator[ScriptEntry]:
+    """Yields the lines of an scp file; files are looked for here and beside it.
+
+    Raises:
+      InputError: a command, which is never run, or a name of no file.
+    """
     for number, line in text_lines(path):
         key, _, rest = line.strip().partition(" ")
         rest = rest.strip()
@@ -89,13 +105,20 @@ def _script(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tup
         if file is None:  # nor a device or pipe, which may never end
             found = f"'{quote(key)}' points at '{quote(name)}', which is no file"
             raise InputError.at(path, found, "Correct the path.", number)
+        rows = slice(int(match[2]), int(match[3]) + 1) if match else None
+        yield ScriptEntry(number, key, file, int(offset), rows)
+
+
+def _script(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tuple[str, Any]]:
+    """Reads the entries that an scp file points at."""
+    for entry in script_entries(path):
         try:
-            with open_bytes(file) as stream:
-                stream.seek(int(offset))
-                array = value(ValueSource(stream, file, int(offset)))
+            with open_bytes(entry.file) as stream:
+                stream.seek(entry.offset)
+                array = value(ValueSource(stream, entry.file, entry.offset))
         except InputError as error:
-            raise InputError.at(path, f"'{quote(key)}': {error}", line=number) from error
-        yield key, array[int(match[2]) : int(match[3]) + 1] if match else array
+            raise InputError.at(path, f"'{quote(entry.key)}': {error}", line=entry.line) from error
+        yield entry.key, array if entry.rows is None else array[entry.rows]
 
 
 def _target(name: str, folder: Path) -> Path | None:

@@ -1,31 +1,38 @@
-"""Archives of lattices as Kaldi's programs read and write them: text or binary, plain or compact, gzip or not.
+"""Archives of lattices: Kaldi's in text or binary, plain or compact, gzip or not, by scp files; and lines of JSON.
 
-The name `-` is standard input or output, so that commands make pipes.
+Readers tell the form by themselves. The name `-` is standard input or output, so that commands make pipes.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any
 
 from hybrid.agreement import part_of, require_fit, words_part
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
-from hybrid.base.reading import open_bytes, require_followed
+from hybrid.base.names import name_fault
+from hybrid.base.reading import MAX_LINE, open_bytes, parse_json, require_followed, text_lines
+from hybrid.formats.kaldi_io import script_entries
 from hybrid.lattice.compact import CompactLattice, expand, factor
-from hybrid.lattice.kaldi_binary import pack_compact, pack_lattice, read_binary
-from hybrid.lattice.kaldi_text import format_compact, format_lattice, parse_text
+from hybrid.lattice.files.buffer import ByteBuffer
+from hybrid.lattice.files.json_lines import lattice_of_json, lattice_to_json
+from hybrid.lattice.files.kaldi_binary import pack_compact, pack_lattice, read_binary
+from hybrid.lattice.files.kaldi_text import format_compact, format_lattice, parse_text
+from hybrid.lattice.files.slf import format_slf, parse_slf
 from hybrid.lattice.lattice import Lattice, LatticeError
 from hybrid.lattice.trim import trimmed
+from lexicon.symbols import SymbolTable
 
 __all__ = [
+    "ArchiveForm",
     "LatticeWriter",
     "check_words",
     "is_stream",
@@ -34,59 +41,13 @@ __all__ = [
     "read_compact_folder",
     "read_lattice_folder",
     "read_lattices",
+    "read_slf",
+    "read_stored_folder",
     "write_lattices",
+    "write_slf",
 ]
 
-BLOCK = 1 << 20
 CURE = "Make the lattices again; the file may have been cut short or be something else."
-
-
-class _Source:
-    """Buffers a stream, so that records of unknown length can be looked at before they are consumed."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._buffer = bytearray()
-        self._position = 0
-        self.line = 0
-
-    def more(self) -> bool:
-        block = self._stream.read(max(BLOCK, len(self._buffer) - self._position))
-        if not block:
-            return False
-        del self._buffer[: self._position]
-        self._position = 0
-        self._buffer = self._buffer + block
-        return True
-
-    def view(self) -> np.ndarray:
-        return np.frombuffer(bytes(memoryview(self._buffer)[self._position :]), np.uint8)
-
-    def take(self, count: int) -> bytes:
-        while len(self._buffer) - self._position < count:
-            if not self.more():
-                raise LatticeError("is cut short")
-        data = bytes(self._buffer[self._position : self._position + count])
-        self._position += count
-        return data
-
-    def peek(self) -> bytes:
-        """The next byte, or nothing at the end."""
-        if self._position == len(self._buffer) and not self.more():
-            return b""
-        return bytes(self._buffer[self._position : self._position + 1])
-
-    def until(self, marks: bytes, limit: int = 1 << 24) -> bytes:
-        """Consumes up to and including the first of the marks, or to the end of the file."""
-        found = bytearray()
-        while self.peek():
-            places = [i for i in (self._buffer.find(bytes([m]), self._position) for m in marks) if i >= 0]
-            end = min(places) + 1 if places else len(self._buffer)
-            found += self._buffer[self._position : end]
-            self._position = end
-            if places or len(found) > limit:
-                break
-        return bytes(found)
 
 
 def read_lattices(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:
@@ -117,18 +78,32 @@ def _telling(path: object, key: str) -> Iterator[None]:
 
 
 def _entries(path: str | os.PathLike) -> Iterator[tuple[str, Lattice | CompactLattice]]:
-    """Yields the entries of an archive in the form in which they are stored."""
+    """Yields the entries of an archive or scp file in the form in which they are stored."""
     if is_stream(path):
         with open_bytes("/dev/stdin") as stream:
-            yield from _values(_Source(stream), "standard input")
+            yield from _values(ByteBuffer(stream), "standard input")
         return
     check(path, cached=True)
+    if Path(path).suffix == ".scp":
+        for entry in script_entries(path):
+            if entry.rows is not None:
+                raise InputError.at(
+                    path, f"'{quote(entry.key)}' has a range, which lattices have not", CURE, entry.line
+                )
+            with open_bytes(entry.file) as stream, _telling(entry.file, entry.key):
+                stream.seek(entry.offset)
+                value = _value(ByteBuffer(stream))
+            yield entry.key, value
+        return
     with open_bytes(path) as stream:
-        yield from _values(_Source(stream), path)
+        yield from _values(ByteBuffer(stream), path)
 
 
-def _values(source: _Source, path: object) -> Iterator[tuple[str, Lattice | CompactLattice]]:
-    while source.peek():
+def _values(source: ByteBuffer, path: object) -> Iterator[tuple[str, Lattice | CompactLattice]]:
+    while head := source.peek(2):
+        if head == b'{"':
+            yield _json_entry(source, path)
+            continue
         raw_key = source.until(b" \t\n", 1 << 16)
         source.line += raw_key.count(b"\n")
         try:
@@ -146,10 +121,26 @@ def _values(source: _Source, path: object) -> Iterator[tuple[str, Lattice | Comp
         yield key, value
 
 
-def _value(source: _Source) -> Lattice | CompactLattice:
+def _json_entry(source: ByteBuffer, path: object) -> tuple[str, CompactLattice]:
+    line = source.until(b"\n", MAX_LINE)
+    source.line += 1
+    record = parse_json(line, path, source.line, CURE)
+    try:
+        key, value = lattice_of_json(record)
+    except LatticeError as error:
+        name = quote(record["utterance"]) if isinstance(record, dict) and "utterance" in record else "?"
+        raise InputError.at(path, f"utterance '{name}': {error}", CURE, source.line) from error
+    if fault := name_fault(key):
+        raise InputError.at(path, f"utterance id '{quote(key)}' {fault}", CURE, source.line)
+    return key, value
+
+
+def _value(source: ByteBuffer) -> Lattice | CompactLattice:
     head = source.peek()
     if head == b"\xd6":
         return read_binary(source)
+    if not head:
+        raise LatticeError("is cut short")
     if head == b"\0":
         raise LatticeError("another kind of Kaldi archive was found, wanted lattices")
     if source.until(b"\n").strip():
@@ -158,7 +149,7 @@ def _value(source: _Source) -> Lattice | CompactLattice:
     return parse_text(list(_lines(source)))
 
 
-def _lines(source: _Source) -> Iterator[tuple[int, str]]:
+def _lines(source: ByteBuffer) -> Iterator[tuple[int, str]]:
     """Yields the numbered lines up to the empty line that ends an entry."""
     while source.peek():
         line = source.until(b"\n")
@@ -171,11 +162,17 @@ def _lines(source: _Source) -> Iterator[tuple[int, str]]:
 class LatticeWriter:
     """Writes entries of an archive; made by `open_writer`."""
 
-    def __init__(self, stream: Any, compact: bool, text: bool) -> None:
-        self._stream, self._compact, self._text = stream, compact, text
+    def __init__(self, stream: Any, form: ArchiveForm) -> None:
+        self._stream, self._form = stream, form
+        self._position = 0
+        self.offsets: list[tuple[str, int]] = []  # of each entry, its value's place in the file, for scp files
+
+    def write_lines(self, lines: Iterable[str]) -> None:
+        """Appends lines of text as they are."""
+        self._stream.writelines(f"{line}\n".encode() for line in lines)
 
     def write(self, utterance: str, lattice: Lattice | CompactLattice) -> None:
-        """Appends one lattice; a compact one keeps its arcs where the archive is compact.
+        """Appends one lattice.
 
         Raises:
           InputError: an utterance id with white space, which would break the archive.
@@ -189,39 +186,84 @@ class LatticeWriter:
                 f"lattice of '{quote(utterance)}' has scores {names}, Kaldi's archives have graph and acoustic alone; "
                 "fold them: lattice.folded()"
             )
+        data = self._form.encode(utterance, lattice)
+        self.offsets.append((utterance, self._position + len(utterance.encode()) + 1))
+        self._position += len(data)
+        self._stream.write(data)
+
+
+@dataclass(frozen=True)
+class ArchiveForm:
+    """How lattices stand in an archive.
+
+    Attributes:
+      compact: Kaldi's compact form; None: each as it comes.
+      text: text, not binary.
+      json_lines: lines of JSON instead (`hybrid.lattice.files.json_lines`).
+      spell: word id → word, told beside the ids in lines of JSON.
+    """
+
+    compact: bool | None = False
+    text: bool = False
+    json_lines: bool = False
+    spell: Callable[[int], str] | None = None
+
+    def encode(self, utterance: str, lattice: Lattice | CompactLattice) -> bytes:
+        """Returns an entry as bytes."""
+        compact = isinstance(lattice, CompactLattice) if self.compact is None else self.compact
+        value: Any
         if isinstance(lattice, CompactLattice):
-            value = lattice if self._compact else expand(lattice)
+            value = lattice if compact or self.json_lines else expand(lattice)
         else:
-            value = factor(lattice) if self._compact else lattice
-        if self._text:
-            lines = format_compact(value) if self._compact else format_lattice(value)  # type: ignore[arg-type]
-            self._stream.write("\n".join([f"{utterance} ", *lines, "", ""]).encode())
-        else:
-            packed = pack_compact(value) if self._compact else pack_lattice(value)  # type: ignore[arg-type]
-            self._stream.write(utterance.encode() + b" " + packed)
+            value = factor(lattice) if compact or self.json_lines else lattice
+        if self.json_lines:
+            record = lattice_to_json(utterance, value, self.spell)
+            return (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+        if self.text:
+            lines = format_compact(value) if compact else format_lattice(value)
+            return "\n".join([f"{utterance} ", *lines, "", ""]).encode()
+        return utterance.encode() + b" " + (pack_compact(value) if compact else pack_lattice(value))
 
 
 @contextmanager
-def open_writer(path: str | os.PathLike, compact: bool = False, text: bool = False) -> Iterator[LatticeWriter]:
-    """Yields a writer of an archive, which appears under its name when all is written; `.gz` is compressed."""
+def open_writer(
+    path: str | os.PathLike, compact: bool | None = False, text: bool = False, scp: str | os.PathLike | None = None,
+    form: ArchiveForm | None = None,
+) -> Iterator[LatticeWriter]:  # fmt: skip
+    """Yields a writer of an archive, which appears under its name when all is written; `.gz` is compressed.
+
+    Args:
+      compact, text: see `ArchiveForm`, which `form` gives as a whole.
+      scp: an index of the archive, written there.
+
+    Raises:
+      InputError: an index of what has no places to point at (compressed, lines of JSON, standard output).
+    """
+    form = ArchiveForm(compact, text) if form is None else form
+    if scp is not None and (form.json_lines or is_stream(path) or str(path).endswith(".gz")):
+        raise InputError.at(scp, "an scp file can only point into a plain file of Kaldi's", "Write one of the two.")
     if is_stream(path):
-        yield LatticeWriter(sys.stdout.buffer, compact, text)
+        yield LatticeWriter(sys.stdout.buffer, form)
         sys.stdout.buffer.flush()
     elif str(path).endswith(".gz"):
         with write_gzip(path, level=3) as stream:  # half the time of level 6 for a seventh more bytes
-            yield LatticeWriter(stream, compact, text)
+            yield LatticeWriter(stream, form)
     else:
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            yield LatticeWriter(stream, compact, text)
+            yield (writer := LatticeWriter(stream, form))
+        if scp is not None:
+            with atomic_path(scp) as temporary:
+                lines = (f"{key} {os.fspath(path)}:{offset}\n" for key, offset in writer.offsets)
+                temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def write_lattices(
-    path: str | os.PathLike, entries: Iterable[tuple[str, Lattice | CompactLattice]], compact: bool = False,
-    text: bool = False,
+    path: str | os.PathLike, entries: Iterable[tuple[str, Lattice | CompactLattice]], compact: bool | None = False,
+    text: bool = False, scp: str | os.PathLike | None = None, form: ArchiveForm | None = None,
 ) -> int:  # fmt: skip
-    """Writes (utterance id, lattice) pairs as one archive and returns how many there were."""
+    """Writes (utterance id, lattice) pairs as one archive and returns how many there were; see `open_writer`."""
     count = 0
-    with open_writer(path, compact, text) as writer:
+    with open_writer(path, compact, text, scp, form) as writer:
         for utterance, lattice in entries:
             writer.write(utterance, lattice)
             count += 1
@@ -259,10 +301,8 @@ def read_lattice_folder(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]
         yield from read_lattices(file)
 
 
-def read_compact_folder(path: str | os.PathLike) -> Iterator[tuple[str, CompactLattice]]:
-    """Yields (utterance id, compact lattice) of a folder or an archive, states in topological order from 0.
-
-    Compact archives keep their arcs, those of plain lattices are joined (`factor`).
+def read_stored_folder(path: str | os.PathLike) -> Iterator[tuple[str, Lattice | CompactLattice]]:
+    """Yields (utterance id, lattice) of a folder or an archive in the form in which it is stored; compact ones trimmed.
 
     Raises:
       InputError: as `read_lattices`.
@@ -272,5 +312,44 @@ def read_compact_folder(path: str | os.PathLike) -> Iterator[tuple[str, CompactL
             with _telling("standard input" if is_stream(file) else file, key):
                 if isinstance(value, Lattice):
                     value.state_frames  # noqa: B018 - checks that paths that meet have one length
-                compact = trimmed(value if isinstance(value, CompactLattice) else factor(value))
-            yield key, compact
+                else:
+                    value = trimmed(value)
+            yield key, value
+
+
+def read_compact_folder(path: str | os.PathLike) -> Iterator[tuple[str, CompactLattice]]:
+    """Yields (utterance id, compact lattice) of a folder or an archive, states in topological order from 0.
+
+    Compact archives keep their arcs, those of plain lattices are joined (`factor`).
+
+    Raises:
+      InputError: as `read_lattices`.
+    """
+    for key, value in read_stored_folder(path):
+        yield key, value if isinstance(value, CompactLattice) else trimmed(factor(value))
+
+
+def read_slf(path: str | os.PathLike, words: SymbolTable, frame_shift: float) -> Iterator[tuple[str, CompactLattice]]:
+    """Yields (utterance id, lattice) of a file in HTK's standard lattice format; see `hybrid.lattice.files.slf`.
+
+    Args:
+      path: gzip or not; a lattice whose header has no UTTERANCE is called as the file is, up to its first dot.
+
+    Raises:
+      InputError: no lattice, cut short, or with a word that the table lacks; names file and line.
+    """
+    place = "standard input" if is_stream(path) else path
+    lines = text_lines("/dev/stdin" if is_stream(path) else path)
+    yield from parse_slf(lines, words, frame_shift, Path(path).name.split(".")[0], place)
+
+
+def write_slf(
+    path: str | os.PathLike, entries: Iterable[tuple[str, CompactLattice]], words: SymbolTable, frame_shift: float
+) -> int:
+    """Writes lattices in HTK's standard lattice format, one after the other, and returns how many there were."""
+    count = 0
+    with open_writer(path) as writer:
+        for utterance, compact in entries:
+            writer.write_lines(format_slf(utterance, compact, words, frame_shift))
+            count += 1
+    return count

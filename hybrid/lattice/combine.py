@@ -1,4 +1,4 @@
-"""Lattices from lattices: scaled, united, combined as systems, and cut down to what an acceptor accepts."""
+"""Lattices from lattices: scaled, united, and combined as systems."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from hybrid.lattice import kernels
-from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.epsilons import remove_epsilons
-from hybrid.lattice.lattice import LatticeError
-from hybrid.lattice.trim import from_rows, no_paths, trimmed
+from hybrid.lattice.trim import from_rows
 
-__all__ = ["combine", "intersect", "log_weight", "scaled", "union"]
+__all__ = ["combine", "log_weight", "scaled", "union"]
 
 
 def scaled(
@@ -98,42 +97,3 @@ def combine(
         for each, w in zip(lattices, weights)
     ]
     return union(lattices, gains)
-
-
-def intersect(compact: CompactLattice, acceptor: CompactLattice) -> CompactLattice:
-    """Returns the paths whose words an acceptor accepts, with its graph scores added (lattice-compose).
-
-    Args:
-      acceptor: trimmed, over words: every arc has one; its transition-ids and acoustic scores do not count.
-
-    Raises:
-      LatticeError: an arc of the acceptor without a word.
-    """
-    if acceptor.num_arcs and acceptor.word_ids.min() == 0:
-        raise LatticeError("the acceptor has an arc without a word; remove such arcs first")
-    if compact.start < 0 or acceptor.start < 0:
-        return no_paths()
-    number, queue = {(0, 0): 0}, [(0, 0)]
-    rows: list[tuple] = []
-    finals: dict[int, tuple[float, float, list[int]]] = {}
-    bounds, others = (np.searchsorted(c.sources, np.arange(c.num_states + 1)) for c in (compact, acceptor))
-    while queue:
-        state, other = queue.pop()
-        here = number[state, other]
-        if np.isfinite(compact.final_graph_scores[state]) and np.isfinite(acceptor.final_graph_scores[other]):
-            graph = float(compact.final_graph_scores[state]) + float(acceptor.final_graph_scores[other])
-            finals[here] = (graph, float(compact.final_acoustic_scores[state]), compact.final_string(state).tolist())
-        for arc in range(bounds[state], bounds[state + 1]):
-            word, graph = int(compact.word_ids[arc]), float(compact.graph_scores[arc])
-            steps = [(other, 0.0)] if word == 0 else [
-                (int(acceptor.next_states[a]), float(acceptor.graph_scores[a]))
-                for a in range(others[other], others[other + 1]) if acceptor.word_ids[a] == word
-            ]  # fmt: skip
-            for to, gain in steps:
-                key = (int(compact.next_states[arc]), to)
-                if key not in number:
-                    number[key] = len(number)
-                    queue.append(key)
-                scores = graph + gain, float(compact.acoustic_scores[arc])
-                rows.append((here, number[key], word, *scores, compact.string(arc).tolist()))
-    return trimmed(from_rows(rows, finals, len(number)))

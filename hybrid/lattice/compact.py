@@ -7,6 +7,7 @@ arc stand on the first arc of its chain.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from hybrid.base.compiled import kernel
 from hybrid.base.content import ByContent
 from hybrid.lattice.lattice import Lattice, LatticeError
 
-__all__ = ["CompactLattice", "expand", "factor"]
+__all__ = ["CompactLattice", "expand", "factor", "gather", "no_paths"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,20 @@ class CompactLattice(ByContent):
         """How many arcs there are."""
         return len(self.sources)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no start or no final state."""
+        return self.start < 0 or not np.any(np.isfinite(self.final_graph_scores))
+
+    def __repr__(self) -> str:
+        frames = int(np.diff(self.string_splits).sum())
+        return f"<CompactLattice: {self.num_states} states, {self.num_arcs} arcs over {frames} transition-ids>"
+
+    @cached_property
+    def row_splits(self) -> np.ndarray:
+        """int64 [S+1]; arcs of state s are `row_splits[s]:row_splits[s + 1]`."""
+        return np.searchsorted(self.sources, np.arange(self.num_states + 1)).astype(np.int64)
+
     def string(self, arc: int) -> np.ndarray:
         """The transition-ids of one arc, int32."""
         return self.strings[self.string_splits[arc] : self.string_splits[arc + 1]]
@@ -61,6 +76,69 @@ class CompactLattice(ByContent):
     def final_string(self, state: int) -> np.ndarray:
         """The transition-ids of one final weight, int32."""
         return self.final_strings[self.final_string_splits[state] : self.final_string_splits[state + 1]]
+
+    def arc_scores(
+        self, acoustic_scale: float, lm_scale: float = 1.0, word_insertion_penalty: float = 0.0
+    ) -> np.ndarray:
+        """Returns float64 [A]: lm_scale · (graph - penalty per word) + acoustic_scale · acoustic."""
+        graph = self.graph_scores.astype(np.float64) - word_insertion_penalty * (self.word_ids != 0)
+        return lm_scale * graph + acoustic_scale * self.acoustic_scores.astype(np.float64)
+
+    def final_scores(self, acoustic_scale: float, lm_scale: float = 1.0) -> np.ndarray:
+        """Returns float64 [S], combined final scores; -inf where a state is not final."""
+        total = np.full(self.num_states, -np.inf)
+        final = np.isfinite(self.final_graph_scores) & np.isfinite(self.final_acoustic_scores)
+        total[final] = lm_scale * self.final_graph_scores[final].astype(np.float64)
+        total[final] += acoustic_scale * self.final_acoustic_scores[final].astype(np.float64)
+        return total
+
+    def select(self, arcs: np.ndarray, states: np.ndarray, ends: np.ndarray | None = None) -> CompactLattice:
+        """Returns the lattice of the marked arcs (bool [A]) between marked states (bool [S]), in the same order.
+
+        Args:
+          ends: bool [S], states that stay final; by default all that are.
+        """
+        if self.start < 0 or not states[self.start]:
+            return no_paths()
+        kept = np.flatnonzero(arcs & states[self.sources] & states[self.next_states])
+        order = np.flatnonzero(states)
+        number = np.cumsum(states) - 1
+        lost = np.zeros(len(order), np.bool_) if ends is None else ~ends[order]
+        splits, strings = gather(self.string_splits, self.strings, kept)
+        final_splits, final_strings = gather(self.final_string_splits, self.final_strings, order, lost)
+        return CompactLattice(
+            int(number[self.start]), number[self.sources[kept]].astype(np.int32),
+            number[self.next_states[kept]].astype(np.int32), self.word_ids[kept], self.graph_scores[kept],
+            self.acoustic_scores[kept], splits, strings,
+            np.where(lost, np.float32(-np.inf), self.final_graph_scores[order]),
+            np.where(lost, np.float32(-np.inf), self.final_acoustic_scores[order]), final_splits, final_strings,
+        )  # fmt: skip
+
+
+def no_paths() -> CompactLattice:
+    """Returns the compact lattice without states."""
+    ints, floats, splits = np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(1, np.int64)
+    return CompactLattice(-1, ints, ints, ints, floats, floats, splits, ints, floats, floats, splits, ints)
+
+
+def gather(
+    splits: np.ndarray, strings: np.ndarray, rows: np.ndarray, emptied: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Takes rows of a ragged array in another order.
+
+    Args:
+      splits: int64 [R+1]. strings: int32. rows: numbers of rows.
+      emptied: bool, as long as `rows`: which of them lose what they hold.
+
+    Returns:
+      The new splits and strings.
+    """
+    lengths = splits[rows + 1] - splits[rows]
+    if emptied is not None:
+        lengths[emptied] = 0
+    out = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    index = np.arange(out[-1]) + np.repeat(splits[rows] - out[:-1], lengths)
+    return out, np.ascontiguousarray(strings[index], np.int32)
 
 
 def expand(compact: CompactLattice) -> Lattice:

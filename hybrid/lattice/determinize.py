@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hybrid.lattice import kernels
-from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.determinize_kernels import determinize_arcs
 from hybrid.lattice.lattice import Lattice
-from hybrid.lattice.trim import no_paths, trimmed
+from hybrid.lattice.trim import trimmed
 
 __all__ = ["Determinized", "determinize", "determinize_compact"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybrid.lattice.compact import CompactLattice
-from hybrid.lattice.trim import from_rows, no_paths
+from hybrid.lattice.compact import CompactLattice, no_paths
+from hybrid.lattice.trim import from_rows
 
 __all__ = ["remove_epsilons"]
 

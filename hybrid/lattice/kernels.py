@@ -18,6 +18,7 @@ __all__ = [
     "forward_sum",
     "frames_of_states",
     "keep_arcs",
+    "on_paths",
     "topological_order",
 ]
 
@@ -160,4 +161,24 @@ def keep_arcs(row_splits, next_states, scores, alpha, beta, threshold):
         for a in range(row_splits[s], row_splits[s + 1]):
             through = alpha[s] + scores[a] + beta[next_states[a]]
             arcs[a] = through >= threshold and through > NEG_INF
+    return arcs, states
+
+
+@kernel
+def on_paths(row_splits, next_states, kept, ends):
+    """Marks the arcs (bool [A]) and states (bool [S]) on a path of `kept` arcs from state 0 to one of the `ends`."""
+    num_states = len(row_splits) - 1
+    reached = np.zeros(num_states, np.bool_)
+    reached[:1] = True
+    for s in range(num_states):
+        if reached[s]:
+            for a in range(row_splits[s], row_splits[s + 1]):
+                if kept[a]:
+                    reached[next_states[a]] = True
+    states, arcs = reached & ends, np.zeros(len(next_states), np.bool_)
+    for s in range(num_states - 1, -1, -1):
+        if reached[s]:
+            for a in range(row_splits[s], row_splits[s + 1]):
+                if kept[a] and states[next_states[a]]:
+                    arcs[a] = states[s] = True
     return arcs, states

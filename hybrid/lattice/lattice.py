@@ -36,7 +36,7 @@ class Lattice(ByContent):
         weight is given (`arc_scores`), and go to Kaldi's archives when they are folded into the graph's (`folded`).
 
     Raises:
-      LatticeError: lengths that disagree, an arc that leads backwards or out of range, a NaN.
+      LatticeError: lengths that disagree, an arc that leads backwards or out of range, NaN or +inf.
     """
 
     row_splits: np.ndarray
@@ -64,8 +64,8 @@ class Lattice(ByContent):
         if arcs and (self.transition_ids.min() < 0 or self.word_ids.min() < 0):
             raise LatticeError("a negative transition-id or word")
         for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
-            if np.any(np.isnan(getattr(self, name))):
-                raise LatticeError(f"{name} hold a NaN")
+            if not np.all(getattr(self, name) < np.inf):
+                raise LatticeError(f"{name} hold NaN or +inf")
         object.__setattr__(self, "columns", checked_columns(self.columns, arcs, states))
 
     def __repr__(self) -> str:
@@ -233,13 +233,18 @@ class Lattice(ByContent):
         rest = [np.asarray(a)[kept] for a in arcs[2:]]
         return cls(splits, number[next_states[kept]], *rest, *[np.asarray(f)[order] for f in finals])
 
-    def select(self, arcs: np.ndarray, states: np.ndarray) -> "Lattice":
-        """Returns the lattice of the marked arcs (bool [A]) between marked states (bool [S]), in the same order."""
+    def select(self, arcs: np.ndarray, states: np.ndarray, ends: np.ndarray | None = None) -> "Lattice":
+        """Returns the lattice of the marked arcs (bool [A]) between marked states (bool [S]), in the same order.
+
+        Args:
+          ends: bool [S], states that stay final; by default all that are.
+        """
         if not states.any() or not states[0]:
             return Lattice.empty()
         arcs = arcs & states[self.sources] & states[self.next_states]
         number = np.cumsum(states) - 1
         counts = np.bincount(number[self.sources[arcs]], minlength=int(states.sum()))
+        lost = np.zeros(len(counts), np.bool_) if ends is None else ~ends[states]
         return Lattice(
             np.concatenate([[0], np.cumsum(counts)]),
             number[self.next_states[arcs]],
@@ -247,8 +252,8 @@ class Lattice(ByContent):
             self.word_ids[arcs],
             self.graph_scores[arcs],
             self.acoustic_scores[arcs],
-            self.final_graph_scores[states],
-            self.final_acoustic_scores[states],
+            np.where(lost, -np.inf, self.final_graph_scores[states]),
+            np.where(lost, -np.inf, self.final_acoustic_scores[states]),
             {name: column.select(arcs, states) for name, column in self.columns.items()},
         )
 

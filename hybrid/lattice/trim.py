@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.lattice import kernels
-from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.compact import CompactLattice, gather, no_paths
 from hybrid.lattice.lattice import LatticeError
 
-__all__ = ["from_rows", "gather", "no_paths", "state_times", "trimmed"]
-
-
-def no_paths() -> CompactLattice:
-    """Returns the compact lattice without states."""
-    ints, floats, splits = np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(1, np.int64)
-    return CompactLattice(-1, ints, ints, ints, floats, floats, splits, ints, floats, floats, splits, ints)
+__all__ = ["from_rows", "no_paths", "state_times", "trimmed"]
 
 
 def trimmed(compact: CompactLattice) -> CompactLattice:
@@ -26,7 +22,7 @@ def trimmed(compact: CompactLattice) -> CompactLattice:
     States and arcs that are in order keep it. The start becomes state 0.
 
     Raises:
-      LatticeError: a cycle, a state out of range, a NaN, or paths of different lengths that meet.
+      LatticeError: a cycle, a state out of range, NaN or +inf, or paths of different lengths that meet.
     """
     states = compact.num_states
     if compact.start < 0 or states == 0:
@@ -46,6 +42,13 @@ def trimmed(compact: CompactLattice) -> CompactLattice:
         return no_paths()
     inside = marked[compact.sources] & marked[compact.next_states]
     in_order = compact.start == 0 and bool(np.all(compact.next_states[inside] > compact.sources[inside]))
+    if in_order and marked.all() and inside.all() and np.array_equal(by_source, np.arange(compact.num_arcs)):
+        kinds: dict[str, Any] = dict.fromkeys(("sources", "next_states", "word_ids"), np.int32) | {
+            f"{end}{name}_scores": np.float32 for name in ("graph", "acoustic") for end in ("", "final_")
+        }
+        compact = replace(compact, **{n: getattr(compact, n).astype(k, copy=False) for n, k in kinds.items()})
+        state_times(compact)
+        return compact
     order = np.flatnonzero(marked) if in_order else order[:reached][useful[order[:reached]]]
     number = np.full(states, -1, np.int64)
     number[order] = np.arange(len(order))
@@ -72,8 +75,8 @@ def _check(compact: CompactLattice) -> None:
     if compact.num_arcs and compact.word_ids.min() < 0 or len(compact.strings) and compact.strings.min() <= 0:
         raise LatticeError("a negative word, or a transition-id below 1")
     for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
-        if np.isnan(getattr(compact, name)).any():
-            raise LatticeError(f"{name} hold a NaN")
+        if not np.all(getattr(compact, name) < np.inf):
+            raise LatticeError(f"{name} hold NaN or +inf")
 
 
 @kernel
@@ -110,14 +113,6 @@ def _times(sources, nexts, splits, states):
         elif times[nexts[a]] != here:
             return times, np.int64(nexts[a])
     return times, np.int64(-1)
-
-
-def gather(splits: np.ndarray, strings: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Takes rows of a ragged array in another order."""
-    lengths = splits[rows + 1] - splits[rows]
-    out = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    index = np.arange(out[-1]) + np.repeat(splits[rows] - out[:-1], lengths)
-    return out, np.ascontiguousarray(strings[index], np.int32)
 
 
 def from_rows(

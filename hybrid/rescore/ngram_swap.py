@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.base.errors import InputError, quote
-from hybrid.lattice.compact import CompactLattice
-from hybrid.lattice.trim import gather, no_paths, trimmed
+from hybrid.lattice.compact import CompactLattice, gather, no_paths
+from hybrid.lattice.trim import trimmed
 from hybrid.rescore.ngram_swap_kernels import compose_histories
 from lexicon.symbols import SymbolTable
 from lm.arpa import read_arpa

@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.epsilons import remove_epsilons
-from hybrid.lattice.trim import from_rows, no_paths
+from hybrid.lattice.trim import from_rows
 
 __all__ = ["PhonesOfIds", "align_lattice"]
 

@@ -7,44 +7,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hybrid.lattice.combine import combine, intersect, log_weight, scaled, union
-from hybrid.lattice.compact import CompactLattice, expand
-from hybrid.lattice.determinize import determinize
+from hybrid.lattice.algebra.product import intersect
+from hybrid.lattice.combine import combine, log_weight, scaled, union
+from hybrid.lattice.compact import CompactLattice, expand, no_paths
 from hybrid.lattice.epsilons import remove_epsilons
 from hybrid.lattice.lattice import LatticeError
 from hybrid.lattice.paths import sample_paths
 from hybrid.lattice.posteriors import total_log_weight
-from hybrid.lattice.trim import from_rows, no_paths
+from hybrid.lattice.trim import from_rows
 
 from .conftest import make_lattice
-
-Paths = list[tuple[tuple[int, ...], tuple[int, ...], float, float]]
-
-
-def enumerated(compact: CompactLattice) -> Paths:
-    """(words, transition-ids, graph score, acoustic score) of every path, sorted."""
-    found, stack = [], [(0, (), (), 0.0, 0.0)] if compact.start >= 0 else []
-    while stack:
-        state, words, ids, graph, acoustic = stack.pop()
-        if np.isfinite(end := float(compact.final_graph_scores[state])):
-            last = float(compact.final_acoustic_scores[state])
-            found.append((words, ids + tuple(compact.final_string(state).tolist()), graph + end, acoustic + last))
-        for arc in np.flatnonzero(compact.sources == state).tolist():
-            word = int(compact.word_ids[arc])
-            more = (words + (word,) * (word > 0), ids + tuple(compact.string(arc).tolist()))
-            scores = graph + float(compact.graph_scores[arc]), acoustic + float(compact.acoustic_scores[arc])
-            stack.append((int(compact.next_states[arc]), *more, *scores))
-    return sorted(found)
-
-
-def same(ours: Paths, wanted: Paths) -> bool:
-    close = [np.allclose(a[2:], b[2:], atol=1e-3) for a, b in zip(ours, wanted)]
-    return [p[:2] for p in ours] == [p[:2] for p in wanted] and all(close)
-
-
-def some(seed: int, frames: int = 3) -> CompactLattice:
-    """Determinised, with multiples of 1/8 as scores."""
-    return determinize(make_lattice(seed, frames=frames, width=2), 1e9, 0.5).lattice
+from .twins import enumerated, same, some
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -123,7 +96,5 @@ def test_empty_and_wrong() -> None:
     assert sample_paths(expand(no_paths()), 3, 1.0, np.random.default_rng(0)) == []
     with pytest.raises(ValueError, match=r"weights \[1.0\] for 2 lattices: wanted one above 0 for each"):
         combine([one, one], [1.0], 1.0)
-    with pytest.raises(LatticeError, match="the acceptor has an arc without a word; remove such arcs first"):
-        intersect(one, from_rows([(0, 1, 0, 0.0, 0.0, (1,))], {1: (0.0, 0.0, ())}, 2))
     with pytest.raises(LatticeError, match="paths of different lengths meet"):
         union([one, some(2, frames=4)])

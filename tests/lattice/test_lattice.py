@@ -143,7 +143,7 @@ def test_states_are_put_in_order() -> None:
         ([(0, 1, 1, 0, 0.0, 0.0), (1, 0, 1, 0, 0.0, 0.0)], "the lattice has a cycle"),
         ([(0, 7, 1, 0, 0.0, 0.0)], "a state is out of range (there are 2)"),
         ([(0, 1, -4, 0, 0.0, 0.0)], "a negative transition-id or word"),
-        ([(0, 1, 1, 0, np.nan, 0.0)], "graph_scores hold a NaN"),
+        ([(0, 1, 1, 0, np.nan, 0.0)], "graph_scores hold NaN or +inf"),
     ],
 )
 def test_what_is_no_lattice(arcs: list[tuple], message: str) -> None:

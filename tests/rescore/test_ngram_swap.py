@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from hybrid.base.errors import InputError
 from hybrid.cli.main import command
 from hybrid.lattice.archive import read_compact_folder, read_lattice_folder, write_lattices
-from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.compact import CompactLattice, expand, no_paths
 from hybrid.lattice.paths import best_path, nbest
-from hybrid.lattice.trim import from_rows, no_paths
+from hybrid.lattice.trim import from_rows
 from hybrid.rescore.ngram_swap import WordModel, swap_ngram
 from lexicon.symbols import SymbolTable
 from lm.arpa import read_arpa

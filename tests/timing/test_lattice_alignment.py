@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from hybrid.lattice.archive import read_compact_folder, write_lattices
-from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.compact import CompactLattice, expand, no_paths
 from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.posteriors import total_log_weight
-from hybrid.lattice.trim import from_rows, no_paths, state_times, trimmed
+from hybrid.lattice.trim import from_rows, state_times, trimmed
 from hybrid.timing.lattice_alignment import align_lattice
 
 SCALE = 0.0714286

@@ -11,10 +11,14 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import SCALE, Real
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hybrid.lattice.archive import ArchiveForm
     from lexicon.symbols import SymbolTable
 
-__all__ = ["FILE", "lattices_argument", "lm_option", "output_argument", "penalty_option", "read_table", "record",
-           "scale_of", "scale_option", "spell", "text_option", "words_option"]  # fmt: skip
+__all__ = ["FILE", "form_of", "form_options", "lattices_argument", "lm_option", "output_argument", "penalty_option",
+           "read_table", "record", "scale_of", "scale_option", "spell", "text_option", "words_option",
+           "write"]  # fmt: skip
 
 FILE = click.Path(path_type=Path)
 lattices_argument = click.argument("lattices", type=FILE)
@@ -26,6 +30,39 @@ scale_option = click.option(
 lm_option = click.option("--lm-scale", type=Real(0), default=1.0, help="Factor of the graph scores.")
 penalty_option = click.option("--word-penalty", type=Real(), default=0.0, help="Taken from the graph score per word.")
 text_option = click.option("--text/--no-text", default=False, help="Write text.")
+
+
+def form_options(function: Callable) -> Callable:
+    """Adds the options of the form in which lattices are written; `form_of` takes them."""
+    compact = click.option(
+        "--compact/--no-compact", default=None, help="Kaldi's compact form, or plain; by default as they come."
+    )
+    json = click.option("--json/--no-json", default=False, help="Write lines of JSON.")
+    return compact(text_option(json(function)))
+
+
+def form_of(options: dict[str, Any], table: SymbolTable | None = None) -> ArchiveForm:
+    """The form that the options of `form_options` ask for.
+
+    Args:
+      table: words told in lines of JSON.
+    """
+    from hybrid.lattice.archive import ArchiveForm
+
+    if options["json"] and options["text"]:
+        raise click.UsageError("give --text or --json, not both")
+    spelling = None if table is None else table.symbol
+    return ArchiveForm(options["compact"], options["text"], options["json"], spelling)
+
+
+def write(
+    output: Path, source: Path, entries: Iterable[tuple[str, Any]], form: ArchiveForm, settings: dict[str, Any],
+    scp: Path | None = None,
+) -> None:  # fmt: skip
+    """Writes an archive and its record."""
+    from hybrid.lattice.archive import write_lattices
+
+    record(output, source, settings, write_lattices(output, entries, scp=scp, form=form))
 
 
 def read_table(lattices: Path, words: Path | None) -> SymbolTable | None:

@@ -28,6 +28,9 @@ class ByteSource(Protocol):
     def take(self, count: int) -> bytes:
         """Consumes `count` bytes; LatticeError if they end before."""
 
+    def skip(self, count: int) -> None:
+        """Consumes `count` bytes that are in view."""
+
     def view(self) -> np.ndarray:
         """What is buffered and not consumed, uint8."""
 
@@ -63,7 +66,7 @@ def read_binary(source: ByteSource) -> Lattice | CompactLattice:
         if not source.more():
             raise LatticeError("is cut short")
     parts = _unpack(view, states, compact, arcs, length, final_length)
-    source.take(end)
+    source.skip(end)
     return _assemble(start, compact, parts)
 
 

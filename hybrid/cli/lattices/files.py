@@ -1,0 +1,128 @@
+"""`hybrid lattice copy`, `info`, `to-slf`, `from-slf`: forms and sizes of lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hybrid.cli.echo import echo
+from hybrid.cli.lattices.options import (
+    FILE,
+    form_of,
+    form_options,
+    lattices_argument,
+    output_argument,
+    read_table,
+    text_option,
+    words_option,
+    write,
+)
+from hybrid.cli.options import SCALE, writes_file
+
+__all__ = ["COMMANDS"]
+
+shift_option = click.option("--frame-shift", type=SCALE, help="Seconds per frame; by default the lattices', else 0.01.")
+
+
+@click.command("copy")
+@lattices_argument
+@output_argument
+@words_option
+@click.option("--scp", type=FILE, help="Write an index of OUTPUT: utterance, file and offset.")
+@form_options
+@writes_file("lattices", "lattices", argument="output", dash=True)
+def copy_command(lattices: Path, output: Path, words: Path | None, scp: Path | None, **options: Any) -> None:
+    """Convert between forms: Kaldi's plain and compact, binary and text, .gz and not; lines of JSON.
+
+    An scp file is read like an archive.
+    """
+    from hybrid.lattice.archive import read_stored_folder
+
+    table = read_table(lattices, words)
+    write(output, lattices, read_stored_folder(lattices), form_of(options, table), {}, scp)
+
+
+@click.command("info")
+@lattices_argument
+@click.option("--each/--no-each", default=False, help="A line for each lattice too.")
+def info_command(lattices: Path, each: bool) -> None:
+    """Print states, arcs, frames, depth (arcs over a frame) and density (arcs with words for each word of the best)."""
+    from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.paths import best_path
+
+    count = states = arcs = frames = crossing = links = spoken = 0
+    for utterance, lattice in read_lattice_folder(lattices):
+        count, states, arcs = count + 1, states + lattice.num_states, arcs + lattice.num_arcs
+        frames, crossing = frames + lattice.num_frames, crossing + int((lattice.transition_ids > 0).sum())
+        best = best_path(lattice, 0.1)
+        said, worded = 0 if best is None else len(best.word_ids), int((lattice.word_ids > 0).sum())
+        links, spoken = links + worded, spoken + said
+        if each:
+            echo(
+                f"{utterance}: {lattice.num_states} states, {lattice.num_arcs} arcs, {lattice.num_frames} frames, "
+                f"depth {lattice.depth:.2f}, density {worded / max(said, 1):.2f}"
+            )
+    depth = crossing / frames if frames else 0.0
+    density = links / max(spoken, 1)
+    echo(f"{count} lattices: {states} states, {arcs} arcs, {frames} frames, depth {depth:.2f}, density {density:.2f}")
+
+
+def _shift(lattices: Path, given: float | None) -> float:
+    from hybrid.lattice.lattice_set import shared_facts
+
+    return given or shared_facts(lattices).frame_shift or 0.01
+
+
+@click.command("to-slf")
+@lattices_argument
+@output_argument
+@click.option("--words", type=FILE, required=True, help="words.txt.")
+@shift_option
+@writes_file("lattices", "lattices", argument="output", dash=True)
+def to_slf_command(lattices: Path, output: Path, words: Path, frame_shift: float | None) -> None:
+    """Write lattices in HTK's standard lattice format, one after the other, into the file OUTPUT.
+
+    \b
+    hybrid lattice to-slf dev.lat.gz dev.slf.gz --words graph/words.txt
+    """
+    from hybrid.cli.lattices.options import record
+    from hybrid.lattice.archive import read_compact_folder, write_slf
+
+    table = read_table(lattices, words)
+    assert table is not None
+    shift = _shift(lattices, frame_shift)
+    record(output, lattices, {"frame_shift": shift}, write_slf(output, read_compact_folder(lattices), table, shift))
+
+
+def _read_slf(files: tuple[Path, ...], words: Path, shift: float) -> Iterator[tuple[str, Any]]:
+    from hybrid.lattice.archive import read_slf
+    from lexicon.symbols import SymbolTable
+
+    table = SymbolTable.read(words)
+    for file in files:
+        yield from read_slf(file, table, shift)
+
+
+@click.command("from-slf")
+@click.argument("lattices", type=FILE, nargs=-1, required=True)
+@output_argument
+@click.option("--words", type=FILE, required=True, help="words.txt.")
+@click.option("--frame-shift", type=SCALE, default=0.01, help="Seconds per frame.")
+@text_option
+@writes_file("lattices", "lattices", argument="output", dash=True)
+def from_slf_command(lattices: tuple[Path, ...], output: Path, words: Path, frame_shift: float, text: bool) -> None:
+    """Read files in HTK's standard lattice format into the archive OUTPUT, in Kaldi's compact form.
+
+    \b
+    hybrid lattice from-slf htk/*.lat dev.lat.gz --words words.txt
+    """
+    from hybrid.lattice.archive import ArchiveForm
+
+    entries = _read_slf(lattices, words, frame_shift)
+    write(output, lattices[0], entries, ArchiveForm(compact=True, text=text), {"frame_shift": frame_shift})
+
+
+COMMANDS = (copy_command, info_command, to_slf_command, from_slf_command)

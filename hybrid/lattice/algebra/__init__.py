@@ -1,0 +1,1 @@
+"""Lattices from lattices by algebra: products, differences, pushing, minimisation, keywords."""
