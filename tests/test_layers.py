@@ -54,7 +54,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.adapt": CORE | {"hybrid.model", "hybrid.gmm", "hybrid.decode"},
     "hybrid.aligner": CORE | {"hybrid.model", "hybrid.adapt"},
     "hybrid.recogniser": VALUES
-    | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt", "hybrid.confidence"},
+    | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt", "hybrid.confidence", "hybrid.rescore"},
     "hybrid.rescore": CORE,
     "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence"},
     "hybrid.train": set(),

@@ -9,6 +9,7 @@ OUT                            lattices, transcript and times of the last pass
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -18,35 +19,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybrid.adapt.lattice_stats import LatticeStats, basis_of, gmm_of, next_transform
 from hybrid.agreement import part_of, require_fit
 from hybrid.base.artifact import content_hash, read_meta, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.doors import writes_into
-from hybrid.base.errors import InputError
 from hybrid.base.integrity import state_of
 from hybrid.base.jobs import map_in_order
 from hybrid.base.log import get_logger
 from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import DecodeOptions, DecodeTotals, decode_corpus
+from hybrid.decode.reject import RejectConfig
 from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
-from hybrid.decode.sources import open_store
+from hybrid.decode.sources import AudioFiles, FeatureFolder
 from hybrid.decode.system import SystemSpec
-from hybrid.gmm.acoustic import GmmAcousticModel
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
-from hybrid.gmm.am_diag_gmm import AmDiagGmm
-from hybrid.gmm.basis_fmllr import FmllrBasis, estimate_basis_fmllr
-from hybrid.gmm.fmllr import FmllrStats, compose_affine, estimate_fmllr, identity_transform
-from hybrid.gmm.speaker_transforms import load_basis, load_transforms, save_transforms
+from hybrid.gmm.basis_fmllr import FmllrBasis
+from hybrid.gmm.fmllr import FmllrStats
+from hybrid.gmm.speaker_transforms import load_transforms, save_transforms
 from hybrid.lattice.archive import lattice_files, read_lattices
-from hybrid.lattice.posteriors import frame_posteriors
-from hybrid.lattice.prune import prune
 from hybrid.model.folder import Model, load_model
 from hybrid.search.config import SearchConfig
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AdaptedSource", "decode_adapted", "estimate_transforms"]
+__all__ = ["AdaptedSource", "decode_adapted", "estimate_transforms", "narrow"]
 
 logger = get_logger(__name__)
 
@@ -71,16 +69,16 @@ def _transforms_in_state(path: str, dim: int, _state: object) -> dict[str, np.nd
 
 @dataclass(frozen=True)
 class AdaptedSource:
-    """Utterances of a feature store, scored on transformed features.
+    """Utterances of a feature store or of audio files, scored on transformed features.
 
     Attributes:
-      path: of the store.
+      inner: the utterances.
       transforms: file of transforms, by speaker or utterance; None for none.
       per_utterance: transforms are by utterance.
       speaker_independent: score with the model's speaker-independent model, where it has one.
     """
 
-    path: str
+    inner: FeatureFolder | AudioFiles
     transforms: str | None = None
     per_utterance: bool = False
     speaker_independent: bool = False
@@ -88,26 +86,25 @@ class AdaptedSource:
     def fingerprint(self) -> str:
         """See `ScoreSource.fingerprint`."""
         made = content_hash(self.transforms) if self.transforms else ""
-        return f"feats {Path(self.path).resolve()} {open_store(self.path).digest} {made} {self.speaker_independent}"
+        return f"{self.inner.fingerprint()} {made} {self.speaker_independent}"
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         """See `ScoreSource.utterances`."""
-        store = open_store(self.path)
-        return [Utterance(u, duration=store.duration(u)) for u in store.ids], []
+        return self.inner.utterances()
 
     def inputs(self) -> dict[str, Any]:
         """See `ScoreSource.inputs`."""
-        found: dict[str, Any] = {"features": (self.path, open_store(self.path).digest)}
+        found = self.inner.inputs()
         return found if self.transforms is None else {**found, "transforms": self.transforms}
 
-    def key(self, utterance: str) -> str:
+    def key(self, item: Utterance) -> str:
         """Returns whose transform an utterance takes."""
-        return utterance if self.per_utterance else open_store(self.path).speaker(utterance)
+        return item.id if self.per_utterance else self.inner.speaker(item)
 
-    def features(self, model: Model, utterance: str) -> np.ndarray:
+    def features(self, model: Model, item: Utterance) -> np.ndarray:
         """Returns float32 [T][D]."""
-        transform = _transforms(self.transforms, model.pipeline.dim).get(self.key(utterance))
-        return model.pipeline.features(open_store(self.path), utterance, transform)
+        transform = _transforms(self.transforms, model.pipeline.dim).get(self.key(item))
+        return self.inner.features(model, item, transform)
 
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
@@ -115,7 +112,7 @@ class AdaptedSource:
         """See `ScoreSource.scores`."""
         if self.speaker_independent and model.speaker_independent is not None:
             model = replace(model, acoustic_model=model.speaker_independent)
-        features = (or_reason(self.features, model, item.id) for item in items)
+        features = (or_reason(self.features, model, item) for item in items)
         yield from score_all(model, features, batch_frames)
 
 
@@ -125,54 +122,22 @@ class _Estimator:
 
     Attributes:
       source: whose features the statistics are of (transforms in force applied).
-      first: posteriors of Gaussians come from the speaker-independent model.
+      items: the utterances by id.
     """
 
     model_dir: str
     source: AdaptedSource
-    acoustic_scale: float
-    silence_phones: tuple[int, ...]
-    first: bool
-    config: AdaptConfig
+    items: Mapping[str, Utterance]
+    counting: LatticeStats
 
-    def file(self, path: Path) -> list[tuple[str, str, FmllrStats]]:
-        """Returns (whose, utterance, statistics) of each lattice of one archive."""
-        model = _model(self.model_dir)
-        gmm, posterior_model = gmm_of(model), None
-        if self.first and isinstance(model.speaker_independent, GmmAcousticModel):
-            posterior_model = model.speaker_independent.gmm
-        transitions = model.transition_model
-        silent = np.isin(transitions.phones, self.silence_phones)
-        result = []
+    def file(self, path: Path) -> list[tuple[str, FmllrStats]]:
+        """Returns (whose, statistics) of each lattice of one archive."""
+        model, result = _model(self.model_dir), []
         for utterance, lattice in read_lattices(path):
-            if not self.first:
-                lattice = prune(lattice, self.config.posterior_beam, self.acoustic_scale)
-            frames, ids, weights = frame_posteriors(lattice, self.acoustic_scale)
-            weights = weights * np.where(silent[ids], self.config.silence_weight, 1.0)
-            features = self.source.features(model, utterance)
-            stats = FmllrStats.zeros(gmm.dim)
-            inside = (frames < len(features)) & (weights > 1e-4)
-            stats.accumulate(
-                gmm,
-                features,
-                transitions.pdf_ids[ids[inside]],
-                weights[inside],
-                frames[inside],
-                posterior_model=posterior_model,
-            )
-            result.append((self.source.key(utterance), utterance, stats))
+            item = self.items[utterance]
+            features = self.source.features(model, item)
+            result.append((self.source.key(item), self.counting.of(model, lattice, features)))
         return result
-
-
-def gmm_of(model: Model) -> AmDiagGmm:
-    """Returns the Gaussians of a model.
-
-    Raises:
-      InputError: it is no GMM.
-    """
-    if not isinstance(model.acoustic_model, GmmAcousticModel):
-        raise InputError.at(model.path, "holds no GMM, which fMLLR needs", "Name the folder of a GMM.")
-    return model.acoustic_model.gmm
 
 
 def estimate_transforms(
@@ -196,10 +161,7 @@ def estimate_transforms(
     """
     require_fit(part_of(lattice_dir, "lattices"), _model(estimator.model_dir).part)
     files = lattice_files(lattice_dir)
-    left: dict[str, int] = {}
-    for utterance in estimator.source.utterances()[0]:
-        key = estimator.source.key(utterance.id)
-        left[key] = left.get(key, 0) + 1
+    left = Counter(estimator.source.key(item) for item in estimator.items.values())
     waiting: dict[str, FmllrStats] = {}
     found: dict[str, np.ndarray] = {}
     gain = frames = 0.0
@@ -208,19 +170,13 @@ def estimate_transforms(
     def finish(key: str) -> None:
         nonlocal gain, frames
         stats = waiting.pop(key)
-        if basis is not None and stats.beta < fmllr.min_speaker_frames:
-            estimate, _ = estimate_basis_fmllr(stats, basis)
-        else:
-            estimate = estimate_fmllr(stats, fmllr)
-        dim = len(estimate.matrix)
-        old = np.asarray(before.get(key, identity_transform(dim)), np.float64)
-        found[key] = compose_affine(estimate.matrix, old).astype(np.float32)
+        found[key], estimate = next_transform(stats, before.get(key), fmllr, basis)
         gain, frames = gain + estimate.gain * estimate.frames, frames + estimate.frames
         if estimate.reason:
             kept.append(f"{key}: {estimate.reason}")
 
     for part in map_in_order(_Estimator.file, files, executor, shared=estimator):
-        for key, _, stats in part:
+        for key, stats in part:
             if key in waiting:
                 waiting[key] += stats
             else:
@@ -236,10 +192,10 @@ def estimate_transforms(
     return found
 
 
-@writes_into("lattices", "spec.model_dir", "spec.graph_dir", "store_path")
+@writes_into("lattices", "spec.model_dir", "spec.graph_dir", "source")
 def decode_adapted(
     spec: SystemSpec,
-    store_path: str,
+    source: FeatureFolder | AudioFiles,
     out_dir: Path,
     silence_phones: Sequence[int],
     config: AdaptConfig | None = None,
@@ -247,7 +203,7 @@ def decode_adapted(
     options: DecodeOptions | None = None,
     executor: Executor | None = None,
 ) -> DecodeTotals:
-    """Decodes a feature store in three searches: without transforms, with first ones, and with final ones.
+    """Decodes features or audio files in three searches: without transforms, with first ones, and with final ones.
 
     Each search goes on where it was killed.
 
@@ -262,25 +218,24 @@ def decode_adapted(
     model = _model(spec.model_dir)
     gmm_of(model)
     scale = spec.search.of_model(model.acoustic_model.acoustic_scale).scale
-    base = AdaptedSource(store_path, None, config.per_utterance)
-    si_search = _narrow(spec.search, config.si_beam, config.si_max_active)
-    first_search = _narrow(spec.search, config.first_beam_adapted, config.first_max_active)
+    base = AdaptedSource(source, None, config.per_utterance)
+    items = {item.id: item for item in source.utterances()[0]}
+    si_search = narrow(spec.search, config.si_beam, config.si_max_active)
+    first_search = narrow(spec.search, config.first_beam_adapted, config.first_max_active)
     passes = (
         (out.with_name(f"{out.name}.si"), replace(base, speaker_independent=True), si_search, True),
         (out.with_name(f"{out.name}.first"), base, first_search, False),
     )
-    basis = None
-    if (Path(spec.model_dir) / "fmllr_basis.safetensors").exists():
-        file = Path(spec.model_dir) / "fmllr_basis.safetensors"
-        basis = load_basis(file, model.pipeline.dim, model.tree.content_hash())
+    basis = basis_of(model)
     found: dict[str, np.ndarray] = {}
     transforms: str | None = None
-    for number, (folder, source, search, first) in enumerate(passes, 1):
-        source = replace(source, transforms=transforms)
-        narrow = replace(spec, search=search, raw=True)
-        if not _is_done(folder, narrow, source):
-            decode_corpus(narrow, source, folder, None, executor)
-        estimator = _Estimator(spec.model_dir, source, scale, tuple(silence_phones), first, config)
+    for number, (folder, adapted, search, first) in enumerate(passes, 1):
+        adapted = replace(adapted, transforms=transforms)
+        narrower = replace(spec, search=search, raw=True, second_pass=None, calibration=None, reject=RejectConfig())
+        if not _is_done(folder, narrower, adapted):
+            decode_corpus(narrower, adapted, folder, None, executor)
+        counting = LatticeStats(scale, tuple(silence_phones), first, config)
+        estimator = _Estimator(spec.model_dir, adapted, items, counting)
         found = {**found, **estimate_transforms(estimator, folder, found, fmllr, executor, basis)}
         path = out.with_name(f"{out.name}.transforms.{number}.safetensors")
         save_transforms(path, found, model.tree.content_hash())
@@ -290,7 +245,7 @@ def decode_adapted(
     return decode_corpus(spec, replace(base, transforms=transforms), out, options, executor)
 
 
-def _narrow(search: SearchConfig, beam: float, max_active: int) -> SearchConfig:
+def narrow(search: SearchConfig, beam: float, max_active: int) -> SearchConfig:
     """Returns widths that are at most so wide."""
     active = min(max_active, search.max_active)
     return replace(search, beam=min(beam, search.beam), max_active=active, min_active=min(search.min_active, active))

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.align.config import AlignConfig
+from hybrid.cli.decoding.adapted import decode_fmllr
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
-    ENGINE,
     JOBS,
-    KALDI_TIMES,
     MODEL,
     PORTION,
     SCALE,
@@ -24,8 +23,7 @@ from hybrid.cli.options import (
     writes_file,
     writes_folder,
 )
-from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
-from hybrid.search.config import RetryConfig, SearchConfig
+from hybrid.gmm.adapt_config import FmllrConfig
 from hybrid.train.gmm.ladder_config import LdaMlltConfig, SatTrainingConfig, TriConfig
 
 if TYPE_CHECKING:
@@ -133,50 +131,6 @@ def train_sat(feats: Path, lang: Path, model_dir: Path, ali: Path, out_dir: Path
     start = start_of(feats, lang, model_dir, ali)
     with pool(jobs) as executor:
         train(start, out_dir, config, executor, transforms_beside(ali, start.model))
-
-
-@click.command("decode-fmllr")
-@click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder, of a speaker-adaptive training.")
-@click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
-@click.option("--lang", type=FILE, required=True, help="Lang folder: which phones are silence.")
-@click.option("--feats", type=FILE, required=True, help="Feature store to decode.")
-@click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and transforms.")
-@click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
-@click.option("--engine", type=ENGINE, default="auto", help="Search engine.")
-@KALDI_TIMES
-@config_options(AdaptConfig)
-@config_options(FmllrConfig)
-@config_options(SearchConfig)
-@config_options(RetryConfig)
-@writes_folder("lattices", "feats", "model_dir", "graph_dir")
-def decode_fmllr(
-    model_dir: Path,
-    graph_dir: Path,
-    lang: Path,
-    feats: Path,
-    out_dir: Path,
-    jobs: int,
-    engine: str,
-    kaldi_times: bool,
-    **options: Any,
-) -> None:
-    """Decode with transforms of each speaker, estimated from a first, unadapted pass and improved by a second.
-
-    Example: hybrid gmm decode-fmllr --model exp/tri3b --graph exp/tri3b/graph --lang data/lang --feats exp/feats/dev
-    --out-dir exp/tri3b/decode_dev --jobs 2
-    """
-    from hybrid.adapt.two_pass import decode_adapted
-    from hybrid.base.jobs import pool
-    from hybrid.decode.system import SystemSpec
-    from lexicon.lang_dir import LangDir
-
-    adapt, fmllr = make_config(AdaptConfig, options), make_config(FmllrConfig, options)
-    search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
-    spec = SystemSpec(str(model_dir), str(graph_dir), str(lang), search, retry, engine, kaldi_times=kaldi_times)
-    silence = LangDir.load(lang).silence_phones
-    with pool(jobs) as executor:
-        totals = decode_adapted(spec, str(feats), out_dir, silence, adapt, fmllr, None, executor)
-    echo(f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed")
 
 
 @click.command("align-fmllr")

@@ -22,7 +22,7 @@ GROUPS = {
     "nnet": ("nnet", "Train and inspect neural models; trees, denominators and supervision of LF-MMI."),
     "align": ("align", "Align audio with text: words and phones with times; clean corpora."),
     "graph": ("graph", "Compile and inspect decoding graphs (HCLG)."),
-    "decode": ("decode", "Search audio, features or scores for lattices and transcripts."),
+    "decode": ("decoding.decode", "Search audio, features or scores for lattices and transcripts."),
     "lattice": ("lattice", "Look at, prune, determinise and convert lattices; words, confidences, times."),
     "rescore": ("rescore", "Second passes over lattices: other language models."),
     "combine": ("combine", "Join several systems: lattices, confusion networks, votes (ROVER)."),

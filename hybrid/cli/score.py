@@ -123,9 +123,12 @@ def sweep(
         hypothesis = found.hypothesis
         if tune_lattices:
             hypothesis = best_paths(lattices, table, [best], executor)[0]
+    models = _language_models(lattices)
+    options["lm"] = _with_second(options["lm"], models)
     where = f" (chosen on {tune_lattices})" if tune_lattices else ""
     echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
     facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or ", ".join(map(str, lattices)))}
+    facts |= models
     _finish(reference, hypothesis, options, facts, {"sweep.tsv": format_sweep(found)})
 
 
@@ -242,6 +245,21 @@ def _finish(
         _write_folder(options["out_dir"], values, texts, options)
     if options["results"]:
         _add_row(options["results"], row, result, options["costs"])
+
+
+def _language_models(lattices: Sequence[Path]) -> dict[str, str]:
+    """The language models of the search and of a second pass, as the folders of all lattices name them."""
+    from hybrid.lattice.lattice_set import shared_facts
+
+    known = [shared_facts(place) for place in lattices]
+    names = {name: sorted({getattr(facts, name) for facts in known} - {""}) for name in ("search_lm", "second_lm")}
+    return {name: ", ".join(found) for name, found in names.items() if found}
+
+
+def _with_second(name: str | None, models: dict[str, str]) -> str | None:
+    """Adds the second pass to the name of a language model in the table, unless it has it; without one the graph's."""
+    name, second = name or models.get("search_lm"), models.get("second_lm")
+    return f"{name} + {second}" if name and second and second not in name else name
 
 
 def _write_folder(folder: Path, values: dict[str, Any], texts: dict[str, str], options: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybrid.base.artifact import atomic_path, write_meta
+from hybrid.base.artifact import atomic_path, content_hash, write_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.disk import make_folder, writing
 from hybrid.base.doors import writes_into
@@ -111,6 +111,8 @@ def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, 
     digest = hashlib.sha256()
     for text in (repr(spec), repr(options), source.fingerprint()):
         digest.update(text.encode())
+    if spec.second_pass is not None:
+        digest.update("".join(content_hash(path) for path in spec.second_pass.inputs().values()).encode())
     for file in (Path(spec.model_dir) / "meta.json", Path(spec.graph_dir) / "meta.json", spec.calibration_file):
         if file is not None and file.exists():
             digest.update(read_bytes(file))

@@ -49,12 +49,13 @@ class SecondPass(Protocol):
     def inputs(self) -> dict[str, Any]:
         """Its files by name, for the record of a result; see `artifact.write_meta`."""
 
-    def open(self, words: SymbolTable, search: SearchLm) -> Rescorer:
+    def open(self, words: SymbolTable, search: SearchLm, acoustic_scale: float) -> Rescorer:
         """Loads its model.
 
         Args:
           words: of the lattices.
           search: the language model whose scores the lattices hold.
+          acoustic_scale: of the search.
         """
 
 

@@ -19,6 +19,7 @@ from hybrid.base.integrity import check, state_of
 from hybrid.base.names import mended_name
 from hybrid.base.reading import require_followed
 from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
+from hybrid.data.own import speaker_of
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.data.utterance import Utterance
 from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
@@ -76,13 +77,20 @@ class FeatureFolder:
         """See `ScoreSource.inputs`."""
         return {"features": (self.path, open_store(self.path).digest)}
 
+    def speaker(self, item: Utterance) -> str:
+        """Returns who speaks."""
+        return open_store(self.path).speaker(item.id)
+
+    def features(self, model: Model, item: Utterance, transform: np.ndarray | None = None) -> np.ndarray:
+        """Returns the model's features, float32 [T][D]."""
+        return model.pipeline.features(open_store(self.path), item.id, transform)
+
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
         """See `ScoreSource.scores`."""
-        store, model = open_store(self.path), model.unadapted
-        features = (or_reason(model.pipeline.features, store, item.id) for item in items)
-        yield from score_all(model, features, batch_frames)
+        model = model.unadapted
+        yield from score_all(model, (or_reason(self.features, model, item) for item in items), batch_frames)
 
 
 def open_store(path: str) -> FeatureStore:
@@ -142,16 +150,22 @@ def _cuts_in_state(path: str, trust: Trust, _state: object) -> tuple[dict[str, C
 
 @dataclass(frozen=True)
 class AudioFiles:
-    """Audio files of any length, cut at pauses; utterance ids are NAME or NAME-START-END in hundredths of a second."""
+    """Audio files of any length, cut at pauses; utterance ids are NAME or NAME-START-END in hundredths of a second.
+
+    Attributes:
+      speakers: whose the files are, where models adapt to speakers: `folder`, `prefix` (of the name up to - or _),
+        `file` (each is a speaker's own) or `one`.
+    """
 
     files: tuple[str, ...]
     vad: VadConfig
     channel: int = 0
+    speakers: str = "file"
 
     def fingerprint(self) -> str:
         """See `ScoreSource.fingerprint`."""
         stamps = [f"{Path(f).resolve()} {os.stat(f).st_mtime_ns if os.path.exists(f) else 0}" for f in self.files]
-        return f"audio {self.vad} {self.channel} {stamps}"
+        return f"audio {self.vad} {self.channel} {self.speakers} {stamps}"
 
     def names(self) -> dict[str, str]:
         """Recording id → file; files of one name in several folders carry the folder's name too."""
@@ -181,14 +195,19 @@ class AudioFiles:
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
         """See `ScoreSource.scores`."""
-        files, model = self.names(), model.unadapted
-        features = (or_reason(self._features, model, files[item.recording], item) for item in items)
-        yield from score_all(model, features, batch_frames)
+        model = model.unadapted
+        yield from score_all(model, (or_reason(self.features, model, item) for item in items), batch_frames)
 
-    def _features(self, model: Model, file: str, item: Utterance) -> np.ndarray:
+    def speaker(self, item: Utterance) -> str:
+        """Returns who speaks, as `speakers` has it."""
+        return speaker_of(item.recording, Path(self.names()[item.recording]), self.speakers)
+
+    def features(self, model: Model, item: Utterance, transform: np.ndarray | None = None) -> np.ndarray:
+        """Returns the model's features, float32 [T][D]."""
         assert item.duration is not None
+        file = self.names()[item.recording]
         recording = _recording(model, file, self.channel, self.vad, state_of(file))
-        return recording.features(item.start, item.start + item.duration)
+        return recording.features(item.start, item.start + item.duration, transform)
 
 
 @lru_cache(maxsize=1)

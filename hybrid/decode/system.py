@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -28,7 +28,13 @@ from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher, SearchResult
 from hybrid.search.retry import search_with_retries
 from hybrid.timing.frame_times import FrameTimes
-from hybrid.timing.word_alignment import WordAlignment, find_word_alignment, pause_phones, silent_words
+from hybrid.timing.word_alignment import (
+    WordAlignment,
+    find_word_alignment,
+    pause_phones,
+    silence_phones,
+    silent_words,
+)
 from lexicon.symbols import SymbolTable
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
@@ -108,6 +114,7 @@ class System:
       pause_phones: ids of the phones between words.
       silent_words: ids of the words that are spoken as such pauses.
       second_pass: what is done to each determinised lattice, see `Reader`. calibration: of confidences.
+      silence_phones: ids of all phones that are no speech.
     """
 
     spec: SystemSpec
@@ -119,6 +126,7 @@ class System:
     silent_words: frozenset[int] = frozenset()
     second_pass: Rescorer | None = None
     calibration: Calibration | None = None
+    silence_phones: tuple[int, ...] = ()
 
     @property
     def config(self) -> SearchConfig:
@@ -153,8 +161,12 @@ class System:
         Args:
           scores: float32 [T][num_pdfs] of each utterance, unscaled natural logs.
         """
-        found = zip(utterances, self.search_each(scores))
-        return list(one_behind(lambda pair: self.read(*pair), found))
+        return list(one_behind(lambda pair: self.read(*pair), zip(utterances, self.search_each(scores))))
+
+    def recognise_each(self, spoken: Iterable[tuple[Utterance, np.ndarray]]) -> Iterator[Recognition]:
+        """Does the same to utterances whose scores are made one after the other."""
+        found = ((item, self.search([scores])[0]) for item, scores in spoken)
+        yield from one_behind(lambda pair: self.read(*pair), found)
 
     def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:
         """See `Reader.read`."""
@@ -213,8 +225,8 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     if file := spec.calibration_file:
         require_fit(graph.part, part_of(file, "calibration"))
         calibration = Calibration.load(file)
-    second = None if spec.second_pass is None else spec.second_pass.open(graph.words, spec.search_lm)
+    second = None if spec.second_pass is None else spec.second_pass.open(graph.words, spec.search_lm, config.scale)
     return System(
         spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent, second,
-        calibration,
+        calibration, silence_phones(graph.tables, lang),
     )  # fmt: skip

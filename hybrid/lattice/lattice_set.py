@@ -42,6 +42,7 @@ class SharedFacts(ByContent):
       frame_shift: seconds per frame of the lattices.
       subsampling_factor: frames of features in each of them.
       boundaries: when their frames begin, see `hybrid.timing.frame_times`.
+      search_lm, second_lm: names of the language models of the graph and of a second pass.
       identities: sha256 by name, of the words, tree, topology, model and graph that their ids belong to.
     """
 
@@ -49,6 +50,8 @@ class SharedFacts(ByContent):
     frame_shift: float | None = None
     subsampling_factor: int | None = None
     boundaries: str = ""
+    search_lm: str = ""
+    second_lm: str = ""
     identities: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -57,6 +60,9 @@ class SharedFacts(ByContent):
             good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e6
             if value is not None and not good:
                 raise ValueError(f"{name} is '{quote(value)}', wanted a number above 0")
+        for name in ("boundaries", "search_lm", "second_lm"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} is '{quote(getattr(self, name))}', wanted text")
 
 
 def shared_facts(path: str | os.PathLike) -> SharedFacts:
@@ -68,7 +74,7 @@ def shared_facts(path: str | os.PathLike) -> SharedFacts:
     file = Path(path) / "decode.json"
     record: Any = read_json(file, CURE) if file.exists() else {}
     known = part_of(path, "lattices").hashes
-    names = ("acoustic_scale", "frame_shift", "subsampling_factor", "boundaries")
+    names = ("acoustic_scale", "frame_shift", "subsampling_factor", "boundaries", "search_lm", "second_lm")
     record = record if isinstance(record, dict) else {"acoustic_scale": record}
     values = {name: record[name] for name in names if record.get(name) is not None}
     try:
@@ -153,6 +159,8 @@ class LatticeSet(ByContent):
             "frame_shift": shared.frame_shift,
             "subsampling_factor": shared.subsampling_factor,
             "boundaries": shared.boundaries,
+            "search_lm": shared.search_lm,
+            "second_lm": shared.second_lm,
         }
         with atomic_path(out / "decode.json") as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -10,12 +10,13 @@
 """
 
 from hybrid.decode.recognition import Recognition
+from hybrid.decode.reject import RejectConfig
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.decode.transcript import Transcript
 from hybrid.recogniser.recogniser import Recogniser
 from hybrid.recogniser.session import EndpointConfig, PartialText, Session
 
 __all__ = [
-    "EndpointConfig", "PartialText", "Recogniser", "Recognition", "Session", "System", "SystemSpec", "Transcript",
-    "load_system",
+    "EndpointConfig", "PartialText", "Recogniser", "Recognition", "RejectConfig", "Session", "System", "SystemSpec",
+    "Transcript", "load_system",
 ]  # fmt: skip

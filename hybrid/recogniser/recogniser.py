@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.adapt.recording_transform import adapts, transform_of
+from hybrid.base.errors import HybridError, InputError, one_line
 from hybrid.data.utterance import Utterance
-from hybrid.decode.recognition import Recognition
+from hybrid.decode.reject import RejectConfig
 from hybrid.decode.system import System, SystemSpec, load_system, make_system
 from hybrid.decode.transcript import Transcript
 from hybrid.feats.vad import VadConfig
@@ -18,16 +20,30 @@ from hybrid.graph.decoding import DecodingGraph
 from hybrid.model.folder import Model
 from hybrid.model.recording import Recording
 from hybrid.recogniser.session import Session
+from hybrid.rescore.decoding_pass import passes_of
 from hybrid.search.config import RetryConfig, SearchConfig
 
 __all__ = ["Recogniser"]
 
 
+Audio = str | os.PathLike | np.ndarray
+Audios = list[Audio] | tuple[Audio, ...]
+
+
+def _name(audio: Audio) -> str:
+    return "samples" if isinstance(audio, np.ndarray) else Path(audio).stem
+
+
 class Recogniser:
     """Recognises recordings of any length with one model and one graph."""
 
-    def __init__(self, system: System, vad: VadConfig | None = None) -> None:
-        self.system, self.vad = system, vad or VadConfig()
+    def __init__(self, system: System, vad: VadConfig | None = None, adapt: bool = True) -> None:
+        """Takes a system.
+
+        Args:
+          adapt: a model of speaker-adaptive training to each recording; else its speaker-independent model is used.
+        """
+        self.system, self.vad, self.adapt = system, vad or VadConfig(), adapt
 
     @classmethod
     def load(
@@ -40,6 +56,11 @@ class Recogniser:
         engine: str = "auto",
         device: str = "cpu",
         kaldi_times: bool = False,
+        reject: RejectConfig | None = None,
+        rescore: Sequence[str | os.PathLike] = (),
+        search_lm: str | os.PathLike | None = None,
+        raw: bool = False,
+        adapt: bool = True,
     ) -> "Recogniser":
         """Loads a model folder and a graph folder.
 
@@ -49,6 +70,11 @@ class Recogniser:
           engine: "auto", "native", "k2" or "reference".
           device: "cpu" or "cuda".
           kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
+          reject: confidences below which words or utterances are left out.
+          rescore: language models of a second pass, see `hybrid.rescore.decoding_pass.passes_of`.
+          search_lm: ARPA file of the graph's language model, where its records do not lead to it.
+          raw: keep lattices as the search gave them, not determinised.
+          adapt: see `__init__`.
 
         Raises:
           InputError, MismatchError: see `load_system`.
@@ -62,39 +88,70 @@ class Recogniser:
             engine,
             device,
             kaldi_times,
+            raw=raw,
+            reject=reject or RejectConfig(),
+            second_pass=passes_of(rescore),
+            search_arpa=None if search_lm is None else os.fspath(search_lm),
         )
-        return cls(load_system(spec))
+        return cls(load_system(spec), adapt=adapt)
 
     @classmethod
     def of(cls, model: Model, graph: DecodingGraph, spec: SystemSpec | None = None) -> "Recogniser":
         """Joins a model and a graph that are in memory; see `make_system`."""
         return cls(make_system(model, graph, spec))
 
-    def recognise(self, audio: str | os.PathLike | np.ndarray, rate: int | None = None, channel: int = 0) -> Transcript:
-        """Recognises a file, or samples (float32 [N] in [-1, 1], with their rate).
+    @overload
+    def recognise(self, audio: Audio, rate: int | None = None, channel: int = 0) -> Transcript: ...
 
-        A recording longer than `vad.max_length` is cut at pauses; see `Recording` for how it is normalised.
+    @overload
+    def recognise(self, audio: Audios, rate: int | None = None, channel: int = 0) -> list[Transcript]: ...
+
+    def recognise(
+        self, audio: Audio | Audios, rate: int | None = None, channel: int = 0
+    ) -> Transcript | list[Transcript]:
+        """Recognises a file, or samples (float32 [N] in [-1, 1], with their rate), or a list of either.
+
+        A recording longer than `vad.max_length` is cut at pauses; see `Recording` for how it is normalised. A model of
+        speaker-adaptive training is adapted to each recording in two searches before the last one.
+
+        Returns:
+          The transcript; of a list one each, in order, whose `error` tells why a recording could not be used.
 
         Raises:
-          InputError: the audio cannot be used.
+          InputError: the audio cannot be used (where it is not one of a list).
         """
+        if isinstance(audio, (list, tuple)):
+            return [self._or_error(one, rate, channel) for one in audio]
         if isinstance(audio, np.ndarray) and rate is None:
             raise InputError.at("samples", "have no sampling rate", "Give rate=…, in Hz.")
-        name = "samples" if isinstance(audio, np.ndarray) else Path(audio).stem
-        recording = Recording(
-            self.system.model.unadapted, audio, channel, vad=self.vad, whole_within=self.vad.max_length, rate=rate
-        )
-        found: list[Recognition] = []
-        for chunk in recording.chunks:
-            number = f"-{len(found) + 1:04d}" if len(recording.chunks) > 1 else ""
-            utterance = Utterance(f"{name}{number}", start=chunk.start, duration=chunk.duration, recording_id=name)
-            scores = recording.scores(chunk.start, chunk.end)
-            if not len(scores):
+        name, adapted = _name(audio), self.adapt and adapts(self.system)
+        model = self.system.model if adapted else self.system.model.unadapted
+        recording = Recording(model, audio, channel, vad=self.vad, whole_within=self.vad.max_length, rate=rate)
+        transform = None
+        if adapted:
+            transform = transform_of(self.system, recording, recording.chunks)
+        spoken = self._spoken(recording, name, transform)
+        return Transcript(tuple(self.system.recognise_each(spoken)), name, **self.system.spec.language_models)
+
+    def _or_error(self, audio: Audio, rate: int | None, channel: int) -> Transcript:
+        try:
+            return self.recognise(audio, rate, channel)
+        except (HybridError, OSError) as error:
+            return Transcript((), _name(audio), one_line(error), **self.system.spec.language_models)
+
+    def _spoken(
+        self, recording: Recording, name: str, transform: np.ndarray | None
+    ) -> Iterator[tuple[Utterance, np.ndarray]]:
+        """Yields the stretches of speech with their scores."""
+        for number, chunk in enumerate(recording.chunks, 1):
+            suffix = f"-{number:04d}" if len(recording.chunks) > 1 else ""
+            features = recording.features(chunk.start, chunk.end, transform)
+            if not len(features):
                 raise InputError.at(
                     recording.path, f"{chunk.duration:g} s are shorter than one frame", "Leave this audio out."
                 )
-            found += self.system.recognise([utterance], [scores])
-        return Transcript(tuple(found), name)
+            item = Utterance(f"{name}{suffix}", start=chunk.start, duration=chunk.duration, recording_id=name)
+            yield item, recording.model.scores(features)
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""

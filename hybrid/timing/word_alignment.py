@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.names import is_id
-from hybrid.base.reading import text_lines
+from hybrid.base.reading import read_text, text_lines
 from hybrid.hmm import TransitionModel
 from hybrid.lattice.paths import Path as LatticePath
 from hybrid.timing.segments import Segment, phone_segments
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lexicon.vocabulary import TextLexicon
 
 __all__ = ["LexiconWordAlignment", "MarkWordAlignment", "WordAlignment", "find_word_alignment", "path_segments",
-           "pause_phones", "position_marks", "silent_words"]  # fmt: skip
+           "pause_phones", "position_marks", "silence_phones", "silent_words"]  # fmt: skip
 
 
 class WordAlignment(Protocol):
@@ -172,6 +172,15 @@ def pause_phones(graph_dir: Path, lang_dir: Path | None) -> tuple[int, ...]:
         file = None if folder is None else folder / "phones" / "optional_silence.int"
         if file is not None and file.exists():
             return tuple(int(line) for _, line in text_lines(file) if is_id(line.strip()))
+    return ()
+
+
+def silence_phones(graph_dir: Path, lang_dir: Path | None) -> tuple[int, ...]:
+    """Returns the ids of all phones that are no speech (silence.csl); none where neither folder tells them."""
+    for folder in (lang_dir, graph_dir):
+        file = None if folder is None else folder / "phones" / "silence.csl"
+        if file is not None and file.exists():
+            return tuple(int(part) for part in read_text(file).strip().split(":") if is_id(part))
     return ()
 
 

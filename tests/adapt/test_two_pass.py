@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hybrid.adapt import two_pass as adapted
 from hybrid.adapt.two_pass import AdaptedSource, decode_adapted
 from hybrid.base.errors import InputError, MismatchError
-from hybrid.cli.decode import command as decode_command
+from hybrid.cli.decoding.decode import command as decode_command
 from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import decode_corpus
 from hybrid.decode.sources import FeatureFolder
@@ -70,7 +70,7 @@ def moved(make_store, speak, texts):
 
 def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatch):
     out = tmp_path / "decode"
-    totals = decode_adapted(system, str(moved.path), out, lang.silence_phones, fmllr=FMLLR)
+    totals = decode_adapted(system, FeatureFolder(str(moved.path)), out, lang.silence_phones, fmllr=FMLLR)
     assert totals.done == len(moved.ids) and totals.failed == 0
     model = load_model(system.model_dir)
     for number in (1, 2):
@@ -91,7 +91,7 @@ def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatc
     called = []
     decode = adapted.decode_corpus
     monkeypatch.setattr(adapted, "decode_corpus", lambda *a: called.append(a[2]) or decode(*a))
-    decode_adapted(system, str(moved.path), out, lang.silence_phones, fmllr=FMLLR)
+    decode_adapted(system, FeatureFolder(str(moved.path)), out, lang.silence_phones, fmllr=FMLLR)
     assert called == [out]  # the passes before were not done again
     assert (out / "transcript.txt").read_bytes() == finished
 
@@ -99,7 +99,7 @@ def test_adapted_passes_beat_the_first(system, moved, lang, tmp_path, monkeypatc
 def test_plain_decoding_takes_the_speaker_independent_model_and_says_so(system, moved, lang, tmp_path, caplog):
     model = load_model(system.model_dir)
     decode_corpus(system, FeatureFolder(str(moved.path)), tmp_path / "plain")
-    decode_corpus(system, AdaptedSource(str(moved.path), speaker_independent=True), tmp_path / "si")
+    decode_corpus(system, AdaptedSource(FeatureFolder(str(moved.path)), speaker_independent=True), tmp_path / "si")
     for name in ("transcript.txt", "utterances.tsv", "words.ctm"):
         assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "si" / name).read_bytes()
     (scores,) = FeatureFolder(str(moved.path)).scores(model, [Utterance("new-00")])
@@ -123,7 +123,12 @@ def test_plain_decoding_takes_the_speaker_independent_model_and_says_so(system, 
 def test_an_utterance_may_have_its_own_transform(system, moved, lang, tmp_path):
     settings = AdaptConfig(per_utterance=True)
     decode_adapted(
-        system, str(moved.path), tmp_path / "d", lang.silence_phones, settings, FmllrConfig(min_speaker_frames=40)
+        system,
+        FeatureFolder(str(moved.path)),
+        tmp_path / "d",
+        lang.silence_phones,
+        settings,
+        FmllrConfig(min_speaker_frames=40),
     )
     transforms = load_transforms(tmp_path / "d.transforms.2.safetensors", load_model(system.model_dir).pipeline.dim)
     assert sorted(transforms) == sorted(moved.ids)
@@ -131,7 +136,11 @@ def test_an_utterance_may_have_its_own_transform(system, moved, lang, tmp_path):
 
 def test_little_speech_takes_the_basis_and_less_keeps_the_identity(system, moved, lang, tmp_path):
     decode_adapted(
-        system, str(moved.path), tmp_path / "d", lang.silence_phones, fmllr=FmllrConfig(min_speaker_frames=1e6)
+        system,
+        FeatureFolder(str(moved.path)),
+        tmp_path / "d",
+        lang.silence_phones,
+        fmllr=FmllrConfig(min_speaker_frames=1e6),
     )
     dim = load_model(system.model_dir).pipeline.dim
     transforms = load_transforms(tmp_path / "d.transforms.2.safetensors", dim)
@@ -142,7 +151,11 @@ def test_little_speech_takes_the_basis_and_less_keeps_the_identity(system, moved
     assert np.abs(change).max() > 0.01
     (Path(system.model_dir) / "fmllr_basis.safetensors").rename(tmp_path / "basis")
     decode_adapted(
-        system, str(moved.path), tmp_path / "e", lang.silence_phones, fmllr=FmllrConfig(min_speaker_frames=1e6)
+        system,
+        FeatureFolder(str(moved.path)),
+        tmp_path / "e",
+        lang.silence_phones,
+        fmllr=FmllrConfig(min_speaker_frames=1e6),
     )
     (tmp_path / "basis").rename(Path(system.model_dir) / "fmllr_basis.safetensors")
     transforms = load_transforms(tmp_path / "e.transforms.2.safetensors", dim)
@@ -166,4 +179,4 @@ def test_a_model_without_gaussians(system, moved, lang, tmp_path, monkeypatch):
     other = dataclasses.replace(model, acoustic_model=network)
     monkeypatch.setattr(adapted, "_model", lambda path: other)
     with pytest.raises(InputError, match="holds no GMM, which fMLLR needs"):
-        decode_adapted(system, str(moved.path), tmp_path / "d", lang.silence_phones)
+        decode_adapted(system, FeatureFolder(str(moved.path)), tmp_path / "d", lang.silence_phones)

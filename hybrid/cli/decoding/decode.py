@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +9,14 @@ from typing import Any
 
 import click
 
+from hybrid.cli.decoding.options import (
+    FILE,
+    audio_source,
+    rescore_options,
+    second_pass,
+    show_transcript,
+    tell_failed,
+)
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
     CHANNEL,
@@ -30,9 +36,7 @@ from hybrid.decode.reject import RejectConfig
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 
-FILE = click.Path(path_type=Path, allow_dash=True)
 FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "textgrid-short", "lhotse")
-SHOWN = 20  # failed utterances on the terminal
 
 
 @click.command(context_settings={"show_default": True})
@@ -70,6 +74,7 @@ SHOWN = 20  # failed utterances on the terminal
 )
 @click.option("--calibration", type=FILE, help="Of confidences (hybrid confidence train); by default calibration.json "
               "of the graph's or the model's folder.")  # fmt: skip
+@rescore_options
 @config_options(RejectConfig)
 @click.option(
     "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
@@ -77,7 +82,8 @@ SHOWN = 20  # failed utterances on the terminal
 @KALDI_TIMES
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.argument("files", nargs=-1, type=FILE)
-@writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "files")
+@writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "rescore",
+               "search_lm", "files")  # fmt: skip
 def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads: int, **options: Any) -> None:
     """Search audio FILES and folders (`-`: standard input), features, cuts or scores for words.
 
@@ -107,14 +113,14 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
             with pool(jobs, threads) as executor:
                 totals = decode_corpus(spec, source, out, _options(options), executor)
         except TooManyFailedError as error:
-            _tell_failed(error.path)
+            tell_failed(error.path)
             if out_dir is not None:
                 raise
             cause = "nothing, or too little, could be decoded. The reasons stand above."
             raise HybridError(f"{quote(options['files'][0])}: {cause}") from error
-        _tell_failed(out / "failed.txt")
+        tell_failed(out / "failed.txt")
         if not quiet and options["files"]:
-            _show(out, formats if out_dir is None else ())
+            show_transcript(out, formats if out_dir is None else ())
         if not quiet and out_dir is not None:
             echo(
                 f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed",
@@ -134,9 +140,12 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
     model = options["model_dir"]
     if options["scores"] is None and not adapted:
         warn_unadapted(load_model(model), "hybrid gmm decode-fmllr")
+    second, arpa = second_pass(options)
+    if second is not None and options["raw"]:
+        raise click.UsageError("--rescore goes over determinised lattices, not with --raw")
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
-        options["kaldi_times"], own, options["raw"], calibration, reject,
+        options["kaldi_times"], own, options["raw"], calibration, reject, second, arpa,
     )  # fmt: skip
 
 
@@ -146,28 +155,6 @@ def _options(options: dict[str, Any]) -> Any:
 
     frames = options["batch_frames"] or BATCH_FRAMES
     return DecodeOptions(options["nbest"], options["phones"], tuple(options["formats"]), frames)
-
-
-def _tell_failed(path: Path) -> None:
-    """Shows what failed and why, on standard error."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for line in lines[:SHOWN]:
-        echo(f"failed: {line}", err=True)
-    if len(lines) > SHOWN:
-        echo(f"failed: {len(lines) - SHOWN} more, see {path}", err=True)
-
-
-def _show(out: Path, formats: tuple[str, ...]) -> None:
-    """Prints the transcript, or the files of a format."""
-    kind = formats[0] if formats else "txt"
-    if kind == "txt":
-        files = [out / "transcript.txt"]
-    elif kind == "ctm":
-        files = [out / "words.ctm"]
-    else:
-        files = sorted((out / "recordings").glob("*"))
-    for file in files:
-        echo(file.read_text(encoding="utf-8"), nl=False)
 
 
 def _source(options: dict[str, Any], scratch: Path) -> Any:
@@ -193,31 +180,3 @@ def _source(options: dict[str, Any], scratch: Path) -> Any:
         return audio_source(files, scratch, options["max_length"], options["channel"])
     kind = {"feats": FeatureFolder, "scores": ScoreFolder}[given[0]]
     return kind(str(options[given[0]]))
-
-
-def audio_source(paths: tuple[Path, ...], scratch: Path, max_length: float, channel: int) -> Any:
-    """Audio files, those below folders, and what standard input (`-`) holds, which is kept in `scratch`."""
-    from hybrid.base.errors import InputError
-    from hybrid.base.log import get_logger
-    from hybrid.data.find_audio import scan
-    from hybrid.decode.sources import AudioFiles
-    from hybrid.feats.vad import VadConfig
-
-    files: list[str] = []
-    for path in paths:
-        if str(path) == "-":
-            if any(file.startswith(str(scratch)) for file in files):
-                raise InputError.at("-", "stands for standard input, which can be read once", "Give it once.")
-            with open(scratch / "stdin", "wb") as stream:
-                shutil.copyfileobj(sys.stdin.buffer, stream)
-            files.append(str(scratch / "stdin"))
-        elif path.is_dir():
-            found = scan([path])
-            files += [str(file) for _, file in found.audio]
-            for _, reason in found.dead:
-                get_logger(__name__).warning("%s", reason)
-            if found.others:
-                get_logger(__name__).info("%s: %d files are no audio", path, len(found.others))
-        else:
-            files.append(str(path))
-    return AudioFiles(tuple(files), VadConfig(max_length=max_length), channel)

@@ -1,0 +1,1 @@
+"""The commands that decode: `hybrid decode` and `hybrid gmm decode-fmllr`."""

@@ -1,0 +1,92 @@
+"""What the commands that decode share: audio of users, options of a second pass, what is shown on the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hybrid.cli.echo import echo
+from hybrid.cli.options import PORTION
+
+__all__ = ["FILE", "audio_source", "rescore_options", "second_pass", "show_transcript", "tell_failed"]
+
+FILE = click.Path(path_type=Path, allow_dash=True)
+SHOWN = 20  # failed utterances on the terminal
+
+
+def rescore_options(function: Any) -> Any:
+    """Adds the options of a second pass; `second_pass` takes them."""
+    for option in (
+        click.option("--search-lm", type=FILE, help="ARPA of the graph, where its records do not lead to it."),
+        click.option("--rescore-share", type=PORTION, help="Of the new model's probabilities; by default all."),
+        click.option("--rescore", type=FILE, multiple=True,
+                     help="Second pass with this ARPA file; several follow each other."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def second_pass(options: dict[str, Any]) -> tuple[Any, str | None]:
+    """Takes the options of a second pass: what it does, and the ARPA file of the graph where it was named."""
+    from hybrid.rescore.decoding_pass import passes_of
+
+    paths, share, arpa = (options.pop(name) for name in ("rescore", "rescore_share", "search_lm"))
+    if share is not None and not paths:
+        raise click.UsageError("--rescore-share goes with --rescore")
+    return passes_of(paths, share), None if arpa is None else str(arpa)
+
+
+def tell_failed(path: Path) -> None:
+    """Shows what failed and why, on standard error."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for line in lines[:SHOWN]:
+        echo(f"failed: {line}", err=True)
+    if len(lines) > SHOWN:
+        echo(f"failed: {len(lines) - SHOWN} more, see {path}", err=True)
+
+
+def show_transcript(out: Path, formats: tuple[str, ...] = ()) -> None:
+    """Prints the transcript, or the files of a format."""
+    kind = formats[0] if formats else "txt"
+    if kind == "txt":
+        files = [out / "transcript.txt"]
+    elif kind == "ctm":
+        files = [out / "words.ctm"]
+    else:
+        files = sorted((out / "recordings").glob("*"))
+    for file in files:
+        echo(file.read_text(encoding="utf-8"), nl=False)
+
+
+def audio_source(
+    paths: tuple[Path, ...], scratch: Path, max_length: float, channel: int, speakers: str = "file"
+) -> Any:
+    """Audio files, those below folders, and what standard input (`-`) holds, which is kept in `scratch`."""
+    from hybrid.base.errors import InputError
+    from hybrid.base.log import get_logger
+    from hybrid.data.find_audio import scan
+    from hybrid.decode.sources import AudioFiles
+    from hybrid.feats.vad import VadConfig
+
+    files: list[str] = []
+    for path in paths:
+        if str(path) == "-":
+            if any(file.startswith(str(scratch)) for file in files):
+                raise InputError.at("-", "stands for standard input, which can be read once", "Give it once.")
+            with open(scratch / "stdin", "wb") as stream:
+                shutil.copyfileobj(sys.stdin.buffer, stream)
+            files.append(str(scratch / "stdin"))
+        elif path.is_dir():
+            found = scan([path])
+            files += [str(file) for _, file in found.audio]
+            for _, reason in found.dead:
+                get_logger(__name__).warning("%s", reason)
+            if found.others:
+                get_logger(__name__).info("%s: %d files are no audio", path, len(found.others))
+        else:
+            files.append(str(path))
+    return AudioFiles(tuple(files), VadConfig(max_length=max_length), channel, speakers)

@@ -1,0 +1,121 @@
+"""A second pass by one option: decoded, rescored and told in one go; both language models are named in every result."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.base.artifact import read_meta
+from hybrid.base.errors import InputError
+from hybrid.lattice.archive import read_compact_folder
+from hybrid.lattice.compact import expand
+from hybrid.lattice.paths import nbest
+from hybrid.recogniser import Recogniser
+from hybrid.rescore.decoding_pass import passes_of
+from hybrid.rescore.ngram_swap import WordModel, swap_ngram
+from hybrid.search.config import SearchConfig
+from tests.tiny_recogniser import Tiny, must, run
+
+WIDE = ("--lattice-beam", 12, "--beam", 16)
+
+
+@pytest.fixture(scope="module")
+def world(tiny: Tiny, tmp_path_factory) -> Path:
+    """Two ARPA files and a graph of the first."""
+    root = tmp_path_factory.mktemp("lms")
+    (root / "a.txt").write_text("LOW HIGH MID\nHIGH LOW\nMID\nLOW\nHIGH MID MID LOW\n" * 3)
+    (root / "b.txt").write_text("HIGH HIGH\nMID LOW HIGH\nLOW LOW\nMID MID\n" * 5)
+    for name, order in (("a", 2), ("b", 3)):
+        must(
+            "lm",
+            "train",
+            root / f"{name}.txt",
+            "--order",
+            order,
+            "--smoothing",
+            "witten-bell",
+            "--out",
+            root / f"{name}.arpa",
+        )
+    must("lm", "fst", root / "a.arpa", "--lang", tiny.root / "lang", "--out", root / "G.fst")
+    must("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--grammar", root / "G.fst",
+         "--out-dir", root / "graph")  # fmt: skip
+    return root
+
+
+def decode(tiny: Tiny, world: Path, out: Path, *rest: object):
+    return run("decode", "--model", tiny.model, "--graph", world / "graph", "--feats", tiny.feats, "--out-dir", out,
+               "--nbest", 3, *WIDE, *rest)  # fmt: skip
+
+
+def test_one_option_does_what_the_commands_do(tiny, world: Path, tmp_path: Path) -> None:
+    assert decode(tiny, world, tmp_path / "first").exit_code == 0
+    assert decode(tiny, world, tmp_path / "second", "--rescore", world / "b.arpa").exit_code == 0
+    must("rescore", "ngram", tmp_path / "first", tmp_path / "by_hand.gz", "--old-lm", world / "a.arpa",
+         "--new-lm", world / "b.arpa", "--words", world / "graph" / "words.txt")  # fmt: skip
+    by_hand = dict(read_compact_folder(tmp_path / "by_hand.gz"))
+    kept = dict(read_compact_folder(tmp_path / "second"))
+    scale = json.loads((tmp_path / "second" / "decode.json").read_text())["acoustic_scale"]
+    assert sorted(kept) == sorted(by_hand)
+    for utterance, compact in kept.items():
+        ours, theirs = (nbest(expand(one), 20, scale) for one in (compact, by_hand[utterance]))
+        assert [p.word_ids.tolist() for p in ours] == [p.word_ids.tolist() for p in theirs]
+        assert [p.graph_score for p in ours] == pytest.approx([p.graph_score for p in theirs], rel=1e-5)
+    words = ("--words", world / "graph" / "words.txt")
+    assert (
+        must("lattice", "best-path", tmp_path / "by_hand.gz", *words, "--acoustic-scale", scale).output
+        == (tmp_path / "second" / "transcript.txt").read_text()
+    )
+    first = [(tmp_path / name / "nbest.txt").read_text() for name in ("first", "second")]
+    assert first[0] != first[1]
+
+
+def test_both_models_are_named_in_every_result(tiny, world: Path, tmp_path: Path) -> None:
+    decode(tiny, world, tmp_path / "out", "--rescore", world / "b.arpa", "--format", "json")
+    facts = json.loads((tmp_path / "out" / "decode.json").read_text())
+    assert (facts["search_lm"], facts["second_lm"]) == ("a.arpa", "b.arpa")
+    meta = read_meta(tmp_path / "out")
+    assert meta["facts"]["second_lm"] == "b.arpa" and "second_lm" in meta["inputs"]
+    record = json.loads(next((tmp_path / "out" / "recordings").glob("*.json")).read_text())
+    assert (record["search_lm"], record["second_lm"]) == ("a.arpa", "b.arpa")
+    said = "".join(f"ann-{p.stem} {p.read_text()}" for p in sorted((tiny.audio / "ann").glob("*.txt")))
+    (tmp_path / "ref.txt").write_text(said)
+    must("score", "sweep", "--ref", tmp_path / "ref.txt", "--lattices", tmp_path / "out", "--words",
+         world / "graph" / "words.txt", "--results", tmp_path / "results.tsv", "--system", "mono", "--set", "test",
+         "--lm", "bigram", "--out-dir", tmp_path / "score")  # fmt: skip
+    assert (tmp_path / "results.tsv").read_text().splitlines()[1].split("\t")[2] == "bigram + b.arpa"
+    score = json.loads((tmp_path / "score" / "score.json").read_text())
+    assert (score["search_lm"], score["second_lm"]) == ("a.arpa", "b.arpa")
+
+
+def test_in_python_and_several_models(tiny, world: Path, bursts) -> None:
+    samples, search = bursts(["LOW", "HIGH", "MID"], 77), SearchConfig(beam=16, lattice_beam=12)
+    plain = Recogniser.load(tiny.model, world / "graph", search).recognise(samples, 8000)
+    assert (plain.search_lm, plain.second_lm) == ("a.arpa", "")
+    loaded = Recogniser.load(tiny.model, world / "graph", search, rescore=[world / "b.arpa", world / "a.arpa"])
+    found = loaded.recognise(samples, 8000)
+    assert found.second_lm == "b.arpa + a.arpa" and found.to_dict()["second_lm"] == found.second_lm
+    models = [WordModel.read(world / f"{name}.arpa", loaded.system.words) for name in "ab"]
+    wanted = swap_ngram(swap_ngram(plain.segments[0].compact, *models), models[1], models[0], of_graph=False)
+    ours, theirs = (nbest(expand(one), 9, 0.1) for one in (found.segments[0].compact, wanted))
+    assert np.allclose([p.graph_score for p in ours], [p.graph_score for p in theirs], atol=1e-4)
+
+
+def test_what_cannot_be_rescored(tiny, world: Path, tmp_path: Path) -> None:
+    result = run("decode", "--model", tiny.model, "--graph", tiny.graph, "--feats", tiny.feats, "--out-dir",
+                 tmp_path / "o", "--rescore", world / "b.arpa")  # fmt: skip
+    assert isinstance(result.exception, InputError)
+    assert "whose ARPA file no record leads to, or has changed. Name it with --search-lm." in str(result.exception)
+    done = run("decode", "--model", tiny.model, "--graph", tiny.graph, "--feats", tiny.feats, "--out-dir",
+               tmp_path / "o", "--rescore", world / "b.arpa", "--search-lm", world / "a.arpa")  # fmt: skip
+    assert done.exit_code == 0
+    assert json.loads((tmp_path / "o" / "decode.json").read_text())["search_lm"] == "a.arpa"
+    with pytest.raises(InputError, match="nowhere: is not there, wanted an ARPA file. Name a language model."):
+        passes_of([tmp_path / "nowhere"])
+    raw = decode(tiny, world, tmp_path / "r", "--raw", "--rescore", world / "b.arpa")
+    assert raw.exit_code == 2 and "--rescore goes over determinised lattices, not with --raw" in raw.output
+    lonely = decode(tiny, world, tmp_path / "r", "--rescore-share", 0.5)
+    assert lonely.exit_code == 2 and "--rescore-share goes with --rescore" in lonely.output
