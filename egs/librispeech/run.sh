@@ -15,7 +15,7 @@ option test_sets dev-clean "parts to decode, with commas; the first also chooses
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
 option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a
     new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_fmllr: on tri3b's adapted
-    features; conformer: as chain; flat: LF-MMI without any other model;
+    features; joint: the two together; conformer: as chain; flat: LF-MMI without any other model;
     xent: cross-entropy on tri3b's alignments; smbr: goes on from --smbr-from; NAME_sp: a network with the new lexicon"
 option num_gaussians 1000 "of the monophone model"
 option tri1 1500,8000 "leaves and Gaussians"
@@ -129,14 +129,16 @@ if wanted smbr && stage 12 "sMBR: the network goes on, on lattices that it finds
 fi
 
 if stage 13 "Compile the decoding graphs."; then
-  for target in "${targets[@]}"; do graph $target; done
+  for target in "${targets[@]}"; do [ "${target% *}" = joint ] || graph $target; done
 fi
 
 if stage 14 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
   ! wanted "${networks[@]}" || hires "${sets[@]}"
   for target in "${targets[@]}"; do for set in "${sets[@]}"; do
+    widths=(--max-active 7000 --beam 13 --lattice-beam 6)
     mapfile -t adapted < <(adapted_by $target "$set")
-    decode $target "$set" "$(features_of "${target% *}" "$set")" "${adapted[@]}" --max-active 7000 --beam 13 --lattice-beam 6
+    if [ "${target% *}" = joint ]; then joint_decode "${target#* }" "$set" "${widths[@]}"; continue; fi
+    decode $target "$set" "$(features_of "${target% *}" "$set")" "${adapted[@]}" "${widths[@]}"
   done; done
 fi
 

@@ -9,6 +9,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.nnets.chain import COMMANDS as CHAIN
+from hybrid.cli.nnets.scores import scores
 from hybrid.cli.nnets.train import train
 from hybrid.cli.options import Whole, writes_file, writes_folder
 
@@ -20,7 +21,7 @@ def command() -> None:
     """Train and inspect neural models; trees, denominators and supervision of LF-MMI."""
 
 
-for _command in (*CHAIN, train):
+for _command in (*CHAIN, scores, train):
     command.add_command(_command)
 
 
