@@ -50,8 +50,8 @@ class SystemSpec:
       model_dir, graph_dir: folders of the two.
       lang_dir: where neither the graph folder nor the phones' names tell words from phones.
       search: widths, and an acoustic scale if it is not to be the model's.
-      engine: "native", "k2", "reference", or "auto".
-      device: of the acoustic model and of k2.
+      engine: "native", "torch", "k2", "reference", or "auto".
+      device: of the acoustic model and of the engines torch and k2.
       kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
       k2: settings of that engine.
       raw: keep lattices as the search gave them, not determinised.
@@ -216,8 +216,7 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
         require_fit(graph.part, lang_folder)
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
-    engine = choose_engine(spec.engine, spec.device)
-    searcher = make_searcher(engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2)
+    searcher = make_searcher(spec.engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
     silent = silent_words(graph.tables, lang, model.phones)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.log import get_logger
 from hybrid.formats.fst_arrays import FstArrays
 from hybrid.search.config import ENGINES, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
@@ -17,14 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["choose_engine", "make_searcher"]
 
+logger = get_logger(__name__)
+
 
 def choose_engine(engine: str, device: str = "cpu") -> str:
-    """Resolves "auto": k2 on a GPU where it is installed, else the project's own engine."""
+    """Resolves "auto": on a GPU k2 where it is installed, else "torch"; on a CPU "native"."""
     if engine == "auto":
-        return "k2" if str(device) != "cpu" and find_spec("k2") else "native"
+        return _automatic(device)[0]
     if engine not in ENGINES:
         raise InputError.at("engine", f"'{quote(engine)}' is unknown", f"Choose one of auto, {', '.join(ENGINES)}.")
     return engine
+
+
+def _automatic(device: str) -> tuple[str, str]:
+    """Returns the engine for a device, and why."""
+    if str(device) == "cpu":
+        return "native", "the fastest on a CPU"
+    if find_spec("k2"):
+        return "k2", f"installed, and it runs on {device}"
+    return "torch", f"it runs on {device} without k2"
 
 
 def make_searcher(
@@ -39,10 +51,11 @@ def make_searcher(
     """Loads a decoding graph into an engine.
 
     Args:
-      engine: "native" (the project's own, CPU), "k2" (CPU or CUDA), "reference" (readable and slow), or "auto".
+      engine: "native" (the project's own, CPU), "torch" (the project's own, any device of torch), "k2" (CPU or CUDA),
+        "reference" (readable and slow), or "auto", of which one line tells what was taken and why.
       graph: HCLG, transition-ids in, word-ids out; one in a folder is laid out once and mapped (`search.layout`).
       transition_model: of the acoustic model; gives the pdf of each transition-id.
-      device: for k2, a torch device.
+      device: for torch and k2, a torch device.
       place: names the graph in errors.
       k2: settings of that engine.
 
@@ -51,7 +64,9 @@ def make_searcher(
       MissingDependencyError: k2 is wanted and absent.
       MismatchError: the graph has transition-ids that the model lacks.
     """
-    engine = choose_engine(engine, device)
+    wanted, engine = engine, choose_engine(engine, device)
+    if wanted == "auto":
+        logger.info("engine: %s (%s)", *_automatic(device))
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
@@ -68,6 +83,10 @@ def make_searcher(
         from hybrid.search.engines.native import NativeSearcher
 
         return NativeSearcher(laid_out, config)
+    if engine == "torch":
+        from hybrid.search.engines.torch_search import TorchSearcher
+
+        return TorchSearcher(laid_out, config, device)
     from hybrid.search.engines.reference import ReferenceSearcher
 
     return ReferenceSearcher(laid_out, config)

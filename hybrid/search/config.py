@@ -9,7 +9,7 @@ from hybrid.base.scale import HasAcousticScale
 
 __all__ = ["ENGINES", "RetryConfig", "SearchConfig"]
 
-ENGINES = ("native", "k2", "reference")  # and "auto", which `search.choose` resolves
+ENGINES = ("native", "torch", "k2", "reference")  # and "auto", which `search.choose` resolves
 
 
 @dataclass(frozen=True)

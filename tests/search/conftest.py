@@ -119,6 +119,10 @@ def build(tools: type[Tools]) -> Callable:
         from hybrid.search.graph import SearchGraph
 
         graph = SearchGraph.from_fst(fst, tools.transition_pdfs, tools.num_pdfs)
+        if engine in ("torch", "triton"):
+            from hybrid.search.engines.torch_search import TorchSearcher
+
+            return TorchSearcher(graph, config, kernels=engine)
         return (NativeSearcher if engine == "native" else ReferenceSearcher)(graph, config)
 
     return make

@@ -23,8 +23,9 @@ SCALE = 0.5
 WIDE = SearchConfig(beam=1000.0, lattice_beam=1000.0, max_active=10**6, min_active=0, acoustic_scale=SCALE)
 seeds = st.integers(0, 10**6)
 few = settings(max_examples=25, deadline=None)
-every_engine = pytest.mark.parametrize("engine", ["reference", "native", pytest.param("k2", marks=pytest.mark.k2)])
-own_engines = pytest.mark.parametrize("engine", ["reference", "native"])
+OWN = ["reference", "native", "torch"]
+every_engine = pytest.mark.parametrize("engine", [*OWN, pytest.param("k2", marks=pytest.mark.k2)])
+own_engines = pytest.mark.parametrize("engine", OWN)
 
 
 def linear() -> FstArrays:
@@ -215,11 +216,11 @@ def test_graphs_that_are_refused(tools) -> None:
 
 
 def test_engines_by_name() -> None:
-    on_gpu = "k2" if find_spec("k2") else "native"
+    on_gpu = "k2" if find_spec("k2") else "torch"
     assert (choose_engine("auto"), choose_engine("auto", "cuda"), choose_engine("k2")) == ("native", on_gpu, "k2")
-    with pytest.raises(InputError, match="'kaldi' is unknown. Choose one of auto, native, k2, reference."):
+    with pytest.raises(InputError, match="'kaldi' is unknown. Choose one of auto, native, torch, k2, reference."):
         choose_engine("kaldi")
-    with pytest.raises(InputError, match="'kaldi' is unknown. Choose one of auto, native, k2, reference."):
+    with pytest.raises(InputError, match="'kaldi' is unknown. Choose one of auto, native, torch, k2, reference."):
         make_searcher("kaldi", None, None, WIDE)  # type: ignore[arg-type]  # told before any graph is looked at
 
 

@@ -90,7 +90,7 @@ def test_committing_keeps_the_best_path(build, tools, engine, seed, frames, step
 
 
 def test_more_than_is_settled_cannot_be_committed(build, tools) -> None:
-    for engine in ("reference", "native", "k2"):
+    for engine in ("reference", "native", "torch", "k2"):
         if engine == "k2":
             pytest.importorskip("k2")
         stream = build(engine, tools.fst(1), CONFIG).open()

@@ -61,8 +61,10 @@ FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "textgrid-short", "lh
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option("--threads", type=JOBS, default=1, help="Instead of --jobs: threads, which share one model and graph.")
 @click.option("--engine", type=ENGINE, default="auto",
-              help="auto: k2 on a GPU, else native, which needs no k2.")  # fmt: skip
-@click.option("--device", default="cpu", help="Of the acoustic model and of k2: cpu, cuda, cuda:1.")
+              help="auto: native on a CPU; on a GPU k2 if it is there, else torch.")  # fmt: skip
+@click.option(
+    "--device", default="cpu", help="Of the acoustic model and of the engines torch and k2: cpu, cuda, cuda:1."
+)
 @click.option(
     "--batch-frames", type=Whole(1), help="Frames scored together at most, padding counted; default a minute's."
 )

@@ -1,0 +1,106 @@
+"""What a token needs to go on, compiled by Triton: the k-th best score of a lane by histograms, exactly.
+
+And what all kernels of this room share: places in the vector of counters, and float64 in the order of int64.
+"""
+
+# mypy: ignore-errors
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+__all__ = ["cutoffs"]
+
+# Places in the vector of counters.
+FRAME = tl.constexpr(0)  # of the chunk
+TOKENS = tl.constexpr(1)  # end of the tokens logged; those of the last level begin at LEVEL
+LEVEL = tl.constexpr(2)
+LINKS = tl.constexpr(3)
+EPSILONS = tl.constexpr(4)
+CLAIMED = tl.constexpr(5)  # entries of the hash table in use
+WAVE = tl.constexpr(6)  # tokens of the wave at hand
+NEXT = tl.constexpr(7)  # and of the next one
+FULL = tl.constexpr(8)  # something did not fit
+LOWEST = tl.constexpr(-9223372036854775808)
+
+
+@triton.jit
+def amount(counters, work, room):
+    """Returns an amount of work; none where it, or something before, does not fit."""
+    if work > room:
+        tl.store(counters + FULL, 1)
+    return tl.where((tl.load(counters + FULL) == 0) & (work <= room), work, 0)
+
+
+@triton.jit
+def ordered(value):
+    """Returns int64 in the order of float64."""
+    bits = value.to(tl.int64, bitcast=True)
+    return tl.where(bits < 0, bits ^ 0x7FFFFFFFFFFFFFFF, bits)
+
+
+@triton.jit
+def unordered(order):
+    """The other way round."""
+    return tl.where(order < 0, order ^ 0x7FFFFFFFFFFFFFFF, order).to(tl.float64, bitcast=True)
+
+
+@triton.jit
+def _select(scores, begin, end, rank, BLOCK: tl.constexpr):
+    """Returns the score at a rank (1: the best) among some: a histogram of eight bits after the other."""
+    bins = tl.arange(0, 512)
+    prefix = begin * 0
+    known = begin * 0
+    left = (begin * 0).to(tl.int32) + rank
+    for digit in range(8):
+        shift = 56 - 8 * digit
+        counts = tl.zeros([512], tl.int32)
+        for at in range(begin, end, BLOCK):
+            i = at + tl.arange(0, BLOCK)
+            order = ordered(tl.load(scores + i, mask=i < end, other=0.0)) ^ LOWEST
+            fits = (i < end) & ((order & known) == prefix)
+            counts += tl.histogram(tl.where(fits, ((order >> shift) & 255).to(tl.int32) + 1, 0), 512)
+        above = tl.cumsum(counts, 0, reverse=True)
+        best = tl.max(tl.where((above >= left) & (bins > 0), bins, 0), 0)
+        left -= tl.sum(tl.where(bins == best, above - counts, 0), 0)
+        prefix |= (best.to(tl.int64) - 1) << shift
+        known |= (known * 0 + 255) << shift
+    return unordered(prefix ^ LOWEST)
+
+
+@triton.jit
+def cutoffs(
+    counters, log_score, lane_ends, cutoff, width, best, lane_counts, limited, lengths, settings, max_active,
+    min_active, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """One program a lane: the score that its tokens need, and the beam of the next frame. Empties its counts."""
+    lane = tl.program_id(0)
+    level = tl.load(counters + LEVEL)
+    begin, end = level + tl.load(lane_ends + lane), level + tl.load(lane_ends + lane + 1)
+    end = tl.where(tl.load(counters + FULL) == 0, end, begin)
+    beam, beam_delta = tl.load(settings), tl.load(settings + 1)
+    count = (end - begin).to(tl.int32)
+    top = tl.full([BLOCK], float("-inf"), tl.float64)
+    for at in range(begin, end, BLOCK):
+        i = at + tl.arange(0, BLOCK)
+        top = tl.maximum(top, tl.load(log_score + i, mask=i < end, other=float("-inf")))
+    highest = tl.max(top, 0)
+    low, wide = highest - beam, beam
+    at_limit = count * 0
+    if count > max_active:
+        limit = _select(log_score, begin, end, max_active, BLOCK)
+        if limit > low:
+            low, wide = limit, highest - limit + beam_delta
+            at_limit += 1
+    if (at_limit == 0) & (count > min_active) & (min_active > 0):
+        limit = _select(log_score, begin, end, min_active, BLOCK)
+        if limit < low:
+            low, wide = limit, highest - limit + beam_delta
+    free = (at_limit == 0) & (count <= min_active)
+    low, wide = tl.where(free, float("-inf"), low), tl.where(free, float("inf"), wide)
+    moving = tl.load(lengths + lane) > tl.load(counters + FRAME)
+    tl.store(cutoff + lane, low)
+    tl.store(width + lane, wide)
+    tl.store(best + lane, LOWEST)
+    tl.store(lane_counts + lane, 0)
+    tl.store(limited + lane, tl.load(limited + lane) + tl.where(moving, at_limit, 0))

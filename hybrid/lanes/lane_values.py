@@ -1,0 +1,181 @@
+"""What token passing in lanes works on: the graph on its device, levels of tokens, and where a lane stands."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+__all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "best_of_each", "concatenate",
+           "expand", "place_graph"]  # fmt: skip
+
+warnings.filterwarnings("ignore", message="scatter_reduce.* is in beta")  # of torch 1.13; what is used of it is stable
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceGraph:
+    """A decoding graph on a device: rows of arcs, of each state the emitting ones first.
+
+    Several graphs (slots of a domain graph) can stand behind one another in these arrays: a lane's tokens name states,
+    and states name ranges of arcs. What biases a token would be a small number beside its state, part of the key that
+    tokens are recombined by.
+
+    Attributes:
+      bounds: int32 [S+1][2], the first emitting and the first epsilon arc of each state.
+      arcs: int32 [A][3], next state, pdf_id (-1 for epsilon), bits of the float32 graph score.
+      scores: float32 [A], a view of these bits.
+      depth: of the longest chain of epsilon arcs: so many waves close a level.
+    """
+
+    bounds: torch.Tensor
+    arcs: torch.Tensor
+    scores: torch.Tensor
+    depth: int
+
+    @property
+    def num_states(self) -> int:
+        """States of the graph."""
+        return len(self.bounds) - 1
+
+    @property
+    def memory(self) -> int:
+        """Bytes on the device."""
+        return _bytes(self.bounds, self.arcs)
+
+
+def place_graph(bounds: np.ndarray, arcs: np.ndarray, device: torch.device) -> DeviceGraph:
+    """Copies a graph without cycles of epsilons to a device (on a CPU it shares the memory).
+
+    Args:
+      bounds, arcs: see `DeviceGraph`.
+    """
+    first, targets = torch.from_numpy(bounds).to(device), torch.from_numpy(arcs).to(device)
+    bits = targets.view(torch.float32)[:, 2]
+    return DeviceGraph(first, targets, bits, _epsilon_depth(first, targets))
+
+
+def _epsilon_depth(bounds: torch.Tensor, arcs: torch.Tensor) -> int:
+    """Returns the length of the longest chain of epsilon arcs: states are followed in waves until none is left."""
+    states = torch.nonzero(bounds[1:, 0] > bounds[:-1, 1]).flatten()
+    depth = 0
+    while len(states):
+        _, arc = expand(bounds[states, 1], bounds[states + 1, 0])
+        reached = arcs[arc, 0].long().unique()
+        states = reached[bounds[reached + 1, 0] > bounds[reached, 1]]
+        depth += 1
+    return depth
+
+
+@dataclass(frozen=True)
+class LaneWidths:
+    """Settings of a search as numbers; `beam_delta`: how much wider than what is kept the next frame is at a limit."""
+
+    beam: float
+    lattice_beam: float
+    max_active: int
+    min_active: int
+    scale: float
+    beam_delta: float
+
+
+class LaneLinks(NamedTuple):
+    """Links to the tokens of a level.
+
+    Attributes:
+      source, target: int64 [M], a token of the level before (of the same one, if over an epsilon arc), and of this one.
+      arc: int64 [M], of the graph.
+      acoustic: float32 [M], unscaled; 0 over epsilon arcs.
+    """
+
+    source: torch.Tensor
+    target: torch.Tensor
+    arc: torch.Tensor
+    acoustic: torch.Tensor
+
+
+class LaneLevel(NamedTuple):
+    """The tokens of all lanes after a number of frames, in any order.
+
+    Attributes:
+      lane, state: int64 [N].
+      score: float64 [N], of the best path to the token.
+      links: over one frame into it. epsilons: inside it.
+    """
+
+    lane: torch.Tensor
+    state: torch.Tensor
+    score: torch.Tensor
+    links: LaneLinks
+    epsilons: LaneLinks
+
+
+class Standing(NamedTuple):
+    """Where one utterance stands between two chunks, on the device.
+
+    Attributes:
+      before: float64 [K], scores of the tokens of the last level but one that may still be in the lattice.
+      place: int64 [K], their numbers among the tokens of that level as they were handed out.
+      level: the last level, in which everything is alive; `links.source` counts tokens of `before`.
+    """
+
+    before: torch.Tensor
+    place: torch.Tensor
+    level: LaneLevel
+
+    @property
+    def memory(self) -> int:
+        """Bytes on the device."""
+        level = self.level
+        return _bytes(self.before, self.place, *level[:3], *level.links, *level.epsilons)
+
+
+def _bytes(*tensors: torch.Tensor) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def expand(begin: torch.Tensor, end: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Spreads work over arcs instead of tokens: prefix sums of the numbers of arcs.
+
+    Args:
+      begin, end: int [N], ranges of arcs.
+
+    Returns:
+      int64 [Σ (end - begin)]: of each arc in these ranges whose it is, and its number.
+    """
+    sizes = (end - begin).long()
+    owner = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+    offset = begin.long() - (sizes.cumsum(0) - sizes)
+    return owner, offset[owner] + torch.arange(len(owner), device=sizes.device)
+
+
+def best_of_each(values: torch.Tensor, place: torch.Tensor, count: int) -> torch.Tensor:
+    """Returns float64 [count], the largest of the values that have each place; -inf where none has."""
+    return values.new_full((count,), float("-inf")).scatter_reduce(0, place, values, "amax")
+
+
+def concatenate(levels: list[LaneLevel], sizes_before: list[int]) -> LaneLevel:
+    """Puts levels of different lanes side by side.
+
+    Args:
+      sizes_before: tokens of the level before each, which `links.source` counts.
+    """
+    tokens = [torch.cat(column) for column in zip(*(level[:3] for level in levels))]
+    own = _offsets([len(level.lane) for level in levels])
+    before = _offsets(sizes_before)
+    links = _shifted([level.links for level in levels], before, own)
+    epsilons = _shifted([level.epsilons for level in levels], own, own)
+    return LaneLevel(tokens[0], tokens[1], tokens[2], links, epsilons)
+
+
+def _offsets(sizes: list[int]) -> list[int]:
+    return [0, *np.cumsum(sizes).tolist()][:-1]
+
+
+def _shifted(parts: list[LaneLinks], sources: list[int], targets: list[int]) -> LaneLinks:
+    moved: list[Any] = [
+        part._replace(source=part.source + s, target=part.target + t) for part, s, t in zip(parts, sources, targets)
+    ]
+    return LaneLinks(*(torch.cat(column) for column in zip(*moved)))

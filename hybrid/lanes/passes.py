@@ -1,0 +1,109 @@
+"""Which code passes tokens on a device, and how many lanes fit into its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+
+from hybrid.base.log import get_logger
+from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, place_graph
+from hybrid.lanes.rooms import Rooms
+from hybrid.lanes.twin import pass_frames, start_level
+
+__all__ = ["Passes", "choose_passes", "lanes_within"]
+
+Passes = Callable[
+    [DeviceGraph, LaneLevel, torch.Tensor, torch.Tensor, LaneWidths], tuple[list[LaneLevel], torch.Tensor]
+]
+
+HOST_LANES = 32  # on a CPU, where more at once gain nothing
+SHARE = 0.8  # of a GPU's free memory that may be laid out
+
+logger = get_logger(__name__)
+
+
+def choose_passes(kernels: str, device: torch.device) -> Passes:
+    """Returns the code that passes tokens.
+
+    Args:
+      kernels: "triton", "torch" (their twin), or "auto": on a GPU Triton's, where they are there and agree with the
+        twin on a small graph; what is taken instead is told.
+    """
+    if kernels == "torch" or (kernels == "auto" and device.type != "cuda"):
+        return pass_frames
+    if kernels == "auto":
+        reason = _why_not(device)
+        if reason:
+            logger.warning("%s: tokens are passed by plain torch, which is slower: %s", device, reason)
+            return pass_frames
+    return _card_passes(device)
+
+
+def _card_passes(device: torch.device) -> Passes:
+    from hybrid.lanes.card import CardPasses
+
+    return CardPasses() if device.type == "cuda" else CardPasses(2, 64)
+
+
+def _why_not(device: torch.device) -> str:
+    """Returns what speaks against Triton's kernels on a device, in one line; empty if nothing does."""
+    if find_spec("triton") is None:
+        return "the package triton is not installed"
+    try:
+        graph, frames, lengths = _small_search(device)
+        widths, level = LaneWidths(8.0, 4.0, 6, 2, 0.5, 0.5), start_level(graph, 0)
+        wanted, found = (
+            passes(graph, level, frames, lengths, widths)[0] for passes in (pass_frames, _card_passes(device))
+        )
+        if [_content(one) for one in wanted] != [_content(one) for one in found]:
+            return "its kernels and their twin disagree on a small graph; please report this"
+    except Exception as error:  # whatever a compiler and a driver throw
+        return f"its kernels do not run here ({' '.join(str(error).split())[:200]})"
+    return ""
+
+
+def _small_search(device: torch.device) -> tuple[DeviceGraph, torch.Tensor, torch.Tensor]:
+    """Returns a graph of a ring of states with epsilons, scores of one lane, and their number of frames."""
+    rng, states = np.random.default_rng(0), 12
+    rows = []
+    for state in range(states):
+        rows += [((state + step) % states, int(rng.integers(4)), rng.random()) for step in range(3)]
+        rows += [(state + 1, -1, rng.random())] if state % 3 and state + 1 < states else []
+    arcs = np.array([(target, pdf, np.float32(-cost).view(np.int32)) for target, pdf, cost in rows], np.int32)
+    sizes = np.array([[3, int(s % 3 > 0 and s + 1 < states)] for s in range(states)])
+    ends = np.concatenate([[0], sizes.reshape(-1).cumsum()])
+    bounds = np.concatenate([ends[:-1].reshape(-1, 2), [[ends[-1]] * 2]]).astype(np.int32)
+    frames = torch.from_numpy(rng.normal(size=(1, 6, 4)).astype(np.float32)).to(device)
+    return place_graph(bounds, arcs, device), frames, torch.tensor([6], device=device)
+
+
+def _content(level: LaneLevel) -> tuple[list, list, list]:
+    """Returns what a level holds, whatever the order."""
+    name = level.state.tolist()
+    tokens = sorted(zip(level.lane.tolist(), name, level.score.tolist()))
+    links = sorted(zip(level.links.arc.tolist(), (name[i] for i in level.links.target.tolist())))
+    return tokens, links, sorted(zip(level.epsilons.arc.tolist(), (name[i] for i in level.epsilons.target.tolist())))
+
+
+def lanes_within(graph: DeviceGraph, widths: LaneWidths, num_pdfs: int, frames: int, device: torch.device) -> int:
+    """Returns how many utterances are searched side by side: as many as are predicted to fit, at least one.
+
+    Args:
+      frames: of a chunk.
+    """
+    if device.type != "cuda":
+        return HOST_LANES
+    free, _ = torch.cuda.mem_get_info(device)
+    lanes = 1
+    while lanes < 4096 and _memory(graph, widths, num_pdfs, frames, 2 * lanes) <= SHARE * free:
+        lanes *= 2
+    return lanes
+
+
+def _memory(graph: DeviceGraph, widths: LaneWidths, num_pdfs: int, frames: int, lanes: int) -> int:
+    """Returns the bytes of a chunk; pruning it takes as much again as its logs."""
+    rooms = Rooms.predict(graph, widths, lanes, frames)
+    return 2 * rooms.memory + 4 * lanes * frames * num_pdfs

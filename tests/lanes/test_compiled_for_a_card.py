@@ -1,0 +1,54 @@
+"""The kernels of token passing compile for a GPU, also where there is none; what they compute is tested interpreted."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# In a process of its own: here the kernels are the interpreter's.
+COMPILE = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from hybrid.lanes import card_kernels, cutoff_kernels
+
+TYPES = {
+    "*fp64": "log_score cutoff width settings totals",
+    "*fp32": "arc_scores frames link_acoustic",
+    "*i64": "counters lane_ends best limited lengths ends claimed keys values entries wave following marks",
+    "*i32": "log_lane log_state lane_counts bounds sizes arcs owners ranks numbers stamps link_source link_target "
+            "link_arc inner_source inner_target inner_arc",
+    "i32": "max_active min_active room room_tokens log_room frame_count num_pdfs states table stamp",
+}
+TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
+for name, kernel in [(name, getattr(m, name)) for m in (cutoff_kernels, card_kernels) for name in m.__all__]:
+    constants = {"BLOCK": 256} if "BLOCK" in kernel.arg_names else {}
+    signature = {arg: "constexpr" if arg in constants else TYPE[arg] for arg in kernel.arg_names}
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
+    code = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4, "enable_fp_fusion": False})
+    ptx = code.asm["ptx"]
+    assert "fma.rn.f64" not in ptx, name  # scores would differ from the twin's in their last bit
+    # A load through the cache of constants would not see what the same launch wrote.
+    assert "ld.global.nc" not in ptx, name
+    print(name)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+def test_kernels_compile_for_a_gpu(tmp_path):
+    from hybrid.lanes import card_kernels
+
+    outside = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, cwd=ROOT,
+                          env={**outside, "PYTHONPATH": paths, "TRITON_CACHE_DIR": str(tmp_path)})  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["cutoffs", *card_kernels.__all__]

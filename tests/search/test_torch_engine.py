@@ -1,0 +1,157 @@
+"""The engine "torch": the lattices of the reference engine, in batches, streams and pieces; a full card."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.base.errors import InputError
+from hybrid.formats.openfst import FstArrays
+from hybrid.lattice.paths import best_path
+from hybrid.search.config import SearchConfig
+from hybrid.search.engines import torch_search
+
+SCALE = 0.5
+seeds = st.integers(0, 10**6)
+
+
+def awkward(seed: int) -> FstArrays:
+    """Chains of epsilons, self-loops, costs that tie, several finals, a dead end, an arc that nothing can take."""
+    rng = np.random.default_rng(seed)
+    arcs = [(s, 1 + s % 5, 0, s, 0.5) for s in range(9)]  # self-loops
+    arcs += [(s, 1 + int(rng.integers(5)), int(rng.integers(3)), int(rng.integers(10)), int(rng.integers(4)) / 2)
+             for s in range(8) for _ in range(3)]  # fmt: skip
+    arcs += [(s, 0, int(rng.integers(2)), s + 1, 0.5) for s in (1, 2, 3, 6)]  # a chain of three, and one more
+    arcs += [(1, 0, 0, 3, 1.0), (0, 2, 1, 9, 0.0), (4, 3, 0, 5, np.inf)]  # the chain's cost; a dead end; never
+    columns = [np.array(column) for column in zip(*arcs)]
+    finals = np.full(10, np.inf)
+    finals[[5, 7, 8]] = [0.0, 0.5, 0.5]
+    return FstArrays.from_arcs(0, *columns, finals)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    seed=seeds,
+    lengths=st.lists(st.integers(0, 60), min_size=1, max_size=4),
+    beam=st.sampled_from([2.0, 5.0, 30.0]),
+    lattice_beam=st.sampled_from([1.0, 4.0, 20.0]),
+    active=st.sampled_from([(0, 3), (2, 5), (0, 1000), (4, 1000)]),
+)
+@pytest.mark.parametrize("kind", ["random", "awkward"])
+def test_it_keeps_what_the_reference_keeps(build, tools, kind, seed, lengths, beam, lattice_beam, active) -> None:
+    fst = tools.fst(seed, 12, 40) if kind == "random" else awkward(seed)
+    rng = np.random.default_rng(seed)
+    scores = [tools.scores(seed + i, n) for i, n in enumerate(lengths)]
+    if kind == "awkward":
+        scores = [(rng.integers(-6, 3, (n, 5)) / 2).astype(np.float32) for n in lengths]  # ties
+    config = SearchConfig(beam, lattice_beam, active[1], active[0], SCALE)
+    wanted, plain, found = (build(engine, fst, config).search(scores) for engine in ("reference", "native", "torch"))
+    for one, two, three in zip(wanted, plain, found):
+        assert (one.status, one.limited_frames, one.num_frames) == (
+            three.status,
+            three.limited_frames,
+            three.num_frames,
+        )
+        assert tools.arcs_of(one.lattice) == tools.arcs_of(two.lattice) == tools.arcs_of(three.lattice)
+
+
+def test_kernels_make_the_lattice_of_the_reference(build, tools) -> None:
+    pytest.importorskip("triton")
+    config, scores = SearchConfig(4.0, 3.0, 6, 2, SCALE), [tools.scores(3, 4), tools.scores(4, 2)]
+    wanted, found = (build(engine, awkward(5), config).search(scores) for engine in ("reference", "triton"))
+    assert [tools.arcs_of(one.lattice) for one in wanted] == [tools.arcs_of(one.lattice) for one in found]
+    assert [one.status for one in wanted] == [one.status for one in found]
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=seeds, frames=st.integers(1, 90), step=st.sampled_from([7, 30, 60]))
+def test_partial_results_are_the_reference_s(build, tools, seed, frames, step) -> None:
+    """Frames may be settled later: what lived before the last one must have one past, inside the beam or not."""
+    scores, config = tools.scores(seed, frames), SearchConfig(8.0, 5.0, 1000, 4, SCALE)
+    slow, fast = (build(engine, tools.fst(seed, 12, 40), config).open() for engine in ("reference", "torch"))
+    settled: list[int] = []
+    for begin in range(0, frames, step):
+        slow.advance(scores[begin : begin + step])
+        fast.advance(scores[begin : begin + step])
+        one, two = slow.partial(), fast.partial()
+        assert one.transition_ids.tolist() == two.transition_ids.tolist()
+        assert one.word_ids.tolist() == two.word_ids.tolist()
+        assert two.transition_ids[: len(settled)].tolist() == settled
+        settled = two.transition_ids[: two.settled_frames].tolist()
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=seeds, frames=st.integers(30, 100), step=st.sampled_from([5, 30]), share=st.sampled_from([0.4, 1.0]))
+def test_committing_keeps_the_best_path(build, tools, seed, frames, step, share) -> None:
+    fst, scores, config = tools.fst(seed, 12, 40), tools.scores(seed, frames), SearchConfig(20.0, 5.0, 1000, 0, SCALE)
+    (whole,) = build("reference", fst, config).search([scores])
+    stream, parts = build("torch", fst, config).open(), []
+    for begin in range(0, frames, step):
+        stream.advance(scores[begin : begin + step])
+        part = stream.commit(int(share * stream.partial().settled_frames))
+        parts += [] if part is None else [part]
+    parts.append(stream.finish())
+    assert sum(part.num_frames for part in parts) == frames
+    if whole.empty or parts[-1].num_frames == 0:
+        return
+    paths, wanted = [best_path(part.lattice, SCALE) for part in parts], best_path(whole.lattice, SCALE)
+    assert parts[-1].status == whole.status and wanted is not None
+    total = sum(path.graph_score + SCALE * path.acoustic_score for path in paths if path is not None)
+    assert total == pytest.approx(wanted.graph_score + SCALE * wanted.acoustic_score, rel=1e-5, abs=1e-3)
+
+
+def test_streams_begin_and_end_at_different_times_and_one_is_given_up(build, tools) -> None:
+    fst, config = tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE)
+    searcher = build("torch", fst, config)
+    scores = [tools.scores(i, n) for i, n in enumerate((70, 31, 50, 12))]
+    first, second, given_up = searcher.open(), searcher.open(), searcher.open()
+    searcher.advance([first, second, given_up], [scores[0][:30], scores[1], scores[2][:3]])
+    del given_up
+    third = searcher.open()
+    done = second.finish()
+    searcher.advance([third, first], [scores[3], scores[0][30:]])
+    results = [first.finish(), done, third.finish()]
+    alone = searcher.search([scores[0], scores[1], scores[3]])
+    for one, two in zip(results, alone):
+        assert one.status == two.status and tools.arcs_of(one.lattice) == tools.arcs_of(two.lattice)
+
+
+def test_a_batch_larger_than_memory_shrinks(build, tools, monkeypatch, caplog) -> None:
+    searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    scores = [tools.scores(i, 30 + 7 * i) for i in range(5)]
+    wanted = [tools.arcs_of(one.lattice) for one in searcher.search(scores)]
+    whole, sizes = torch_search.TorchSearcher._move, []
+
+    def short(self, streams, chunks):  # type: ignore[no-untyped-def]
+        sizes.append(len(streams))
+        if len(streams) > 2 and len(sizes) > 1:  # the first frames fitted
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        whole(self, streams, chunks)
+
+    monkeypatch.setattr(torch_search.TorchSearcher, "_move", short)
+    assert [tools.arcs_of(one.lattice) for one in searcher.search(scores)] == wanted
+    assert "5 utterances at once do not fit into cpu; going on with 2" in caplog.text and sizes[0] == 5
+
+    def never(self, streams, chunks):  # type: ignore[no-untyped-def]
+        raise torch.cuda.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(torch_search.TorchSearcher, "_move", never)
+    with pytest.raises(InputError, match="cpu: one utterance does not fit into memory. Use a narrower beam"):
+        searcher.search(scores)
+
+
+def test_impossible_and_dead_utterances_leave_the_others_alone(build, tools) -> None:
+    searcher = build("torch", tools.fst(1), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    good, dead = tools.scores(1, 40), np.full((40, 5), -np.inf, np.float32)
+    late = good.copy()
+    late[30] = -np.inf
+    alone, empty, other, nothing = searcher.search([good, dead, late, good[:0]])
+    assert (alone.status, empty.status, other.status, nothing.status) == ("complete", "empty", "empty", "empty")
+    assert other.num_frames == 40 and other.lattice.is_empty
+    assert tools.arcs_of(alone.lattice) == tools.arcs_of(searcher.search([good])[0].lattice)
+    stream = searcher.open()
+    stream.advance(late)
+    assert not len(stream.partial().transition_ids[30:])
