@@ -29,6 +29,8 @@ T = TypeVar("T")
 # The paths of this process: modules of the working folder must not come in.
 _CHILD = "import sys; sys.path[:] = sys.argv[1:]; from hybrid.base.limited import serve; serve()"
 
+_HUGE = "glibc.malloc.hugetlb=1"  # arrays and small states alike lie in large pages, of which processors find more
+
 
 def available_memory() -> int | None:
     """Returns how many bytes this process may still take: of the machine and of its control group; None if unknown."""
@@ -65,9 +67,11 @@ def run_limited(
       HybridError: with `too_much`. What the function raises is raised here.
     """
     verbose = get_logger("hybrid").getEffectiveLevel() <= logging.DEBUG if get_logger("hybrid").handlers else None
+    tunables = ":".join(filter(None, [_HUGE, os.environ.get("GLIBC_TUNABLES")]))  # of what is said twice the last holds
     child = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True
-    )
+        [sys.executable, "-c", _CHILD, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True,
+        env={**os.environ, "GLIBC_TUNABLES": tunables},
+    )  # fmt: skip
     try:
         answer = _exchange(child, (function, args, allowed, verbose, imports))
     finally:

@@ -1,10 +1,11 @@
 """Minimisation of transducers: states from which the same labels and costs go on become one.
 
 Labels and costs of an arc are one symbol (Mohri, 2000): nothing moves along paths, so states keep what they sum to.
-Classes of states are refined (Moore, 1956): two stay together while the same symbols lead them to the same classes. A
-round looks again only at states with an arc to a state whose class has another name than before; of a class that is
-divided, the members not looked at keep the name, or else the largest part, so that most of the work is in the first
-rounds. Works for any FST; of one that is not deterministic as an acceptor of symbols, others may be smaller.
+Classes of states are refined (Moore, 1956): two stay together while the same symbols lead them to the same classes. The
+first round tells states apart by what they accept in a few arcs, which takes no classes to know. A later one looks
+again only at states with an arc to a state whose class has another name than before; of a class that is divided, the
+members not looked at keep the name, or else the largest part, so that most of the work is in the first rounds. Works
+for any FST; of one that is not deterministic as an acceptor of symbols, others may be smaller.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["minimize_encoded", "minimize_encoded_reference", "quantize"]
 
+DEPTH = 3  # arcs that the first round looks along
 DELTA = 1.0 / 1024  # nats between costs that are told apart, OpenFst's
 
 
@@ -40,7 +42,7 @@ def _rounded(costs: np.ndarray, delta: float) -> np.ndarray:
     return rounded
 
 
-def minimize_encoded(fst: FstArrays, delta: float = DELTA) -> FstArrays:
+def minimize_encoded(fst: FstArrays, delta: float = DELTA, connected: bool = False) -> FstArrays:
     """Returns the FST with states merged from which the same labels and (quantised) costs go on.
 
     Equal to Kaldi's `fstminimizeencoded` but for the numbers of states, which here keep the order of the first state of
@@ -49,10 +51,11 @@ def minimize_encoded(fst: FstArrays, delta: float = DELTA) -> FstArrays:
     Args:
       fst: states on no path from the start to a final state are dropped.
       delta: nats; costs are rounded to its multiples. A power of two.
+      connected: there are no such states: they are not looked for.
     """
     from hybrid.fst import minimize_kernels as kernels
 
-    fst = quantize(connect(fst), delta)
+    fst = quantize(fst if connected else connect(fst), delta)
     if not fst.num_states:
         return fst
     bits = (fst.costs.view(np.int32), fst.final_costs.view(np.int32))
@@ -89,10 +92,13 @@ def _refine(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.
         np.full(num_states, -1, np.int32),
     )
     states = np.arange(num_states, dtype=np.int32)
+    keys = np.zeros(num_states, np.uint64)
+    for _ in range(DEPTH):
+        keys = kernels.signatures(states, keys, repeats, leaving, seed)
     while len(states):
-        keys = kernels.signatures(states, classes, repeats, leaving, seed)
         num_classes, moved = kernels.group(states, keys, classes, sizes, num_classes, touched, largest)
         states = kernels.who_changes(moved, entering, sources, classes, sizes, marks)
+        keys = kernels.signatures(states, classes, repeats, leaving, seed)
     return classes, num_classes
 
 

@@ -50,12 +50,14 @@ def is_deterministic(fst: FstArrays) -> bool:
 def symbols_to_epsilon(fst: FstArrays, symbols: Sequence[int]) -> FstArrays:
     """Returns the FST with these input symbols replaced by epsilon."""
     wanted = np.asarray(symbols, np.int32)
-    return replace(fst, ilabels=np.where(np.isin(fst.ilabels, wanted), np.int32(0), fst.ilabels))
+    labels = np.arange(1 + max(int(fst.ilabels.max(initial=0)), int(wanted.max(initial=0))), dtype=np.int32)
+    labels[wanted] = 0
+    return replace(fst, ilabels=labels[fst.ilabels])
 
 
 def connect(fst: FstArrays) -> FstArrays:
     """Returns the FST without states that no path from the start to a final state passes; order is kept."""
-    from hybrid.fst.ops_kernels import useful_states
+    from hybrid.fst.ops_kernels import copy_useful, count_useful, useful_states
 
     if fst.start < 0:
         return fst
@@ -64,12 +66,9 @@ def connect(fst: FstArrays) -> FstArrays:
         return FstArrays.empty()
     if useful.all():
         return fst
-    number = (np.cumsum(useful) - 1).astype(np.int32)
-    keep = useful[fst.next_states] & np.repeat(useful, np.diff(fst.row_splits))
-    counts = np.add.reduceat(np.append(keep, False), fst.row_splits[:-1], dtype=np.int64) if len(keep) else None
-    degrees = np.zeros(fst.num_states, np.int64) if counts is None else counts
-    degrees = np.where(np.diff(fst.row_splits) > 0, degrees, 0)[useful]
-    return FstArrays(
-        int(number[fst.start]), np.concatenate([[0], np.cumsum(degrees)]), fst.ilabels[keep], fst.olabels[keep],
-        number[fst.next_states[keep]], fst.costs[keep], fst.final_costs[useful],
-    )  # fmt: skip
+    number, splits = count_useful(useful, fst.row_splits, fst.next_states)
+    il, ol, to = (np.empty(int(splits[-1]), np.int32) for _ in range(3))
+    costs = np.empty(len(il), np.float32)
+    arcs = (fst.ilabels, fst.olabels, fst.next_states, fst.costs)
+    copy_useful(number, fst.row_splits, arcs, (il, ol, to, costs))
+    return FstArrays(int(number[fst.start]), splits, il, ol, to, costs, fst.final_costs[useful])

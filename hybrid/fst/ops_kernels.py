@@ -9,6 +9,8 @@ from hybrid.base.log_math import log_add
 
 __all__ = [
     "add_costs",
+    "copy_useful",
+    "count_useful",
     "entering_states",
     "first_at_least",
     "has_one_way",
@@ -19,6 +21,7 @@ __all__ = [
 ]
 
 _SWEEPS = 8  # over all states, before single states are searched
+_FEW = 4096  # states that are swept over until nothing changes
 
 
 @kernel
@@ -62,10 +65,12 @@ def log_sums(splits, costs, finals):
         if best == np.inf:
             sums[state] = -np.inf
             continue
-        total = np.exp(np.float64(best) - finals[state])
+        total = 0.0
+        if finals[state] < np.inf:
+            total = np.exp(np.float64(best) - finals[state])
         for arc in range(splits[state], splits[state + 1]):
-            total += np.exp(np.float64(best) - costs[arc])
-        sums[state] = np.log(total) - best
+            total += 1.0 if costs[arc] == best else np.exp(np.float64(best) - costs[arc])
+        sums[state] = (np.log(total) if total != 1.0 else 0.0) - best
     return sums
 
 
@@ -119,7 +124,22 @@ def _sweep_backward(splits, next_states, forward, backward):
                         break
         if left == 0 or left == before:
             return True
+        if left < _FEW:
+            _sweep_few(splits, next_states, np.flatnonzero(forward & ~backward), backward)
+            return True
     return False
+
+
+@kernel
+def _sweep_few(splits, next_states, states, backward):
+    """Marks, of some states, those that lead to marked ones."""
+    again = True
+    while again:
+        again = False
+        for i in range(len(states) - 1, -1, -1):
+            for arc in range(splits[states[i]], splits[states[i] + 1]):
+                if backward[next_states[arc]] and not backward[states[i]]:
+                    backward[states[i]] = again = True
 
 
 @kernel
@@ -154,6 +174,39 @@ def _search_backward(splits, next_states, forward, backward):
                 backward[sources[k]] = True
                 stack[top] = sources[k]
                 top += 1
+
+
+@kernel
+def count_useful(useful, splits, next_states):
+    """Numbers the useful states: int32 [num_states], −1 elsewhere; and int64 splits of the arcs between them."""
+    number = np.full(len(useful), -1, np.int32)
+    new_splits = np.zeros(useful.sum() + 1, np.int64)
+    count = 0
+    for state in range(len(useful)):
+        if useful[state]:
+            number[state] = count
+            degree = 0
+            for arc in range(splits[state], splits[state + 1]):
+                degree += useful[next_states[arc]]
+            new_splits[count + 1] = new_splits[count] + degree
+            count += 1
+    return number, new_splits
+
+
+@kernel
+def copy_useful(number, splits, arcs, new_arcs):
+    """Copies the arcs between numbered states: both are tuples of input labels, output labels, targets and costs."""
+    ilabels, olabels, next_states, costs = arcs
+    il, ol, to, new_costs = new_arcs
+    place = 0
+    for state in range(len(number)):
+        if number[state] >= 0:
+            for arc in range(splits[state], splits[state + 1]):
+                target = number[next_states[arc]]
+                if target >= 0:
+                    il[place], ol[place], to[place] = ilabels[arc], olabels[arc], target
+                    new_costs[place] = costs[arc]
+                    place += 1
 
 
 @kernel

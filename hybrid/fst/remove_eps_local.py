@@ -36,6 +36,8 @@ def _joined(fst: FstArrays) -> FstArrays:
     ins = np.bincount(fst.next_states, minlength=fst.num_states).astype(np.int32)
     ins[fst.start] += 1
     outs = (degrees + np.isfinite(fst.final_costs)).astype(np.int32)
+    silent = np.zeros(fst.num_states, np.bool_)
+    silent[fst.sources()[fst.ilabels == 0]] = True
     follow = np.arange(1, fst.num_arcs + 1, dtype=np.int32)  # next arc of the same state
     follow[last[last >= 0]] = -1
     room = fst.num_arcs // 16 + 1024
@@ -45,7 +47,7 @@ def _joined(fst: FstArrays) -> FstArrays:
     finals = fst.final_costs.copy()
     state, arc, used = 0, -2, fst.num_arcs
     while state < fst.num_states:
-        state, arc, used = _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals)
+        state, arc, used = _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals)
         if state < fst.num_states:  # no room for another join
             more = room + int(outs.max())
             il, ol, to, costs, follow = (_with_room(array, more) for array in (il, ol, to, costs, follow))
@@ -75,24 +77,29 @@ def _in_order(first, to, follow):
 
 
 @kernel
-def _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals):
+def _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals):
     """Visits every arc of every state in turn, those added on the way too; a removed arc leads to -1.
 
     Changes all arrays in place. Begins with `arc` of `state` (-2: its first) and returns where it ended:
-    after the last state, or where the arrays of arcs (of which `used` are taken) had no room left.
+    after the last state, or where the arrays of arcs (of which `used` are taken) had no room left. `silent` marks the
+    states that may have an arc without input label: only with such a one can an arc be joined that has a label.
     """
     while state < len(first):
         if arc == -2:
             arc = first[state]
         while arc >= 0:
             after = to[arc]
-            if after >= 0 and after != state:
+            if after >= 0 and after != state and (il[arc] == 0 or silent[after]):
                 if used + outs[after] + 1 > len(il):
                     return state, arc, used
                 if ins[after] == 1 and outs[after] > 1:
-                    used = _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals)
+                    used = _one_way_in(
+                        state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals
+                    )
                 elif outs[after] == 1:
-                    used = _one_way_out(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals)
+                    used = _one_way_out(
+                        state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals
+                    )
             arc = follow[arc]
         state += 1
         arc = -2
@@ -100,11 +107,12 @@ def _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, f
 
 
 @kernel
-def _append(state, a, b, new, il, ol, to, costs, follow, last):
+def _append(state, a, b, new, il, ol, to, costs, follow, last, silent):
     """Makes arc `new` the join of arcs a and b, last of the state's arcs; False if they cannot be joined."""
     if (il[a] != 0 and il[b] != 0) or (ol[a] != 0 and ol[b] != 0):
         return False
     il[new], ol[new] = il[a] + il[b], ol[a] + ol[b]
+    silent[state] |= il[new] == 0
     to[new], costs[new] = to[b], costs[a] + costs[b]
     follow[new] = -1
     follow[last[state]] = new
@@ -113,7 +121,7 @@ def _append(state, a, b, new, il, ol, to, costs, follow, last):
 
 
 @kernel
-def _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals):
+def _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals):
     """Joins `arc` with what leaves its target, a state that nothing else enters."""
     after = to[arc]
     removed, kept = np.inf, np.inf
@@ -121,7 +129,7 @@ def _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, o
     other = first[after]
     while other >= 0:
         if to[other] >= 0:
-            if _append(state, arc, other, used, il, ol, to, costs, follow, last):
+            if _append(state, arc, other, used, il, ol, to, costs, follow, last, silent):
                 used += 1
                 removed = add_costs(removed, np.float64(costs[other]))
                 outs[after] -= 1
@@ -159,7 +167,7 @@ def _one_way_in(state, arc, used, il, ol, to, costs, follow, first, last, ins, o
 
 
 @kernel
-def _one_way_out(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, finals):
+def _one_way_out(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals):
     """Joins `arc` with the only thing that leaves its target: a final weight or one arc."""
     after = to[arc]
     alone = ins[after] == 1
@@ -176,7 +184,7 @@ def _one_way_out(state, arc, used, il, ol, to, costs, follow, first, last, ins, 
         other = first[after]
         while to[other] < 0:
             other = follow[other]
-        if not _append(state, arc, other, used, il, ol, to, costs, follow, last):
+        if not _append(state, arc, other, used, il, ol, to, costs, follow, last, silent):
             return used
         outs[state] += 1
         ins[to[used]] += 1

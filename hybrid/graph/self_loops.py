@@ -13,7 +13,7 @@ from hybrid.base.compiled import kernel
 from hybrid.formats.openfst import FstArrays
 from hybrid.hmm import TransitionModel
 
-__all__ = ["add_self_loops"]
+__all__ = ["add_self_loops", "numbered_pairs"]
 
 
 def add_self_loops(fst: FstArrays, model: TransitionModel, self_loop_scale: float) -> FstArrays:
@@ -32,12 +32,12 @@ def add_self_loops(fst: FstArrays, model: TransitionModel, self_loop_scale: floa
     entered, mixed = _entering_classes(fst.start, fst.next_states, classes, fst.num_states)
     next_states = fst.next_states.copy()
     moved = np.flatnonzero(mixed[next_states] & (classes > 0))
-    keys = next_states[moved].astype(np.int64) * (model.num_transition_states + 1) + classes[moved]
-    pairs, number = np.unique(keys, return_inverse=True)
-    behind, new_class = np.divmod(pairs, model.num_transition_states + 1)
-    next_states[moved] = fst.num_states + number.reshape(-1)
+    behind, new_class, number = numbered_pairs(
+        next_states[moved], classes[moved], fst.num_states, model.num_transition_states
+    )
+    next_states[moved] = fst.num_states + number
     state_class = np.concatenate([np.where(mixed, 0, entered), new_class]).astype(np.int32)
-    del moved, keys, number, classes
+    del moved, number, classes
     leave = -self_loop_scale * model.log_probs_not_self_loop.astype(np.float64)
     loop = -self_loop_scale * model.log_probs.astype(np.float64)[model.self_loops]
     return _assemble(fst, next_states, behind, state_class, model.self_loops, leave, loop)
@@ -83,6 +83,40 @@ def _entering_classes(start, next_states, classes, num_states):
     for state in range(num_states):
         entered[state] = max(entered[state], 0)
     return entered, mixed
+
+
+@kernel
+def numbered_pairs(states, classes, num_states, num_classes):
+    """Numbers the pairs of state and transition-state in their order, by counting.
+
+    Args:
+      states, classes: int32 [N], below num_states and up to num_classes.
+
+    Returns:
+      int32 [num_pairs] states, int32 [num_pairs] classes, int32 [N] the pair that each is.
+    """
+    order = np.arange(len(states)).astype(np.int32)
+    for keys, highest in ((classes, num_classes), (states, num_states)):
+        begins = np.zeros(highest + 2, np.int32)
+        for key in keys:
+            begins[key + 1] += 1
+        for key in range(highest + 1):
+            begins[key + 1] += begins[key]
+        after = np.empty_like(order)
+        for i in order:
+            after[begins[keys[i]]] = i
+            begins[keys[i]] += 1
+        order = after
+    number = np.empty_like(order)
+    first = np.empty_like(order)
+    count = 0
+    for k in range(len(order)):
+        i = order[k]
+        if k == 0 or states[i] != states[order[k - 1]] or classes[i] != classes[order[k - 1]]:
+            first[count] = i
+            count += 1
+        number[i] = count - 1
+    return states[first[:count]], classes[first[:count]], number
 
 
 @kernel

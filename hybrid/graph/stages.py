@@ -177,7 +177,7 @@ def make_hclg(
         arrays = remove_eps_local(symbols_to_epsilon(arrays, disambig))
         out.append(arrays)
     with report.measure("HCLGa = min") as out:
-        arrays = minimize_encoded(arrays)
+        arrays = minimize_encoded(arrays, connected=True)
         out.append(arrays)
     with report.measure("HCLG: self-loops") as out:
         out.append(add_self_loops(arrays, model, scales[1]))

@@ -130,10 +130,10 @@ def test_connect_is_kaldifsts(strings, fst):
     assert strings(made) == strings(fst)
 
 
+@pytest.mark.parametrize("length", [60, 20_000])  # few states that sweeps leave over, and many
 @pytest.mark.parametrize("forwards", [True, False])
-def test_connect_where_numbers_run_against_the_arcs(forwards):
+def test_connect_where_numbers_run_against_the_arcs(forwards, length):
     """More sweeps than are made would be needed, whichever way they go; dead ends and unreached states go."""
-    length = 60
     order = np.random.default_rng(3).permutation(length) if forwards else np.arange(length)[::-1]
     number = np.append(order, [length, length + 1])  # two more: one leads into the chain, one nowhere
     source, to = [*number[:-3], number[-2], number[20]], [*number[1:-2], number[0], number[-1]]

@@ -12,6 +12,8 @@ from pathlib import Path
 import kaldifst
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hybrid.base.artifact import read_meta, write_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
@@ -23,7 +25,7 @@ from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.report import within_memory
-from hybrid.graph.self_loops import add_self_loops
+from hybrid.graph.self_loops import add_self_loops, numbered_pairs
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology
 from hybrid.tree import ContextTree
 from hybrid.verify import verify
@@ -277,6 +279,23 @@ def test_this_process_is_never_limited(lang, models, grammar, tmp_path, monkeypa
     assert [o.name for o in report.operations][-1] == "HCLG: self-loops" and report.cpu_seconds > 0
     for name in ("HCLG.fst", "report.tsv", "disambig_tid.int"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "child" / name).read_bytes()
+
+
+def test_a_limited_process_has_large_pages(monkeypatch):
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
+    found = within_memory(os.getenv, "GLIBC_TUNABLES", gigabytes=1, predicted=1e9)
+    assert found == "glibc.malloc.hugetlb=1:glibc.malloc.check=0"
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), number=st.integers(0, 60))
+def test_states_before_states_are_numbered_as_sorted_pairs(seed, number):
+    rng = np.random.default_rng(seed)
+    states, classes = rng.integers(0, 5, number).astype(np.int32), rng.integers(1, 4, number).astype(np.int32)
+    pairs, index = np.unique(states.astype(np.int64) * 4 + classes, return_inverse=True)
+    found = numbered_pairs(states, classes, 5, 3)
+    for array, wanted in zip(found, (pairs // 4, pairs % 4, index.reshape(-1))):
+        np.testing.assert_array_equal(array, wanted)
 
 
 def test_what_a_limited_process_raises_is_raised_here(ambiguous_lang, models, grammar, tmp_path, monkeypatch):
