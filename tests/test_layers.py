@@ -22,7 +22,8 @@ VALUES = HMM | {"hybrid.data", "hybrid.feats", "hybrid.fst", "hybrid.graph", "hy
 CORE = VALUES | PROTOCOL | {"hybrid.search", "hybrid.align"}
 MODELS = {"hybrid.model", "hybrid.gmm", "hybrid.nnet"}
 USERS = CORE | MODELS | {"hybrid.chain", "hybrid.decode", "hybrid.adapt", "hybrid.aligner", "hybrid.recogniser",
-                         "hybrid.rescore", "hybrid.score", "hybrid.confidence", "hybrid.combination"}  # fmt: skip
+                         "hybrid.rescore", "hybrid.score", "hybrid.confidence", "hybrid.combination",
+                         "hybrid.report"}  # fmt: skip
 TRAININGS = {"hybrid.train.gmm", "hybrid.train.chain", "hybrid.train.nnet", "hybrid.train.lm"}
 PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
@@ -58,6 +59,7 @@ PERMITTED: dict[str, set[str]] = {
     | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt", "hybrid.confidence", "hybrid.rescore"},
     "hybrid.rescore": CORE,
     "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence"},
+    "hybrid.report": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence", "hybrid.score"},
     "hybrid.train": set(),
     "hybrid.train.gmm": USERS,
     "hybrid.train.chain": USERS | {"hybrid.train.gmm"},

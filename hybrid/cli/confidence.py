@@ -21,8 +21,8 @@ ref_option = click.option("--ref", type=FILE, required=True, help="Cuts (or thei
                           "lattices without a text are left out.")  # fmt: skip
 words_option = click.option("--words", type=FILE, required=True, help="words.txt of the graph.")
 speakers_option = click.option("--utt2spk", type=FILE, help="Speakers, where --ref is text that does not tell them.")
-mbr_option = click.option("--mbr/--no-mbr", default=True, help="Words with least Bayes risk; else those of the best "
-                          "path.")  # fmt: skip
+mbr_option = click.option("--mbr/--no-mbr", default=False, help="Words with least Bayes risk; else those of the best "
+                          "path, as `hybrid decode` gives them.")  # fmt: skip
 calibration_option = click.option("--calibration", type=FILE, required=True, help="Of `hybrid confidence train`.")
 
 

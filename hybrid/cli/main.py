@@ -28,6 +28,7 @@ GROUPS = {
     "combine": ("combine", "Join several systems: lattices, confusion networks, votes (ROVER)."),
     "confidence": ("confidence", "Say how sure words and utterances are, calibrated on known speech."),
     "score": ("score", "WER and CER with confidence intervals, sweeps and confusions."),
+    "report": ("report", "A decoding, or two side by side, as one HTML page."),
     "synth": ("synth", "Synthesise a speech corpus with espeak-ng."),
 }
 

@@ -35,6 +35,7 @@ __all__ = [
     "ArchiveForm",
     "LatticeWriter",
     "check_words",
+    "is_compact",
     "is_stream",
     "lattice_files",
     "open_writer",
@@ -268,6 +269,14 @@ def write_lattices(
             writer.write(utterance, lattice)
             count += 1
     return count
+
+
+def is_compact(path: str | os.PathLike) -> bool:
+    """Tells whether a folder or archive holds Kaldi's compact form, as its first lattice tells; not of an empty one."""
+    for file in lattice_files(path):
+        for _, value in _entries(file):
+            return isinstance(value, CompactLattice)
+    return False
 
 
 def lattice_files(path: str | os.PathLike) -> list[Path]:

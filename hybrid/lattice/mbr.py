@@ -202,5 +202,8 @@ def _parted(begins: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarra
         shared = ends[word - 1] - begins[word]
         if shared > 0:
             before, after = ends[word - 1] - begins[word - 1], ends[word] - begins[word]
-            ends[word - 1] = begins[word] = begins[word] + shared * after / (before + after)
+            if before + after > 0:
+                ends[word - 1] = begins[word] = begins[word] + shared * after / (before + after)
+            else:  # neither has a frame
+                begins[word] = ends[word] = ends[word - 1]
     return begins, ends

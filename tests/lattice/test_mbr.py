@@ -12,7 +12,7 @@ from hybrid.lattice.archive import read_lattices
 from hybrid.lattice.compact import CompactLattice, expand, factor
 from hybrid.lattice.determinize import determinize
 from hybrid.lattice.lattice import Lattice
-from hybrid.lattice.mbr import mbr_decode
+from hybrid.lattice.mbr import _parted, mbr_decode
 from hybrid.lattice.paths import best_path
 
 from .conftest import all_paths, path_score
@@ -82,6 +82,11 @@ def test_laws(random_lattice) -> None:
         assert found.risk >= expected - 1e-3
         lower += abs(found.risk - expected) < 1e-3
     assert lower > 200
+
+
+def test_words_without_frames_have_times() -> None:
+    begins, ends = _parted(np.array([5.0, 4.0, 3.0]), np.array([5.0, 4.0, 6.0]))
+    assert begins.tolist() == [5.0, 5.0, 5.0] and ends.tolist() == [5.0, 5.0, 6.0]
 
 
 def test_empty_and_certain() -> None:
