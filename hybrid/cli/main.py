@@ -25,10 +25,10 @@ GROUPS = {
     "decode": ("decoding.decode", "Search audio, features or scores for lattices and transcripts."),
     "lattice": ("lattice", "Look at, prune, determinise and convert lattices; words, confidences, times."),
     "rescore": ("rescore", "Second passes over lattices: other language models."),
-    "combine": ("combine", "Join several systems: lattices, confusion networks, votes (ROVER)."),
-    "confidence": ("confidence", "Say how sure words and utterances are, calibrated on known speech."),
+    "combine": ("results.combine", "Join several systems: lattices, confusion networks, votes (ROVER)."),
+    "confidence": ("results.confidence", "Say how sure words and utterances are, calibrated on known speech."),
     "score": ("score", "WER and CER with confidence intervals, sweeps and confusions."),
-    "report": ("report", "A decoding, or two side by side, as one HTML page."),
+    "report": ("results.report", "A decoding, or two side by side, as one HTML page."),
     "synth": ("synth", "Synthesise a speech corpus with espeak-ng."),
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+import numpy as np
+
 from hybrid.confidence.measures import Deferral, Reliability
 
 __all__ = ["deferral_chart", "reliability_chart"]
@@ -74,6 +76,6 @@ def deferral_chart(raw: Deferral, calibrated: Deferral | None) -> str:
     return _frame("deferral", "utterances deferred, the least sure first", "WER of the rest, %", body, 100, top, " %")
 
 
-def _curve(shares: Sequence[float], rates: Sequence[float]) -> Points:
+def _curve(shares: np.ndarray, rates: np.ndarray) -> Points:
     step = max(1, len(shares) // 200)
-    return [(100.0 * float(s), float(r)) for s, r in list(zip(shares, rates))[::step]]
+    return [(100.0 * float(s), float(r)) for s, r in zip(shares[::step], rates[::step])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 from hybrid.base.artifact import read_meta
 from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError
-from hybrid.base.ranges import Range, check_fields
 from hybrid.base.reading import text_lines
 from hybrid.confidence.calibration import Calibration
 from hybrid.confidence.facts import WordFacts, word_facts
@@ -24,33 +23,16 @@ from hybrid.lattice.determinize import determinize
 from hybrid.lattice.lattice_set import shared_facts
 from hybrid.lattice.mbr import ConfusionNetwork, mbr_decode
 from hybrid.lattice.paths import nbest
+from hybrid.report.config import ReportConfig
 from hybrid.score.judged import ConfidenceReport, JudgedUtterance, evaluate, judge
 from hybrid.score.report import Score, score
 from hybrid.score.significance import BootstrapConfig
 from hybrid.score.transcripts import Transcripts, pair, read_transcripts
 from lexicon.symbols import SymbolTable
 
-__all__ = ["ReportConfig", "SystemResult", "UtteranceView", "read_system"]
+__all__ = ["SystemResult", "UtteranceView", "read_system"]
 
 RAW_BEAM = 6.0  # within which raw lattices are determinised
-
-
-@dataclass(frozen=True)
-class ReportConfig:
-    """How much a report shows."""
-
-    nbest: int = field(default=5, metadata={"help": "Word sequences of each utterance."})
-    sounds: int = field(default=20, metadata={"help": "Utterances with audio and spectrogram, those of most errors "
-                                              "first; each takes about 0.2 MB."})  # fmt: skip
-    rivals: int = field(default=5, metadata={"help": "Words shown in each bin of a confusion network."})
-    bins: int = field(default=10, metadata={"help": "Of the reliability diagram."})
-    replications: int = field(default=10000, metadata={"help": "Resampled test sets of the bootstrap."})
-
-    def __post_init__(self) -> None:
-        check_fields(
-            self, nbest=Range(1, 1000), sounds=Range(0, 10000), rivals=Range(1, 100), bins=Range(1, 1000),
-            replications=Range(100, 10_000_000),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+import numpy as np
+
 from hybrid.confidence.facts import utterance_confidence
 from hybrid.report.charts import deferral_chart, reliability_chart
 from hybrid.report.collect import SystemResult
@@ -138,8 +140,8 @@ def _confidence(systems: Sequence[SystemResult]) -> str:
         mended = one.calibrated
         lines = [f"<span class='raw'>● posteriors: {_text(one.raw)}</span>"]
         lines += [f"<span class='mended'>● calibrated: {_text(mended)}</span>"] if mended else []
-        charts = reliability_chart(one.raw.reliability, mended and mended.reliability)
-        charts += deferral_chart(one.raw.deferral, mended and mended.deferral)
+        charts = reliability_chart(one.raw.reliability, None if mended is None else mended.reliability)
+        charts += deferral_chart(one.raw.deferral, None if mended is None else mended.deferral)
         parts.append(
             f"<h3>{_text(one.name)}</h3><div class='side'>{charts}</div><p class='key'>{'<br>'.join(lines)}</p>"
         )
@@ -205,7 +207,7 @@ def _shown(one: SystemResult, name: str) -> dict[str, Any]:
         "pairs": pairs, "errors": sum(a != b for a, b in pairs), "words": view.words,
         "times": [[round(t, 3) for t in span] for span in view.times],
         "confidences": [round(c, 4) for c in view.confidences],
-        "sure": round(utterance_confidence(view.confidences), 4) if view.confidences else -1,
+        "sure": round(utterance_confidence(np.array(view.confidences)), 4) if view.confidences else -1,
         "nbest": [[round(g, 3), round(a, 3), text] for g, a, text in view.nbest],
         "network": [[round(b, 1), round(e, 1), row] for b, e, row in view.network],
     }  # fmt: skip

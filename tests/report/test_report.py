@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from hybrid.confidence.calibration import Calibration
-from hybrid.report.collect import ReportConfig, read_system
+from hybrid.report.collect import read_system
+from hybrid.report.config import ReportConfig
 from hybrid.report.spectrogram import flac_uri, png, spectrogram
 from hybrid.score.transcripts import read_transcripts
 from tests.tiny_recogniser import must, run

@@ -9,7 +9,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.options import config_options, make_config, make_trust, trust_options, writes_file
-from hybrid.report.collect import ReportConfig
+from hybrid.report.config import ReportConfig
 
 if TYPE_CHECKING:
     from hybrid.data.manifest import Cut

@@ -1,0 +1,1 @@
+"""Commands about what was recognised: `hybrid combine`, `confidence` and `report`."""
