@@ -11,7 +11,7 @@ from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.epsilons import remove_epsilons
 from hybrid.lattice.trim import from_rows
 
-__all__ = ["PhonesOfIds", "align_lattice"]
+__all__ = ["LatticeAligner", "PhonesOfIds", "WaitingPlace", "align_lattice"]
 
 INSIDE = ("internal", "end")  # phones with which no word begins
 
@@ -32,7 +32,7 @@ class PhonesOfIds(Protocol):
         """Whether it leaves its phone."""
 
 
-class _Waiting(NamedTuple):
+class WaitingPlace(NamedTuple):
     """A place in the lattice, and what was read on the way to it and not yet put out."""
 
     state: int  # -1 behind the end
@@ -57,16 +57,18 @@ def align_lattice(
     """
     if compact.start < 0:
         return no_paths()
-    return remove_epsilons(_Aligner(compact, model, boundary, phones).run())
+    return remove_epsilons(LatticeAligner(compact, model, boundary, phones).run())
 
 
-class _Aligner:
+class LatticeAligner:
+    """Follows a lattice with what was read of it and not yet put out; `unit` says what can be."""
+
     def __init__(self, compact: CompactLattice, model: PhonesOfIds, boundary: Mapping[int, str], phones: bool) -> None:
         self._compact, self._phones = compact, phones
         self._loop, self._final = model.is_self_loop.tolist(), model.is_final.tolist()
         self._kind = [boundary.get(phone, "nonword") for phone in model.phones.tolist()]
-        self._number: dict[_Waiting, int] = {}
-        self._queue: list[_Waiting] = []
+        self._number: dict[WaitingPlace, int] = {}
+        self._queue: list[WaitingPlace] = []
 
     def run(self) -> CompactLattice:
         """Follows the lattice from its start."""
@@ -74,13 +76,13 @@ class _Aligner:
         bounds = np.searchsorted(compact.sources, np.arange(compact.num_states + 1)).tolist()
         arcs: list[tuple] = []
         finals: dict[int, tuple[float, float, tuple]] = {}
-        self._of(_Waiting(0, (), ()))
+        self._of(WaitingPlace(0, (), ()))
         while self._queue:
             place = self._queue.pop()
             here = self._number[place]
-            if unit := self._unit(place):
+            if unit := self.unit(place):
                 length, label = unit
-                rest = _Waiting(place.state, place.ids[length:], place.words[1:] if label else place.words)
+                rest = WaitingPlace(place.state, place.ids[length:], place.words[1:] if label else place.words)
                 arcs.append((here, self._of(rest), label, 0.0, 0.0, place.ids[:length]))
             elif place.state < 0:
                 finals[here] = (0.0, 0.0, ())
@@ -88,29 +90,29 @@ class _Aligner:
                 arcs += [(here, *step) for step in self._steps(place, bounds)]
         return from_rows(arcs, finals, len(self._number))
 
-    def _of(self, place: _Waiting) -> int:
+    def _of(self, place: WaitingPlace) -> int:
         if place not in self._number:
             self._number[place] = len(self._number)
             self._queue.append(place)
         return self._number[place]
 
-    def _steps(self, place: _Waiting, bounds: list[int]) -> list[tuple]:
+    def _steps(self, place: WaitingPlace, bounds: list[int]) -> list[tuple]:
         """The arcs and the end of a place's state, whose labels and frames wait from then on."""
         compact, state, out = self._compact, place.state, []
         for arc in range(bounds[state], bounds[state + 1]):
             word = int(compact.word_ids[arc])
-            to = _Waiting(
+            to = WaitingPlace(
                 int(compact.next_states[arc]), place.ids + tuple(compact.string(arc).tolist()),
                 (*place.words, word) if word else place.words,
             )  # fmt: skip
             out.append((self._of(to), 0, float(compact.graph_scores[arc]), float(compact.acoustic_scores[arc]), ()))
         if np.isfinite(compact.final_graph_scores[state]):
-            end = _Waiting(-1, place.ids + tuple(compact.final_string(state).tolist()), place.words)
+            end = WaitingPlace(-1, place.ids + tuple(compact.final_string(state).tolist()), place.words)
             scores = float(compact.final_graph_scores[state]), float(compact.final_acoustic_scores[state])
             out.append((self._of(end), 0, *scores, ()))
         return out
 
-    def _unit(self, place: _Waiting) -> tuple[int, int] | None:
+    def unit(self, place: WaitingPlace) -> tuple[int, int] | None:
         """The frames and the label of what can be put out first, if anything."""
         ids, words, at_end = place.ids, place.words, place.state < 0
         if not ids:

@@ -28,7 +28,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="GMM folder that made the lattices")
     parser.add_argument("--lattices", type=Path, required=True, help="folder of raw lattices (hybrid decode --raw)")
     parser.add_argument("--words", type=Path, required=True, help="words.txt of the graph")
-    parser.add_argument("--arpa", type=Path, required=True, help="language model to add")
+    parser.add_argument("--arpa", type=Path, help="language model to add; without it that row is left out")
+    parser.add_argument("--determinised", type=Path, help="archive of theirs made before; determinise is left out")
     parser.add_argument("--utterances", type=int, default=30, help="the first ones")
     parser.add_argument("--kaldi-bin", type=Path, required=True, help="folder of Kaldi's programs")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each program, in turns")
@@ -36,17 +37,28 @@ def parse_options() -> argparse.Namespace:
 
 
 def export(options: argparse.Namespace, scratch: Path) -> None:
-    """Writes model, lattices and language model for both."""
+    """Writes model and lattices for both."""
     from hybrid.gmm.kaldi_model import write_kaldi_model
-    from hybrid.lattice.archive import read_lattice_folder, write_lattices
+    from hybrid.lattice.archive import read_compact_folder, read_lattice_folder, write_lattices
     from hybrid.model.folder import load_model
-    from lexicon.symbols import SymbolTable
-    from lm.arpa import read_arpa
 
     model = load_model(options.model)
     write_kaldi_model(scratch / "final.mdl", model.transition_model, model.acoustic_model.gmm)
     for name, count in (("all", options.utterances), ("one", 1)):
-        write_lattices(scratch / f"{name}.raw", itertools.islice(read_lattice_folder(options.lattices), count))
+        if options.determinised is None:
+            write_lattices(scratch / f"{name}.raw", itertools.islice(read_lattice_folder(options.lattices), count))
+        else:
+            entries = itertools.islice(read_compact_folder(options.determinised), count)
+            write_lattices(scratch / f"{name}.det", entries, compact=True)
+    if options.arpa is not None:
+        export_lm(options, scratch)
+
+
+def export_lm(options: argparse.Namespace, scratch: Path) -> None:
+    """Writes the language model in Kaldi's constant form."""
+    from lexicon.symbols import SymbolTable
+    from lm.arpa import read_arpa
+
     table, lm = SymbolTable.read(options.words), read_arpa(options.arpa)
     ids = {name: table.get(name) for name in lm.vocabulary.symbols}
     with open(scratch / "ints.arpa", "w", encoding="utf-8") as out:
@@ -80,7 +92,7 @@ def commands(options: argparse.Namespace, at: Path, name: str) -> dict[str, tupl
              f"ark:{at}/{name}.det.kaldi"],
         ),
         "prune": (
-            [*hybrid, "lattice", "prune", det, f"{at}/{name}.out", "--beam", NARROW, "--compact", *scale],
+            [*hybrid, "lattice", "prune", det, f"{at}/{name}.out", "--beam", NARROW, *scale],
             [f"{kaldi}/lattice-prune", *given, f"--beam={NARROW}", f"ark:{det}", f"ark:{at}/{name}.out.kaldi"],
         ),
         "language model": (
@@ -103,7 +115,8 @@ def main() -> None:
         at = Path(folder)
         export(options, at)
         whole, single = commands(options, at, "all"), commands(options, at, "one")
-        for operation in whole:
+        left_out = {"determinise": options.determinised, "language model": options.arpa is None}
+        for operation in (name for name in whole if not left_out.get(name)):
             seconds: dict[str, list[float]] = {}
             for _ in range(options.repeat):
                 for number, who in enumerate(("hybrid", "kaldi")):

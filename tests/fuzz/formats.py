@@ -101,6 +101,16 @@ def _lattices(path: Path, root: Path) -> None:
         mbr_decode(compact_lattice, 0.1)
 
 
+def _slf(path: Path, root: Path) -> None:
+    from hybrid.lattice.archive import read_slf
+    from hybrid.lattice.mbr import mbr_decode
+    from lexicon.symbols import SymbolTable
+
+    table = _once("words", root, lambda: SymbolTable.read(root / "graph/words.txt"))
+    for _, compact in read_slf(path, table, 0.01):
+        mbr_decode(compact, 0.1)
+
+
 def _decoded(path: Path, root: Path) -> None:
     hybrid("lattice", "best-path", root / "decode", "--words", root / "graph/words.txt")
 
@@ -641,6 +651,9 @@ READERS: dict[str, Reader] = {
     "lattice.text": Reader("lat.t.ark", _lattices),
     "lattice.compact-text": Reader("lat.ct.ark", _lattices),
     "lattice.gz": Reader("lat.gz", _lattices),
+    "lattice.json": Reader("lat.jsonl", _lattices),
+    "lattice.scp": Reader("lat.scp", _lattices),
+    "lattice.slf": Reader("lat.slf", _slf),
     "lattice.folder": Reader("decode/lat.1.gz", _sweep),
     "lattice.folder-meta": Reader("decode/meta.json", _decoded),
     "lattice.decode-json": Reader("decode/decode.json", _decoded),

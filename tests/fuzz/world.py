@@ -134,9 +134,10 @@ def _audio(root: Path, random: np.random.RandomState) -> None:
 def _archives(root: Path, random: np.random.RandomState) -> None:
     from hybrid.formats.kaldi_io import write_int_vectors, write_matrices, write_matrix
     from hybrid.formats.openfst import read_fst, write_fst
-    from hybrid.lattice.archive import read_lattice_folder, write_lattices
+    from hybrid.lattice.archive import ArchiveForm, read_compact_folder, read_lattice_folder, write_lattices, write_slf
     from hybrid.lattice.prune import prune
     from hybrid.model.folder import load_model
+    from lexicon.symbols import SymbolTable
 
     pdfs = load_model(root / "mono").tree.num_pdfs
     scores = {f"u{n}": random.randn(5, pdfs).astype(np.float32) for n in range(2)}
@@ -156,6 +157,10 @@ def _archives(root: Path, random: np.random.RandomState) -> None:
     for name, compact, text in (("lat", 0, 0), ("lat.c", 1, 0), ("lat.t", 0, 1), ("lat.ct", 1, 1)):
         write_lattices(root / f"{name}.ark", lattices, bool(compact), bool(text))
     write_lattices(root / "lat.gz", lattices)
+    write_lattices(root / "lat.jsonl", lattices, form=ArchiveForm(json_lines=True))
+    write_lattices(root / "lat.s.ark", lattices, compact=True, scp=root / "lat.scp")
+    (root / "lat.scp").write_text((root / "lat.scp").read_text().replace(f"{root}/", ""))
+    write_slf(root / "lat.slf", read_compact_folder(root / "lat.gz"), SymbolTable.read(root / "graph/words.txt"), 0.01)
     write_fst(root / "L.const", read_fst(root / "lang/L.fst"), "const")
     data = (root / "G.fst").read_bytes()
     table = struct.pack("<ii1sqq", 2125658996, 1, b"w", 1, 1) + struct.pack("<i5sq", 5, b"<eps>", 0)

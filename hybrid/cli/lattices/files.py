@@ -1,4 +1,4 @@
-"""`hybrid lattice copy`, `info`, `to-slf`, `from-slf`: forms and sizes of lattices."""
+"""`hybrid lattice copy`, `info`, `to-slf`, `from-slf`, `draw`: forms, sizes and pictures of lattices."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from hybrid.cli.lattices.options import (
     lattices_argument,
     output_argument,
     read_table,
+    scale_of,
+    scale_option,
     text_option,
     words_option,
     write,
 )
-from hybrid.cli.options import SCALE, writes_file
+from hybrid.cli.options import SCALE, Real, writes_file
 
 __all__ = ["COMMANDS"]
 
@@ -125,4 +127,57 @@ def from_slf_command(lattices: tuple[Path, ...], output: Path, words: Path, fram
     write(output, lattices[0], entries, ArchiveForm(compact=True, text=text), {"frame_shift": frame_shift})
 
 
-COMMANDS = (copy_command, info_command, to_slf_command, from_slf_command)
+@click.command("draw")
+@lattices_argument
+@output_argument
+@click.option("--utterance", required=True, help="Which one.")
+@click.option("--words", type=FILE, help="words.txt; without it words are numbers.")
+@click.option("--what", type=click.Choice(["lattice", "network", "both"]), default="both",
+              help="States and arcs, or the confusion network.")  # fmt: skip
+@click.option("--beam", type=Real(0, above=True), default=4.0, help="Draw what is worse than the best by at most this.")
+@scale_option
+@writes_file("svg", "lattices", argument="output", dash=True)
+def draw_command(
+    lattices: Path, output: Path, utterance: str, words: Path | None, what: str, beam: float,
+    acoustic_scale: float | None,
+) -> None:  # fmt: skip
+    """Draw a determinised lattice: OUTPUT is a page if it ends in .html, else one picture (SVG).
+
+    \b
+    hybrid lattice draw dev.lat.gz u1.html --utterance 84-121123-0000 --words graph/words.txt
+    """
+    from hybrid.base.artifact import atomic_path
+    from hybrid.base.errors import InputError, quote
+    from hybrid.lattice.archive import is_stream, read_compact_folder
+    from hybrid.lattice.drawing import draw_lattice, draw_network, html_page
+    from hybrid.lattice.mbr import mbr_decode
+    from hybrid.lattice.prune import prune
+
+    page = output.suffix == ".html"
+    if what == "both" and not page:
+        raise click.UsageError("a picture is of one thing: give --what lattice or network, or an OUTPUT.html")
+    table, scale = read_table(lattices, words), scale_of(lattices, acoustic_scale)
+    found = next((compact for key, compact in read_compact_folder(lattices) if key == utterance), None)
+    if found is None:
+        raise InputError.at(
+            lattices, f"has no utterance '{quote(utterance)}'", "`hybrid lattice info --each` lists them."
+        )
+    found = prune(found, beam, scale)
+
+    def name(word: int) -> str:
+        return str(word) if table is None else table.symbol(word, lattices)
+
+    drawings = []
+    if what != "lattice":
+        drawings.append(("Confusion network", draw_network(mbr_decode(found, scale).network, name)))
+    if what != "network":
+        drawings.append(("Lattice", draw_lattice(found, name, scale)))
+    text = html_page(utterance, drawings) if page else drawings[0][1]
+    if is_stream(output):
+        echo(text.rstrip())
+    else:
+        with atomic_path(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+COMMANDS = (copy_command, info_command, to_slf_command, from_slf_command, draw_command)

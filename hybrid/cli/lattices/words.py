@@ -24,7 +24,7 @@ from hybrid.cli.lattices.options import (
     text_option,
     words_option,
 )
-from hybrid.cli.options import KALDI_TIMES, MODEL, SCALE, writes_file
+from hybrid.cli.options import KALDI_TIMES, MODEL, PORTION, SCALE, Real, writes_file
 
 if TYPE_CHECKING:
     from hybrid.lattice.mbr import MbrResult
@@ -170,12 +170,24 @@ def _boundary(model: Model, folder: Path) -> dict[int, str]:
     return marks
 
 
-def aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, Any]]:
-    """Yields utterances and their lattices with words, or phones, on their frames, after the model that made them."""
+def aligned(lattices: Path, model: Path, phones: bool, lang: Path | None = None) -> Iterator[tuple[str, Any]]:
+    """Yields utterances and their lattices with words, or phones, on their frames.
+
+    Args:
+      model: that made them; words are told by the position marks of its phones.
+      lang: whose lexicon tells words instead.
+    """
     from hybrid.lattice.archive import read_compact_folder
     from hybrid.timing.lattice_alignment import align_lattice
+    from hybrid.timing.lexicon_alignment import align_by_lexicon, pronunciations_of
+    from lexicon.lang_dir import LangDir
 
     loaded = _model(lattices, model)
+    if lang is not None:
+        lexicon = pronunciations_of(LangDir.load(lang).align_lexicon)
+        for utterance, compact in read_compact_folder(lattices):
+            yield utterance, align_by_lexicon(compact, loaded.transition_model, lexicon, phones)
+        return
     marks = _boundary(loaded, model)
     for utterance, compact in read_compact_folder(lattices):
         yield utterance, align_lattice(compact, loaded.transition_model, marks, phones)
@@ -185,10 +197,13 @@ def aligned(lattices: Path, model: Path, phones: bool) -> Iterator[tuple[str, An
 @lattices_argument
 @output_argument
 @click.option("--model", type=MODEL, required=True, help="That made the lattices.")
+@click.option(
+    "--lang", type=FILE, help="Lang folder of the graph: words are told by its lexicon, not by marks of phones."
+)
 @click.option("--phones/--no-phones", default=False, help="An arc for each phone, not for each word and pause.")
 @text_option
 @writes_file("lattices", "lattices", argument="output", dash=True)
-def align_command(lattices: Path, output: Path, model: Path, phones: bool, text: bool) -> None:
+def align_command(lattices: Path, output: Path, model: Path, lang: Path | None, phones: bool, text: bool) -> None:
     """Put the words of determinised lattices on their frames: every arc is a word or a pause, in Kaldi's compact form.
 
     \b
@@ -196,7 +211,7 @@ def align_command(lattices: Path, output: Path, model: Path, phones: bool, text:
     """
     from hybrid.lattice.archive import write_lattices
 
-    count = write_lattices(output, aligned(lattices, model, phones), compact=True, text=text)
+    count = write_lattices(output, aligned(lattices, model, phones, lang), compact=True, text=text)
     record(output, lattices, {"phones": phones}, count)
 
 
@@ -248,4 +263,44 @@ def _times(lattices: Path, model: Path | None, frame_shift: float | None, kaldi:
     return FrameTimes(frame_shift or shared_facts(lattices).frame_shift or 0.01)
 
 
-COMMANDS = (mbr_command, confidence_command, oracle_command, align_command, to_ctm_command)
+@click.command("keyword")
+@lattices_argument
+@click.argument("phrases", nargs=-1, required=True)
+@click.option("--words", type=FILE, required=True, help="words.txt.")
+@model_option
+@scale_option
+@lm_option
+@click.option("--boost", type=Real(), default=0.0, help="Added to the log probability of each phrase where it is said.")
+@click.option("--least", type=PORTION, default=0.01, help="Leave out what is less probable.")
+@click.option(
+    "--frame-shift", type=SCALE, help="Seconds per frame; by default the model's, else the lattices', else 0.01."
+)
+def keyword_command(
+    lattices: Path, phrases: tuple[str, ...], words: Path, model: Path | None, acoustic_scale: float | None,
+    lm_scale: float, boost: float, least: float, frame_shift: float | None,
+) -> None:  # fmt: skip
+    """Print where PHRASES may have been said: id, begin, end, posterior, phrase; of determinised lattices.
+
+    Without --model words stand where their arcs do, which is right for lattices of `hybrid lattice align`.
+
+    \b
+    hybrid lattice keyword words.lat.gz "NEW YORK" BOSTON --words graph/words.txt --boost 3
+    """
+    from hybrid.lattice.algebra.keywords import boosted, find_keyword, merged_hits
+    from hybrid.lattice.archive import read_compact_folder
+
+    table, scale = read_table(lattices, words), scale_of(lattices, acoustic_scale)
+    assert table is not None
+    wanted = {phrase: tuple(table.encode(phrase.split(), words)) for phrase in phrases if phrase.strip()}
+    times = _times(lattices, model, frame_shift, False)
+    entries = read_compact_folder(lattices) if model is None else aligned(lattices, model, phones=False)
+    for utterance, compact in entries:
+        raised = boosted(compact, dict.fromkeys(wanted.values(), boost / lm_scale)) if boost and lm_scale else compact
+        for phrase, ids in wanted.items():
+            for hit in merged_hits(find_keyword(raised, ids, scale, lm_scale)):
+                if hit.posterior >= least:
+                    begin, end = times.boundary(hit.begin_frame), times.boundary(hit.end_frame)
+                    echo(f"{utterance} {begin:.2f} {end:.2f} {hit.posterior:.4f} {phrase}")
+
+
+COMMANDS = (keyword_command, mbr_command, confidence_command, oracle_command, align_command, to_ctm_command)
