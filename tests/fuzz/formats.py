@@ -119,6 +119,15 @@ def _calibration(path: Path, root: Path) -> None:
     hybrid("confidence", "apply", root / "decode", "--calibration", path, "--words", root / "graph/words.txt")
 
 
+def _report(path: Path, root: Path) -> None:
+    hybrid("report", root / "decode", "--ref", root / "data", "--words", root / "graph/words.txt", "--sounds", 1,
+           "--replications", 100, "--out", root / "out/report.html")  # fmt: skip
+
+
+def _votes(path: Path, root: Path) -> None:
+    hybrid("combine", "rover", path, root / "sure.txt", "--confidences")
+
+
 def _sweep(path: Path, root: Path) -> None:
     hybrid("score", "sweep", "--ref", root / "data", "--lattices", root / "decode", "--words", root / "graph/words.txt",
            "--lm-weights", "10", "--penalties", "0", "--replications", 100, "--out-dir", root / "out")  # fmt: skip
@@ -658,6 +667,9 @@ READERS: dict[str, Reader] = {
     "lattice.folder-meta": Reader("decode/meta.json", _decoded),
     "lattice.decode-json": Reader("decode/decode.json", _decoded),
     "confidence.calibration": Reader("calibration.json", _calibration),
+    "confidence.words": Reader("sure.txt", _votes),
+    "report.transcript": Reader("decode/transcript.txt", _report),
+    "report.times": Reader("decode/words.ctm", _report),
     "confidence.isotonic": Reader("isotonic.json", _calibration),
     "fst.vector": Reader("G.fst", _fst),
     "fst.const": Reader("L.const", _fst),

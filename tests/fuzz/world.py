@@ -265,6 +265,7 @@ def _results(root: Path) -> None:
     hybrid("score", "wer", "--ref", root / "table.txt", "--hyp", root / "hyp.txt", "--replications", 100,
            "--out-dir", root / "score")  # fmt: skip
     write_results(root / "results.tsv", [Result("mono", "dev", "uni", 9.5, 8.0, 10.0, 1, 2, 3, 60, 4.0, 0.5)])
+    (root / "sure.txt").write_text("u1 1 A 0.5\nu1 2 AB 0.75\nu2 1 B 1.0\n")
     size = len(FEATURES)
     Calibration(0.1, 1.0, FEATURES, (0.5,) * size, (2.0,) * size, (0.25,) * size, 1.5).save(root / "calibration.json")
     Calibration(0.1, knots=(0.1, 0.5, 1.0), levels=(0.25, 0.5, 0.75)).save(root / "isotonic.json")
