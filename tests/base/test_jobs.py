@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hybrid.base.errors import HybridError
-from hybrid.base.jobs import WorkerPool, blocks, map_in_order, pool
+from hybrid.base.jobs import WorkerPool, blocks, map_in_order, one_behind, pool
 from hybrid.base.log import cpu_seconds
 
 
@@ -217,3 +217,26 @@ def test_a_dask_cluster_is_an_executor_like_any_other(tmp_path):
         shared = list(map_in_order(die_once, range(20), executor, ahead=4, shared=str(tmp_path)))
     assert (tmp_path / "died").exists()
     assert results == shared == [x * x for x in range(20)]
+
+
+def test_one_behind_works_while_the_next_item_is_made():
+    """The second item is made only when the first is being worked on: without a thread of its own this never ends."""
+    begun, made = threading.Event(), []
+
+    def items():
+        yield 0
+        assert begun.wait(30)
+        made.append(1)
+        yield 1
+
+    def work(item):
+        if item == 0:
+            begun.set()
+        return item * 10, threading.current_thread()
+
+    results = list(one_behind(work, items()))
+    assert [value for value, _ in results] == [0, 10] and made == [1]
+    assert all(thread is not threading.current_thread() for _, thread in results)
+    with pytest.raises(ZeroDivisionError):
+        list(one_behind(lambda n: 1 // n, [1, 0, 2]))
+    assert list(one_behind(str, range(40), ahead=2)) == [str(n) for n in range(40)]

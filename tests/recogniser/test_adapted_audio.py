@@ -40,7 +40,9 @@ def spoken(bursts, save_wav, tmp_path_factory) -> Path:
 
 def test_files_by_command_and_in_python(tiny: Tiny, sat: Path, spoken: Path, tmp_path: Path) -> None:
     given = ("--model", sat / "sat", "--graph", sat / "graph", "--lang", tiny.root / "lang", "--min-speaker-frames", 50)
-    result = must("gmm", "decode-fmllr", *given, "--out-dir", tmp_path / "out", spoken)
+    result = must("gmm", "decode-fmllr", *given, "--out-dir", tmp_path / "out", "--format", "srt",
+                  spoken)  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / "out" / "recordings").iterdir()) == ["one.srt", "two.srt"]
     text = (tmp_path / "out" / "transcript.txt").read_text()
     assert text == "one LOW HIGH MID\ntwo MID LOW HIGH LOW\n" and text in result.stdout
     recogniser = Recogniser.load(sat / "sat", sat / "graph")

@@ -11,6 +11,7 @@ import click
 from hybrid.cli.decoding.options import (
     FILE,
     audio_source,
+    format_option,
     rescore_options,
     second_pass,
     show_transcript,
@@ -28,6 +29,7 @@ from hybrid.cli.options import (
     make_config,
     writes_folder,
 )
+from hybrid.decode.reject import RejectConfig
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.search.config import RetryConfig, SearchConfig
 
@@ -53,6 +55,8 @@ __all__ = ["decode_fmllr"]
 @config_options(SearchConfig)
 @config_options(RetryConfig)
 @rescore_options
+@config_options(RejectConfig)
+@format_option
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "feats", "model_dir", "graph_dir", "files")
 def decode_fmllr(
@@ -69,6 +73,7 @@ def decode_fmllr(
     jobs: int,
     engine: str,
     kaldi_times: bool,
+    formats: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Decode with transforms of each speaker, estimated from a first, unadapted pass and improved by a second.
@@ -78,6 +83,7 @@ def decode_fmllr(
     """
     from hybrid.adapt.two_pass import decode_adapted
     from hybrid.base.jobs import pool
+    from hybrid.decode.decode_set import DecodeOptions
     from hybrid.decode.sources import FeatureFolder
     from hybrid.decode.system import SystemSpec
     from lexicon.lang_dir import LangDir
@@ -90,14 +96,14 @@ def decode_fmllr(
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     spec = SystemSpec(
         str(model_dir), str(graph_dir), str(lang), search, retry, engine, kaldi_times=kaldi_times, second_pass=second,
-        search_arpa=arpa,
+        search_arpa=arpa, reject=make_config(RejectConfig, options),
     )  # fmt: skip
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor, TemporaryDirectory(prefix="hybrid-decode-") as scratch:
         source = (
             FeatureFolder(str(feats)) if feats else audio_source(files, Path(scratch), max_length, channel, speakers)
         )
-        totals = decode_adapted(spec, source, out_dir, silence, adapt, fmllr, None, executor)
+        totals = decode_adapted(spec, source, out_dir, silence, adapt, fmllr, DecodeOptions(formats=formats), executor)
     tell_failed(out_dir / "failed.txt")
     if files:
         show_transcript(out_dir)

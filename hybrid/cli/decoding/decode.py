@@ -12,6 +12,7 @@ import click
 from hybrid.cli.decoding.options import (
     FILE,
     audio_source,
+    format_option,
     rescore_options,
     second_pass,
     show_transcript,
@@ -36,8 +37,6 @@ from hybrid.decode.reject import RejectConfig
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 
-FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "textgrid-short", "lhotse")
-
 
 @click.command(context_settings={"show_default": True})
 @click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
@@ -54,8 +53,7 @@ FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "textgrid-short", "lh
 @click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
 @click.option("--out-dir", type=FILE, help="Folder of lattices, transcript, times and flags; without it the result of "
               "FILES is only printed.")  # fmt: skip
-@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
-              help="Write these too, to OUT/recordings; without --out-dir: print this.")  # fmt: skip
+@format_option
 @click.option("--quiet/--no-quiet", default=False, help="Print nothing but warnings and what failed.")
 @click.option("--strict/--no-strict", default=False, help="End with status 1 if anything failed.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")

@@ -12,10 +12,13 @@ import click
 from hybrid.cli.echo import echo
 from hybrid.cli.options import PORTION
 
-__all__ = ["FILE", "audio_source", "rescore_options", "second_pass", "show_transcript", "tell_failed"]
+__all__ = ["FILE", "audio_source", "format_option", "rescore_options", "second_pass", "show_transcript", "tell_failed"]
 
 FILE = click.Path(path_type=Path, allow_dash=True)
 SHOWN = 20  # failed utterances on the terminal
+FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "textgrid-short", "lhotse")
+format_option = click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True,
+                             help="Write these too, to OUT/recordings; without --out-dir: print this.")  # fmt: skip
 
 
 def rescore_options(function: Any) -> Any:
