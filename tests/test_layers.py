@@ -58,7 +58,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.recogniser": VALUES
     | {"hybrid.model", "hybrid.search", "hybrid.decode", "hybrid.adapt", "hybrid.confidence", "hybrid.rescore"},
     "hybrid.rescore": CORE,
-    "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence"},
+    "hybrid.score": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence", "hybrid.rescore"},
     "hybrid.report": GROUND | {"hybrid.data", "hybrid.lattice", "hybrid.timing", "hybrid.confidence", "hybrid.score"},
     "hybrid.train": set(),
     "hybrid.train.gmm": USERS,

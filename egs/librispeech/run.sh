@@ -14,9 +14,8 @@ option network_sets "" "parts to train networks on, with commas, aligned by tri3
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
 option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a
-    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_fmllr: on tri3b's adapted
-    features; joint: the two together; conformer: as chain; flat: LF-MMI without any other model;
-    xent: cross-entropy on tri3b's alignments; smbr: goes on from --smbr-from; NAME_sp: a network with the new lexicon"
+    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_fmllr: on its adapted features; joint: the two;
+    conformer: as chain; flat: LF-MMI on texts alone; xent: cross-entropy; smbr: goes on from --smbr-from; NAME_sp: with it too"
 option num_gaussians 1000 "of the monophone model"
 option tri1 1500,8000 "leaves and Gaussians"
 option tri2b 2000,12000 "likewise"
@@ -31,20 +30,18 @@ option processes 1 "of network training, by torchrun"
 option lm_weights 7:17 "swept; acoustic scale is 1 / weight"
 option chain_lm_weights 0.6,0.8,0.9,1,1.1,1.2,1.3,1.4,1.6,1.8 "swept for networks by LF-MMI"
 option penalties 0,0.5,1 "word insertion penalties, swept"
+option second_pass "" "models whose lattices a 4-gram, and with it a neural LM (conf/lstm_lm.yaml), score again, with commas"
 option compare_dir "$(first_of "$root/../shared/peers/hyps" "")" \
   "other systems' words (mono.dev-clean.txt) for paired tests; none if empty"
 start "$@"
-. "$root/scripts/ladder.sh"
-. "$root/scripts/chain.sh"
+for part in ladder chain rescore; do . "$root/scripts/$part.sh"; done
 IFS=, read -ra sets <<< "$test_sets"
 IFS=, read -ra parts <<< "$train_set,${network_sets:-$train_set}"
-all=$train_set  # what networks are trained on
-[ -z "$network_sets" ] || all=networks
+all=${network_sets:+networks} && all=${all:-$train_set}  # what networks are trained on
 wanted() { local name; for name in "$@"; do [[ ,$models, != *,$name,* && ,$models, != *,${name}_sp,* ]] || return 0; done; false; }
 targets=()  # what is decoded: model and graph
-for name in ${models//,/ }; do
-  case $name in sp) targets+=("tri3b tg_sp") ;; *_sp) targets+=("${name%_sp} tg_sp") ;; *) targets+=("$name tg") ;; esac
-done
+for name in ${models//,/ }; do case $name in
+  sp) targets+=("tri3b tg_sp") ;; *_sp) targets+=("${name%_sp} tg_sp") ;; *) targets+=("$name tg") ;; esac; done
 
 if stage 1 "Get the corpus and write the manifest of each part."; then
   [ -d "$corpus_dir" ] || step download --out "$corpus_dir" -- \
@@ -71,13 +68,6 @@ if stage 3 "Normalise the LM text, choose the vocabulary, make the lang folder."
   step lang --in data/dict --out data/lang -- \
     hybrid lang prepare --dict-dir data/dict --oov "<UNK>" --out-dir data/lang
 fi
-
-lm() { # NAME ORDER CUT-OFFS: data/G_NAME.fst
-  step "lm_$1" --in data/lm_text --out "data/$1.arpa.gz" -- hybrid lm train data/lm_text/text.txt --order "$2" --prune "$3" \
-    --vocabulary data/lm_text/vocab.txt --out "data/$1.arpa.gz"
-  step "grammar_$1" --in "data/$1.arpa.gz" --in data/lang --out "data/G_$1.fst" -- \
-    hybrid lm fst "data/$1.arpa.gz" --lang data/lang --out "data/G_$1.fst"
-}
 if stage 4 "Train the trigram, singletons pruned, and make G."; then lm tg 3 0,0,1; fi
 
 ladder "exp/feats/$train_set"
@@ -151,4 +141,9 @@ if stage 15 "Score; sweep LM weight and insertion penalty on the first set and a
     score $target "$set" "data/$set" --lm-weights "$(weights_of "$model")" --penalties "$penalties" "${extra[@]}"
   done; done
   hybrid score table exp/results.tsv
+fi
+
+if [ -n "$second_pass" ] && stage 16 "Second pass: a 4-gram of the same text, then a neural LM with it."; then
+  arpa fg 4 0 && neural_lm lstm_lm "$conf_dir/lstm_lm.yaml"
+  for model in ${second_pass//,/ }; do second_pass "$model" tg fg lstm_lm "$(weights_of "$model")" "${sets[@]}"; done
 fi

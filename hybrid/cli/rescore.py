@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hybrid.cli.lattices.neural import neural_command, tune_command
 from hybrid.cli.lattices.options import FILE, lattices_argument, output_argument, read_table, record, text_option
 from hybrid.cli.options import PORTION, writes_file
 
@@ -15,6 +16,10 @@ from hybrid.cli.options import PORTION, writes_file
 @click.group(context_settings={"show_default": True})
 def command() -> None:
     """Take the scores of one model out of lattices and put another's in."""
+
+
+command.add_command(neural_command)
+command.add_command(tune_command)
 
 
 def _swapped(lattices: Path, old: Any, new: Any, share: float, of_graph: bool) -> Iterator[tuple[str, Any]]:
@@ -28,8 +33,8 @@ def _swapped(lattices: Path, old: Any, new: Any, share: float, of_graph: bool) -
 @command.command("ngram")
 @lattices_argument
 @output_argument
-@click.option("--old-lm", type=FILE, help="ARPA of the graph; without it nothing is taken out.")
-@click.option("--new-lm", type=FILE, help="ARPA of any order; without it nothing is put in.")
+@click.option("--old-lm", type=FILE, help="ARPA (or `hybrid lm map`) of the graph; without it nothing is taken out.")
+@click.option("--new-lm", type=FILE, help="Likewise, of any order; without it nothing is put in.")
 @click.option("--words", type=FILE, required=True, help="words.txt of the graph.")
 @click.option(
     "--share", type=PORTION, default=1.0, help="Of the new model's probabilities; the rest stays the old one's."

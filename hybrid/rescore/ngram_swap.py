@@ -23,7 +23,7 @@ from hybrid.lattice.compact import CompactLattice, gather, no_paths
 from hybrid.lattice.trim import trimmed
 from hybrid.rescore.ngram_swap_kernels import compose_histories
 from lexicon.symbols import SymbolTable
-from lm.arpa import read_arpa
+from lm.mapped_model import MappedModel, read_scorer
 from lm.ngram import BackoffAutomaton, NgramModel
 from lm.word_table import EOS
 
@@ -49,7 +49,7 @@ class WordModel:
     place: object = "language model"
 
     @classmethod
-    def of(cls, model: NgramModel, words: SymbolTable, place: object = "language model") -> WordModel:
+    def of(cls, model: NgramModel | MappedModel, words: SymbolTable, place: object = "language model") -> WordModel:
         """Maps the words of a table to a model's."""
         ids = np.zeros(words.max_id + 1, np.int32)
         ids[np.array(words.ids)] = [model.vocabulary.id(symbol) for symbol in words.symbols]
@@ -57,12 +57,12 @@ class WordModel:
 
     @classmethod
     def read(cls, arpa: Path, words: SymbolTable) -> WordModel:
-        """Reads an ARPA file, gzip or not.
+        """Reads an ARPA file, gzip or not, or maps what `hybrid lm map` wrote into memory.
 
         Raises:
-          InputError: see `read_arpa`.
+          InputError: see `read_scorer`.
         """
-        return cls.of(read_arpa(arpa), words, arpa)
+        return cls.of(read_scorer(arpa), words, arpa)
 
     def require(self, compact: CompactLattice) -> None:
         """Raises InputError if the model gives no probability to a word of a lattice."""

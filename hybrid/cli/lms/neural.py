@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import PORTION, Whole, config_options, writes_folder
+from hybrid.cli.options import PORTION, Whole, config_options, writes_file, writes_folder
 from hybrid.train.lm.lm_settings import LmTrainingConfig
 from lm.neural.config import NeuralLmConfig
 
@@ -105,4 +105,23 @@ def perplexity_neural(
         echo(figures_line(f"{path}, {chosen:.3f} neural", sentence_scores_of(mixture, known).total()))
 
 
-COMMANDS = (train_neural, perplexity_neural)
+@click.command("map")
+@click.argument("model", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The file to write.")
+@writes_file("ngram-automaton", "model")
+def map_command(model: Path, out: Path) -> None:
+    """Write the ARPA file MODEL in the form that `hybrid rescore` maps into memory, for models of many n-grams.
+
+    Example: hybrid lm map fg.arpa.gz --out fg.map
+    """
+    from hybrid.base.artifact import write_meta
+    from lm.arpa import read_arpa
+    from lm.mapped_model import KIND, write_mapped
+
+    found = read_arpa(model)
+    write_mapped(out, found)
+    write_meta(out, KIND, {}, {"model": model}, {"ngrams": list(found.num_ngrams)})
+    echo(f"{out}: {' / '.join(str(count) for count in found.num_ngrams)} n-grams")
+
+
+COMMANDS = (train_neural, perplexity_neural, map_command)
