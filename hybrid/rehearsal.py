@@ -46,7 +46,7 @@ graph compile --model {}/tri2b --lang {}/lang --grammar {}/G.fst --out-dir {}/gr
 graph compile --model {}/tri3b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph_sat
 decode --model {}/tri2b --graph {}/graph --feats {}/feats --out-dir {}/decoded --phones --nbest 3
 nnet train --config {}/network.yaml --objective xent --set subsampling_factor=1 --feats {}/feats --like {}/tri2b --model {}/tri2b --ali {}/tri2b_ali --out-dir {}/xent
-decode --model {}/xent --graph {}/graph --feats {}/feats --out-dir {}/decoded_xent
+decode --model {}/xent --graph {}/graph --feats {}/feats --raw --out-dir {}/decoded_xent
 nnet train --config {}/network.yaml --objective smbr --feats {}/feats --model {}/xent --lattices {}/decoded_xent --ali {}/tri2b_ali --chunk-frames 0 --out-dir {}/smbr
 decode --model {}/tri2b --graph {}/graph --audio --out-dir {}/heard {}/audio/a/a_0.wav
 gmm decode-fmllr --model {}/tri3b --lang {}/lang --graph {}/graph_sat --feats {}/feats --out-dir {}/decoded_sat
