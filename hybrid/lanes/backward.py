@@ -87,7 +87,7 @@ def _renumbered(levels: list[LaneLevel], alive: list[torch.Tensor]) -> list[Lane
 
 
 class _Flat(NamedTuple):
-    """Levels one after the other, sorted by lane: tokens of a lane lie together, level by level."""
+    """Levels one after the other, sorted by lane: tokens of a lane lie together, level by level, in order of states."""
 
     group: torch.Tensor  # lane × levels + level of each token, rising
     rank: torch.Tensor  # of each token within its group
@@ -98,7 +98,8 @@ class _Flat(NamedTuple):
 
 def _flat(levels: list[LaneLevel]) -> _Flat:
     group = torch.cat([level.lane * len(levels) + number for number, level in enumerate(levels)])
-    order = torch.argsort(group, stable=True)
+    order = torch.argsort(torch.cat([level.state for level in levels]))
+    order = order[torch.argsort(group[order], stable=True)]
     group = group[order]
     rank = torch.arange(len(group), device=group.device) - torch.searchsorted(group, group)
     where = torch.empty_like(order)
@@ -129,16 +130,18 @@ def hand_out(levels: list[LaneLevel], upto: torch.Tensor) -> tuple[list[LanePiec
 def _rows(
     parts: list[LaneLinks], levels: list[LaneLevel], flat: _Flat, place: torch.Tensor, upto: torch.Tensor, back: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns the links into levels that are done, sorted by these, their acoustic scores, and how many each has."""
+    """Returns the links into levels that are done, sorted by these and by arcs, acoustic scores, how many each has."""
     count = len(levels)
     target = torch.cat([part.target + flat.firsts[t] for t, part in enumerate(parts)])
     source = torch.cat([part.source + flat.firsts[max(t - back, 0)] for t, part in enumerate(parts)])
     target, source = flat.where[target], flat.where[source]
     group = flat.group[target]
     done = (group % count > 0) & (group % count < upto[group // count])
-    order = torch.argsort(group[done], stable=True)
-    arc = torch.cat([part.arc for part in parts])[done][order].int()
-    rows = torch.stack([place[source[done][order]].int(), flat.rank[target[done][order]].int(), arc], 1)
+    arc = torch.cat([part.arc for part in parts])[done]
+    order = torch.argsort(arc)
+    order = order[torch.argsort(group[done][order], stable=True)]
+    ends = place[source[done][order]], flat.rank[target[done][order]], arc[order]
+    rows = torch.stack([column.int() for column in ends], 1)
     acoustic = torch.cat([part.acoustic for part in parts])[done][order]
     return rows, acoustic, torch.bincount(group[done], minlength=len(upto) * count)
 

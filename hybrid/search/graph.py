@@ -59,7 +59,7 @@ class SearchGraph:
 
         Raises:
           MismatchError: a transition-id that the model does not have.
-          InputError: the graph is empty, too large for 32 bits, or has a cycle of input epsilons.
+          InputError: the graph is empty, too large for 32 bits, has no way in or out, or a cycle of input epsilons.
         """
         cure = "Compile the graph from this model's tree and topology."
         check_range("transition_id", fst.ilabels, 0, len(transition_pdfs) - 1, place, cure)
@@ -67,6 +67,7 @@ class SearchGraph:
             raise InputError.at(place, "the graph has no states", "Compile it again; look at the language model.")
         if 2 * fst.num_arcs >= 2**32 or fst.num_states >= 2**31:
             raise InputError.at(place, f"{fst.num_arcs} arcs are more than this engine's 32 bits can count")
+        _check_ways(fst, place)
         pdfs = np.asarray(transition_pdfs, np.int32).copy()
         pdfs[0] = -1
         check_range("pdf_id", pdfs[1:], 0, num_pdfs - 1, place, cure)
@@ -79,6 +80,14 @@ class SearchGraph:
                 place, f"state {state} lies on a cycle of input epsilons", "Remove the epsilons of the language model."
             )
         return cls(fst.start, num_pdfs, bounds, arcs, transition_ids, word_ids, 0.0 - fst.final_costs)
+
+
+def _check_ways(fst: FstArrays, place: object) -> None:
+    cure = "Compile the graph again; look at the language model."
+    if fst.row_splits[fst.start] == fst.row_splits[fst.start + 1]:
+        raise InputError.at(place, f"no arc leaves the start, state {fst.start}", cure)
+    if not np.isfinite(fst.final_costs).any():
+        raise InputError.at(place, f"none of the {fst.num_states} states is final: no utterance can end", cure)
 
 
 @kernel

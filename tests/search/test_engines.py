@@ -210,6 +210,11 @@ def test_graphs_that_are_refused(tools) -> None:
     )
     with pytest.raises(InputError, match="g: state 0 lies on a cycle of input epsilons"):
         SearchGraph.from_fst(loop, tools.transition_pdfs, 5, "g")
+    rest = np.zeros(1), np.array([1]), np.zeros(1), np.array([np.inf, np.inf])
+    with pytest.raises(InputError, match="g: none of the 2 states is final: no utterance can end. Compile the graph"):
+        SearchGraph.from_fst(FstArrays.from_arcs(0, np.array([0]), np.array([1]), *rest), tools.transition_pdfs, 5, "g")
+    with pytest.raises(InputError, match="g: no arc leaves the start, state 1. Compile the graph again"):
+        SearchGraph.from_fst(FstArrays.from_arcs(1, np.array([0]), np.array([1]), *rest), tools.transition_pdfs, 5, "g")
     other = FstArrays.from_arcs(0, np.array([0]), np.array([9]), np.zeros(1), np.array([0]), np.zeros(1), np.zeros(1))
     with pytest.raises(MismatchError, match="g: transition_id 9 lies outside 0–5"):
         SearchGraph.from_fst(other, tools.transition_pdfs, 5, "g")

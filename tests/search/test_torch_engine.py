@@ -61,9 +61,22 @@ def test_it_keeps_what_the_reference_keeps(build, tools, kind, seed, lengths, be
 def test_kernels_make_the_lattice_of_the_reference(build, tools) -> None:
     pytest.importorskip("triton")
     config, scores = SearchConfig(4.0, 3.0, 6, 2, SCALE), [tools.scores(3, 4), tools.scores(4, 2)]
-    wanted, found = (build(engine, awkward(5), config).search(scores) for engine in ("reference", "triton"))
+    wanted, twin, found = (build(e, awkward(5), config).search(scores) for e in ("reference", "torch", "triton"))
     assert [tools.arcs_of(one.lattice) for one in wanted] == [tools.arcs_of(one.lattice) for one in found]
     assert [one.status for one in wanted] == [one.status for one in found]
+    assert [one.lattice for one in twin] == [one.lattice for one in found]  # in the same order too: programs may race
+
+
+def test_a_lattice_is_the_same_to_the_byte_in_any_batch_order_or_chunks(build, tools) -> None:
+    searcher = build("torch", awkward(5), SearchConfig(20.0, 8.0, 50, 2, SCALE))
+    scores = [tools.scores(i, n) for i, n in enumerate((40, 33, 7))]
+    wanted = [one.lattice for one in searcher.search(scores)]
+    assert [one.lattice for one in searcher.search(scores[::-1])] == wanted[::-1]
+    for length in (1, 10):
+        stream = searcher.open()
+        for begin in range(0, 40, length):
+            stream.advance(scores[0][begin : begin + length])
+        assert stream.finish().lattice == wanted[0]
 
 
 @settings(max_examples=8, deadline=None)
