@@ -7,19 +7,18 @@ CMUdict writes a word's variants as `word(2)`, vowels with a stress digit (`AH0`
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import check_fields
-from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
+from lexicon.lexicon import RESERVED_WORDS, VARIANT, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.text import read_user_lines
+from lexicon.words.phone_fit import fit_phones, lacking_phones
 
-__all__ = ["CmudictConfig", "dictionary_from", "read_cmudict"]
+__all__ = ["CmudictConfig", "dictionary_from", "in_phones_of", "read_cmudict"]
 
-_VARIANT = re.compile(r"\(\d+\)$")
 _STRESS = str.maketrans("", "", "0123456789")
 
 Entries = dict[str, list[tuple[str, ...]]]
@@ -69,7 +68,7 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
             cure = "Add its phones or remove the line."
             raise InputError.at(path, f"word '{quote(word)}' has no pronunciation; wanted 'word phone …'", cure, number)
         if "(" in word:
-            word = _VARIANT.sub("", word)
+            word = VARIANT.sub("", word)
         joined = " ".join(phones)
         pronunciation = tuple((joined if keep_stress else joined.translate(_STRESS)).split())
         wrong = next((why for phone in pronunciation if (why := bad_phone_form(phone))), "")
@@ -80,6 +79,28 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
         if pronunciation not in of_word:
             of_word.append(pronunciation)
     return lexicon
+
+
+def in_phones_of(
+    entries: Entries, known: Collection[str], words: Iterable[str] | None = None
+) -> tuple[Entries, dict[str, list[str]]]:
+    """Keeps the pronunciations that the phones of a model can spell, and spells them so.
+
+    Args:
+      known: phones without marks of place.
+      words: those that matter; None for all.
+
+    Returns:
+      The entries, and phone → words that are left without a pronunciation for want of it.
+    """
+    kept: Entries = {}
+    for word in entries if words is None else dict.fromkeys(words):
+        rows = [row for phones in entries.get(word, ()) if (row := fit_phones(phones, known))]
+        if rows:
+            kept[word] = list(dict.fromkeys(rows))
+    lost = ((w, p) for w in (entries if words is None else dict.fromkeys(words)) if w not in kept
+            for p in entries.get(w, ()))  # fmt: skip
+    return kept, lacking_phones(lost, known)
 
 
 def dictionary_from(

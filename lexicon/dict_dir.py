@@ -15,14 +15,17 @@ from pathlib import Path
 from hybrid.base.artifact import atomic_folder, write_meta
 from hybrid.base.errors import quote
 from hybrid.base.integrity import tell_changes
+from hybrid.base.log import get_logger
 from hybrid.base.reading import require_followed
-from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon
+from lexicon.lexicon import NAMES, Lexicon, Pronunciation, check_lexicon, check_words
 from lexicon.phones import PhoneSet, bad_phone_form
 from lexicon.silence import check_silence_probs
 from lexicon.text import Problem, check_lines, raise_first
 
 __all__ = ["check_dict_dir", "read_dict_dir", "write_dict_dir"]
 
+logger = get_logger(__name__)
+MOST_TOLD = 5
 FORMAT_HELP = "see docs/lang.md for the files of a dictionary folder"
 
 
@@ -34,6 +37,10 @@ def read_dict_dir(path: str | os.PathLike) -> tuple[PhoneSet, Lexicon]:
     """
     phones, lexicon, problems = check_dict_dir(path)
     raise_first(problems, f"`hybrid lang validate {path}` lists them")
+    for problem in problems[:MOST_TOLD]:
+        logger.warning("%s", problem)
+    if len(problems) > MOST_TOLD:
+        logger.warning("%d more warnings: `hybrid lang validate %s` lists them", len(problems) - MOST_TOLD, path)
     assert phones is not None and lexicon is not None
     return phones, lexicon
 
@@ -142,7 +149,7 @@ def _check_lexicons(folder: Path, known: set[str]) -> tuple[Lexicon | None, list
     for form, name in NAMES.items():
         if (folder / name).exists():
             entries, wrong = check_lexicon(folder / name, form, known)
-            problems += wrong
+            problems += wrong or check_words(folder / name, entries)
             found.append((name, entries))
     if not found or (len(found) == 1 and found[0][0] == NAMES["silprobs"]):
         wanted = "lexicon.txt ('word phone …') or lexiconp.txt ('word probability phone …')"
@@ -151,11 +158,13 @@ def _check_lexicons(folder: Path, known: set[str]) -> tuple[Lexicon | None, list
     if found[-1][0] == NAMES["silprobs"]:
         silence_probs, wrong = check_silence_probs(folder / "silprob.txt")
         problems += wrong
-    if problems:
+    if any(p.severity == "error" for p in problems):
         return None, problems
     for (first, entries), (second, others) in zip(found, found[1:]):
         problems += _check_pair(folder, first, entries, second, others)
-    return (None if problems else Lexicon(tuple(found[-1][1]), silence_probs)), problems
+    if any(p.severity == "error" for p in problems):
+        return None, problems
+    return Lexicon(tuple(found[-1][1]), silence_probs), problems
 
 
 def _check_pair(

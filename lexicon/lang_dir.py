@@ -5,12 +5,13 @@ oov.txt oov.int                 the word that stands for words outside the lexic
 topo                            HMM topology
 L.fst L_disambig.fst            the lexicon as a transducer
 phones/silence.int …            groups of phones; .txt holds names, .int ids, .csl ids with colons
+text.yaml                       how texts become words (not in Kaldi's folders)
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,8 @@ from lexicon.disambig import Clash, find_clashes
 from lexicon.lexicon_fst import word_pronunciations
 from lexicon.symbols import SymbolTable
 from lexicon.text import read_lines
+from lexicon.words.config import TextConfig
+from lexicon.words.spelling import Spelling
 
 if TYPE_CHECKING:
     import kaldifst
@@ -165,11 +168,38 @@ class LangDir:
         """Reads L_disambig.fst: L with disambiguation symbols, for decoding graphs."""
         return to_kaldifst(self.L_arrays(disambig=True))
 
-    def text_to_ids(self, words: Iterable[str]) -> list[int]:
-        """Returns the ids of words; a word outside the lexicon becomes `oov_id`, and so do `<s>` and the like."""
+    def text_to_ids(self, words: Sequence[str]) -> list[int]:
+        """Returns the ids of words; a word outside the lexicon becomes `oov_id`, and so do `<s>` and the like.
+
+        A word that the lexicon spells in another case, Unicode form or with other marks is not outside (see
+        `lexicon.words.spelling`), unless the folder's `text.yaml` says not to normalise.
+        """
         table, oov = self.words, self.oov_id
-        ids = [table.get(w, oov) for w in words]
+        ids = [table.get(w, -1) for w in words]
+        if -1 in ids:
+            ids = [self._other_spelling(w) if i < 0 else i for w, i in zip(words, ids)]
         return [oov if i in self._not_words else i for i in ids]
+
+    def _other_spelling(self, word: str) -> int:
+        found = self.spelt(word)
+        return self.oov_id if found is None else self.words[found]
+
+    def spelt(self, word: str) -> str | None:
+        """Returns the lexicon's spelling of a word; None for a word outside the lexicon."""
+        if not self.text_config.normalise:
+            return word if word in self.spelling else None
+        found = self.spelling.find(word)
+        return found[0] if found else None
+
+    @cached_property
+    def text_config(self) -> TextConfig:
+        """How texts become words of this lexicon."""
+        return TextConfig.of_folder(self.path)
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """Its words, found by other spellings too."""
+        return Spelling(self.words.symbols, [self.words.symbol(i) for i in self._not_words])
 
     @cached_property
     def _not_words(self) -> frozenset[int]:

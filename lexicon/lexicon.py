@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,16 +24,20 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
 from lexicon.silence import SilenceProbs, number_text
 from lexicon.text import Problem, check_lines, raise_first
+from lexicon.words.spelling import Spelling
 
 __all__ = [
     "RESERVED_WORDS",
+    "VARIANT",
     "Lexicon",
     "Pronunciation",
     "check_lexicon",
+    "check_words",
     "form_of",
     "merge",
 ]
 
+VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # CMUdict's mark of a word's further pronunciations
 RESERVED_WORDS = frozenset({"<eps>", "<s>", "</s>", "#0"})
 FORMS = {"plain": 0, "probs": 1, "silprobs": 4}  # numbers between word and phones
 NAMES = {"plain": "lexicon.txt", "probs": "lexiconp.txt", "silprobs": "lexiconp_silprob.txt"}
@@ -185,6 +190,23 @@ def check_lexicon(
         silence = (values[1], values[2], values[3]) if numbers == 4 else None
         entries.append(Pronunciation(word, pronunciation, values[0] if numbers else 1.0, silence))
     return entries, problems
+
+
+def check_words(path: Path, entries: Sequence[Pronunciation]) -> list[Problem]:
+    """Warns of words that are probably meant to be one: CMUdict's variants, and twins in two Unicode forms."""
+    lines = {entry.word: number for number, entry in reversed(list(enumerate(entries, 1)))}
+    problems = []
+    for word, number in lines.items():
+        base = VARIANT.sub("", word) if word.endswith(")") else word
+        if base != word and base in lines:
+            found, wanted = f"'{quote(word)}' is a word of its own", f"a further line of '{quote(base)}'"
+            problems.append(Problem(path, number, found, wanted, "Take the (2) off; that is CMUdict's.", "warning"))
+    for one, other in Spelling(lines).twins():
+        number, first = max(lines[one], lines[other]), min(lines[one], lines[other])
+        found = f"'{quote(entries[number - 1].word)}' is a word of its own"
+        wanted = f"the word of line {first}, from which only its Unicode form or its marks differ"
+        problems.append(Problem(path, number, found, wanted, "Write both alike, in NFC.", "warning"))
+    return problems
 
 
 def _wrong_line(word: str, fields: list[str], first: int, phones: Set[str] | None) -> tuple[str, str, str] | None:

@@ -16,11 +16,13 @@ from hybrid.formats.openfst import FstArrays, write_fst
 from lexicon.dict_dir import read_dict_dir
 from lexicon.disambig import assign_disambig
 from lexicon.lang_config import LangConfig
-from lexicon.lexicon import Lexicon
+from lexicon.lexicon import Lexicon, Pronunciation
 from lexicon.lexicon_fst import PronunciationArrays, add_disambig_loops, lexicon_fst, lexicon_fst_with_silence_probs
 from lexicon.phones import POSITIONS, PhoneInventory, PhoneSet
 from lexicon.symbols import EPSILON, SymbolTable
 from lexicon.text import read_lines
+from lexicon.words.config import TextConfig
+from lexicon.words.phone_fit import absent_phones, base_phones, lacking_phones
 
 __all__ = ["LangConfig", "prepare_lang"]
 
@@ -34,6 +36,7 @@ def prepare_lang(
     make_topo: MakeTopo,
     config: LangConfig | None = None,
     phones: SymbolTable | None = None,
+    text: TextConfig | None = None,
 ) -> None:
     """Makes a lang folder, whole or not at all.
 
@@ -43,6 +46,7 @@ def prepare_lang(
       make_topo: (non-silence phone ids, silence phone ids) → text of `topo`.
       phones: phone table of an existing model, whose ids the phones then keep (a new dictionary for an
         old model). Disambiguation symbols are numbered from its `#0` on.
+      text: how texts become words of this lexicon.
 
     Raises:
       InputError: a mistake in the dictionary folder (all are checked), an OOV word or a phone table that
@@ -58,7 +62,7 @@ def prepare_lang(
     inventory = phone_set.inventory(config.position_dependent_phones, config.share_silence_phones)
     if not config.position_dependent_phones:
         inventory = _with_given_boundaries(inventory, Path(dict_dir) / "word_boundary.txt")
-    _Lang(lexicon, phone_set, inventory, config, phones).write(out_dir, dict_dir, oov, make_topo)
+    _Lang(lexicon, phone_set, inventory, config, phones).write(out_dir, dict_dir, oov, make_topo, text or TextConfig())
 
 
 def _with_given_boundaries(inventory: PhoneInventory, file: Path) -> PhoneInventory:
@@ -100,10 +104,14 @@ class _Lang:
         count = max(self.numbers) + config.extra_phone_disambig + 1
         self.word_disambig = ["#0", *config.extra_word_disambig]
         self.disambig = [*(f"#{i}" for i in range(count)), *config.extra_word_disambig]
-        self.phones = _phone_table(names, self.disambig, phones, marked, set(phone_set.nonsilence_phones))
+        self.phones = _phone_table(
+            names, self.disambig, phones, marked, set(phone_set.nonsilence_phones), lexicon.entries
+        )
         self.words = SymbolTable((EPSILON, *lexicon.words, "#0", "<s>", "</s>", *config.extra_word_disambig))
 
-    def write(self, out_dir: str | os.PathLike, dict_dir: str | os.PathLike, oov: str, make_topo: MakeTopo) -> None:
+    def write(
+        self, out_dir: str | os.PathLike, dict_dir: str | os.PathLike, oov: str, make_topo: MakeTopo, text: TextConfig
+    ) -> None:
         ids = self.phones.encode
         topo = make_topo(ids(self.inventory.nonsilence), ids(self.inventory.silence))
         plain, with_disambig = self.fst(False), self.fst(True)
@@ -111,8 +119,9 @@ class _Lang:
             (folder / "phones").mkdir()
             self.words.write(folder / "words.txt")
             self.phones.write(folder / "phones.txt")
-            for name, text in self._texts(oov, topo).items():
-                (folder / name).write_text(text, encoding="utf-8", newline="\n")
+            for name, lines in self._texts(oov, topo).items():
+                (folder / name).write_text(lines, encoding="utf-8", newline="\n")
+            text.write(folder)
             write_fst(folder / "L.fst", plain)
             write_fst(folder / "L_disambig.fst", with_disambig)
             facts = {"words": len(self.lexicon.words), "pronunciations": len(self.lexicon), "phones": len(self.phones)}
@@ -236,7 +245,12 @@ def _lines(rows: Iterable[Iterable[object]]) -> str:
 
 
 def _phone_table(
-    names: Sequence[str], disambig: Sequence[str], given: SymbolTable | None, marked: bool, nonsilence: set[str]
+    names: Sequence[str],
+    disambig: Sequence[str],
+    given: SymbolTable | None,
+    marked: bool,
+    nonsilence: set[str],
+    entries: Iterable[Pronunciation],
 ) -> SymbolTable:
     """Numbers the phones from 1 on, disambiguation symbols last; or as a given table numbers them."""
     if given is None:
@@ -245,15 +259,14 @@ def _phone_table(
     first = given.get("#0")
     if first is None:
         raise InputError.at(place, "has no '#0'", "Hand over the phones.txt of the lang folder of the model.")
-    missing = next((n for n in names if n not in given), None)
-    if missing is not None:
+    if any(name not in given for name in names):
         is_marked = any(f"{p}_B" in given for p in nonsilence)
         if is_marked != marked:
             state = "are" if is_marked else "are not"
             cure = f"Use --{'' if is_marked else 'no-'}position-dependent-phones."
             raise InputError.at(place, f"its phones {state} marked for word position", cure)
-        cure = "Replace it in the dictionary; a model knows no phones but its own."
-        raise InputError.at(place, f"lacks phone '{quote(missing)}' of the dictionary ({len(given)} symbols)", cure)
+        known = base_phones(given, marked)
+        raise absent_phones(place, lacking_phones(((e.word, e.phones) for e in entries), known), known)
     pairs = sorted((given[n], n) for n in names)
     if pairs[-1][0] >= first:
         raise InputError.at(place, "has phones behind '#0'; wanted disambiguation symbols last", "Use another table.")

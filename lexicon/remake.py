@@ -37,7 +37,7 @@ def remake_lang(dict_dir: str | os.PathLike, lang: LangDir, out_dir: str | os.Pa
     _require_same_words(dict_dir, lexicon, lang)
     topo = read_text(lang.topo_path)
     config = _settings_of(lang, phone_set)
-    prepare_lang(dict_dir, lang.oov_word, out_dir, lambda *phones: topo, config, lang.phones)
+    prepare_lang(dict_dir, lang.oov_word, out_dir, lambda *phones: topo, config, lang.phones, lang.text_config)
 
 
 def _require_same_words(dict_dir: str | os.PathLike, lexicon: Lexicon, lang: LangDir) -> None:

@@ -148,6 +148,9 @@ def read_user_lines(path: PathLike) -> Iterable[tuple[int, str]]:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise InputError.at(path, "the file is empty", "Fill it or correct the path.")
+    if "\0" in text:
+        nul = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError.at(path, "has a NUL byte", "Is it binary, or UTF-16? Convert it to UTF-8 text.", nul)
     for number, line in enumerate(text.split("\n"), 1):
         if line := line.strip():
             yield number, line

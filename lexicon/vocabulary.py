@@ -19,6 +19,7 @@ from lexicon.lang_dir import LangDir
 from lexicon.lexicon_fst import PronunciationArrays, add_disambig_loops, lexicon_fst, silence_probability
 from lexicon.phones import POSITIONS
 from lexicon.symbols import EPSILON, SymbolTable
+from lexicon.words.phone_fit import base_phones, fit_phones
 
 __all__ = ["OOV", "Guesser", "Pronouncer", "TextLexicon"]
 
@@ -73,21 +74,23 @@ class TextLexicon:
           InputError: the lang folder has no word of one phone to model a guessed word's place on.
         """
         wanted = sorted(set(vocabulary) - {EPSILON, OOV, "#0"})
-        known = [w for w in wanted if lang.text_to_ids([w]) != [lang.oov_id]]
+        known = [w for w in wanted if w in lang.spelling and lang.words[w] != lang.oov_id]
         inside = set(known)
-        guesses = _guesses(lang, [w for w in wanted if w not in inside], pronouncer)
-        words = SymbolTable((EPSILON, *known, *sorted(guesses), OOV, "#0"))
+        others = _other_spellings(lang, [w for w in wanted if w not in inside])
+        guesses = _guesses(lang, [w for w in wanted if w not in inside and w not in others], pronouncer)
+        added = {**others, **guesses}
+        words = SymbolTable((EPSILON, *known, *sorted(added), OOV, "#0"))
         number = {lang.words[w]: words[w] for w in known} | {lang.oov_id: words[OOV]}
         spoken: dict[int, list[tuple[int, ...]]] = {}
         for row in lang.align_lexicon:
             if row[0] in number and row[2:] not in spoken.setdefault(number[row[0]], []):
                 spoken[number[row[0]]].append(row[2:])
-        spoken |= {words[w]: list(rows) for w, rows in guesses.items()}
+        spoken |= {words[w]: list(rows) for w, rows in added.items()}
         whole = lang.L_arrays()
         silence = silence_probability(whole, lang.optional_silence)
         arcs = _cut(whole, number)
-        if guesses:
-            arcs = _add_words(arcs, {words[w]: rows for w, rows in guesses.items()}, spoken, lang)
+        if added:
+            arcs = _add_words(arcs, {words[w]: rows for w, rows in added.items()}, spoken, lang)
         table = {word: tuple(rows) for word, rows in spoken.items()}
         given = pronouncer.given if pronouncer is not None else {}
         return cls(words, table, frozenset(w for w in guesses if w not in given), arcs, silence, lang)
@@ -131,6 +134,16 @@ class TextLexicon:
         return add_disambig_loops(fst, [first], [self.words["#0"]]), symbols
 
 
+def _other_spellings(lang: LangDir, words: Sequence[str]) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Returns word → phone ids for words that the lexicon spells otherwise (case, Unicode form, marks)."""
+    found = {w: lang.words[other] for w in words if (other := lang.spelt(w)) is not None}
+    wanted, rows = set(found.values()) - {lang.oov_id}, dict[int, list[tuple[int, ...]]]()
+    for row in lang.align_lexicon if wanted else ():
+        if row[0] in wanted and row[2:] not in rows.setdefault(row[0], []):
+            rows[row[0]].append(row[2:])
+    return {w: tuple(rows[number]) for w, number in found.items() if number in rows}
+
+
 def _guesses(
     lang: LangDir, words: Sequence[str], pronouncer: Pronouncer | None
 ) -> dict[str, tuple[tuple[int, ...], ...]]:
@@ -139,8 +152,9 @@ def _guesses(
         return {}
     found = pronouncer(words) if pronouncer is not None else {}
     out: dict[str, tuple[tuple[int, ...], ...]] = {}
+    known = base_phones(lang.phones, lang.word_boundary is not None)
     for word in words:
-        rows = [_marked(lang, phones) for phones in found.get(word, ()) if phones]
+        rows = [_marked(lang, phones, known) for phones in found.get(word, ()) if phones]
         usable = tuple(dict.fromkeys(row for row in rows if row is not None))
         if usable:
             out[word] = usable
@@ -151,20 +165,16 @@ def _guesses(
     return out
 
 
-def _marked(lang: LangDir, phones: Sequence[str]) -> tuple[int, ...] | None:
+def _marked(lang: LangDir, phones: Sequence[str], known: frozenset[str]) -> tuple[int, ...] | None:
     """Returns the ids of phones with the marks of their places in a word; None where the model lacks one."""
+    fitted = fit_phones(phones, known)
+    if fitted is None:
+        return None
     marks = [""] * len(phones)
     if lang.word_boundary is not None:
         marks = ["_B", *["_I"] * (len(phones) - 2), "_E"] if len(phones) > 1 else ["_S"]
-    ids = []
-    for phone, mark in zip(phones, marks):
-        number = lang.phones.get(phone + mark)
-        if number is None:  # a stress mark that the model does not have
-            number = lang.phones.get(phone.rstrip("012") + mark)
-        if number is None:
-            return None
-        ids.append(number)
-    return tuple(ids)
+    ids = [lang.phones.get(phone + mark, -1) for phone, mark in zip(fitted, marks)]
+    return None if -1 in ids else tuple(ids)
 
 
 def _plain(phone: str, marked: bool) -> str:

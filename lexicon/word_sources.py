@@ -9,6 +9,9 @@ from pathlib import Path
 from hybrid.base.errors import InputError
 from hybrid.base.reading import parse_json
 from lexicon.text import read_user_lines
+from lexicon.words.blanks import cut_key
+from lexicon.words.config import TextConfig
+from lexicon.words.normaliser import Normaliser
 
 __all__ = ["is_cuts", "read_utterances", "vocabulary_of"]
 
@@ -18,26 +21,32 @@ def is_cuts(path: str | os.PathLike) -> bool:
     return Path(path).name.removesuffix(".gz").endswith(".jsonl")
 
 
-def read_utterances(path: str | os.PathLike, with_ids: bool = False) -> Iterator[tuple[str, list[str]]]:
+def read_utterances(
+    path: str | os.PathLike, with_ids: bool = False, normaliser: Normaliser | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """Yields (utterance id, words) of a text.
 
     Args:
       path: `*.jsonl` or `*.jsonl.gz` holds lhotse cuts; anything else one sentence a line, gzip or not.
       with_ids: the first word of a line is its id. Without, the line number is.
+      normaliser: makes words of the lines; None splits them at blanks only.
 
     Raises:
-      InputError: missing, empty, not UTF-8, or a line of cuts that is no JSON; the line is named.
+      InputError: missing, empty, not UTF-8, a line of cuts that is no JSON, or `<eps>` or `#0` in the text; the line is
+        named.
     """
+    normaliser = normaliser or Normaliser(TextConfig(normalise=False))
     cuts = is_cuts(path)
     for number, line in read_user_lines(path):
         if cuts:
-            yield from _supervisions(path, number, line)
+            for name, text in _supervisions(path, number, line):
+                yield name, normaliser.words(text, path, number)
         else:
-            words = line.split()
-            yield (words[0], words[1:]) if with_ids else (f"line {number}", words)
+            name, text = cut_key(line) if with_ids else (f"line {number}", line)
+            yield name, normaliser.words(text, path, number)
 
 
-def _supervisions(path: object, number: int, line: str) -> Iterator[tuple[str, list[str]]]:
+def _supervisions(path: object, number: int, line: str) -> Iterator[tuple[str, str]]:
     cut = parse_json(line, path, number, "Make the manifest again.")
     try:
         supervisions = cut.get("supervisions") or []
@@ -45,14 +54,15 @@ def _supervisions(path: object, number: int, line: str) -> Iterator[tuple[str, l
     except (AttributeError, TypeError) as error:
         message = f"is no cut ({type(error).__name__}); wanted a JSON object with supervisions"
         raise InputError.at(path, message, "Make the manifest again.", number) from error
-    for name, text in pairs:
-        yield name, text.split()
+    yield from pairs
 
 
-def vocabulary_of(paths: Iterable[str | os.PathLike], with_ids: bool = False) -> list[str]:
+def vocabulary_of(
+    paths: Iterable[str | os.PathLike], with_ids: bool = False, normaliser: Normaliser | None = None
+) -> list[str]:
     """Returns the words of texts, each once, in the order in which they first stand there."""
     words: dict[str, None] = {}
     for path in paths:
-        for _, utterance in read_utterances(path, with_ids):
+        for _, utterance in read_utterances(path, with_ids, normaliser):
             words.update(dict.fromkeys(utterance))
     return list(words)

@@ -86,6 +86,10 @@ def _vocabulary(unigrams: Section, words: list[bytes], error: ErrorAt) -> tuple[
                 raise error("has a NUL byte", int(unigrams.starts[row]))
             if not _is_utf8(words[word]):
                 raise error("has a word that is not UTF-8", int(unigrams.starts[row]))
+    for symbol in (b"<eps>", b"#0"):
+        if symbol in words[3:]:
+            row = unigrams.columns[0].tolist().index(words.index(symbol))
+            raise error(f"holds the word '{symbol.decode()}', which belongs to graphs", int(unigrams.starts[row]))
     unknown = [w for w in UNKNOWN_WORDS if w.encode() in words[3:]]
     vocabulary = Vocabulary.build(words[3:], unknown[0] if unknown else UNKNOWN_WORDS[0])
     ids = {word: i for i, word in enumerate(vocabulary.words)}

@@ -16,6 +16,8 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
+from lexicon.words.normaliser import Normaliser
+from lexicon.words.spelling import Spelling, told_loss
 from lm.config import EstimateConfig
 from lm.counts import CountLevel, NgramCounter, count_levels
 from lm.ngram import NgramLevel, NgramModel
@@ -26,6 +28,7 @@ from lm.word_table import BOS, EOS, UNK, Vocabulary, WordTable, check_words
 __all__ = ["EstimateReport", "estimate", "estimate_from_sentences"]
 
 _log = get_logger(__name__)
+SPELL = "Give the lang folder with --lang, whose spelling the words then take."
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class EstimateReport:
       discounts: D1, D2, D3+ by order; empty for Witten-Bell.
       fallback_orders: orders whose discounts are the fall-back.
       out_of_vocabulary: words of the text outside the fixed vocabulary.
+      added: words of the vocabulary that the text lacks and the model has all the same; among those kept.
     """
 
     tokens: int
@@ -48,6 +52,7 @@ class EstimateReport:
     discounts: tuple[tuple[float, float, float], ...]
     fallback_orders: tuple[int, ...]
     out_of_vocabulary: int
+    added: int = 0
 
 
 def estimate(
@@ -57,6 +62,8 @@ def estimate(
     with_ids: bool = False,
     block_bytes: int = BLOCK_BYTES,
     run_tokens: int | None = None,
+    normaliser: Normaliser | None = None,
+    canonical: bool = False,
 ) -> tuple[NgramModel, EstimateReport]:
     """Estimates a model from text files that stream by once.
 
@@ -65,6 +72,7 @@ def estimate(
       vocabulary: the only words that the model may hold; None for all words of the text.
       with_ids: the first word of each line is an utterance id.
       block_bytes, run_tokens: how much text and how many tokens are held at once.
+      normaliser: makes words of the lines. canonical: without one, words are brought to NFC.
 
     Raises:
       InputError: a text that cannot be used, no word left, or no discounts and no fall-back wanted.
@@ -72,7 +80,7 @@ def estimate(
     table = WordTable.for_training()
     counter = NgramCounter(config.order, *([run_tokens] if run_tokens else []))
     for path in paths:
-        for ids in read_ids(path, table, True, config.skip_special, with_ids, block_bytes):
+        for ids in read_ids(path, table, True, config.skip_special, with_ids, block_bytes, normaliser, canonical):
             counter.add(ids, table.count)
     place = ", ".join(os.fspath(p) for p in paths) or "text"
     return _estimate(counter, table.word_bytes(), config, vocabulary, place)
@@ -113,19 +121,27 @@ def _estimate(
         outside = np.array([w not in limit for w in vocabulary.words])
         outside[:3] = False
         if outside[3:].all():
-            raise InputError.at(place, "holds no word of the vocabulary", "Compare the spelling (upper case?) of both.")
+            told = told_loss([w.decode() for w in found[3:]], len(found) - 3, Spelling(map(bytes.decode, limit)))
+            cure = SPELL if told else "Compare the spelling (upper case?) of both."
+            raise InputError.at(place, f"holds no word of the vocabulary{': ' if told else ''}{told}", cure)
     run = counter.finish(len(found))
-    builder = _Builder(config, vocabulary, outside)
+    builder = _Builder(config, vocabulary, outside, len(extra))
     for level in count_levels(run, config.order, rank, len(vocabulary)):
         builder.add(level)
     del run
-    return builder.model(), builder.report(counter.tokens)
+    report = builder.report(counter.tokens)
+    if limit is not None and 2 * report.out_of_vocabulary > report.tokens:
+        missing = [w.decode() for w in found[3:] if w not in limit]
+        if told := told_loss(missing, len(missing), Spelling(map(bytes.decode, limit))):
+            raise InputError.at(place, f"most of it is outside the vocabulary: {told}", SPELL)
+    return builder.model(), report
 
 
 class _Builder:
     """Takes the levels of counts from unigrams upwards and makes the levels of the model."""
 
-    def __init__(self, config: EstimateConfig, vocabulary: Vocabulary, outside: np.ndarray) -> None:
+    def __init__(self, config: EstimateConfig, vocabulary: Vocabulary, outside: np.ndarray, added: int = 0) -> None:
+        self.added = added
         self.config, self.vocabulary, self.outside = config, vocabulary, outside
         self.levels: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # contexts, words, probabilities
         self.backoffs: list[np.ndarray] = []
@@ -222,4 +238,5 @@ class _Builder:
             tuple(self.discounts),
             tuple(self.fallback),
             self.out_of_vocabulary,
+            self.added,
         )

@@ -8,14 +8,17 @@ back-off arc are passed through.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.formats.openfst import FstArrays
+from lexicon.lexicon import RESERVED_WORDS
 from lexicon.symbols import SymbolTable
+from lexicon.words.spelling import Spelling, told_loss
 from lm.ngram import LN_10, NgramModel
 from lm.word_table import BOS, EOS, UNK, UNKNOWN_WORDS
 
@@ -24,7 +27,13 @@ __all__ = ["ngram_to_fst"]
 _log = get_logger(__name__)
 
 
-def ngram_to_fst(model: NgramModel, words: SymbolTable, backoff_symbol: str = "#0") -> FstArrays:
+def ngram_to_fst(
+    model: NgramModel,
+    words: SymbolTable,
+    backoff_symbol: str = "#0",
+    respell: bool = True,
+    max_left_out: float = 1.0,
+) -> FstArrays:
     """Turns a model into G.
 
     The unknown word of the model becomes <unk> or <UNK>, whichever `words` has. N-grams with words
@@ -33,38 +42,74 @@ def ngram_to_fst(model: NgramModel, words: SymbolTable, backoff_symbol: str = "#
     Args:
       words: the ids of the decoding graph, with the back-off symbol.
       backoff_symbol: input label of back-off arcs.
+      respell: a word of the model that `words` spells otherwise (case, Unicode form, marks) is that word, unless
+        another word of the model is.
+      max_left_out: share of the words, by unigram probability, that `words` may lack.
 
     Returns:
       Costs in natural log; the arcs of a state rise by input label.
 
     Raises:
-      InputError: `words` lacks the back-off symbol, or all words of the model.
+      InputError: `words` lacks the back-off symbol, or more words of the model than allowed.
     """
     if backoff_symbol not in words:
         raise InputError.at("words.txt", f"has no back-off symbol {backoff_symbol}", "Prepare the lang folder again.")
-    labels = _labels(model, words)
+    labels = _labels(model, words, respell, max_left_out)
     return _assemble(_Graph.of(model, labels), words[backoff_symbol])
 
 
-def _labels(model: NgramModel, words: SymbolTable) -> np.ndarray:
+def _labels(model: NgramModel, words: SymbolTable, respell: bool, max_left_out: float) -> np.ndarray:
     """The label of each word id; -1 for words that get none."""
     symbols = model.vocabulary.symbols
-    labels = np.full(len(symbols), -1, np.int64)
-    for i, symbol in enumerate(symbols):
-        if symbol in words:
-            labels[i] = words[symbol]
+    labels = np.array([words.get(symbol, -1) for symbol in symbols], np.int64)
     if labels[UNK] < 0:
         labels[UNK] = next((words[w] for w in UNKNOWN_WORDS if w in words), -1)
-    missing = [symbols[i] for i in np.flatnonzero(labels[3:] < 0)[:5] + 3]
+    missing = (np.flatnonzero(labels[3:] < 0) + 3).tolist()
+    spelling = Spelling(words.symbols, RESERVED_WORDS)
+    if missing and respell:
+        missing = _respelt(symbols, labels, missing, words, spelling)
     labels[[BOS, EOS]] = 0
-    if missing:
-        count = int(np.count_nonzero(labels[3:] < 0))
-        if count == len(symbols) - 3:
-            raise InputError.at(
-                "language model", "has no word of words.txt", "Are both in upper case, or both in lower case?"
-            )
-        _log.warning("left out %d words that are not in words.txt: %s …", count, ", ".join(missing))
+    if not missing:
+        return labels
+    shares = 10.0 ** model.levels[0].log10_probs[3:].astype(np.float64)
+    left_out = float(shares[np.array(missing) - 3].sum() / max(shares.sum(), 1e-30))
+    told = told_loss([symbols[i] for i in missing], len(symbols) - 3, spelling)
+    shown = _shown(symbols, missing)
+    if len(missing) == len(symbols) - 3 or left_out > max_left_out:
+        count = len(symbols) - 3
+        found = f"{len(missing)} of {count} words are not in words.txt: {shown}"
+        cure = (
+            "Train it with `hybrid lm train --lang`, so that its words take the lexicon's spelling."
+            if told
+            else "Give them pronunciations, or allow a larger share with --max-left-out."
+        )
+        raise InputError.at("language model", f"{found}{'; ' if told else ''}{told}", cure)
+    _log.warning("left out %d words that are not in words.txt (%.1f %% of the probability): %s",
+                 len(missing), 100 * left_out, shown)  # fmt: skip
     return labels
+
+
+def _respelt(
+    symbols: Sequence[str], labels: np.ndarray, missing: list[int], words: SymbolTable, spelling: Spelling
+) -> list[int]:
+    """Gives words the label of their other spelling, where no other word has it; returns those that stay without."""
+    taken = set(labels.tolist())
+    still, found = [], 0
+    for i in missing:
+        other = spelling.find(symbols[i])
+        if other is None or words[other[0]] in taken:
+            still.append(i)
+            continue
+        labels[i] = words[other[0]]
+        taken.add(words[other[0]])
+        found += 1
+    if found:
+        _log.info("%d words of the model are spelt otherwise in words.txt and were found there", found)
+    return still
+
+
+def _shown(symbols: Sequence[str], missing: Sequence[int]) -> str:
+    return ", ".join(quote(symbols[i]) for i in missing[:5]) + (", …" if len(missing) > 5 else "")
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 from hybrid.base.errors import InputError, quote
-from hybrid.base.reading import open_bytes, read_bytes
+from hybrid.base.reading import open_bytes, read_bytes, text_lines
 from lexicon.word_sources import is_cuts, read_utterances
+from lexicon.words.blanks import byte_blanks, cut_key
+from lexicon.words.normaliser import Normaliser, refuse_symbols
 from lm.word_table import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
 
 __all__ = ["BLOCK_BYTES", "read_ids", "read_word_list"]
 
+_SYMBOL = re.compile(rb"(?<![^ \t\r\n])(?:<eps>|#0)(?![^ \t\r\n])")
 BLOCK_BYTES = 1 << 20
 LONGEST_WORD = 1 << 16
+LINES_AT_ONCE = 10_000
 
 
 def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
@@ -31,6 +38,44 @@ def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
             first = False
 
 
+def _normalised(path: str | os.PathLike, normaliser: Normaliser, with_ids: bool) -> Iterator[bytes]:
+    """The lines of a text, or of cuts, as a normaliser has them; those of which nothing is left are dropped."""
+    sentences: Iterator[list[str]]
+    if is_cuts(path):
+        sentences = (words for _, words in read_utterances(path, normaliser=normaliser))
+    else:
+        sentences = _sentences(path, normaliser, with_ids)
+    while some := list(islice(sentences, LINES_AT_ONCE)):
+        yield "".join(" ".join(words) + "\n" for words in some).encode()
+
+
+def _sentences(path: str | os.PathLike, normaliser: Normaliser, with_ids: bool) -> Iterator[list[str]]:
+    for number, line in text_lines(path):
+        text = line.removeprefix("\ufeff") if number == 1 else line
+        words = normaliser.words(cut_key(text)[1] if with_ids else text, path, number)
+        if words or not text.strip():
+            yield words
+
+
+def _one_form(blocks: Iterator[bytes], canonical: bool) -> Iterator[bytes]:
+    """The same blocks with one kind of blank, in NFC if `canonical`; cut at blanks, so that no character is halved."""
+    held = b""
+    for block in blocks:
+        data = held + block
+        end = 1 + max(data.rfind(blank) for blank in (b"\n", b" ")) or (len(data) if len(data) > LONGEST_WORD else 0)
+        held = data[end:]
+        yield _whole_form(data[:end], canonical)
+    yield _whole_form(held, canonical)
+
+
+def _whole_form(data: bytes, canonical: bool) -> bytes:
+    if canonical and not data.isascii():
+        text = data.decode("utf-8", "surrogateescape")  # what is no UTF-8 is told later, with its line
+        if not unicodedata.is_normalized("NFC", text):
+            data = unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")
+    return byte_blanks(data)
+
+
 def read_ids(
     path: str | os.PathLike,
     table: WordTable,
@@ -38,10 +83,12 @@ def read_ids(
     skip_special: bool = False,
     with_ids: bool = False,
     block_bytes: int = BLOCK_BYTES,
+    normaliser: Normaliser | None = None,
+    canonical: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yields the word ids of a text file, one sentence a line, each line closed by the sentence end.
 
-    Words are what stands between spaces, tabs, CR and LF (as in KenLM); an empty line is an empty
+    Words are what stands between blanks (`lexicon.words.blanks`); an empty line is an empty
     sentence; a last line without LF counts; a byte-order mark is dropped.
 
     Args:
@@ -50,6 +97,8 @@ def read_ids(
       skip_special: pass over <s>, </s> (and <unk> when inserting) in the text instead of refusing them.
       with_ids: the first word of each line is an utterance id (Kaldi's `text`) and is passed over.
       block_bytes: how much text is held at once; a longer word than LONGEST_WORD is refused.
+      normaliser: makes words of the lines; without one they are what stands between blanks.
+      canonical: bring words to Unicode's NFC, where there is no normaliser.
 
     Yields:
       int32 arrays; sentences run on from one to the next.
@@ -58,10 +107,18 @@ def read_ids(
       InputError: not readable, not UTF-8, a NUL byte, a special word; with the line number.
     """
     lines, carry = 1, b""
-    flags = SKIP_SPECIAL * skip_special + SKIP_FIRST * (with_ids and not is_cuts(path)) + INSERT * insert
+    skip_first = with_ids and not is_cuts(path) and normaliser is None
+    flags = SKIP_SPECIAL * skip_special + SKIP_FIRST * skip_first + INSERT * insert
     table.at_line_start = True
-    for block in _closed(_blocks(path, block_bytes)):
+    if normaliser is not None:
+        blocks = _normalised(path, normaliser, with_ids)
+    else:
+        blocks = _one_form(_blocks(path, block_bytes), canonical)
+    for block in _closed(blocks):
         data = carry + block
+        if (b"<eps>" in data or b"#0" in data) and (found := _SYMBOL.search(data)):
+            line = lines + data.count(b"\n", 0, found.start())
+            refuse_symbols(found.group().decode(), path, line)
         text = np.frombuffer(data, np.uint8)
         ids = np.empty(len(text) + 1, np.int32)
         status, position, count = table.scan(text, len(text), ids, flags)

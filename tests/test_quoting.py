@@ -20,7 +20,7 @@ FOREIGN = {
 # What has such a name and is a number or made of our own words.
 OWN = {
     ("hybrid/adapt/speakers.py", "speakers"), ("hybrid/align/texts.py", "words"), ("hybrid/base/config.py", "fields"),
-    ("hybrid/base/log.py", "text"), ("hybrid/base/ranges.py", "value"), ("hybrid/cli/lm.py", "tokens"),
+    ("hybrid/base/log.py", "text"), ("hybrid/base/ranges.py", "value"), ("hybrid/cli/language/lm.py", "tokens"),
     ("hybrid/feats/pipeline.py", "value"), ("hybrid/timing/word_alignment.py", "label"),
     ("hybrid/lattice/compact.py", "columns"), ("hybrid/train/nnet/log.py", "value"),
     ("hybrid/tree/build.py", "key"), ("hybrid/tree/context_tree.py", "key"), ("hybrid/tree/questions.py", "key"),

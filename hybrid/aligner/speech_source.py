@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from hybrid.base.errors import InputError, quote
 from hybrid.data.manifest import read_cuts
-from hybrid.data.own import find_audio, normalise_text, read_named_texts, speaker_of
-from hybrid.data.sets import split_lines
+from hybrid.data.named_texts import match_texts, read_named_texts, text_beside, whole_text
+from hybrid.data.own import find_audio, speaker_of
 from hybrid.data.trust import NotAllowedError
 from hybrid.data.utterance import Utterance
-from lexicon.lang_dir import LangDir
+from lexicon.words.normaliser import Normaliser
 
-__all__ = ["in_spelling_of", "items_of_cuts", "items_of_files", "read_pronunciations"]
-
-TEXT_SUFFIXES = (".txt", ".lab")
+__all__ = ["items_of_cuts", "items_of_files"]
 
 
 def items_of_files(
@@ -25,83 +22,68 @@ def items_of_files(
     text: str | os.PathLike | None = None,
     speakers: str = "folder",
     channel: int = 0,
-    normalise: bool = True,
+    normaliser: Normaliser | None = None,
+    whole: str | os.PathLike | None = None,
 ) -> tuple[list[Utterance], dict[str, str]]:
     """Finds audio files and their texts.
 
     Args:
       paths: files, or folders that are searched with all below them.
-      text: lines `name text`; or, for a single audio file, its text alone. None: NAME.txt or NAME.lab beside each file.
+      text: lines `name text`. None: NAME.txt or NAME.lab beside each file.
       speakers: `folder`, `prefix` (of the name up to - or _), `file` or `one`.
       channel: from 0; -1 for the mean of all.
-      normalise: upper case, without punctuation.
+      normaliser: makes words of the texts; by default upper case, without punctuation.
+      whole: instead of `text`: a file that is the text of the one audio file.
 
     Returns:
       The items, and utterance → reason of the files that have no usable text.
 
     Raises:
-      InputError: no audio, or a text file that is not there.
+      InputError: no audio, several files for one whole text, or a text file that is not there.
     """
+    normaliser = normaliser or Normaliser()
     found = find_audio(paths)
+    if whole is not None and len(found) > 1:
+        raise InputError.at(whole, f"is the text of one file, and there are {len(found)}", "Give --text with names.")
     texts, failures = _transcripts(found, text)
     items: list[Utterance] = []
     for name, path in found:
+        if name in failures:
+            continue
         if any(item.id == name for item in items):
             failures[name] = f"{path}: two files are called '{quote(name)}'. Rename one."
             continue
         try:
-            spoken = _text_of(name, path, texts)
+            spoken = whole_text(whole) if whole is not None else texts[name] if text is not None else _beside(path)
+            words = " ".join(normaliser.words(spoken, path))
         except InputError as error:
             failures[name] = str(error)
             continue
-        words = normalise_text(spoken) if normalise else spoken
         items.append(Utterance(name, path, speaker_of(name, path, speakers), words, channel=channel))
+    normaliser.changes.log("texts")
     return items, failures
 
 
 def _transcripts(
     found: Sequence[tuple[str, Path]], text: str | os.PathLike | None
-) -> tuple[dict[str, str] | None, dict[str, str]]:
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns id → text of a table, and why files have none."""
     if text is None:
-        return None, {}
-    if len(found) == 1:
-        name, path = found[0]
-        good, bad = split_lines(text)
-        if bad:
-            raise InputError(bad[0][1])
-        lines = [line for _, line in good]
-        first = lines[0].split(None, 1) if lines else []
-        if len(lines) == 1 and len(first) == 2 and first[0] in (name, path.name, path.stem):
-            lines = [first[1]]
-        return {name: " ".join(lines)}, {}
-    texts, failed = read_named_texts(text)
-    return texts, dict(failed)
+        return {}, {}
+    named, failed = read_named_texts(text)
+    texts, failures = match_texts(found, named, text)
+    if not texts and len(found) == 1:
+        place, name, file = text, quote(found[0][0]), quote(found[0][1].name)
+        cure = f"If the whole file is the text of {file}, give --whole-text."
+        raise InputError.at(place, f"no line names {name}", cure)
+    return texts, failures | dict(failed)
 
 
-def _text_of(name: str, path: Path, texts: dict[str, str] | None) -> str:
-    if texts is not None:
-        for key in (name, path.name, path.stem, str(path)):
-            if key in texts:
-                return texts[key]
-        raise InputError.at(path, "has no line in the file of transcripts", "Add one, or leave it out.")
-    for suffix in TEXT_SUFFIXES:
-        beside = path.with_suffix(suffix)
-        if beside.is_file():
-            good, bad = split_lines(beside)
-            if bad:
-                raise InputError(bad[0][1])
-            return " ".join(line for _, line in good)
-    raise InputError.at(path, f"has no text beside it ({path.stem}.txt or .lab)", "Write one, or give --text.")
-
-
-def in_spelling_of(lang: LangDir, items: Sequence[Utterance]) -> list[Utterance]:
-    """Puts normalised words into lower case where the lang folder has them so, and only so."""
-
-    def spelt(word: str) -> str:
-        return word.lower() if word not in lang.words and word.lower() in lang.words else word
-
-    table = {word: spelt(word) for word in {word for item in items for word in item.words}}
-    return [replace(item, text=" ".join(table[word] for word in item.words)) for item in items]
+def _beside(path: Path) -> str:
+    text = text_beside(path)
+    if text is None:
+        raise InputError.at(path, f"has no text beside it ({path.stem}.txt or .lab)", "Write one, or give --text.")
+    return text
 
 
 def items_of_cuts(path: str | os.PathLike) -> tuple[list[Utterance], dict[str, str]]:
@@ -127,21 +109,3 @@ def items_of_cuts(path: str | os.PathLike) -> tuple[list[Utterance], dict[str, s
                 )
             )
     return items, failures
-
-
-def read_pronunciations(path: str | os.PathLike) -> dict[str, list[list[str]]]:
-    """Reads `word phone phone …` lines, phones without position marks; a word may have several lines.
-
-    Raises:
-      InputError: a word without phones, or a file that cannot be read.
-    """
-    good, bad = split_lines(path)
-    if bad:
-        raise InputError(bad[0][1])
-    found: dict[str, list[list[str]]] = {}
-    for number, line in good:
-        word, *phones = line.split()
-        if not phones:
-            raise InputError.at(path, f"word '{quote(word)}' has no phones", "Wanted 'WORD PHONE PHONE …'.", number)
-        found.setdefault(word, []).append(phones)
-    return found

@@ -11,6 +11,7 @@ import click
 from hybrid.align.config import AlignConfig
 from hybrid.aligner.config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
 from hybrid.cli.echo import echo
+from hybrid.cli.language.options import make_text_config, text_options
 from hybrid.cli.options import CHANNEL, JOBS, MODEL, PORTION, config_options, make_config, writes_folder
 
 FILE = click.Path(path_type=Path)
@@ -31,14 +32,15 @@ def command() -> None:
 @model_option
 @lang_option
 @click.option("--out-dir", type=FILE, required=True, help="Gets the formats, failed, notes and guessed.txt, gaps.tsv.")
-@click.option("--text", type=FILE, help="Lines 'NAME TEXT', or one file's text; else NAME.txt or .lab beside each.")
+@click.option("--text", type=FILE, help="Lines 'NAME TEXT'; else NAME.txt or NAME.lab beside each file.")
+@click.option("--whole-text", type=FILE, help="Instead: a file that is the text of the one audio file given.")
 @click.option("--cuts", type=FILE, help="Align the utterances of this manifest instead of files.")
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("ctm", "textgrid"),
               help="What to write; may be given several times.")  # fmt: skip
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
               help="Who speaks: the file's folder, its name up to - or _, itself, or one.")  # fmt: skip
 @click.option("--channel", type=CHANNEL, default=0, help="Channel of the files, from 0; -1 mixes all.")
-@click.option("--normalise/--no-normalise", default=True, help="Texts to upper case, without punctuation.")
+@text_options
 @dict_option
 @g2p_option
 @jobs_option
@@ -48,39 +50,42 @@ def command() -> None:
 @config_options(BiasedConfig)
 @config_options(AlignConfig, exclude=("transition_scale", "self_loop_scale"))
 @click.argument("paths", nargs=-1, type=FILE)
-@writes_folder("aligned-speech", "model_dir", "lang_dir", "text", "cuts")
+@writes_folder("aligned-speech", "model_dir", "lang_dir", "text", "whole_text", "cuts")
 def audio(
-    model_dir: Path, lang_dir: Path, out_dir: Path, text: Path | None, cuts: Path | None, formats: tuple[str, ...],
-    speakers: str, channel: int, normalise: bool, pronunciations: Path | None, g2p: Path | None, jobs: int,
+    model_dir: Path, lang_dir: Path, out_dir: Path, text: Path | None, whole_text: Path | None, cuts: Path | None,
+    formats: tuple[str, ...], speakers: str, channel: int, pronunciations: Path | None, g2p: Path | None, jobs: int,
     max_failed: float, paths: tuple[Path, ...], **options: Any,
 ) -> None:  # fmt: skip
     """Align files, folders or long recordings (PATHS) with their texts.
 
     \b
     hybrid align audio --model exp/mono --lang data/lang --out-dir out my_corpus/
-    hybrid align audio --model exp/mono --lang data/lang --out-dir out --text book.txt --format srt chapter1.flac
+    hybrid align audio --model exp/mono --lang data/lang --out-dir out --whole-text book.txt --format srt chapter1.flac
     """
     from hybrid.aligner.align_speech import ProductConfig, align_speech
     from hybrid.aligner.guess import make_pronouncer
-    from hybrid.aligner.speech_source import in_spelling_of, items_of_cuts, items_of_files
+    from hybrid.aligner.speech_source import items_of_cuts, items_of_files
     from hybrid.base.jobs import pool
     from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
+    from lexicon.words.normaliser import Normaliser
 
     long, align = make_config(LongConfig, options), make_config(AlignConfig, options)
     if bool(paths) == (cuts is not None):
         raise click.UsageError("give audio files or folders, or --cuts FILE")
+    if text is not None and whole_text is not None:
+        raise click.UsageError("give either --text or --whole-text")
+    lang = LangDir.load(lang_dir)
+    normaliser = Normaliser(make_text_config(options, lang_dir), lang.spelling)
     if cuts is not None:
         items, failures = items_of_cuts(cuts)
     else:
-        items, failures = items_of_files(paths, text, speakers, channel, normalise)
-    model, lang = load_model(model_dir), LangDir.load(lang_dir)
-    if normalise and cuts is None:
-        items = in_spelling_of(lang, items)
+        items, failures = items_of_files(paths, text, speakers, channel, normaliser, whole_text)
+    model = load_model(model_dir)
     speech = replace(make_config(SpeechAlignConfig, options), align=align, long=long)
     biased = make_config(BiasedConfig, options)
     config = ProductConfig(speech=speech, biased=biased, formats=formats, max_failed=max_failed)
-    pronouncer = make_pronouncer(pronunciations, g2p)
+    pronouncer = make_pronouncer(pronunciations, g2p, lang)
     with pool(min(jobs, max(1, len(items)))) as executor:
         totals = align_speech(model, lang, items, failures, out_dir, config, pronouncer, executor)
     echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
@@ -114,7 +119,8 @@ def clean(
 
     config, biased = make_config(CleanConfig, options), make_config(BiasedConfig, options)
     items, failures = items_of_cuts(cuts)
-    model, lang, pronouncer = load_model(model_dir), LangDir.load(lang_dir), make_pronouncer(pronunciations, g2p)
+    model, lang = load_model(model_dir), LangDir.load(lang_dir)
+    pronouncer = make_pronouncer(pronunciations, g2p, lang)
     with pool(jobs) as executor:
         kept, bad = clean_corpus(model, lang, items, failures, out_dir, config, biased, pronouncer, executor)
     echo(f"{out_dir}: {kept} cuts, {bad} stretches cut out (bad.tsv)")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
+from hybrid.cli.language.options import make_normaliser, text_options
 from hybrid.cli.options import (
     CHANNEL,
     JOBS,
@@ -114,14 +115,15 @@ def download(corpus: str, out_dir: Path, parts: tuple[str, ...], base_url: str, 
 @click.option("--channel", type=CHANNEL, default=-1, help="Of files with several, from 0; -1: the mean of all.")
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
               help="Who speaks: the file's folder, its name up to - or _, itself, or one for all.")  # fmt: skip
-@click.option("--normalise/--no-normalise", default=True, help="Upper case, without punctuation.")
+@click.option("--lang", type=FILE, help="Lang folder or words.txt whose spelling the words take, where it has them.")
+@text_options
 @click.option("--cut-at-pauses", type=Real(0), default=0.0, help="Cut audio without text at pauses, at most so many "
               "seconds long; 0: do not cut.")  # fmt: skip
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
-@writes_folder("data", "paths", "text")
+@writes_folder("data", "paths", "text", "lang")
 def from_audio(
     paths: tuple[Path, ...], out_dir: Path, text: Path | None, rate: int, channel: int, speakers: str,
-    normalise: bool, cut_at_pauses: float, jobs: int,
+    lang: Path | None, cut_at_pauses: float, jobs: int, **options: Any,
 ) -> None:  # fmt: skip
     """Make a set of your own recordings: files or folders, any format, any rate.
 
@@ -130,11 +132,11 @@ def from_audio(
     from hybrid.data.own import OwnConfig, prepare
 
     try:
-        config = OwnConfig(rate, channel, speakers, normalise)  # type: ignore[arg-type]
+        config = OwnConfig(rate, channel, speakers)  # type: ignore[arg-type]
         segmenter = _segmenter(cut_at_pauses) if cut_at_pauses else None
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    count = prepare(paths, out_dir, config, text, segmenter, jobs)
+    count = prepare(paths, out_dir, config, text, segmenter, jobs, make_normaliser(options, lang))
     echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 

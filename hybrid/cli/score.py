@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.cli.echo import echo
+from hybrid.cli.language.options import make_normaliser, text_options
 from hybrid.cli.options import JOBS, Whole, writes_file, writes_folder
 
 if TYPE_CHECKING:
     from hybrid.score.report import Score
     from hybrid.score.significance import BootstrapConfig
-    from hybrid.score.transcripts import Transcripts
+    from hybrid.score.transcripts import Form, Transcripts
 
 FILE = click.Path(path_type=Path)
 
@@ -53,6 +54,13 @@ def _common(function: Callable) -> Callable:
         click.option("--compare", type=FILE, help="Another system's transcript: paired tests against it."),
         click.option("--out-dir", type=FILE, help="Folder for report.txt, score.json, per_utt.txt, hyp.txt."),
         click.option("--utt2spk", type=FILE, help="Speakers, where --ref is text that does not tell them."),
+        click.option(
+            "--lang",
+            type=FILE,
+            help="Lang folder or words.txt: both sides take its spelling, without "
+            "punctuation and tags. Without, both are brought to Unicode's NFC.",
+        ),
+        text_options,
         click.option("--ref", type=FILE, required=True, help="Cuts (or their folder), or `utt word word …` lines."),
     ):
         function = option(function)
@@ -71,8 +79,9 @@ def wer(hyp: Path, **options: Any) -> None:
     """
     from hybrid.score.transcripts import read_transcripts
 
-    reference = read_transcripts(options["ref"], options["utt2spk"])
-    _finish(reference, read_transcripts(hyp), options, {})
+    form = _form(options)
+    reference = read_transcripts(options["ref"], options["utt2spk"]).in_form(form)
+    _finish(reference, read_transcripts(hyp).in_form(form), options, {}, form)
 
 
 @command.command()
@@ -113,23 +122,25 @@ def sweep(
         config = SweepConfig(parse_range(lm_weights), parse_range(penalties))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    reference, table = read_transcripts(options["ref"], options["utt2spk"]), SymbolTable.read(words)
+    form = _form(options)
+    reference = read_transcripts(options["ref"], options["utt2spk"]).in_form(form)
+    table = SymbolTable.read(words)
     for folder in (*lattices, *([tune_lattices] if tune_lattices else [])):
         check_words(folder, words)
     with pool(jobs) as executor:
-        tuned = read_transcripts(tune_ref) if tune_ref else reference
-        found = run_sweep(tuned, tune_lattices or lattices, table, config, executor)
+        tuned = read_transcripts(tune_ref).in_form(form) if tune_ref else reference
+        found = run_sweep(tuned, tune_lattices or lattices, table, config, executor, form)
         best = (found.best.lm_weight, found.best.penalty)
         hypothesis = found.hypothesis
         if tune_lattices:
-            hypothesis = best_paths(lattices, table, [best], executor)[0]
+            hypothesis = best_paths(lattices, table, [best], executor, form)[0]
     models = _language_models(lattices)
     options["lm"] = _with_second(options["lm"], models)
     where = f" (chosen on {tune_lattices})" if tune_lattices else ""
     echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
     facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or ", ".join(map(str, lattices)))}
     facts |= models
-    _finish(reference, hypothesis, options, facts, {"sweep.tsv": format_sweep(found)})
+    _finish(reference, hypothesis, options, facts, form, {"sweep.tsv": format_sweep(found)})
 
 
 @command.command()
@@ -138,14 +149,18 @@ def sweep(
 @click.option("--against", type=FILE, required=True, help="The system to compare it with.")
 @click.option("--replications", type=Whole(1), default=10000, help="Resampled test sets of the bootstrap.")
 @click.option("--seed", type=Whole(), default=0, help="Of the bootstrap's draws.")
-def compare(ref: Path, hyp: Path, against: Path, replications: int, seed: int) -> None:
+@click.option("--lang", type=FILE, help="Lang folder or words.txt: all take its spelling.")
+@text_options
+def compare(ref: Path, hyp: Path, against: Path, replications: int, seed: int, **options: Any) -> None:
     """Test whether one system is better than another: paired bootstrap and MAPSSWE.
 
     Example: hybrid score compare --ref data/dev-clean --hyp exp/mono/score/hyp.txt --against peer/mono.dev-clean.txt
     """
     from hybrid.score.transcripts import read_transcripts
 
-    text, _ = _compare(read_transcripts(ref), read_transcripts(hyp), against, _bootstrap(replications, seed))
+    form = _form(options)
+    sides = read_transcripts(ref).in_form(form), read_transcripts(hyp).in_form(form)
+    text, _ = _compare(*sides, against, _bootstrap(replications, seed), form)
     echo(text, nl=False)
 
 
@@ -177,6 +192,18 @@ def table(results: Path, into: Path | None, copy_to: Path | None) -> None:
         temporary.write_text(insert_table(document, format_table(rows), into), encoding="utf-8")
 
 
+def _form(options: dict[str, Any]) -> Form:
+    """Takes --lang and the text options out of a command's: what brings the words of both sides to one spelling."""
+    from hybrid.score.transcripts import canonical, spelt_by
+
+    lang = options.pop("lang")
+    asked = lang is not None or options["normalise"] or options["case"] or options["tags"]
+    normaliser = make_normaliser(options, lang)
+    if not normaliser.config.normalise:
+        return list
+    return spelt_by(normaliser) if asked else canonical
+
+
 def _bootstrap(replications: int, seed: int) -> BootstrapConfig:
     from hybrid.score.significance import BootstrapConfig
 
@@ -187,7 +214,7 @@ def _bootstrap(replications: int, seed: int) -> BootstrapConfig:
 
 
 def _compare(
-    reference: Transcripts, first: Transcripts, path: Path, config: BootstrapConfig
+    reference: Transcripts, first: Transcripts, path: Path, config: BootstrapConfig, form: Form
 ) -> tuple[str, dict[str, Any]]:
     """Compares with the transcript at `path`: text for people, and plain values."""
     import dataclasses
@@ -197,7 +224,7 @@ def _compare(
     from hybrid.score.transcripts import pair, read_transcripts
 
     ours = pair(reference, first)
-    theirs = pair(reference, read_transcripts(path))
+    theirs = pair(reference, read_transcripts(path).in_form(form))
     errors = score_utterances(ours), score_utterances(theirs)
     resampled = paired_bootstrap(*errors, config)
     matched = mapsswe({u: (r, h, theirs[u][1]) for u, (r, h) in ours.items()})
@@ -221,6 +248,7 @@ def _finish(
     hypothesis: Transcripts,
     options: dict[str, Any],
     facts: dict[str, Any],
+    form: Form,
     files: dict[str, str] | None = None,
 ) -> None:
     """Scores, prints, writes the folder and the row of the table."""
@@ -236,7 +264,7 @@ def _finish(
     text = format_report(result, options["top"])
     values = {**facts, **score_to_dict(result)}
     if options["compare"]:
-        extra, values["compare"] = _compare(reference, hypothesis, options["compare"], config)
+        extra, values["compare"] = _compare(reference, hypothesis, options["compare"], config, form)
         text += "\n" + extra
     echo(text, nl=False)
     if options["out_dir"]:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import copy
 import os
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -40,6 +39,8 @@ from hybrid.base.ranges import NATURAL, check_fields
 from hybrid.data.audio import AudioError, probe_audio
 from hybrid.data.manifest import Cut, is_plain, load_samples, manifest_path, parse_cut, parse_line, raw_lines
 from hybrid.data.trust import FILES_ONLY, NotAllowedError, Trust, resampled
+from lexicon.words.blanks import split_words
+from lexicon.words.spelling import Spelling
 
 __all__ = ["CheckConfig", "CheckReport", "Finding", "check_cuts"]
 
@@ -137,11 +138,12 @@ def check_cuts(
                     report.records.append(record)
                     report.seconds += parse_cut(record, manifest, trust=trust).duration
                 bar.advance(int(not failed), int(failed))
+    spelling = Spelling(words) if words is not None else None
     for record in report.records:
         found = parse_cut(record, manifest, audio=False).words
         report.num_words += len(found)
-        if words is not None:
-            report.oov.update(word for word in found if word not in words)
+        if spelling is not None:
+            report.oov.update(word for word in found if spelling.find(word) is None)
     return report
 
 
@@ -218,7 +220,7 @@ def _repair_text(record: Any) -> list[Finding]:
     for supervision in _supervisions(record):
         text = supervision.get("text")
         if isinstance(text, str):
-            clean = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in text).split())
+            clean = " ".join(split_words(text))
             if clean != text:
                 supervision["text"] = clean
                 findings.append(Finding(str(record.get("id")), "bad-text", f"text {text[:40]!r}", "spaces cleaned"))

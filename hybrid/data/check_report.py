@@ -13,6 +13,7 @@ from hybrid.base.failures import write_failed
 from hybrid.data.check import CheckConfig, CheckReport
 from hybrid.data.manifest import write_cuts
 from hybrid.data.sets import split_lines
+from lexicon.words.blanks import cut_key
 
 __all__ = ["read_vocabulary", "summary_lines", "write_report"]
 
@@ -26,7 +27,7 @@ def read_vocabulary(path: str | os.PathLike) -> set[str]:
     good, bad = split_lines(path)
     if bad:
         raise InputError(bad[0][1])
-    words = {line.split()[0] for _, line in good} - {"<eps>", "#0", "<s>", "</s>"}
+    words = {cut_key(line)[0] for _, line in good} - {"<eps>", "#0", "<s>", "</s>"}
     if not words:
         raise InputError.at(path, "holds no words", "Give words.txt or a lexicon.")
     return words

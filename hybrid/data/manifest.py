@@ -24,6 +24,7 @@ from hybrid.base.names import name_fault
 from hybrid.base.reading import byte_lines, parse_json, require_followed
 from hybrid.data.cut_faults import audio_fault, label_fault
 from hybrid.data.trust import FILES_ONLY, Trust, load_by_lhotse, not_allowed, refusal
+from lexicon.words.blanks import split_words
 
 __all__ = ["CHECK", "Cut", "is_plain", "load_samples", "manifest_path", "parse_cut", "parse_line", "raw_lines",
            "read_cuts", "read_texts", "usable_cuts", "write_cuts"]  # fmt: skip
@@ -62,7 +63,7 @@ class Cut:
     @property
     def words(self) -> list[str]:
         """The transcript's words; empty without one."""
-        return (self.text or "").split()
+        return split_words(self.text or "")
 
     @property
     def path(self) -> str:
@@ -115,7 +116,7 @@ def _labels(record: dict[str, Any]) -> dict[str, Any]:
     texts = [s["text"] for s in supervisions if s.get("text") is not None]
     speakers = [s["speaker"] for s in supervisions if s.get("speaker") is not None]
     return {
-        "text": " ".join(" ".join(texts).split()) if texts else None,
+        "text": " ".join(split_words(" ".join(texts))) if texts else None,
         "speaker": speakers[0] if speakers else record["id"],
     }
 

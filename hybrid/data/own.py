@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,11 +26,13 @@ from hybrid.base.names import mended_name
 from hybrid.base.ranges import Range, check_fields
 from hybrid.data.audio import MIX, audio_comment, in_range, probe_audio, read_audio, write_audio
 from hybrid.data.find_audio import SUFFIXES, find_audio, scan
-from hybrid.data.sets import split_lines, write_set
+from hybrid.data.named_texts import match_texts, read_named_texts, text_beside
+from hybrid.data.sets import write_set
 from hybrid.data.survey import survey, tell_notes
 from hybrid.data.utterance import Utterance
+from lexicon.words.normaliser import Normaliser
 
-__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "normalise_text", "prepare", "read_named_texts", "speaker_of"]
+__all__ = ["SUFFIXES", "OwnConfig", "find_audio", "prepare", "speaker_of"]
 
 logger = get_logger(__name__)
 IN_PLACE = ("WAV", "WAVEX", "FLAC", "RF64")
@@ -53,7 +54,6 @@ class OwnConfig:
     speakers: Literal["folder", "prefix", "file", "one"] = field(
         default="folder", metadata={"help": "who speaks: the file's folder, its name up to - or _, itself, or one"}
     )
-    normalise: bool = field(default=True, metadata={"help": "upper case, without punctuation"})
 
     def __post_init__(self) -> None:
         check_fields(self, rate=Range(1000, 768_000), channel=Range(-1, 1023))
@@ -80,33 +80,6 @@ def speaker_of(name: str, path: Path, kind: str) -> str:
     return found[kind] or name
 
 
-def normalise_text(text: str) -> str:
-    """Upper case, apostrophes and hyphens inside words kept, other punctuation and symbols removed."""
-    text = unicodedata.normalize("NFC", text).replace("’", "'").upper()
-    kept = "".join(c if c in "'-" or unicodedata.category(c)[0] in "LMN" else " " for c in text)
-    words = (word.strip("-") for word in kept.split())
-    return " ".join(word for word in words if word.strip("'-"))
-
-
-def read_named_texts(path: str | os.PathLike) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Reads `name text` lines (tab or space), where name is an utterance id, a file name or its stem.
-
-    Returns:
-      name → text, and (line, reason) of lines that cannot be used.
-    """
-    texts: dict[str, str] = {}
-    good, bad = split_lines(path)
-    failed = [(f"line-{number}", reason) for number, reason in bad]
-    for number, line in good:
-        name, _, text = line.partition("\t") if "\t" in line else line.partition(" ")
-        if name in texts:
-            reason = str(InputError.at(path, f"'{quote(name)}' stands in an earlier line too", "Remove one.", number))
-            failed.append((name, reason))
-            continue
-        texts[name] = text.strip()
-    return texts, failed
-
-
 @writes_into("data", "paths", "text")
 def prepare(
     paths: Sequence[str | os.PathLike],
@@ -115,6 +88,7 @@ def prepare(
     text: str | os.PathLike | None = None,
     segmenter: Segmenter | None = None,
     jobs: int = 1,
+    normaliser: Normaliser | None = None,
 ) -> int:
     """Makes one set of own audio.
 
@@ -124,6 +98,7 @@ def prepare(
     Args:
       segmenter: cuts a file into (start, duration) seconds; for audio without text.
       jobs: processes that convert.
+      normaliser: makes words of the texts; by default upper case, without punctuation and tags.
 
     Returns:
       How many utterances.
@@ -134,7 +109,7 @@ def prepare(
     out = Path(out_dir)
     there = scan(paths)
     found = there.audio
-    transcripts, failed = read_named_texts(text) if text is not None else ({}, [])
+    spoken_in, failed = _texts(found, text, normaliser := normaliser or Normaliser())
     failed += there.dead
     items: list[Utterance] = []
     notes: dict[str, list[str]] = {}
@@ -147,7 +122,7 @@ def prepare(
                 failed.append((name, reason))
             else:
                 try:
-                    spoken = _transcript(name, path, transcripts, config)
+                    spoken = spoken_in(name, path)
                     items += _items(name, path, Path(usable), spoken, config, segmenter if spoken is None else None)
                 except InputError as error:
                     failed.append((name, str(error)))
@@ -158,32 +133,29 @@ def prepare(
             "%d files are no audio and are left out (notes.txt), e.g. %s", len(there.others), there.others[0]
         )
         notes |= {quote(path): ["is no audio; left out"] for path in there.others}
-    need_text = text is not None
-    silent = [item for item in items if item.text is None]
-    if need_text:
-        failed += [(item.id, f"{item.path}: has no line in {text}. Add one, or leave it out.") for item in silent]
-        items = [item for item in items if item.text is not None]
-    elif silent:
-        logger.info("%d of %d utterances have no transcript", len(silent), len(items))
-    count = write_set(items, out, "own audio", {"corpus": "own", "config": str(config)}, failed, need_text)
+    normaliser.changes.log("transcripts")
+    if silent := sum(item.text is None for item in items):
+        logger.info("%d of %d utterances have no transcript", silent, len(items))
+    settings = {"corpus": "own", "config": str(config), "text": str(normaliser.config)}
+    count = write_set(items, out, "own audio", settings, failed, text is not None)
     write_failed(out / "notes.txt", {name: "; ".join(found) for name, found in notes.items()})
     return count
 
 
-def _transcript(name: str, path: Path, transcripts: dict[str, str], config: OwnConfig) -> str | None:
-    text = next((transcripts[key] for key in (name, path.name, path.stem, str(path)) if key in transcripts), None)
-    if text is None and not transcripts:
-        for suffix in (".txt", ".lab"):
-            beside = path.with_suffix(suffix)
-            if beside.is_file():
-                good, bad = split_lines(beside)
-                if bad:
-                    raise InputError(bad[0][1])
-                text = " ".join(line for _, line in good)
-                break
-    if text is None:
-        return None
-    return normalise_text(text) if config.normalise else " ".join(text.split())
+def _texts(
+    found: Sequence[tuple[str, Path]], text: str | os.PathLike | None, normaliser: Normaliser
+) -> tuple[Callable[[str, Path], str | None], list[tuple[str, str]]]:
+    """Returns what tells the words of a file (raising InputError where it should have some), and lines of no use."""
+    named, failed = read_named_texts(text) if text is not None else ({}, [])
+    transcripts, unmatched = match_texts(found, named, text) if text is not None else ({}, {})
+
+    def spoken_in(name: str, path: Path) -> str | None:
+        if name in unmatched:
+            raise InputError(unmatched[name])
+        spoken = transcripts[name] if text is not None else text_beside(path)
+        return None if spoken is None else " ".join(normaliser.words(spoken, path))
+
+    return spoken_in, failed
 
 
 def _items(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lexicon.words.blanks import split_words
+
 __all__ = ["Utterance"]
 
 
@@ -40,4 +42,4 @@ class Utterance:
     @property
     def words(self) -> tuple[str, ...]:
         """The words of the text; none without one."""
-        return tuple((self.text or "").split())
+        return tuple(split_words(self.text or ""))

@@ -22,7 +22,7 @@ from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.lattice.archive import lattice_files, read_lattices
 from hybrid.lattice.paths import best_path
 from hybrid.score.edits import ErrorCounts, score_utterances
-from hybrid.score.transcripts import Transcripts, pair
+from hybrid.score.transcripts import Form, Transcripts, pair
 from lexicon.symbols import SymbolTable
 
 __all__ = ["Sweep", "SweepConfig", "SweepPoint", "best_paths", "choose", "parse_range", "sweep"]
@@ -110,7 +110,11 @@ def _file_paths(file: Path, grid: Sequence[Weights]) -> list[tuple[str, list[np.
 
 
 def best_paths(
-    lattices: Lattices, words: SymbolTable, grid: Sequence[Weights], executor: Executor | None = None
+    lattices: Lattices,
+    words: SymbolTable,
+    grid: Sequence[Weights],
+    executor: Executor | None = None,
+    form: Form | None = None,
 ) -> list[Transcripts]:
     """Finds the words of every utterance at each (LM weight, penalty).
 
@@ -118,6 +122,7 @@ def best_paths(
       lattices: a decoding folder (lat.1.gz, …) or one archive; or several of them, which are pooled.
       words: names of the word ids.
       executor: shares out the archives.
+      form: brings words to another spelling.
 
     Returns:
       One set of hypotheses for each place of the grid, in its order.
@@ -133,7 +138,8 @@ def best_paths(
             if utterance in names[0]:
                 raise InputError.at(file, f"utterance '{quote(utterance)}' has another lattice", "Give each set once.")
             for place, ids in enumerate(paths):
-                names[place][utterance] = [words.symbol(int(i), utterance) for i in ids]
+                found_words = [words.symbol(int(i), utterance) for i in ids]
+                names[place][utterance] = form(found_words) if form is not None else found_words
     return [Transcripts(", ".join(map(str, places)), hypotheses) for hypotheses in names]
 
 
@@ -148,12 +154,13 @@ def sweep(
     words: SymbolTable,
     config: SweepConfig,
     executor: Executor | None = None,
+    form: Form | None = None,
 ) -> Sweep:
     """Scores the best paths of a set at every place of the grid and picks the best place.
 
     The chosen pair is fitted to this set: apply it to another (`best_paths` with that one pair) for an honest figure.
     """
-    hypotheses = best_paths(lattices, words, config.grid, executor)
+    hypotheses = best_paths(lattices, words, config.grid, executor, form)
     points = []
     for (weight, penalty), hypothesis in zip(config.grid, hypotheses):
         counts = score_utterances(_quiet_pair(reference, hypothesis)).total()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +12,14 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.reading import text_lines
 from hybrid.data.manifest import read_cuts
+from lexicon.words.blanks import cut_key, split_words
+from lexicon.words.normaliser import Normaliser
+from lexicon.words.spelling import Spelling, plain_marks, told_loss
 
-__all__ = ["Transcripts", "pair", "read_table", "read_transcripts"]
+__all__ = ["Form", "Transcripts", "canonical", "pair", "read_table", "read_transcripts", "spelt_by"]
 
 _log = get_logger(__name__)
+Form = Callable[[Sequence[str]], list[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,24 @@ class Transcripts(ByContent):
     def __len__(self) -> int:
         return len(self.words)
 
+    def in_form(self, form: Form) -> Transcripts:
+        """Returns the transcripts with words in another spelling; says in the log how many were changed."""
+        made = {u: form(words) for u, words in self.words.items()}
+        changed = sum(list(words) != made[u] for u, words in self.words.items())
+        if changed:
+            _log.info("%s: words of %d of %d utterances are spelt otherwise for scoring", self.path, changed, len(made))
+        return Transcripts(self.path, made, self.speakers) if changed else self
+
+
+def canonical(words: Sequence[str]) -> list[str]:
+    """Returns words in Unicode's NFC, with one kind of apostrophe and hyphen and nothing invisible."""
+    return [word if word.isascii() else plain_marks(word, joiners=True) for word in words]
+
+
+def spelt_by(normaliser: Normaliser) -> Form:
+    """Returns what brings both sides of a comparison to a lexicon's spelling."""
+    return lambda words: normaliser.words(" ".join(words))
+
 
 def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
     """Reads `key value value …` lines, e.g. Kaldi's text or utt2spk.
@@ -44,13 +66,13 @@ def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
     """
     table: dict[str, list[str]] = {}
     for number, line in text_lines(path):
-        if not (fields := line.split()):
+        key, rest = cut_key(line)
+        if not key:
             continue
-        key, *values = fields
         if key in table:
             found = f"utterance '{quote(key)}' stands here a second time"
             raise InputError.at(path, found, "Remove one of them.", number)
-        table[key] = values
+        table[key] = split_words(rest)
     return table
 
 
@@ -113,4 +135,14 @@ def pair(reference: Transcripts, hypothesis: Transcripts) -> dict[str, tuple[lis
         )
     if extra:
         _log.warning("%s has %d utterances without reference; left out", hypothesis.path, len(extra))
+    _tell_spelling(reference, hypothesis)
     return {u: (list(reference.words[u]), list(hypothesis.words.get(u, ()))) for u in sorted(reference.words)}
+
+
+def _tell_spelling(reference: Transcripts, hypothesis: Transcripts) -> None:
+    """Warns where most words of the reference were never recognised and only their spelling may hinder that."""
+    wanted = {word for words in reference.words.values() for word in words}
+    heard = {word for words in hypothesis.words.values() for word in words}
+    missing = wanted - heard
+    if heard and 2 * len(missing) > len(wanted) and (told := told_loss(missing, len(missing), Spelling(heard))):
+        _log.warning("%s and %s: %s; --lang brings both to one spelling", reference.path, hypothesis.path, told)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hybrid.base.artifact import atomic_path
 from hybrid.base.failures import write_failed
 from lexicon.cmudict import read_cmudict
-from lexicon.lexicon import Lexicon, Pronunciation
+from lexicon.lexicon import VARIANT, Lexicon, Pronunciation
 from lm.g2p.model import G2pModel
 from lm.g2p.pronounce import Guess
 
@@ -33,9 +33,10 @@ def read_pronunciations(path: str | os.PathLike, cmudict: bool = False) -> dict[
         file = file / "lexiconp.txt" if (file / "lexiconp.txt").exists() else file / "lexicon.txt"
     found: dict[str, list[tuple[str, ...]]] = {}
     for entry in Lexicon.read(file).entries:
-        if not entry.word.startswith(("<", "!")):
-            found.setdefault(entry.word, []).append(entry.phones)
-    return found
+        word = VARIANT.sub("", entry.word)
+        if not word.startswith(("<", "!", "[")):
+            found.setdefault(word, []).append(entry.phones)
+    return {word: list(dict.fromkeys(some)) for word, some in found.items()}
 
 
 def guess_lexicon(

@@ -18,7 +18,7 @@ from hybrid.aligner.pronunciations import add_probabilities
 from hybrid.aligner.text_aligner import TextAligner
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
-from hybrid.cli.lang import command
+from hybrid.cli.language.lang import command
 from hybrid.decode.decode_set import decode_corpus
 from hybrid.decode.sources import FeatureFolder
 from hybrid.decode.system import SystemSpec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -54,13 +55,40 @@ def test_guessed_words_are_said_like_others(lang, model):
 
 def test_pronunciations_come_from_a_file(tmp_path):
     (tmp_path / "extra.txt").write_text("NEW A B\nNEW A\nOTHER B\n")
-    assert make_pronouncer(tmp_path / "extra.txt")(["NEW", "ELSE"]) == {"NEW": [["A", "B"], ["A"]]}
+    assert make_pronouncer(tmp_path / "extra.txt")(["NEW", "ELSE"]) == {"NEW": [("A", "B"), ("A",)]}
     assert make_pronouncer() is None
     (tmp_path / "small.txt").write_text("new A B\n")
-    assert make_pronouncer(tmp_path / "small.txt")(["NEW"]) == {"NEW": [["A", "B"]]}
-    (tmp_path / "bad.txt").write_text("A B\nNEW\n")
-    with pytest.raises(InputError, match=r"bad.txt:2: word 'NEW' has no phones. Wanted 'WORD PHONE PHONE …'."):
-        make_pronouncer(tmp_path / "bad.txt")
+    assert make_pronouncer(tmp_path / "small.txt")(["NEW"]) == {"NEW": [("A", "B")]}
+
+
+def test_lines_that_cannot_be_used_are_named(tmp_path, lang, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("lexicon"), "propagate", True)
+    (tmp_path / "bad.txt").write_text(
+        "A B\nNEW\nODD A OY9 B\nMARKED\tA_B B_E\nMFA\t0.9\t0.1\t1.2\t0.8\tA B0\n<s> A\nA(2) A\n"
+    )
+    made = make_pronouncer(tmp_path / "bad.txt", lang=lang)
+    assert made(["A", "MARKED", "MFA", "ODD", "NEW"]) == {
+        "A": [("B",), ("A",)], "MARKED": [("A_B", "B_E")], "MFA": [("A", "B0")]
+    }  # fmt: skip
+    told = list(dict.fromkeys(r.getMessage() for r in caplog.records))
+    assert [t.partition("bad.txt")[2] for t in told] == [
+        ":2: word 'NEW' has no phones; wanted 'WORD PHONE PHONE …'. Correct or remove the line.",
+        ":3: word 'ODD' uses phone 'OY9', which the model lacks. Use the model's phones.",
+        ":6: '<s>' cannot be a word; wanted 'WORD PHONE PHONE …'. Correct or remove the line.",
+    ]
+    lexicon = TextLexicon.make(lang, ["MARKED", "MFA", "ODD"], made)
+    spoken = lambda w: [lang.phones.symbol(p) for p in lexicon.pronunciations[lexicon.words[w]][0]]  # noqa: E731
+    assert spoken("MARKED") == spoken("MFA") == ["A_B", "B_E"] and "ODD" not in lexicon.words
+
+
+def test_words_in_another_spelling_are_those_of_the_lexicon(lang):
+    lexicon = TextLexicon.make(lang, ["ALFA", "alfa", "E\u00adCHO", "none"])
+    assert lexicon.words.symbols == ("<eps>", "ALFA", "E\u00adCHO", "alfa", OOV, "#0") and not lexicon.guessed
+    number = lexicon.words.__getitem__
+    assert lexicon.pronunciations[number("alfa")] == lexicon.pronunciations[number("ALFA")]
+    assert lang.text_to_ids(["Alfa", "e\u00adcho", "<s>", "none"]) == [
+        lang.words["ALFA"], lang.words["ECHO"], lang.oov_id, lang.oov_id
+    ]  # fmt: skip
 
 
 def test_what_the_user_gives_is_no_guess(lang):

@@ -10,8 +10,11 @@ import soundfile
 
 from hybrid.base.errors import HybridError, InputError
 from hybrid.data.manifest import load_samples, read_cuts
-from hybrid.data.own import OwnConfig, find_audio, normalise_text, prepare, read_named_texts
+from hybrid.data.named_texts import read_named_texts
+from hybrid.data.own import OwnConfig, find_audio, prepare
 from hybrid.data.subset import SubsetConfig, combine_sets, subset_set
+from lexicon.words.config import TextConfig
+from lexicon.words.normaliser import Normaliser
 
 
 def sound(path: Path, rate: int = 16000, channels: int = 1, seconds: float = 0.5) -> Path:
@@ -50,22 +53,17 @@ def test_text_in_one_file(folder: Path, tmp_path: Path) -> None:
 def test_text_beside_the_audio(folder: Path, tmp_path: Path) -> None:
     (folder / "jane" / "a.txt").write_text("it's me\n")
     (folder / "joe" / "d.lab").write_bytes(b"caf\xe9\n")
-    prepare([folder], tmp_path / "out", OwnConfig(normalise=False, speakers="prefix"))
+    as_it_is = Normaliser(TextConfig(normalise=False))
+    prepare([folder], tmp_path / "out", OwnConfig(speakers="prefix"), normaliser=as_it_is)
     found = {u.id: u.text for u in read_cuts(tmp_path / "out")}
     assert found == {"jane-a": "it's me", "jane-b_c": None}
     assert "d.lab:1: is not UTF-8 (byte 0xe9 at column 4)" in (tmp_path / "out" / "failed.txt").read_text()
 
 
-def test_normalised_text() -> None:
-    assert normalise_text("“Don’t—stop!” he said... 3 co-ops") == "DON'T STOP HE SAID 3 CO-OPS"
-    assert normalise_text("- ... '") == ""
-    assert normalise_text("Größe наука") == "GRÖSSE НАУКА"
-
-
 def test_transcript_files(tmp_path: Path) -> None:
     (tmp_path / "t").write_bytes(b"\xef\xbb\xbfa one two\na again\nb \xff\n\nc\r\n")
     texts, failed = read_named_texts(tmp_path / "t")
-    assert texts == {"a": "one two", "c": ""}
+    assert {name: found.text for name, found in texts.items()} == {"a": "one two", "c": ""}
     assert [name for name, _ in failed] == ["line-3", "a"]
 
 

@@ -478,7 +478,7 @@ def _subset(path: Path, root: Path) -> None:
 
 
 def _named_texts(path: Path, _: Path) -> None:
-    from hybrid.data.own import read_named_texts
+    from hybrid.data.named_texts import read_named_texts
 
     read_named_texts(path)
 
@@ -559,11 +559,11 @@ def _oov(path: Path, root: Path) -> None:
 
 
 def _pronunciations(path: Path, _: Path) -> None:
-    from hybrid.aligner.speech_source import read_pronunciations
+    from lexicon.words.user_lexicon import read_user_lexicon
     from lm.g2p.lexicons import read_pronunciations as read_lexicon
 
     read_lexicon(path)
-    read_pronunciations(path)
+    read_user_lexicon(path)
 
 
 def _vocabulary(path: Path, root: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.base.errors import HybridError, MismatchError
-from hybrid.cli.lm import command
+from hybrid.cli.language.lm import command
 from hybrid.formats.openfst import read_fst
 from lexicon.symbols import SymbolTable
 from lm.arpa import read_arpa

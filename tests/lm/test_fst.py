@@ -82,8 +82,10 @@ def test_words_that_the_graph_lacks(make_model, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, "lm"):
         fst = ngram_to_fst(model, few)
     assert set(fst.ilabels.tolist()) <= {few[w] for w in ("a", "b", "<UNK>", "#0")}
-    assert "left out 2 words that are not in words.txt: c, d" in caplog.text
-    with pytest.raises(InputError, match="has no word of words.txt. Are both in upper case"):
+    assert "left out 2 words that are not in words.txt (" in caplog.text and "%): c, d" in caplog.text
+    with pytest.raises(
+        InputError, match="language model: 4 of 4 words are not in words.txt: a, b, c, d. Give them pronunciations"
+    ):
         ngram_to_fst(model, table("xyz"))
     with pytest.raises(InputError, match="words.txt: has no back-off symbol #0"):
         ngram_to_fst(model, SymbolTable(("<eps>", "a")))

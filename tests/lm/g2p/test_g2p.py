@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from hybrid.cli.lm import command
+from hybrid.cli.language.lm import command
 from lexicon.cmudict import read_cmudict
 from lexicon.lexicon import Lexicon
 from lm.g2p.config import GraphoneAlignConfig

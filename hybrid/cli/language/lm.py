@@ -10,8 +10,10 @@ import click
 
 from hybrid.base.errors import quote
 from hybrid.cli.echo import echo
+from hybrid.cli.language.options import make_normaliser, text_options
 from hybrid.cli.lms.neural import COMMANDS as NEURAL
 from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
+from lexicon.words.config import TextConfig
 from lm.config import EstimateConfig
 from lm.g2p.config import GraphoneAlignConfig
 
@@ -38,6 +40,10 @@ for _command in NEURAL:
 @ids_option
 @click.option("--vocabulary", type=FILE, help="Words that the model may hold: a word list, or the words.txt of a lang.")
 @click.option(
+    "--lang", type=FILE, help="Lang folder or words.txt: texts take its spelling, without punctuation and tags."
+)
+@text_options
+@click.option(
     "--prune",
     multiple=True,
     default=("0",),
@@ -46,9 +52,13 @@ for _command in NEURAL:
     "orders; 0,0,1 (or the option three times) drops trigrams seen once.",
 )
 @config_options(EstimateConfig, exclude=("prune",))
-@writes_file("arpa", "texts", "vocabulary")
-def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path | None, **options: Any) -> None:
+@writes_file("arpa", "texts", "vocabulary", "lang")
+def train(
+    texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path | None, lang: Path | None, **options: Any
+) -> None:
     """Estimate a model from TEXTS (one sentence a line, gzip or not, or lhotse cuts).
+
+    Without --lang, words are what stands between blanks, in Unicode's NFC.
 
     Example: hybrid lm train text.txt --order 3 --prune 0,0,1 --vocabulary vocab.txt --out lm.arpa.gz
     """
@@ -58,10 +68,15 @@ def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path |
     from lm.word_stream import read_word_list
 
     config = make_config(EstimateConfig, options)
+    canonical = options["normalise"] is not False
+    asked = lang is not None or options["normalise"] or options["tags"] or options["case"]
+    normaliser = make_normaliser(options, lang)
     logger = get_logger("hybrid.lm")
     log_settings(logger, "lm train", config_to_dict(config))
     words = read_word_list(vocabulary) if vocabulary else None
-    model, report = estimate(texts, config, words, with_ids)
+    used = normaliser if asked and canonical else None
+    model, report = estimate(texts, config, words, with_ids, normaliser=used, canonical=canonical)
+    normaliser.changes.log("texts")
     inputs = {f"text{i}": path for i, path in enumerate(texts, 1)}
     _write(out, model, config_to_dict(config), inputs | ({"vocabulary": vocabulary} if vocabulary else {}))
     share = 100 * report.out_of_vocabulary / max(1, report.tokens)
@@ -69,7 +84,9 @@ def train(texts: tuple[Path, ...], out: Path, with_ids: bool, vocabulary: Path |
     for n, (seen, kept) in enumerate(zip(report.seen, report.kept), 1):
         discounts = " ".join(f"{d:.6g}" for d in report.discounts[n - 1]) if report.discounts else "Witten-Bell"
         fallback = " (fall-back)" if n in report.fallback_orders else ""
-        logger.info("%d-grams: %d of %d kept, discounts %s%s", n, kept, seen, discounts, fallback)
+        added = report.added if n == 1 else 0
+        more = f" and {added} unseen words added" if added else ""
+        logger.info("%d-grams: %d of %d kept%s, discounts %s%s", n, kept - added, seen, more, discounts, fallback)
 
 
 @command.command()
@@ -169,9 +186,13 @@ def perplexity(
 @click.argument("model", type=FILE)
 @click.option("--lang", type=FILE, required=True, help="The lang folder, or its words.txt.")
 @click.option("--backoff-symbol", default="#0", help="Input label of back-off arcs.")
+@click.option("--normalise/--no-normalise", default=None, help="Find words of the model by other spellings "
+              "(case, Unicode form, marks).  [default: as the lang folder says; else normalise]")  # fmt: skip
+@click.option("--max-left-out", type=PORTION, default=0.5, help="Share of the words, by unigram probability, "
+              "that words.txt may lack.")  # fmt: skip
 @click.option("--out", type=FILE, required=True, help="The G.fst to write.")
 @writes_file("G", "model", "lang")
-def fst(model: Path, lang: Path, backoff_symbol: str, out: Path) -> None:
+def fst(model: Path, lang: Path, backoff_symbol: str, normalise: bool | None, max_left_out: float, out: Path) -> None:
     """Make G.fst, the acceptor of a model for decoding graphs.
 
     Example: hybrid lm fst lm.arpa.gz --lang data/lang --out data/lang/G.fst
@@ -184,10 +205,13 @@ def fst(model: Path, lang: Path, backoff_symbol: str, out: Path) -> None:
     from lm.grammar_fst import ngram_to_fst
 
     words = lang / "words.txt" if lang.is_dir() else lang
-    graph = ngram_to_fst(read_arpa(model), SymbolTable.read(words), backoff_symbol)
+    respell = TextConfig.of_folder(words.parent).normalise if normalise is None else normalise
+    graph = ngram_to_fst(read_arpa(model), SymbolTable.read(words), backoff_symbol, respell, max_left_out)
     write_fst(out, graph)
     facts = {"states": graph.num_states, "arcs": graph.num_arcs}
-    write_meta(out, "G", {"backoff_symbol": backoff_symbol}, {"model": model, "words": words}, facts)
+    write_meta(
+        out, "G", {"backoff_symbol": backoff_symbol, "normalise": respell}, {"model": model, "words": words}, facts
+    )
     get_logger("hybrid.lm").info("%s: %d states, %d arcs", out, graph.num_states, graph.num_arcs)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hybrid.cli.echo import echo
+from hybrid.cli.language.options import make_normaliser, make_text_config, text_options
 from hybrid.cli.options import MODEL, Whole, config_options, make_config, writes_file, writes_folder
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
 from lexicon.lang_config import LangConfig
 from lexicon.pieces import PieceConfig
 from lexicon.pronunciation_probs import PronunciationConfig
+from lexicon.words.config import TextConfig
 
 if TYPE_CHECKING:
     from lexicon.lexicon import Lexicon
@@ -45,6 +47,7 @@ def command() -> None:
 @click.option("--num-silence-states", type=click.IntRange(1, 100), default=5, help="HMM states of a silence phone.")
 @click.option("--phones", type=FILE, help="phones.txt of a trained model, to use a new dictionary with that model.")
 @config_options(LangConfig)
+@config_options(TextConfig)
 @writes_folder("lang", "dict_dir", "phones", whole=True)
 def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **options: Any) -> None:
     """Make a lang folder (words, phones, L.fst, topology) from a dictionary folder.
@@ -58,14 +61,14 @@ def prepare(dict_dir: Path, oov: str, out_dir: Path, phones: Path | None, **opti
     from lexicon.prepare import prepare_lang
     from lexicon.symbols import SymbolTable
 
-    config = make_config(LangConfig, options)
+    config, text = make_config(LangConfig, options), make_config(TextConfig, options)
     if options["num_silence_states"] == 2:
         raise click.UsageError("--num-silence-states 2 is not possible: silence has 1 state, or 3 and more.")
 
     def make_topo(nonsilence: list[int], silence: list[int]) -> str:
         return HmmTopology.kaldi_default(nonsilence, silence, **options).to_text()
 
-    prepare_lang(dict_dir, oov, out_dir, make_topo, config, SymbolTable.read(phones) if phones else None)
+    prepare_lang(dict_dir, oov, out_dir, make_topo, config, SymbolTable.read(phones) if phones else None, text)
     lang = LangDir.load(out_dir)
     counts = f"{len(lang.words)} word symbols, {len(lang.silence_phones)} silence and {len(lang.nonsilence_phones)}"
     get_logger("hybrid.lang").info("%s: %s speech phones, OOV word %s", out_dir, counts, quote(oov))
@@ -101,14 +104,17 @@ def validate(folder: Path, limit: int) -> None:
 @vocabulary_option
 @ids_option
 @click.option("--extra", type=FILE, multiple=True, help="Further 'word phone …' lines, e.g. names; may be repeated.")
+@click.option("--phones", type=FILE, help="phones.txt of a trained model: only pronunciations that it can spell.")
 @dict_option
 @config_options(CmudictConfig)
-@writes_folder("dict", "cmudict", "vocabularies", "extra", whole=True)
+@text_options
+@writes_folder("dict", "cmudict", "vocabularies", "extra", "phones", whole=True)
 def cmudict(
     cmudict: Path,
     vocabularies: tuple[Path, ...],
     with_ids: bool,
     extra: tuple[Path, ...],
+    phones: Path | None,
     out_dir: Path,
     **options: Any,
 ) -> None:
@@ -118,16 +124,33 @@ def cmudict(
 
     Example: hybrid lang cmudict --cmudict cmudict.dict --vocabulary vocab.txt --out-dir data/dict
     """
-    from lexicon.cmudict import dictionary_from, read_cmudict
-    from lexicon.lexicon import Lexicon
+    from hybrid.base.log import get_logger
+    from lexicon.cmudict import dictionary_from, in_phones_of, read_cmudict
+    from lexicon.symbols import SymbolTable
     from lexicon.word_sources import vocabulary_of
+    from lexicon.words.normaliser import Normaliser
+    from lexicon.words.phone_fit import absent_phones, base_phones, is_marked
+    from lexicon.words.user_lexicon import read_user_lexicon, tell_rejected
 
     config = make_config(CmudictConfig, options)
     entries = read_cmudict(cmudict, config.keep_stress)
-    more = [entry for file in extra for entry in Lexicon.read(file).entries]
-    words = vocabulary_of(vocabularies, with_ids) if vocabularies else None
+    lists = [read_user_lexicon(file) for file in extra]
+    tell_rejected([problem for _, rejected in lists for problem in rejected])
+    more = [row.entry for listed, _ in lists for row in listed]
+    special = [e.word for e in config.special_entries()]
+    normaliser = Normaliser(make_text_config(options), [*entries, *(e.word for e in more), *special])
+    words = vocabulary_of(vocabularies, with_ids, normaliser) if vocabularies else None
+    normaliser.changes.log("vocabulary")
+    reasons: dict[str, str] = {}
+    if phones is not None:
+        table = SymbolTable.read(phones)
+        known = base_phones(table, is_marked(table))
+        entries, lacking = in_phones_of(entries, known, words)
+        reasons = {word: f"needs phone {phone}, which the model lacks" for phone in lacking for word in lacking[phone]}
+        if lacking:
+            get_logger("hybrid.lang").warning("%s", absent_phones(phones, lacking, known))
     made = dictionary_from(entries, config, words, more)
-    _write(out_dir, made, config, [cmudict, *vocabularies, *extra], "not in the dictionary")
+    _write(out_dir, made, config, [cmudict, *vocabularies, *extra], "not in the dictionary", reasons)
 
 
 @command.command()
@@ -229,12 +252,14 @@ def add_probs(
 @click.option("--lexicon", type=FILE, help="A lexicon (lexicon.txt, lexiconp.txt).")
 @click.option("--lang", type=FILE, help="A lang folder, or a words.txt.")
 @ids_option
+@text_options
 @click.option("--show", type=Whole(), default=20, help="Words to print, the most frequent first.")
 @click.option("--out", type=FILE, help="Write all words with counts and first utterance here (tab-separated).")
 @writes_file("table", "texts", "lexicon", "lang")
 def oov(
-    texts: tuple[Path, ...], lexicon: Path | None, lang: Path | None, with_ids: bool, show: int, out: Path | None
-) -> None:
+    texts: tuple[Path, ...], lexicon: Path | None, lang: Path | None, with_ids: bool, show: int, out: Path | None,
+    **options: Any,
+) -> None:  # fmt: skip
     """Count the words of texts (or cuts) that a lexicon or lang folder lacks.
 
     Example: hybrid lang oov data/test/cuts.jsonl.gz --lang data/lang
@@ -242,19 +267,23 @@ def oov(
     from hybrid.base.artifact import atomic_path
     from lexicon.lexicon import Lexicon
     from lexicon.oov import count_oov
-    from lexicon.symbols import SymbolTable
     from lexicon.word_sources import read_utterances
+    from lexicon.words.normaliser import Normaliser
+    from lexicon.words.spelling import told_loss
 
     if (lexicon is None) == (lang is None):
         raise click.UsageError("Give either --lexicon or --lang.")
-    known: Lexicon | SymbolTable
     if lexicon is not None:
-        known = Lexicon.read(lexicon)
+        normaliser = Normaliser(make_text_config(options), Lexicon.read(lexicon).words)
     else:
-        assert lang is not None
-        known = SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang)
-    report = count_oov((pair for file in texts for pair in read_utterances(file, with_ids)), known)
+        normaliser = make_normaliser(options, lang)
+    assert normaliser.spelling is not None
+    pairs = (pair for file in texts for pair in read_utterances(file, with_ids, normaliser))
+    report = count_oov(pairs, normaliser.spelling)
     echo(report.summary())
+    missing = [word for word, *_ in report.counts]
+    if told := normaliser.changes.told() or told_loss(missing, report.types, normaliser.spelling):
+        echo(told)
     for word, count, first in report.counts[:show]:
         echo(f"{count:8d} {word}  ({first})")
     if out:
@@ -300,9 +329,18 @@ def _vocabulary(paths: tuple[Path, ...], with_ids: bool) -> list[str]:
 
 
 def _write(
-    out_dir: Path, made: tuple[PhoneSet, Lexicon, list[str]], config: Any, inputs: Iterable[Path], reason: str
+    out_dir: Path,
+    made: tuple[PhoneSet, Lexicon, list[str]],
+    config: Any,
+    inputs: Iterable[Path],
+    reason: str,
+    reasons: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes a dictionary folder and says how many words are in it and how many are not."""
+    """Writes a dictionary folder and says how many words are in it and how many are not.
+
+    Args:
+      reason: why words have no pronunciation, unless `reasons` tells of a word.
+    """
     from hybrid.base.config import config_to_dict
     from hybrid.base.errors import quote
     from hybrid.base.failures import failed_text
@@ -310,7 +348,9 @@ def _write(
     from lexicon.dict_dir import write_dict_dir
 
     phones, lexicon, missing = made
-    failed = {"failed.txt": failed_text((word, reason) for word in missing)} if missing else {}
+    failed = (
+        {"failed.txt": failed_text((word, (reasons or {}).get(word, reason)) for word in missing)} if missing else {}
+    )
     named = {file.name: file for file in inputs}
     write_dict_dir(out_dir, phones, lexicon, config_to_dict(config), named, failed)
     log = get_logger("hybrid.lang")

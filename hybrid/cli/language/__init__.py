@@ -1,0 +1,1 @@
+"""`hybrid lang` and `hybrid lm`, and the options of all commands that read texts."""

@@ -1,0 +1,56 @@
+"""Options of commands that read texts: how they become words, by the lang folder's settings or one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.cli.options import make_config
+from lexicon.words.config import CASES, TextConfig
+
+if TYPE_CHECKING:
+    from lexicon.words.normaliser import Normaliser
+
+__all__ = ["make_normaliser", "make_text_config", "text_options"]
+
+OPTIONS = ("normalise", "case", "tags")
+
+
+def text_options(function: Callable) -> Callable:
+    """Adds `--normalise/--no-normalise`, `--case` and `--tag`; `make_normaliser` takes them."""
+    tags = click.option(
+        "--tag", "tags", multiple=True, help="What a tag becomes, e.g. '[noise]=<NOISE>'; others are dropped."
+    )
+    case = click.option(
+        "--case", type=click.Choice(CASES), help="Of words outside the lexicon.  [default: the lexicon's; else upper]"
+    )
+    switch = click.option(
+        "--normalise/--no-normalise",
+        default=None,
+        help="Bring texts to the lexicon's spelling, without punctuation and tags; else as they are.  [default: as the "
+        "lang folder says; else normalise]",
+    )
+    return switch(case(tags(function)))
+
+
+def make_text_config(options: dict[str, Any], lang: Path | None = None) -> TextConfig:
+    """Takes the options of `text_options` out of a command's; what is not given is the lang folder's setting."""
+    folder = lang if lang is None or lang.is_dir() else lang.parent
+    config = TextConfig() if folder is None else TextConfig.of_folder(folder)
+    given = {name: options.pop(name) for name in OPTIONS}
+    own = {name: getattr(config, name) for name in OPTIONS}
+    return make_config(TextConfig, own | {name: value for name, value in given.items() if value not in (None, ())})
+
+
+def make_normaliser(options: dict[str, Any], lang: Path | None = None) -> Normaliser:
+    """Returns the normaliser of a command's options and of a lang folder, or of a words.txt."""
+    from lexicon.symbols import SymbolTable
+    from lexicon.words.normaliser import Normaliser
+
+    config = make_text_config(options, lang)
+    if lang is None:
+        return Normaliser(config)
+    return Normaliser(config, SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang).symbols)
