@@ -102,7 +102,7 @@ def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
 def contents(folder: Path) -> dict[str, str]:
     """Path → hash of all files but those that hold times."""
     files = [p for p in folder.rglob("*") if p.is_file() and not p.name.endswith("meta.json")]
-    return {str(p.relative_to(folder)): content_hash(p) for p in files if p.name != "decode.json"}
+    return {str(p.relative_to(folder)): content_hash(p) for p in files if p.name not in ("decode.json", "decode.log")}
 
 
 class Stage(NamedTuple):
@@ -141,7 +141,7 @@ class Syncs:
 
     def missing(self, before: Path, after: Path) -> list[str]:
         """Files of `after` that are new and not synced, and folders that are there and have names that are not."""
-        files = [p for p in after.rglob("*") if p.is_file() and not p.name.startswith(".")]
+        files = [p for p in after.rglob("*") if p.is_file() and not p.name.startswith(".") and p.suffix != ".log"]
         old = {p.relative_to(before): p.stat().st_mtime_ns for p in before.rglob("*")}
         new = [p for p in files if old.get(p.relative_to(after)) != p.stat().st_mtime_ns]
         return [str(p) for p in new if not self._synced(p)] + [p for p in self._unsure if Path(p).exists()]
