@@ -27,6 +27,7 @@ from hybrid.lattice.files.json_lines import lattice_of_json, lattice_to_json
 from hybrid.lattice.files.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.files.kaldi_text import format_compact, format_lattice, parse_text
 from hybrid.lattice.files.slf import format_slf, parse_slf
+from hybrid.lattice.files.stored import StoredLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
 from hybrid.lattice.trim import trimmed
 from lexicon.symbols import SymbolTable
@@ -35,6 +36,7 @@ __all__ = [
     "ArchiveForm",
     "LatticeWriter",
     "check_words",
+    "copy_entries",
     "is_compact",
     "is_stream",
     "lattice_files",
@@ -60,7 +62,7 @@ def read_lattices(path: str | os.PathLike) -> Iterator[tuple[str, Lattice]]:
     """
     for key, value in _entries(path):
         with _telling(path, key):
-            lattice = expand(value) if isinstance(value, CompactLattice) else value
+            lattice = expand(value) if isinstance(value, CompactLattice) else value.lattice()
             lattice.state_frames  # noqa: B018 - checks that paths that meet have one length
         yield key, lattice
 
@@ -78,7 +80,7 @@ def _telling(path: object, key: str) -> Iterator[None]:
         raise InputError.at(path, f"utterance '{quote(key)}': {error}", CURE) from error
 
 
-def _entries(path: str | os.PathLike) -> Iterator[tuple[str, Lattice | CompactLattice]]:
+def _entries(path: str | os.PathLike) -> Iterator[tuple[str, StoredLattice | CompactLattice]]:
     """Yields the entries of an archive or scp file in the form in which they are stored."""
     if is_stream(path):
         with open_bytes("/dev/stdin") as stream:
@@ -100,7 +102,7 @@ def _entries(path: str | os.PathLike) -> Iterator[tuple[str, Lattice | CompactLa
         yield from _values(ByteBuffer(stream), path)
 
 
-def _values(source: ByteBuffer, path: object) -> Iterator[tuple[str, Lattice | CompactLattice]]:
+def _values(source: ByteBuffer, path: object) -> Iterator[tuple[str, StoredLattice | CompactLattice]]:
     while head := source.peek(2):
         if head == b'{"':
             yield _json_entry(source, path)
@@ -136,7 +138,7 @@ def _json_entry(source: ByteBuffer, path: object) -> tuple[str, CompactLattice]:
     return key, value
 
 
-def _value(source: ByteBuffer) -> Lattice | CompactLattice:
+def _value(source: ByteBuffer) -> StoredLattice | CompactLattice:
     head = source.peek()
     if head == b"\xd6":
         return read_binary(source)
@@ -172,7 +174,7 @@ class LatticeWriter:
         """Appends lines of text as they are."""
         self._stream.writelines(f"{line}\n".encode() for line in lines)
 
-    def write(self, utterance: str, lattice: Lattice | CompactLattice) -> None:
+    def write(self, utterance: str, lattice: Lattice | StoredLattice | CompactLattice) -> None:
         """Appends one lattice.
 
         Raises:
@@ -209,14 +211,16 @@ class ArchiveForm:
     json_lines: bool = False
     spell: Callable[[int], str] | None = None
 
-    def encode(self, utterance: str, lattice: Lattice | CompactLattice) -> bytes:
+    def encode(self, utterance: str, lattice: Lattice | StoredLattice | CompactLattice) -> bytes:
         """Returns an entry as bytes."""
         compact = isinstance(lattice, CompactLattice) if self.compact is None else self.compact
         value: Any
+        if isinstance(lattice, StoredLattice) and (compact or self.json_lines):
+            lattice = lattice.lattice()
         if isinstance(lattice, CompactLattice):
             value = lattice if compact or self.json_lines else expand(lattice)
         else:
-            value = factor(lattice) if compact or self.json_lines else lattice
+            value = factor(lattice) if isinstance(lattice, Lattice) and (compact or self.json_lines) else lattice
         if self.json_lines:
             record = lattice_to_json(utterance, value, self.spell)
             return (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
@@ -259,7 +263,8 @@ def open_writer(
 
 
 def write_lattices(
-    path: str | os.PathLike, entries: Iterable[tuple[str, Lattice | CompactLattice]], compact: bool | None = False,
+    path: str | os.PathLike, entries: Iterable[tuple[str, Lattice | StoredLattice | CompactLattice]],
+    compact: bool | None = False,
     text: bool = False, scp: str | os.PathLike | None = None, form: ArchiveForm | None = None,
 ) -> int:  # fmt: skip
     """Writes (utterance id, lattice) pairs as one archive and returns how many there were; see `open_writer`."""
@@ -316,14 +321,34 @@ def read_stored_folder(path: str | os.PathLike) -> Iterator[tuple[str, Lattice |
     Raises:
       InputError: as `read_lattices`.
     """
+    for key, _, value in _checked(path):
+        yield key, value
+
+
+def _checked(
+    path: str | os.PathLike,
+) -> Iterator[tuple[str, StoredLattice | CompactLattice, Lattice | CompactLattice]]:
+    """Yields the entries of a folder or archive as they stand there, and as operations want them."""
     for file in lattice_files(path):
-        for key, value in _entries(file):
+        for key, stored in _entries(file):
+            value: Lattice | CompactLattice
             with _telling("standard input" if is_stream(file) else file, key):
-                if isinstance(value, Lattice):
+                if isinstance(stored, StoredLattice):
+                    value = stored.lattice()
                     value.state_frames  # noqa: B018 - checks that paths that meet have one length
                 else:
-                    value = trimmed(value)
-            yield key, value
+                    value = trimmed(stored)
+            yield key, stored, value
+
+
+def copy_entries(path: str | os.PathLike) -> Iterator[tuple[str, StoredLattice | CompactLattice]]:
+    """Yields the entries of a folder or archive for `write_lattices` as they stand there, state by state.
+
+    Raises:
+      InputError: as `read_lattices`.
+    """
+    for key, stored, _ in _checked(path):
+        yield key, stored
 
 
 def read_compact_folder(path: str | os.PathLike) -> Iterator[tuple[str, CompactLattice]]:

@@ -74,6 +74,11 @@ class Lattice(ByContent):
         return f"<Lattice: {self.num_states} states, {self.num_arcs} arcs, {frames}; scores {names}>"
 
     @property
+    def start(self) -> int:
+        """The start state: 0, or -1 where there are no states."""
+        return 0 if self.num_states else -1
+
+    @property
     def num_states(self) -> int:
         """How many states there are; 0 for an empty lattice."""
         return len(self.row_splits) - 1

@@ -44,6 +44,9 @@ class ConfusionNetwork(ByContent):
     def __len__(self) -> int:
         return len(self.row_splits) - 1
 
+    def __repr__(self) -> str:
+        return f"<ConfusionNetwork: {len(self)} bins, {len(self.word_ids)} entries>"
+
     def bin(self, number: int) -> list[tuple[int, float]]:
         """Returns (word id, posterior) of a bin, the most probable first."""
         rows = slice(self.row_splits[number], self.row_splits[number + 1])
@@ -68,6 +71,9 @@ class MbrResult(ByContent):
     end_frames: np.ndarray
     risk: float
     network: ConfusionNetwork
+
+    def __repr__(self) -> str:
+        return f"<MbrResult: {len(self.word_ids)} words, risk {self.risk:.2f}; {self.network!r}>"
 
 
 def mbr_decode(

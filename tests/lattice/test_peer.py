@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hybrid.lattice.archive import read_lattices, write_lattices
+from hybrid.lattice.archive import copy_entries, read_compact_folder, read_lattices, write_lattices
 from hybrid.lattice.lattice import Lattice
+from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.oracle import oracle
 from hybrid.lattice.paths import best_path, nbest
 from hybrid.lattice.prune import prune
+
+from .test_lattice import distance
 
 pytestmark = pytest.mark.peer
 SCALE = 0.0714286
@@ -56,6 +59,52 @@ def test_compact_files_are_written_to_the_byte(tmp_path: Path, folder: Path, lat
     ours, theirs = (tmp_path / "a.ark").read_bytes(), unzip(folder / "clat.ark.gz")
     differing = sum(a != b for a, b in zip(ours, theirs))
     assert len(ours) == len(theirs) and differing <= 8 * len(lattices)  # the property bits of each header
+
+
+def test_text_of_binary_to_the_byte_and_back(tmp_path: Path, folder: Path) -> None:
+    for binary, text in (("clat.ark.gz", "clat.txt.gz"), ("lat.ark.gz", "lat.txt.gz")):
+        write_lattices(tmp_path / "a.txt", copy_entries(folder / binary), compact=None, text=True)
+        assert (tmp_path / "a.txt").read_text() == unzip(folder / text).decode()
+        write_lattices(tmp_path / "a.ark", copy_entries(folder / binary), compact=None)
+        ours, theirs = (tmp_path / "a.ark").read_bytes(), unzip(folder / binary)
+        differing = sum(a != b for a, b in zip(ours, theirs))
+        assert len(ours) == len(theirs) and differing <= 8 * 10  # the property bits of each header
+    for name in ("clat", "clat_fg", "latgen_clat", "raw_lat_det.clat", "pruned_beam4", "lat"):
+        write_lattices(tmp_path / "a.ark", copy_entries(folder / f"{name}.txt.gz"), compact=None)
+        write_lattices(tmp_path / "a.txt", copy_entries(tmp_path / "a.ark"), compact=None, text=True)
+        assert (tmp_path / "a.txt").read_text() == unzip(folder / f"{name}.txt.gz").decode(), name
+
+
+def test_words_of_the_oracle(folder: Path, lattices: dict[str, Lattice]) -> None:
+    words, text = table(folder / "oracle.int"), table(folder / "text")
+    ids = {word: int(number[0]) for word, number in table(folder / "words.txt.gz").items()}
+    for key, lattice in lattices.items():
+        reference = [ids.get(w, ids["<UNK>"]) for w in text[key]]
+        found = oracle(lattice, reference)
+        theirs = distance([int(w) for w in words[key]], reference)  # where paths are equally good, another may be taken
+        assert found.errors == theirs == distance(found.word_ids.tolist(), reference)
+
+
+def test_times_of_bayes_risk(folder: Path) -> None:
+    times = {}
+    for line in (folder / "mbr.times").read_text().splitlines():
+        key, rest = line.split(None, 1)
+        times[key] = [tuple(map(float, part.split())) for part in rest.split(";") if part.strip()]
+    far: list[float] = []
+    for key, compact in read_compact_folder(folder / "clat.ark.gz"):
+        network = mbr_decode(compact, SCALE).network
+        assert len(network) == len(times[key])
+        for begin, end, theirs in zip(network.bin_begins, network.bin_ends, times[key]):
+            far += [abs(begin - theirs[0]), abs(end - theirs[1])]
+    # as in test_mbr: where two alignments cost the same, rounding decides which place an unlikely word stands at
+    assert np.mean(np.array(far) < 0.5) > 0.95 and max(far) < 5
+
+
+def test_four_grams(folder: Path) -> None:
+    words = table(folder / "best_path_fg.int")
+    for key, lattice in read_lattices(folder / "clat_fg.txt.gz"):
+        path = best_path(lattice, SCALE)
+        assert path is not None and [str(w) for w in path.word_ids] == words[key]
 
 
 def test_best_paths(folder: Path, lattices: dict[str, Lattice]) -> None:

@@ -41,10 +41,10 @@ def copy_command(lattices: Path, output: Path, words: Path | None, scp: Path | N
 
     An scp file is read like an archive.
     """
-    from hybrid.lattice.archive import read_stored_folder
+    from hybrid.lattice.archive import copy_entries
 
     table = read_table(lattices, words)
-    write(output, lattices, read_stored_folder(lattices), form_of(options, table), {}, scp)
+    write(output, lattices, copy_entries(lattices), form_of(options, table), {}, scp)
 
 
 @click.command("info")
@@ -53,6 +53,7 @@ def copy_command(lattices: Path, output: Path, words: Path | None, scp: Path | N
 def info_command(lattices: Path, each: bool) -> None:
     """Print states, arcs, frames, depth (arcs over a frame) and density (arcs with words for each word of the best)."""
     from hybrid.lattice.archive import read_lattice_folder
+    from hybrid.lattice.measures import word_density
     from hybrid.lattice.paths import best_path
 
     count = states = arcs = frames = crossing = links = spoken = 0
@@ -60,12 +61,12 @@ def info_command(lattices: Path, each: bool) -> None:
         count, states, arcs = count + 1, states + lattice.num_states, arcs + lattice.num_arcs
         frames, crossing = frames + lattice.num_frames, crossing + int((lattice.transition_ids > 0).sum())
         best = best_path(lattice, 0.1)
-        said, worded = 0 if best is None else len(best.word_ids), int((lattice.word_ids > 0).sum())
-        links, spoken = links + worded, spoken + said
+        said = 0 if best is None else len(best.word_ids)
+        links, spoken = links + int((lattice.word_ids > 0).sum()), spoken + said
         if each:
             echo(
                 f"{utterance}: {lattice.num_states} states, {lattice.num_arcs} arcs, {lattice.num_frames} frames, "
-                f"depth {lattice.depth:.2f}, density {worded / max(said, 1):.2f}"
+                f"depth {lattice.depth:.2f}, density {word_density(lattice, said):.2f}"
             )
     depth = crossing / frames if frames else 0.0
     density = links / max(spoken, 1)

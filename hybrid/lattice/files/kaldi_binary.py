@@ -14,6 +14,7 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.base.errors import quote
 from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.files.stored import StoredLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
 
 __all__ = ["MAGIC", "ByteSource", "pack_compact", "pack_lattice", "read_binary"]
@@ -38,7 +39,7 @@ class ByteSource(Protocol):
         """Buffers more; False at the end of the file."""
 
 
-def read_binary(source: ByteSource) -> Lattice | CompactLattice:
+def read_binary(source: ByteSource) -> StoredLattice | CompactLattice:
     """Reads one lattice, in the form in which it is stored.
 
     Raises:
@@ -70,7 +71,7 @@ def read_binary(source: ByteSource) -> Lattice | CompactLattice:
     return _assemble(start, compact, parts)
 
 
-def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> Lattice | CompactLattice:
+def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> StoredLattice | CompactLattice:
     sources, next_states, ilabels, words, graph, acoustic, splits, strings = parts[:8]
     final_graph, final_acoustic, final_splits, final_strings = parts[8:]
     graph, acoustic, final_graph, final_acoustic = (
@@ -84,7 +85,7 @@ def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> Latti
             start, sources, next_states, words, graph, acoustic, splits, strings, final_graph, final_acoustic,
             final_splits, final_strings,
         )  # fmt: skip
-    return Lattice.from_arcs(len(final_graph), start, (sources, next_states, ilabels, words, graph, acoustic), finals)
+    return StoredLattice.of(start, (sources, next_states, ilabels, words, graph, acoustic), finals)
 
 
 def _text(source: ByteSource) -> bytes:
@@ -192,23 +193,23 @@ def _unpack(view, states, compact, arcs, length, final_length):
             final_splits, final_strings)  # fmt: skip
 
 
-def _header(arc_type: bytes, states: int) -> bytes:
+def _header(arc_type: bytes, start: int, states: int) -> bytes:
     # kExpanded | kMutable; nothing more is claimed, readers compute the rest.
     head = struct.pack("<ii6si", MAGIC, 6, b"vector", len(arc_type)) + arc_type
-    return head + struct.pack("<iiQqqq", 2, 0, 3, 0 if states else -1, states, 0)
+    return head + struct.pack("<iiQqqq", 2, 0, 3, start, states, 0)
 
 
 def _bits(scores: np.ndarray) -> np.ndarray:
     return (0.0 - scores.astype(np.float32)).astype("<f4").view("<i4")
 
 
-def pack_lattice(lattice: Lattice) -> bytes:
+def pack_lattice(lattice: Lattice | StoredLattice) -> bytes:
     """Returns the binary form with one transition-id per arc."""
     words = _pack(
         lattice.row_splits, lattice.next_states, lattice.transition_ids, lattice.word_ids, _bits(lattice.graph_scores),
         _bits(lattice.acoustic_scores), _bits(lattice.final_graph_scores), _bits(lattice.final_acoustic_scores),
     )  # fmt: skip
-    return _header(b"lattice4", lattice.num_states) + words.astype("<i4").tobytes()
+    return _header(b"lattice4", lattice.start, lattice.num_states) + words.astype("<i4").tobytes()
 
 
 @kernel
@@ -235,7 +236,7 @@ def pack_compact(compact: CompactLattice) -> bytes:
         compact.string_splits, compact.strings, _bits(compact.final_graph_scores),
         _bits(compact.final_acoustic_scores), compact.final_string_splits, compact.final_strings,
     )  # fmt: skip
-    return _header(b"compactlattice44", compact.num_states) + words.astype("<i4").tobytes()
+    return _header(b"compactlattice44", compact.start, compact.num_states) + words.astype("<i4").tobytes()
 
 
 @kernel

@@ -8,12 +8,13 @@ import numpy as np
 
 from hybrid.base.errors import quote
 from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.files.stored import StoredLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
 
 __all__ = ["format_compact", "format_lattice", "parse_text"]
 
 
-def parse_text(lines: Iterable[tuple[int, str]]) -> Lattice | CompactLattice:
+def parse_text(lines: Iterable[tuple[int, str]]) -> StoredLattice | CompactLattice:
     """Builds a lattice from the numbered lines of one entry, in its own form (told by the columns).
 
     Raises:
@@ -71,9 +72,9 @@ def _weight(text: str) -> tuple[float, float, list[int] | None]:
     return 0.0 - graph, 0.0 - acoustic, string
 
 
-def _build(start: int, arcs: list[tuple], finals: dict[int, tuple], compact: bool) -> Lattice | CompactLattice:
+def _build(start: int, arcs: list[tuple], finals: dict[int, tuple], compact: bool) -> StoredLattice | CompactLattice:
     if start < 0:
-        return Lattice.empty()
+        return StoredLattice.of(-1, [np.zeros(0)] * 6, [np.zeros(0)] * 2)
     states = 1 + max([start, *finals, *(max(a[0], a[1]) for a in arcs)])
     if min(finals, default=0) < 0 or states > 4 * (len(arcs) + len(finals)) + 4:
         raise LatticeError(f"names state {states - 1} but has only {len(arcs)} arcs")
@@ -82,7 +83,7 @@ def _build(start: int, arcs: list[tuple], finals: dict[int, tuple], compact: boo
         final_scores[:, state] = weight[:2]
     columns = [np.array(c) for c in zip(*[a[:-1] for a in arcs])] or [np.zeros(0, np.int32)] * (5 if compact else 6)
     if not compact:
-        return Lattice.from_arcs(states, start, columns, final_scores)
+        return StoredLattice.of(start, columns, tuple(final_scores))
     strings = [a[-1] or [] for a in arcs]
     final_strings = [finals[s][2] or [] if s in finals else [] for s in range(states)]
     sources, next_states, words, graph, acoustic = columns
@@ -100,6 +101,12 @@ def _flatten(strings: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([x for s in strings for x in s], np.int32), splits
 
 
+def _in_order(lattice: Lattice | StoredLattice | CompactLattice) -> Iterator[int]:
+    """The states as a text names them: the start first."""
+    start = max(lattice.start, 0)
+    return (s for s in (start, *(s for s in range(lattice.num_states) if s != start)) if s < lattice.num_states)
+
+
 def _number(score: float) -> str:
     cost = 0.0 - score
     return "Infinity" if cost == np.inf else f"{cost:.6g}"
@@ -109,9 +116,9 @@ def _scores(graph: float, acoustic: float) -> str:
     return f"{_number(graph)},{_number(acoustic)}"
 
 
-def format_lattice(lattice: Lattice) -> Iterator[str]:
+def format_lattice(lattice: Lattice | StoredLattice) -> Iterator[str]:
     """Yields the lines of the form with one transition-id per arc; weights of zero are left out, as Kaldi does."""
-    for s in range(lattice.num_states):
+    for s in _in_order(lattice):
         for a in range(lattice.row_splits[s], lattice.row_splits[s + 1]):
             line = f"{s}\t{lattice.next_states[a]}\t{lattice.transition_ids[a]}\t{lattice.word_ids[a]}"
             graph, acoustic = lattice.graph_scores[a], lattice.acoustic_scores[a]
@@ -124,7 +131,7 @@ def format_lattice(lattice: Lattice) -> Iterator[str]:
 def format_compact(compact: CompactLattice) -> Iterator[str]:
     """Yields the lines of the compact form."""
     bounds = np.searchsorted(compact.sources, np.arange(compact.num_states + 1))
-    for s in range(compact.num_states):
+    for s in _in_order(compact):
         for a in range(bounds[s], bounds[s + 1]):
             line = f"{s}\t{compact.next_states[a]}\t{compact.word_ids[a]}"
             scores, string = _scores(compact.graph_scores[a], compact.acoustic_scores[a]), compact.string(a)
