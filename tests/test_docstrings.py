@@ -12,6 +12,7 @@ PACKAGES = ("hybrid", "lexicon", "lm")
 SPLIT = ("train", "nnet", "lattice", "cli")  # rooms of `hybrid` whose folders are rooms of their own
 OWN_ROOMS = (["lm", "g2p"], ["lm", "neural"], ["lexicon", "words"])
 FUNCTION, MODULE, ROOM = 60, 400, 3000  # lines; of rooms those that are not blank, docstrings and comments included
+INNER = 6  # lines of a function inside another from which on it has a docstring
 
 # Longer than FUNCTION, and why.
 LONG = {
@@ -75,6 +76,23 @@ def _overload(node: ast.FunctionDef) -> bool:
 
 def test_public_things_have_docstrings():
     assert [name for module, _, tree in modules() for name in undocumented(tree, module)] == []
+
+
+def inner_functions(node: ast.AST, inside: bool = False) -> Iterator[ast.FunctionDef]:
+    for child in ast.iter_child_nodes(node):
+        if inside and isinstance(child, ast.FunctionDef):
+            yield child
+        yield from inner_functions(child, inside or isinstance(child, ast.FunctionDef))
+
+
+def test_longer_functions_inside_functions_have_docstrings():
+    bare = [
+        f"{module}: {node.name}, line {node.lineno}"
+        for module, _, tree in modules()
+        for node in inner_functions(tree)
+        if node.end_lineno - node.lineno + 1 >= INNER and not ast.get_docstring(node)
+    ]
+    assert bare == []
 
 
 def test_functions_are_short():

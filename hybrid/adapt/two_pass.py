@@ -168,6 +168,7 @@ def estimate_transforms(
     kept: list[str] = []
 
     def finish(key: str) -> None:
+        """Estimates the transform of one key and takes its statistics off the list."""
         nonlocal gain, frames
         stats = waiting.pop(key)
         found[key], estimate = next_transform(stats, before.get(key), fmllr, basis)

@@ -58,6 +58,7 @@ def viterbi_align_on_demand(
         raise AlignmentError("has no frames")
 
     def checked(begin: int, end: int, columns: np.ndarray) -> np.ndarray:
+        """Scores that alignment can use, or the frame and pdf of one that it cannot."""
         part = score(begin, end, columns)
         bad = first_bad_score(part)
         if bad is not None:

@@ -79,6 +79,7 @@ def g2p_guesser(path: str | os.PathLike) -> Guesser:
     model = G2pModel.load(path)
 
     def guess(words: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:
+        """Pronunciations of words, the likeliest first."""
         found: dict[str, list[Sequence[str]]] = {}
         rows, _ = guess_lexicon(model, words, VARIANTS, LEAST_SHARE)
         for word, pronunciation, _ in rows:

@@ -20,11 +20,11 @@ from hybrid.feats.store import FeatureStore
 from hybrid.formats.kaldi_io import write_matrices
 from hybrid.model.folder import Model
 
-__all__ = ["Part", "write_joint_scores", "write_scores"]
+__all__ = ["ScoredBy", "write_joint_scores", "write_scores"]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class ScoredBy:
     """One of the models whose scores are added up.
 
     Attributes:
@@ -58,10 +58,10 @@ def write_scores(model: Model, store: FeatureStore, out: str | os.PathLike, text
 
     Args, Returns and Raises: see `write_joint_scores`.
     """
-    return write_joint_scores([Part(model.unadapted, store)], out, text)
+    return write_joint_scores([ScoredBy(model.unadapted, store)], out, text)
 
 
-def write_joint_scores(parts: Sequence[Part], out: str | os.PathLike, text: bool = False) -> tuple[int, int]:
+def write_joint_scores(parts: Sequence[ScoredBy], out: str | os.PathLike, text: bool = False) -> tuple[int, int]:
     """Writes the sum of several models' weighted scores of every utterance.
 
     Networks that see the same speech by other features, or in other shapes, err elsewhere: the mean of their scores is
@@ -86,6 +86,7 @@ def write_joint_scores(parts: Sequence[Part], out: str | os.PathLike, text: bool
         part.model.pipeline.require_match(part.store)
 
     def items() -> Iterator[tuple[str, np.ndarray]]:
+        """Scores of each utterance; what fails is noted."""
         for utterance in track(parts[0].store.ids, "scoring"):
             try:
                 yield utterance, _together([part.scores(utterance) for part in parts])
@@ -135,7 +136,7 @@ def _together(scores: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(sum(rows[: min(frames)] for rows in scores), np.float32)
 
 
-def _finish(parts: Sequence[Part], out: Path, report: Path, done: int, failures: Mapping[str, str]) -> None:
+def _finish(parts: Sequence[ScoredBy], out: Path, report: Path, done: int, failures: Mapping[str, str]) -> None:
     write_failed(report, failures)
     if not done:
         name, reason = next(iter(failures.items()), ("", "the set is empty"))

@@ -161,10 +161,12 @@ def writes_into(kind: str, *inputs: str, argument: str = "out_dir") -> Callable[
     """
 
     def decorate(function: F) -> F:
+        """Finds out, from the arguments' names, what the output is made from."""
         signature = inspect.signature(function)
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            """Opens the output's door and calls the function."""
             given = signature.bind(*args, **kwargs).arguments
             values = SimpleNamespace(**given)
             made_from = (operator.attrgetter(name)(values) for name in inputs if name.split(".")[0] in given)

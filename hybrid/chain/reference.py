@@ -32,6 +32,7 @@ def pdf_sequences(
         )
 
     def ways(node: int, left: int) -> Iterator[list[tuple]]:
+        """All ways of so many arcs from a node to the end."""
         if node in numerator.finals and node:
             yield []
         for row in rows if left else []:
@@ -39,6 +40,7 @@ def pdf_sequences(
                 yield from ([row, *rest] for rest in ways(row[6], left - 1))
 
     def deal(way: list[tuple], place: int) -> Iterator[tuple[int, ...]]:
+        """All pdfs of frames from `place` on that a way can have."""
         if not way:
             if place == len(frames):
                 yield ()

@@ -97,6 +97,7 @@ def config_options(cls: type, exclude: tuple[str, ...] = ()) -> Callable:
     """
 
     def decorate(function: Callable) -> Callable:
+        """Adds an option for every field, the first field's first."""
         hints = typing.get_type_hints(cls)
         for field in reversed(dataclasses.fields(cls)):
             kind = hints[field.name]
@@ -195,8 +196,11 @@ def _output(argument: str, door: Callable[[Path, dict[str, Any]], Any]) -> Calla
     """
 
     def decorate(function: Command) -> Command:
+        """Wraps the command; what it writes is noted beside it."""
+
         @functools.wraps(function)
         def wrapper(**arguments: Any) -> Any:
+            """Holds the output's door open while the command runs."""
             with contextlib.ExitStack() as stack:
                 if arguments[argument] is not None:
                     held = door(arguments[argument], arguments)
@@ -226,6 +230,7 @@ def writes_folder(
     """
 
     def door(path: Path, arguments: dict[str, Any]) -> None:
+        """Looks at the folder before the work; of several processes the first does."""
         from hybrid.base.doors import paths_of
         from hybrid.base.output import check_folder
 
@@ -258,6 +263,7 @@ def writes_file(
     """
 
     def door(path: Path, arguments: dict[str, Any]) -> Any:
+        """Opens the file's place; `-` is standard output."""
         from hybrid.base.doors import output_file, paths_of
         from hybrid.base.output import check_file
 
@@ -280,6 +286,7 @@ def writes_either(
     """Decorates a command whose output is of one of two kinds, as its name tells."""
 
     def decorate(function: Command) -> Command:
+        """One command of two."""
         one, other = first(function), second(function)
 
         @functools.wraps(one)

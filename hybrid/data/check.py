@@ -191,6 +191,7 @@ def _repair_ids(record: Any) -> list[Finding]:
     findings = []
 
     def mend(holder: dict[str, Any], key: str, what: str, problem: str) -> None:
+        """Replaces a name at fault and notes what was done."""
         old, new = holder[key], mended_name(holder[key])
         if name_fault(old) and new:
             holder[key] = new

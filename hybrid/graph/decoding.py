@@ -89,6 +89,7 @@ def compile_decoding_graph(
     inputs = _inputs(lang, made_from[1], model, model_dir)
 
     def compiled(path: Path | None) -> DecodingGraph:
+        """The graph in memory, or written to `path`."""
         try:
             fst, facts, disambig, report = within_memory(
                 _compile, lexicon, grammar, lang.disambig_phones, model, config, path,

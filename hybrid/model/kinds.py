@@ -53,6 +53,7 @@ def register(kind: str) -> Callable[[C], C]:
     """Registers a class as a kind of model, under the name that folders carry in config.yaml."""
 
     def decorate(cls: C) -> C:
+        """Registers the class, unless the kind has another."""
         known = _KINDS.setdefault(kind, cls)
         if known is not cls and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise ValueError(f"kind '{kind}' is registered already, for {known.__module__}.{known.__qualname__}")

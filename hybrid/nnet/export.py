@@ -32,6 +32,7 @@ class Scores(nn.Module):
         self.register_buffer("log_prior", torch.from_numpy(prior))
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """float32 [N][T][feature_dim], int64 [N] → scores, float32 [N][T'][num_pdfs], and frames, int64 [N]."""
         output = self.network(features, lengths)
         return zeros_past_end(getattr(output, self.head) - self.log_prior, output.lengths), output.lengths
 

@@ -14,6 +14,7 @@ class Folded(nn.Module):
     """What is left of a batch norm."""
 
     def forward(self, values: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The values as they are."""
         return values
 
 

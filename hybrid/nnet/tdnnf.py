@@ -191,6 +191,7 @@ class FactorisedLayer(nn.Module):
         self.dropout = TimeDropout(config.dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Values [N][dim][T], whose norm counts `lengths` frames of each, to [N][dim][T']."""
         out = self.dropout(self.norm(torch.relu(self.affine(self.linear(x))), lengths))
         return out.add(x[:, :, self.apart : x.shape[2] - self.apart : self.step], alpha=self.scale)
 
@@ -207,5 +208,6 @@ class Head(nn.Module):
         self.output = affine(config.prefinal_dim, num_pdfs, zero=True)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """Values [N][prefinal_dim][T] to [N][num_pdfs][T]."""
         x = self.norm(torch.relu(self.affine(x)), lengths)
         return self.output(self.last_norm(self.linear(x), lengths))

@@ -38,6 +38,7 @@ def cluster_bottom_up(
     heap: list[tuple[float, int, int, int, int]] = []
 
     def push(point: int, others: np.ndarray) -> None:
+        """Puts the merges of a point with others that cost no more than the threshold on the heap."""
         loss = scores[point] + scores[others] - gaussian_objective(sums[others] + sums[point], variance_floor)
         for other, cost in zip(others.tolist(), np.maximum(loss, 0.0).tolist()):
             if cost <= threshold:

@@ -55,6 +55,7 @@ def describe_tree(tree: ContextTree, symbols: Mapping[int, str] | None = None) -
     ]
 
     def visit(node: Node, level: int, answer: str) -> None:
+        """Writes a node and, further in, what lies below."""
         lead = "  " * level + answer
         if isinstance(node, Leaf):
             lines.append(f"{lead}pdf {node.pdf_id}")
@@ -81,10 +82,10 @@ def draw_svg(tree: ContextTree, symbols: Mapping[int, str] | None = None, max_la
     names = _Names(tree, symbols)
     shapes: list[str] = []
     edges: list[str] = []
-    right = 0.0
-    deepest = 0
+    right, deepest = 0.0, 0
 
     def box(x: float, level: int, label: str, title: str, kind: str) -> None:
+        """Draws one node."""
         width = _CHAR * len(label) + 10
         y, radius = 20 + level * _ROW, 10 if kind == "leaf" else 3
         shapes.append(
@@ -94,6 +95,7 @@ def draw_svg(tree: ContextTree, symbols: Mapping[int, str] | None = None, max_la
         )
 
     def visit(node: Node, level: int) -> float:
+        """Draws what lies below a node, then the node over its middle; returns where that is."""
         nonlocal right, deepest
         deepest = max(deepest, level)
         if isinstance(node, Leaf):

@@ -97,6 +97,7 @@ def stub_tree(
         return Table(PDF_CLASS_KEY, tuple(Leaf(next(counter)) for _ in range(classes)))
 
     def build(begin: int, end: int) -> Node:
+        """The tree over sets begin to end."""
         if end - begin == 1:
             return one_set(begin)
         if max(len(s) for s in sets[begin:end]) == 1 and end - begin <= 2 * highest:

@@ -159,6 +159,7 @@ def _outgoing(columns: list[_Column]) -> Callable[[int, int], list[tuple]]:
             sources.setdefault(arc[0], []).append((at, arc[1][order], tuple(a[order] for a in arc[2:])))
 
     def arcs(at: int, node: int) -> list[tuple[float, int, int, int]]:
+        """What leaves a node: score, unit, position and node entered."""
         result = []
         for target_at, nodes, (units, scores, targets) in sources.get(at, ()):
             first, last = np.searchsorted(nodes, [node, node + 1])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hybrid.align.config import AlignConfig
 from hybrid.aligner import score_set
 from hybrid.aligner.align_set import AlignSetConfig, align_set
-from hybrid.aligner.score_set import Part, write_joint_scores, write_scores
+from hybrid.aligner.score_set import ScoredBy, write_joint_scores, write_scores
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, MismatchError
 from hybrid.base.jobs import pool
@@ -111,7 +111,7 @@ def test_scores_of_nan_are_listed(model, make_store, speak, tmp_path):
 
 def test_scores_of_several_models_are_added_up(model, store, tmp_path):
     write_scores(model, store, tmp_path / "one")
-    parts = [Part(model, store, weight=0.25), Part(model, store, weight=0.5)]
+    parts = [ScoredBy(model, store, weight=0.25), ScoredBy(model, store, weight=0.5)]
     assert write_joint_scores(parts, tmp_path / "joint") == (len(store), 0)
     for utterance in store.ids:
         one, joint = (np.load(tmp_path / name / f"{utterance}.npy") for name in ("one", "joint"))
@@ -123,17 +123,17 @@ def test_scores_of_several_models_are_added_up(model, store, tmp_path):
 def test_scores_of_different_trees_are_not_added(model, store, tmp_path):
     other = dataclasses.replace(model, hashes={**model.hashes, "tree": "0" * 64})
     with pytest.raises(MismatchError, match="scores the pdfs of another tree than"):
-        write_joint_scores([Part(model, store), Part(other, store)], tmp_path / "joint")
+        write_joint_scores([ScoredBy(model, store), ScoredBy(other, store)], tmp_path / "joint")
 
 
 def test_speakers_without_a_transform_are_listed(model, store, tmp_path):
     speaker = store.speaker(store.ids[0])
     matrix = np.eye(model.pipeline.dim, model.pipeline.dim + 1, dtype=np.float32)
-    done, failed = write_joint_scores([Part(model, store, {speaker: matrix})], tmp_path / "joint")
+    done, failed = write_joint_scores([ScoredBy(model, store, {speaker: matrix})], tmp_path / "joint")
     others = [u for u in store.ids if store.speaker(u) != speaker]
     assert failed == len(others) and done == len(store) - failed
     with pytest.raises(HybridError, match="no utterance could be scored; the first, .*: no transform for speaker"):
-        write_joint_scores([Part(model, store, {"nobody": matrix})], tmp_path / "none")
+        write_joint_scores([ScoredBy(model, store, {"nobody": matrix})], tmp_path / "none")
 
 
 def test_the_command_wants_one_of_each(model, store, tmp_path):

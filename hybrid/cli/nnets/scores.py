@@ -39,7 +39,7 @@ def scores(
     hybrid nnet scores --model exp/chain --feats exp/hires/test --model exp/chain_fmllr --feats exp/feats/test
       --transforms none --transforms exp/tri3b/decode_tg_test.transforms.2.safetensors --out exp/joint/test.ark
     """
-    from hybrid.aligner.score_set import Part, write_joint_scores
+    from hybrid.aligner.score_set import ScoredBy, write_joint_scores
     from hybrid.base.log import get_logger, log_totals
     from hybrid.feats.store import FeatureStore
     from hybrid.model.folder import load_model
@@ -56,6 +56,6 @@ def scores(
         adapted = transforms and str(transforms[number]) != "none"
         found = speaker_transforms(transforms[number], model.pipeline.dim) if adapted else {}
         weight = weights[number] if weights else 1.0 / len(models)
-        parts.append(Part(model, FeatureStore.open(feats[number]), found, weight))
+        parts.append(ScoredBy(model, FeatureStore.open(feats[number]), found, weight))
     done, failed = write_joint_scores(parts, out, text)
     log_totals(get_logger("hybrid.nnet"), done, failed)

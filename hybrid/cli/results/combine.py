@@ -114,6 +114,7 @@ def _network_slots(
     settings = dict(zip(systems, zip(scales, lm_scales)))
 
     def networks(system: Path) -> Iterator[tuple[str, Any]]:
+        """Confusion networks of a system, utterance by utterance."""
         table = read_table(system, words)
         assert table is not None
         for utterance, compact in read_compact_folder(system):
@@ -254,6 +255,7 @@ def _by_rover(rows: Sequence[tuple[str, list[Any]]]) -> Combined:
     from hybrid.combination.rover import rover as vote
 
     def combined(weights: tuple[float, ...]) -> dict[str, list[str]]:
+        """Words that the systems vote for with these weights."""
         out = {}
         for utterance, found in rows:
             kept, shares = _present(found, weights)
@@ -280,6 +282,7 @@ def _by_lattices(systems: Sequence[Path], words: Path, scales: Sequence[float], 
     rows = list(_together(systems, read_compact_folder))
 
     def combined(weights: tuple[float, ...]) -> dict[str, list[str]]:
+        """Words of the united lattices with these weights."""
         out = {}
         for utterance, found in rows:
             ids = mbr_decode(combine_systems(*_present(found, weights, scales, lm)), 1.0).word_ids.tolist()

@@ -45,6 +45,7 @@ def shared_forward_backward(
     occupancy = np.empty((count, frames, pdfs), kind) if backward else None
 
     def part(begin: int, stop: int) -> None:
+        """Forward and, where occupancies are wanted, backward pass of sequences begin to stop."""
         width = stop - begin
         inputs = np.ascontiguousarray(likelihoods[:, :, begin:stop].numpy())
         inner = np.empty((frames, num_groups, width), kind)

@@ -68,6 +68,7 @@ def enumerate_paths(frames: int, graph: Arcs) -> Iterator[list[int]]:
     leaving = [np.flatnonzero(graph.from_state == state) for state in range(graph.num_states)]
 
     def extend(state: int, path: list[int]) -> Iterator[list[int]]:
+        """All paths of all frames that begin with `path`, which ends in `state`."""
         if len(path) == frames:
             if np.isfinite(graph.final[state]):
                 yield path

@@ -137,6 +137,7 @@ def supervise(
     waiting: deque[tuple[Path, str]] = deque()
 
     def pieces() -> Iterator[Items]:
+        """Blocks of utterances that no part on disk holds yet."""
         for number, ids in enumerate(blocks(source.ids, BLOCK)):
             names.append(f"parts/{number:05d}.safetensors")
             items = source.items(ids)

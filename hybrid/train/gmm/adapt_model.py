@@ -75,6 +75,7 @@ def adapt_mllr(
     silence = np.unique(transitions.pdf_ids[np.isin(transitions.phones, list(lang.silence_phones))]).tolist()
 
     def update(gmm: AmDiagGmm, stats: GmmStats) -> AmDiagGmm:
+        """The Gaussians with their means moved by MLLR."""
         tree = RegressionTree.build(gmm, stats.occupancy, config, silence)
         transforms = estimate_mllr(gmm, stats, tree, config)
         used = len(set(transforms.nodes[transforms.nodes >= 0].tolist()))

@@ -105,6 +105,7 @@ def mllt_hook(silence_phones: list[int], config: LdaMlltEmConfig, corpus: EmCorp
     """Returns what estimates MLLT in some passes: rotates the features and, with them, the means."""
 
     def hook(state: EmState) -> EmState:
+        """In a pass of MLLT, the state with features and means rotated."""
         if state.next_pass not in config.mllt_passes:
             return state
         weights = silence_weights(state.transition_model, silence_phones, 0.0)
@@ -132,6 +133,7 @@ def train_lda_mllt(
     def begin(
         start: Start, alignments: CorpusAlignments, executor: Executor | None
     ) -> tuple[FeaturePipeline, dict[str, np.ndarray]]:
+        """The pipeline with LDA of the alignments at hand."""
         spliced = dataclasses.replace(
             start.model.pipeline,
             delta_order=0,

@@ -91,6 +91,7 @@ class _Steps:
         """Returns what puts better transforms on top of those in force in some passes."""
 
         def hook(state: EmState) -> EmState:
+            """In a pass of fMLLR, the state with transforms estimated anew."""
             if state.next_pass not in self.config.em.fmllr_passes:
                 return state
             work = self._work(state.gmm, state.transition_model, state.pipeline, state.speaker_transforms)

@@ -24,6 +24,7 @@ def train_tri(start: Start, out_dir: Path, config: TriConfig | None = None, exec
     def begin(
         start: Start, alignments: CorpusAlignments, executor: Executor | None
     ) -> tuple[FeaturePipeline, dict[str, np.ndarray]]:
+        """The pipeline with deltas and no splicing."""
         below = start.model.pipeline
         return dataclasses.replace(
             below, delta_order=config.delta_order, splice_left=0, splice_right=0, transforms=()

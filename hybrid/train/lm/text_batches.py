@@ -119,6 +119,7 @@ def stretches(tokens: np.ndarray, context: int, first: int = 0, name: str = "tex
     begin = last = 0
 
     def close(upto: int) -> None:
+        """Ends stretches of at most LONGEST words before `upto`."""
         nonlocal begin
         while begin < upto:
             size = min(LONGEST, upto - begin)

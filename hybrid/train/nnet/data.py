@@ -238,6 +238,7 @@ def batch_stream(
     lengths = [item.frames for item in maker.items]
 
     def plan() -> Iterator[tuple[int, Batch, int]]:
+        """Epoch, batch and running number of what is still to be trained on."""
         turn = 0
         for epoch in count_from(position.epoch):
             factor = 1 if getattr(maker.targets, "fixed", False) else maker.factor
