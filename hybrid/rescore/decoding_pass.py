@@ -1,8 +1,8 @@
 """Second passes of a decoding: other language models, one after the other, over each determinised lattice.
 
-A pass is chosen by what its path is: an ARPA file is an n-gram model, which takes the place of the model before it. The
-first one takes the place of the graph's model, whose scores the search took at their best back-off; each further one
-that of exact scores.
+A pass is chosen by what its path is: an ARPA file is an n-gram model, which takes the place of the model before it, a
+folder a neural model, which is mixed with the model before it and comes last. The first one takes the place of the
+graph's model, whose scores the search took at their best back-off; each further one that of exact scores.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hybrid.lattice.compact import CompactLattice
 from hybrid.rescore.ngram_swap import WordModel, swap_ngram
 from lexicon.symbols import SymbolTable
 
-__all__ = ["DecodingPasses", "NgramPass", "passes_of"]
+__all__ = ["DecodingPasses", "NeuralPass", "NgramPass", "passes_of"]
 
 
 class HasArpa(Protocol):
@@ -68,6 +68,38 @@ class NgramPass:
             return swap_ngram(compact, old, new, self.share, of_graph)
 
         return swap
+
+
+@dataclass(frozen=True)
+class NeuralPass:
+    """A neural model mixed with the one before it, all words of a lattice in one batch.
+
+    Attributes:
+      path: of its folder.
+      share: of its probabilities; the rest stays the one's before it.
+    """
+
+    path: str
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self, share=SHARE)
+
+    def rescored(self, words: SymbolTable, old: WordModel, of_graph: bool, acoustic_scale: float) -> Any:
+        """See `Pass`."""
+        import torch
+
+        from hybrid.rescore.histories import NeuralHistories
+        from hybrid.rescore.second_pass import SecondPassConfig, score_lattice
+        from lm.neural.folder import load_neural_lm
+
+        lm, config = load_neural_lm(self.path), SecondPassConfig(share=self.share)
+
+        def mix(compact: CompactLattice) -> CompactLattice:
+            histories = NeuralHistories(lm, words, torch.device("cpu"))
+            return score_lattice(compact, histories, acoustic_scale, config, old, of_graph).mixed(config.mixture)
+
+        return mix
 
 
 @dataclass(frozen=True)
@@ -127,15 +159,22 @@ def passes_of(paths: Sequence[str | os.PathLike], share: float | None = None) ->
     """Chooses the passes by what their paths are; None without any.
 
     Args:
-      share: of each new model's probabilities; by default 1 for n-gram models.
+      share: of each new model's probabilities; by default 1 for n-gram models, 0.5 for neural ones.
 
     Raises:
-      InputError: a path that is no ARPA file.
+      InputError: a path that is not there, or a neural model before another.
     """
     passes: list[Pass] = []
-    for path in [os.fspath(one) for one in paths]:
+    names = [os.fspath(one) for one in paths]
+    for number, path in enumerate(names):
+        if os.path.isdir(path):
+            if number + 1 < len(names):
+                found = "is a neural model, whose place no other can take"
+                raise InputError.at(quote(path), found, "Name it last.")
+            passes.append(NeuralPass(path, 0.5 if share is None else share))
+            continue
         if not os.path.isfile(path):
-            found = "is a folder" if os.path.isdir(path) else "is not there"
-            raise InputError.at(quote(path), f"{found}, wanted an ARPA file", "Name a language model.")
+            found = "is not there, wanted an ARPA file or the folder of a neural model"
+            raise InputError.at(quote(path), found, "Name a language model.")
         passes.append(NgramPass(path, 1.0 if share is None else share))
     return DecodingPasses(tuple(passes)) if passes else None

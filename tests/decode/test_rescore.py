@@ -91,6 +91,21 @@ def test_both_models_are_named_in_every_result(tiny, world: Path, tmp_path: Path
     assert (score["search_lm"], score["second_lm"]) == ("a.arpa", "b.arpa")
 
 
+def test_a_neural_model_by_its_folder(tiny, world: Path, tmp_path: Path) -> None:
+    must("lm", "train-neural", world / "b.txt", "--dim", 8, "--epochs", 1, "--out-dir", tmp_path / "lstm")
+    assert decode(tiny, world, tmp_path / "first").exit_code == 0
+    assert decode(tiny, world, tmp_path / "second", "--rescore", tmp_path / "lstm").exit_code == 0
+    facts = json.loads((tmp_path / "second" / "decode.json").read_text())
+    assert facts["second_lm"] == "lstm"
+    must("rescore", "neural", tmp_path / "first", tmp_path / "by_hand.gz", "--old-lm", world / "a.arpa", "--graph-old",
+         "--lm", tmp_path / "lstm", "--words", world / "graph" / "words.txt", "--batch-lattices", 1)  # fmt: skip
+    by_hand, kept = (dict(read_compact_folder(tmp_path / name)) for name in ("by_hand.gz", "second"))
+    for utterance, compact in kept.items():
+        ours, theirs = (nbest(expand(one), 9, facts["acoustic_scale"]) for one in (compact, by_hand[utterance]))
+        assert [p.word_ids.tolist() for p in ours] == [p.word_ids.tolist() for p in theirs]
+        assert [p.graph_score for p in ours] == pytest.approx([p.graph_score for p in theirs], abs=1e-4)
+
+
 def test_in_python_and_several_models(tiny, world: Path, bursts) -> None:
     samples, search = bursts(["LOW", "HIGH", "MID"], 77), SearchConfig(beam=16, lattice_beam=12)
     plain = Recogniser.load(tiny.model, world / "graph", search).recognise(samples, 8000)
@@ -113,8 +128,10 @@ def test_what_cannot_be_rescored(tiny, world: Path, tmp_path: Path) -> None:
                tmp_path / "o", "--rescore", world / "b.arpa", "--search-lm", world / "a.arpa")  # fmt: skip
     assert done.exit_code == 0
     assert json.loads((tmp_path / "o" / "decode.json").read_text())["search_lm"] == "a.arpa"
-    with pytest.raises(InputError, match="nowhere: is not there, wanted an ARPA file. Name a language model."):
+    with pytest.raises(InputError, match="nowhere: is not there, wanted an ARPA file or the folder of a neural mo"):
         passes_of([tmp_path / "nowhere"])
+    with pytest.raises(InputError, match="is a neural model, whose place no other can take. Name it last."):
+        passes_of([tmp_path, world / "b.arpa"])
     raw = decode(tiny, world, tmp_path / "r", "--raw", "--rescore", world / "b.arpa")
     assert raw.exit_code == 2 and "--rescore goes over determinised lattices, not with --raw" in raw.output
     lonely = decode(tiny, world, tmp_path / "r", "--rescore-share", 0.5)

@@ -31,6 +31,6 @@ def test_commands() -> None:
     (block,) = blocks("bash")
     for line in block.splitlines():
         group, name = line.split()[1:3]
-        found = command.commands[group].commands[name]  # type: ignore[attr-defined]
+        found = command.get_command(click.Context(command), group).commands[name]  # type: ignore[union-attr]
         options = {o for p in found.params if isinstance(p, click.Option) for o in p.opts}
         assert set(re.findall(r"--[a-z-]+", line)) <= options
