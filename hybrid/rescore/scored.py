@@ -112,8 +112,8 @@ def without_old(compact: CompactLattice, old: WordModel | None, of_graph: bool =
     """
     if old is None or compact.start < 0:
         bare = trimmed(compact)
-        return ScoredLattice(bare, *(np.zeros(n) for n in (bare.num_arcs, bare.num_arcs, bare.num_states,
-                                                           bare.num_states)), old is not None)  # fmt: skip
+        arcs, states = np.zeros(bare.num_arcs), np.zeros(bare.num_states)
+        return ScoredLattice(bare, arcs, arcs, states, states, old is not None)
     if of_graph:
         compact = swap_ngram(compact, old, old)
     ends = np.isfinite(compact.final_graph_scores)

@@ -41,3 +41,10 @@ class NeuralLmConfig:
             raise ValueError("cutoffs: wanted at most 8 ranks that rise")
         if self.architecture == "transformer" and self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}")
+
+    @property
+    def least_size(self) -> int:
+        """Parameters that such a network has at least."""
+        if self.architecture == "lstm":
+            return 8 * self.dim * self.dim * self.layers
+        return self.dim * (self.positions + self.layers * (4 * self.dim + 2 * self.feed_forward))

@@ -90,8 +90,10 @@ def load_neural_lm(folder: str | os.PathLike, device: torch.device | None = None
     units = _units(folder)
     arrays, _ = load_arrays(folder / WEIGHTS)
     held = sum(array.size for array in arrays.values())
-    if config.dim * 4 > held or len(units) > held:
-        raise InputError.at(folder / WEIGHTS, f"holds {held} weights, too few for {len(units)} tokens", CURE)
+    if config.least_size > held or len(units) > held:
+        raise InputError.at(
+            folder / WEIGHTS, f"holds {held} weights, too few for {len(units)} tokens and these settings", CURE
+        )
     network = build(config, len(units))
     _fill(network, arrays, folder / WEIGHTS)
     return NeuralLm(config, units, network.to(device or torch.device("cpu")).eval().requires_grad_(False), folder)

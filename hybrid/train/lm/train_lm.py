@@ -205,7 +205,7 @@ def _corpus(sources: LmSources, units: Units, config: LmTrainingConfig) -> tuple
     items: Sequence[Stretch] = stretches(text.tokens, config.context)
     if not sources.heldout:
         loop = config.for_the_loop(bool(config.heldout)).training
-        return text, text.tokens, hold_out(items, {}, replace(loop, heldout=config.heldout))
+        return text, text.tokens, hold_out(items, {}, replace(loop, heldout=config.heldout, patience=0))
     other = read_tokens(sources.heldout, units, sources.with_ids)
     measured = stretches(other.tokens, config.context, len(text.tokens), "heldout")
     return text, np.concatenate([text.tokens, other.tokens]), Corpus(tuple(items), tuple(measured), {})

@@ -44,6 +44,12 @@ def test_what_is_refused(lm: NeuralLm, tmp_path) -> None:  # type: ignore[no-unt
         save_arrays(tmp_path / "final.safetensors", changed)
         with pytest.raises(InputError, match=message):
             load_neural_lm(tmp_path)
+    save_arrays(tmp_path / "final.safetensors", arrays)
+    settings = (tmp_path / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(settings.replace("dim: 8", "dim: 4096"))
+    with pytest.raises(InputError, match="weights, too few for 20 tokens and these settings"):
+        load_neural_lm(tmp_path)
+    (tmp_path / "config.yaml").write_text(settings)
     (tmp_path / "tokens.txt").write_text("a\nb\nc\n")
     with pytest.raises(InputError, match="tokens.txt: holds no usable list of tokens"):
         load_neural_lm(tmp_path)
