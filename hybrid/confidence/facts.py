@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hybrid.base.content import ByContent
+from hybrid.base.errors import InputError, quote
 from hybrid.lattice import kernels
 from hybrid.lattice.combine import scaled
 from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.mbr import MbrResult
 from hybrid.lattice.trim import state_times
+from lexicon.symbols import SymbolTable
 
-__all__ = ["FEATURES", "WordFacts", "join", "utterance_confidence", "word_facts"]
+__all__ = ["FEATURES", "WordFacts", "join", "utterance_confidence", "without_words", "word_facts"]
 
 FEATURES = ("log_odds", "letters", "frames", "lm_score", "depth")
 SUREST = 0.999  # posteriors beyond it, or below one minus it, tell no more
@@ -86,6 +88,21 @@ def utterance_confidence(confidences: np.ndarray) -> float:
       confidences: float64 [K], best calibrated.
     """
     return float(np.mean(confidences)) if len(confidences) else 0.0
+
+
+def without_words(compact: CompactLattice, words: Sequence[str], table: SymbolTable) -> CompactLattice:
+    """Returns the lattice with the arcs of some words, such as one that stands for silence, without a word.
+
+    Raises:
+      InputError: the table lacks one.
+    """
+    for word in words:
+        if word not in table:
+            raise InputError.at("words.txt", f"lacks the silent word '{quote(word)}'", "Name words of the graph.")
+    if not words:
+        return compact
+    silent = np.isin(compact.word_ids, [table[word] for word in words])
+    return replace(compact, word_ids=np.where(silent, 0, compact.word_ids).astype(np.int32))
 
 
 def join(parts: Sequence[WordFacts]) -> WordFacts:

@@ -15,7 +15,7 @@ from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError
 from hybrid.base.reading import text_lines
 from hybrid.confidence.calibration import Calibration
-from hybrid.confidence.facts import WordFacts, word_facts
+from hybrid.confidence.facts import WordFacts, without_words, word_facts
 from hybrid.data.manifest import Cut
 from hybrid.lattice.archive import check_words, is_compact, read_compact_folder
 from hybrid.lattice.compact import CompactLattice, expand
@@ -74,13 +74,15 @@ class SystemResult(ByContent):
 
 def read_system(
     folder: str | os.PathLike, reference: Transcripts, config: ReportConfig, cuts: Mapping[str, Cut],
-    words: str | os.PathLike | None = None, calibration: Calibration | None = None, name: str = "",
+    words: str | os.PathLike | None = None, calibration: Calibration | None = None,
+    silent: Sequence[str] = (), name: str = "",
 ) -> SystemResult:  # fmt: skip
     """Reads a folder that `hybrid decode` wrote.
 
     Args:
       cuts: where utterances lie in their recordings; without them words have no times.
       words: words.txt; by default that of the graph, where it still lies; without it there are no lattices.
+      silent: words of lattices that stand for silence, and in no transcript.
 
     Raises:
       InputError: no transcript, damaged files, or no utterance with a reference.
@@ -94,7 +96,7 @@ def read_system(
     calibrated: list[np.ndarray] = []
     meta = read_meta(place)
     table = _table(place, meta, words)
-    for utterance, view, facts in _views(place, table, pairs, config, calibration) if table else ():
+    for utterance, view, facts in _views(place, table, pairs, config, calibration, silent) if table else ():
         said, found = pairs[utterance]
         sure = facts.posterior if calibration is None else calibration.apply(facts)
         views[utterance] = UtteranceView(
@@ -138,7 +140,7 @@ def _table(folder: Path, meta: Mapping[str, Any], given: str | os.PathLike | Non
 
 def _views(
     folder: Path, table: SymbolTable, pairs: Mapping[str, tuple[list[str], list[str]]], config: ReportConfig,
-    calibration: Calibration | None,
+    calibration: Calibration | None, silent: Sequence[str],
 ) -> Iterator[tuple[str, UtteranceView, WordFacts]]:  # fmt: skip
     """Yields what lattices tell of the recognised words."""
     scale = shared_facts(folder).acoustic_scale or 0.1
@@ -148,6 +150,7 @@ def _views(
         if utterance not in pairs:
             continue
         compact = determinize(expand(found_lattice), RAW_BEAM, scale).lattice if raw else found_lattice
+        compact = without_words(compact, silent, table)
         labels = pairs[utterance][1]
         ids = np.array([table.get(word, 0) for word in labels], np.int32)
         if not np.all(ids):

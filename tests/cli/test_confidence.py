@@ -55,6 +55,8 @@ def test_train_apply_evaluate(speech: Path, tmp_path: Path) -> None:
     done = run("confidence", "evaluate", speech / "lat.gz", "--calibration", file, "--ref", speech / "text", *words)
     assert "calibrated: ECE 0.0" in done.output and "confidence  right    words" in done.output
     assert "    20 %" in done.output
+    silent = run("confidence", "apply", speech / "lat.gz", "--calibration", file, *words, "--silent", "BE").output
+    assert "A" in silent and " BE " not in silent
 
 
 def test_refusals(speech: Path, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.confidence.calibration import Calibration, CalibrationConfig, fit_calibration
-from hybrid.confidence.facts import FEATURES, WordFacts, join, utterance_confidence, word_facts
+from hybrid.confidence.facts import FEATURES, WordFacts, join, utterance_confidence, without_words, word_facts
 from hybrid.confidence.measures import deferral, normalised_cross_entropy, reliability
 from hybrid.confidence.regression import fit_isotonic, fit_logistic, isotonic_reference, sigmoid
 from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.trim import from_rows, no_paths
+from lexicon.symbols import SymbolTable
 
 
 def two_words():
@@ -41,6 +42,15 @@ def test_facts_of_a_worked_example():
     assert matrix[0, 0] == pytest.approx(np.log(999))  # held: a lattice cannot be that sure
     with pytest.raises(ValueError, match="1 labels for 2 words"):
         word_facts(compact, mbr_decode(compact, 0.1), ["A"], 0.1)
+
+
+def test_silence_is_no_word():
+    compact, table = two_words(), SymbolTable(("<eps>", "<SIL>", "B", "C"))
+    found = mbr_decode(without_words(compact, ["<SIL>"], table), 0.1)
+    assert found.word_ids.tolist() == [2] and found.confidences == pytest.approx([0.75])
+    assert without_words(compact, [], table) is compact
+    with pytest.raises(InputError, match="words.txt: lacks the silent word 'X'. Name words of the graph."):
+        without_words(compact, ["X"], table)
 
 
 def test_facts_of_nothing():

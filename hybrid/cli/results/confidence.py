@@ -23,6 +23,8 @@ words_option = click.option("--words", type=FILE, required=True, help="words.txt
 speakers_option = click.option("--utt2spk", type=FILE, help="Speakers, where --ref is text that does not tell them.")
 mbr_option = click.option("--mbr/--no-mbr", default=False, help="Words with least Bayes risk; else those of the best "
                           "path, as `hybrid decode` gives them.")  # fmt: skip
+silent_option = click.option("--silent", multiple=True, help="Word that stands for silence, and in no transcript; "
+                             "repeat it for several.")  # fmt: skip
 calibration_option = click.option("--calibration", type=FILE, required=True, help="Of `hybrid confidence train`.")
 
 
@@ -32,17 +34,18 @@ def command() -> None:
 
 
 def _facts(
-    lattices: Path, words: Path, model: Path | None, scale: float, lm_scale: float, mbr: bool
+    lattices: Path, words: Path, model: Path | None, silent: tuple[str, ...], scale: float, lm_scale: float, mbr: bool
 ) -> Iterator[tuple[str, list[str], WordFacts]]:
     """Yields utterance, its words and their facts."""
     from hybrid.cli.lattices.words import aligned
-    from hybrid.confidence.facts import word_facts
+    from hybrid.confidence.facts import without_words, word_facts
     from hybrid.lattice.archive import read_compact_folder
     from hybrid.lattice.mbr import mbr_decode
 
     table = read_table(lattices, words)
     assert table is not None
     for utterance, compact in read_compact_folder(lattices) if model is None else aligned(lattices, model, False):
+        compact = without_words(compact, silent, table)
         found = mbr_decode(compact, scale, lm_scale, fixed=not mbr)
         labels = [table.symbol(word, lattices) for word in found.word_ids.tolist()]
         yield utterance, labels, word_facts(compact, found, labels, scale, lm_scale)
@@ -71,6 +74,7 @@ def _judged(lattices: Path, ref: Path, utt2spk: Path | None, *rest: Any) -> list
 @words_option
 @speakers_option
 @click.option("--model", type=MODEL, help="That made the lattices; with it words are put on their frames.")
+@silent_option
 @scale_option
 @lm_option
 @mbr_option
@@ -81,7 +85,8 @@ def _judged(lattices: Path, ref: Path, utt2spk: Path | None, *rest: Any) -> list
 @writes_file("calibration", "lattices", "ref", "words", argument="output")
 def train(
     lattices: Path, output: Path, ref: Path, words: Path, utt2spk: Path | None, model: Path | None,
-    acoustic_scale: float | None, lm_scale: float, mbr: bool, method: str, l2: float, folds: int,
+    silent: tuple[str, ...], acoustic_scale: float | None, lm_scale: float, mbr: bool, method: str, l2: float,
+    folds: int,
 ) -> None:  # fmt: skip
     """Fit a calibration to determinised LATTICES of speech whose words are known, into the file OUTPUT.
 
@@ -95,7 +100,7 @@ def train(
     from hybrid.score.judged import train as fit
 
     scale, config = scale_of(lattices, acoustic_scale), CalibrationConfig(method, l2)
-    judged = _judged(lattices, ref, utt2spk, words, model, scale, lm_scale, mbr)
+    judged = _judged(lattices, ref, utt2spk, words, model, silent, scale, lm_scale, mbr)
     fitted = fit(judged, scale, lm_scale, config)
     if folds > 1:
         echo(f"uncalibrated: {evaluate(judged, [one.facts.posterior for one in judged])}")
@@ -110,10 +115,13 @@ def train(
 @calibration_option
 @words_option
 @model_option
+@silent_option
 @mbr_option
 @click.option("--form", type=click.Choice(["words", "utterances"]), default="words",
               help="words: utterance, number, word, confidence; utterances: utterance, confidence, words.")  # fmt: skip
-def apply(lattices: Path, calibration: Path, words: Path, model: Path | None, mbr: bool, form: str) -> None:
+def apply(
+    lattices: Path, calibration: Path, words: Path, model: Path | None, silent: tuple[str, ...], mbr: bool, form: str
+) -> None:
     """Print the calibrated confidence of each word of determinised LATTICES, or of each utterance.
 
     \b
@@ -123,7 +131,7 @@ def apply(lattices: Path, calibration: Path, words: Path, model: Path | None, mb
     from hybrid.confidence.facts import utterance_confidence
 
     known = Calibration.load(calibration)
-    for utterance, labels, facts in _facts(lattices, words, model, known.acoustic_scale, known.lm_scale, mbr):
+    for utterance, labels, facts in _facts(lattices, words, model, silent, known.acoustic_scale, known.lm_scale, mbr):
         values = known.apply(facts)
         if form == "utterances":
             echo(" ".join([utterance, f"{utterance_confidence(values):.4f}", *labels]))
@@ -139,11 +147,12 @@ def apply(lattices: Path, calibration: Path, words: Path, model: Path | None, mb
 @words_option
 @speakers_option
 @model_option
+@silent_option
 @mbr_option
 @click.option("--bins", type=Whole(1, 1000), default=10, help="Of the reliability diagram.")
 def evaluate(
-    lattices: Path, calibration: Path, ref: Path, words: Path, utt2spk: Path | None, model: Path | None, mbr: bool,
-    bins: int,
+    lattices: Path, calibration: Path, ref: Path, words: Path, utt2spk: Path | None, model: Path | None,
+    silent: tuple[str, ...], mbr: bool, bins: int,
 ) -> None:  # fmt: skip
     """Measure calibrated confidences: reliability, calibration error, normalised cross-entropy, deferral.
 
@@ -154,7 +163,7 @@ def evaluate(
     from hybrid.score.judged import evaluate as measure
 
     known = Calibration.load(calibration)
-    judged = _judged(lattices, ref, utt2spk, words, model, known.acoustic_scale, known.lm_scale, mbr)
+    judged = _judged(lattices, ref, utt2spk, words, model, silent, known.acoustic_scale, known.lm_scale, mbr)
     echo(f"uncalibrated: {measure(judged, [one.facts.posterior for one in judged], bins)}")
     echo(f"calibrated: {(found := measure(judged, [known.apply(one.facts) for one in judged], bins))}")
     echo(_table(found), nl=False)

@@ -29,13 +29,15 @@ FILE = click.Path(path_type=Path)
 @click.option("--against-words", type=FILE, help="The same of the second decoding.")
 @click.option("--calibration", type=FILE, help="Of `hybrid confidence train`, for the first decoding.")
 @click.option("--against-calibration", type=FILE, help="The same for the second.")
+@click.option("--silent", multiple=True, help="Word of the lattices that stands for silence, and in no transcript.")
 @click.option("--title", help="Of the page; by default the folder's name.")
 @config_options(ReportConfig)
 @trust_options
 @writes_file("report", "decoded", "ref", "against")
 def command(
     decoded: Path, ref: Path, utt2spk: Path | None, out: Path, against: Path | None, words: Path | None,
-    against_words: Path | None, calibration: Path | None, against_calibration: Path | None, title: str | None,
+    against_words: Path | None, calibration: Path | None, against_calibration: Path | None, silent: tuple[str, ...],
+    title: str | None,
     **options: Any,
 ) -> None:  # fmt: skip
     """Write a page of the folder DECODED: error rates, aligned errors, confidences, single utterances with their sound.
@@ -59,7 +61,7 @@ def command(
     for folder, table, file in ((decoded, words, calibration), (against, against_words, against_calibration)):
         if folder is not None:
             known = None if file is None else Calibration.load(file)
-            systems.append(read_system(folder, reference, config, cuts, table, known))
+            systems.append(read_system(folder, reference, config, cuts, table, known, silent))
     sounds = _sounds(systems, cuts, config.sounds)
     resampling = BootstrapConfig(replications=config.replications)
     page = render(title or f"{decoded}", systems, reference.speakers, sounds, resampling)
