@@ -159,7 +159,7 @@ def passes_of(paths: Sequence[str | os.PathLike], share: float | None = None) ->
     """Chooses the passes by what their paths are; None without any.
 
     Args:
-      share: of each new model's probabilities; by default 1 for n-gram models, 0.5 for neural ones.
+      share: of the last model's probabilities; by default 1 for n-gram models, 0.5 for neural ones.
 
     Raises:
       InputError: a path that is not there, or a neural model before another.
@@ -176,5 +176,6 @@ def passes_of(paths: Sequence[str | os.PathLike], share: float | None = None) ->
         if not os.path.isfile(path):
             found = "is not there, wanted an ARPA file or the folder of a neural model"
             raise InputError.at(quote(path), found, "Name a language model.")
-        passes.append(NgramPass(path, 1.0 if share is None else share))
+        is_last = number + 1 == len(names)  # what is mixed cannot be taken out again
+        passes.append(NgramPass(path, share if share is not None and is_last else 1.0))
     return DecodingPasses(tuple(passes)) if passes else None

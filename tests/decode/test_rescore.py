@@ -132,6 +132,8 @@ def test_what_cannot_be_rescored(tiny, world: Path, tmp_path: Path) -> None:
         passes_of([tmp_path / "nowhere"])
     with pytest.raises(InputError, match="is a neural model, whose place no other can take. Name it last."):
         passes_of([tmp_path, world / "b.arpa"])
+    shared = passes_of([world / "a.arpa", world / "b.arpa"], 0.3)
+    assert shared is not None and [one.share for one in shared.passes] == [1.0, 0.3]  # type: ignore[attr-defined]
     raw = decode(tiny, world, tmp_path / "r", "--raw", "--rescore", world / "b.arpa")
     assert raw.exit_code == 2 and "--rescore goes over determinised lattices, not with --raw" in raw.output
     lonely = decode(tiny, world, tmp_path / "r", "--rescore-share", 0.5)

@@ -26,7 +26,7 @@ def rescore_options(function: Any) -> Any:
     for option in (
         click.option("--search-lm", type=FILE, help="ARPA of the graph, where its records do not lead to it."),
         click.option("--rescore-share", type=PORTION,
-                     help="Of the new model's probabilities; by default all of an n-gram's, half of a neural one's."),
+                     help="Of the last model's probabilities; by default all of an n-gram's, half of a neural one's."),
         click.option("--rescore", type=FILE, multiple=True,
                      help="Second pass with this ARPA file, or folder of a neural model; several follow each other."),
     ):  # fmt: skip
