@@ -15,7 +15,7 @@ from hybrid.base.compiled import kernel
 from hybrid.base.content import ByContent
 from hybrid.lattice.lattice import Lattice, LatticeError
 
-__all__ = ["CompactLattice", "expand", "factor", "gather", "no_paths"]
+__all__ = ["CompactLattice", "expand", "factor", "gather", "no_paths", "require_sound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,18 +141,29 @@ def gather(
     return out, np.ascontiguousarray(strings[index], np.int32)
 
 
+def require_sound(compact: CompactLattice) -> None:
+    """Raises LatticeError where a state or an id is out of range, or a score is NaN or +inf."""
+    states = compact.num_states
+    for ends in (compact.sources, compact.next_states, np.array([compact.start])):
+        if len(ends) and (ends.min() < 0 or ends.max() >= states):
+            raise LatticeError(f"a state is out of range (there are {states})")
+    if compact.num_arcs and compact.word_ids.min() < 0 or len(compact.strings) and compact.strings.min() <= 0:
+        raise LatticeError("a negative word, or a transition-id below 1")
+    for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
+        if not np.all(getattr(compact, name) < np.inf):
+            raise LatticeError(f"{name} hold NaN or +inf")
+
+
 def expand(compact: CompactLattice) -> Lattice:
     """Gives every transition-id an arc of its own; chain states follow the state they leave.
 
     Raises:
-      LatticeError: the result is no lattice (a cycle, a state out of range).
+      LatticeError: the result is no lattice (a cycle, a state out of range, NaN or +inf).
     """
     states = compact.num_states
     if compact.start < 0 or states == 0:
         return Lattice.empty()
-    for ends in (compact.sources, compact.next_states):
-        if len(ends) and (ends.min() < 0 or ends.max() >= states):
-            raise LatticeError(f"a state is out of range (there are {states})")
+    require_sound(compact)
     lengths = np.diff(compact.string_splits)
     final = np.isfinite(compact.final_graph_scores)
     final_lengths = np.where(final, np.diff(compact.final_string_splits), 0)

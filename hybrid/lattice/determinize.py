@@ -19,6 +19,7 @@ from hybrid.lattice import kernels
 from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.determinize_kernels import determinize_arcs
 from hybrid.lattice.lattice import Lattice
+from hybrid.lattice.prune import prune
 from hybrid.lattice.trim import trimmed
 
 __all__ = ["Determinized", "determinize", "determinize_compact"]
@@ -46,7 +47,7 @@ def determinize(
       phone_starts: int32 [transition-ids + 1], the phone that begins with each, 0 where none does: with it the work is
         done over phones and words first (`TransitionModel.phone_starts`). The result is the same, large lattices
         take less.
-      max_elements: of subsets; past it the result is complete within a smaller beam only.
+      max_elements: of subsets; past it the result is complete within a smaller beam, at least the best path.
 
     Raises:
       ValueError: a negative beam.
@@ -93,7 +94,11 @@ def determinize_compact(
         splits, compact.next_states, compact.word_ids, graph, acoustic, compact.string_splits, compact.strings,
         (*ends, compact.final_string_splits, compact.final_strings), beta, scales, float(beam), max_elements,
     )  # fmt: skip
-    return Determinized(trimmed(_compact(arcs, finals)), float(reached))
+    found = trimmed(_compact(arcs, finals))
+    if found.is_empty and beam > 0:  # the limit is too low for the best path even, which alone is little work
+        best = determinize_compact(prune(compact, 0.0, acoustic_scale, lm_scale), 0.0, acoustic_scale, lm_scale)
+        return Determinized(best.lattice, 0.0)
+    return Determinized(found, float(reached))
 
 
 def _as_compact(lattice: Lattice) -> CompactLattice:

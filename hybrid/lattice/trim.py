@@ -10,7 +10,7 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.lattice import kernels
-from hybrid.lattice.compact import CompactLattice, gather, no_paths
+from hybrid.lattice.compact import CompactLattice, gather, no_paths, require_sound
 from hybrid.lattice.lattice import LatticeError
 
 __all__ = ["from_rows", "no_paths", "state_times", "trimmed"]
@@ -27,7 +27,7 @@ def trimmed(compact: CompactLattice) -> CompactLattice:
     states = compact.num_states
     if compact.start < 0 or states == 0:
         return no_paths()
-    _check(compact)
+    require_sound(compact)
     by_source = np.argsort(compact.sources, kind="stable")
     rows = np.searchsorted(compact.sources[by_source], np.arange(states + 1)).astype(np.int64)
     nexts = np.ascontiguousarray(compact.next_states[by_source], np.int32)
@@ -65,18 +65,6 @@ def trimmed(compact: CompactLattice) -> CompactLattice:
     )  # fmt: skip
     state_times(result)
     return result
-
-
-def _check(compact: CompactLattice) -> None:
-    states = compact.num_states
-    for ends in (compact.sources, compact.next_states, np.array([compact.start])):
-        if len(ends) and (ends.min() < 0 or ends.max() >= states):
-            raise LatticeError(f"a state is out of range (there are {states})")
-    if compact.num_arcs and compact.word_ids.min() < 0 or len(compact.strings) and compact.strings.min() <= 0:
-        raise LatticeError("a negative word, or a transition-id below 1")
-    for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
-        if not np.all(getattr(compact, name) < np.inf):
-            raise LatticeError(f"{name} hold NaN or +inf")
 
 
 @kernel

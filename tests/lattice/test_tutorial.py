@@ -19,7 +19,7 @@ def blocks(language: str) -> list[str]:
 def test_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 5
+    assert len(blocks("python")) == 8
     for block in blocks("python"):
         exec(compile(block, str(PAGE), "exec"), names)
     printed = capsys.readouterr().out.splitlines()
