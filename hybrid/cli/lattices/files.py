@@ -53,7 +53,7 @@ def copy_command(lattices: Path, output: Path, words: Path | None, scp: Path | N
 def info_command(lattices: Path, each: bool) -> None:
     """Print states, arcs, frames, depth (arcs over a frame) and density (arcs with words for each word of the best)."""
     from hybrid.lattice.archive import read_lattice_folder
-    from hybrid.lattice.measures import word_density
+    from hybrid.lattice.density import word_density
     from hybrid.lattice.paths import best_path
 
     count = states = arcs = frames = crossing = links = spoken = 0
