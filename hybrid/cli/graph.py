@@ -8,9 +8,12 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
+from hybrid.cli.language.options import make_text_config, text_options
 from hybrid.cli.options import MODEL, config_options, make_config, writes_folder
 
 __all__ = ["command"]
+
+FILE = click.Path(path_type=Path)
 
 
 def _config_class() -> type:
@@ -64,6 +67,66 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
         f"{out_dir}/HCLG.fst: {last.states} states, {last.arcs} arcs, {report.cpu_seconds:.1f} CPU s, "
         f"peak {max(report.peak_gb, peak_memory_gb()):.2f} GB"
     )
+
+
+@command.command(epilog="Example: hybrid graph build --model exp/tri2b --lang data/lang --sentences say.txt "
+                        "--words my_words.txt --g2p g2p.arpa.gz --out-dir my_graph")  # fmt: skip
+@click.option("--model", required=True, type=MODEL, help="Model folder.")
+@click.option("--sentences", multiple=True, type=FILE, help="What may be said, a sentence a line; may be repeated.")
+@click.option("--words", "lists", multiple=True, type=FILE,
+              help="Words to recognise, one a line, with phones or without; may be repeated.")  # fmt: skip
+@click.option("--lang", type=FILE, help="Lang folder whose words and pronunciations are known, e.g. the model's.")
+@click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
+@click.option("--order", type=click.IntRange(1, 5), default=3, show_default=True, help="Of the n-grams.")
+@text_options
+@click.option("--out-dir", required=True, type=FILE, help="Graph folder to make.")
+@config_options(_config_class())
+@writes_folder("graph", "model", "lang", "sentences", "lists", "g2p", whole=True)
+def build(
+    model: Path, sentences: tuple[Path, ...], lists: tuple[Path, ...], lang: Path | None, g2p: Path | None,
+    order: int, out_dir: Path, **options: Any,
+) -> None:  # fmt: skip
+    """Builds a graph of your own sentences and words: pronunciations, language model and HCLG in one step."""
+    from hybrid.aligner.guess import g2p_guesser
+    from hybrid.graph.own_words import PRONUNCIATIONS, build_graph, read_words
+    from hybrid.model.folder import load_model
+    from lexicon.lang_dir import LangDir
+
+    if not sentences and not lists:
+        raise click.UsageError("Give --sentences, --words, or both.")
+    text = make_text_config(options, lang)
+    acoustic_model = load_model(model).acoustic_model
+    config: Any = make_config(_config_class(), options)
+    config = config.of_model(acoustic_model.transition_scale, acoustic_model.self_loop_scale)
+    known, guess = LangDir.load(lang) if lang is not None else None, g2p_guesser(g2p) if g2p is not None else None
+    graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config)
+    echo(f"{out_dir}: {len(graph.words) - 5} words, see {out_dir / PRONUNCIATIONS}")
+
+
+@command.command(epilog="Example: hybrid graph words my_graph")
+@click.argument("graph", type=FILE)
+def words(graph: Path) -> None:
+    """Says what a graph can recognise: each word with its pronunciations, guessed ones marked."""
+    from hybrid.base.reading import text_lines
+    from hybrid.graph.decoding import DecodingGraph
+    from hybrid.graph.own_words import PRONUNCIATIONS
+
+    loaded = DecodingGraph.load(graph)
+    own = graph / PRONUNCIATIONS
+    if own.is_file():
+        for _, line in text_lines(own):
+            word, source, phones = (line.split("\t") + ["", ""])[:3]
+            echo(f"{word} {phones}{'  (guessed)' if source == 'guessed' else ''}")
+        return
+    lexicon = graph / "phones" / "align_lexicon.txt"
+    if lexicon.is_file():
+        for _, line in text_lines(lexicon):
+            word, _, phones = line.partition(" ")
+            if word != "<eps>":
+                echo(f"{word} {phones.partition(' ')[2]}")
+        return
+    for word in loaded.words.symbols[1:]:
+        echo(word)
 
 
 @command.command(epilog="Example: hybrid graph info exp/mono/graph")

@@ -57,6 +57,7 @@ def compile_decoding_graph(
     out_dir: str | os.PathLike | None = None,
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
     model_dir: str | os.PathLike | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> DecodingGraph:
     """Compiles HCLG, into memory or straight into a graph folder.
 
@@ -67,6 +68,7 @@ def compile_decoding_graph(
       out_dir: the folder, which need not be held in memory; None: memory alone (`DecodingGraph.save` writes it).
       config: scales left open (see `GraphConfig.of_model`) are Kaldi's for the topology: GMM or chain.
       model_dir: where its tree and topo lie, for meta.json.
+      files: name → text of further files of the folder.
 
     Returns:
       The graph, with what each operation cost and made.
@@ -106,6 +108,8 @@ def compile_decoding_graph(
         return compiled(None)
     with atomic_folder(out_dir, "graph", made_from) as folder:
         graph = compiled(folder / "HCLG.fst")
+        for name, text in (files or {}).items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
         graph.write_companions(folder)
     return replace(DecodingGraph.load(out_dir), report=graph.report)
 

@@ -1,0 +1,187 @@
+"""A decoding graph from sentences and words: normalise, find or guess pronunciations, estimate an LM, compile."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hybrid.base.errors import InputError, quote
+from hybrid.base.log import get_logger
+from hybrid.base.reading import read_text
+from hybrid.graph.config import GraphConfig
+from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.hmm import read_transition_model
+from hybrid.tree import read_tree
+from lexicon.dict_dir import write_dict_dir
+from lexicon.lang_config import LangConfig
+from lexicon.lang_dir import LangDir
+from lexicon.lexicon import Lexicon, Pronunciation
+from lexicon.phones import POSITIONS, PhoneSet
+from lexicon.prepare import prepare_lang
+from lexicon.symbols import SymbolTable
+from lexicon.text import read_user_lines
+from lexicon.word_sources import read_utterances
+from lexicon.words.blanks import split_words
+from lexicon.words.config import TextConfig
+from lexicon.words.normaliser import Normaliser
+from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
+from lexicon.words.user_lexicon import read_user_lexicon, tell_rejected
+from lm.config import EstimateConfig
+from lm.estimate import estimate_from_sentences
+from lm.grammar_fst import ngram_to_fst
+
+__all__ = ["PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
+
+logger = get_logger(__name__)
+PRONUNCIATIONS = "pronunciations.tsv"
+OOV = "<UNK>"
+SILENCES = ("SIL", "SPN", "NSN", "sil", "spn", "nsn")
+Guess = Callable[[Sequence[str]], Mapping[str, Sequence[Sequence[str]]]]
+Spoken = dict[str, list[tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
+class OwnWords:
+    """What may be said, and how.
+
+    Attributes:
+      words: to be recognised, whether in a sentence or not. given: word → the user's own pronunciations.
+    """
+
+    words: tuple[str, ...] = ()
+    given: Spoken = field(default_factory=dict)
+
+
+def read_words(paths: Iterable[str | os.PathLike]) -> OwnWords:
+    """Reads lists of words, with pronunciations (`WORD PHONE …`) or without.
+
+    Raises:
+      InputError: missing, empty, or not UTF-8.
+    """
+    words: dict[str, None] = {}
+    given: Spoken = {}
+    for path in paths:
+        alone = {number: line for number, line in read_user_lines(path) if len(split_words(line)) == 1}
+        listed, rejected = read_user_lexicon(path)
+        tell_rejected([problem for problem in rejected if problem.line not in alone])
+        words.update(dict.fromkeys(alone.values()))
+        for row in listed:
+            given.setdefault(row.entry.word, []).append(row.entry.phones)
+    return OwnWords(tuple(words), given)
+
+
+def build_graph(
+    model: Path,
+    sentences: Sequence[Path],
+    out_dir: Path,
+    own: OwnWords,
+    lexicon: LangDir | None = None,
+    guess: Guess | None = None,
+    text: TextConfig | None = None,
+    order: int = 3,
+    config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
+) -> DecodingGraph:
+    """Builds the graph folder of a user's own sentences and words.
+
+    Args:
+      model: folder with tree, transitions, topo and phones.txt.
+      sentences: what may be said, a sentence a line.
+      lexicon: lang folder whose pronunciations are known.
+      guess: pronunciations of words that are in no list; None: there may be none.
+      text: how texts become words.
+
+    Returns:
+      The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones.
+
+    Raises:
+      InputError: a word without pronunciation, phones that the model lacks, or nothing to recognise.
+    """
+    table = SymbolTable.read(model / "phones.txt")
+    known = base_phones(table, is_marked(table))
+    if lacking := lacking_phones(((w, p) for w, some in own.given.items() for p in some), known):
+        raise absent_phones(model / "phones.txt", lacking, known)
+    spelling = [*own.given, *own.words, *(lexicon.spelling.words if lexicon is not None else ())]
+    normaliser = Normaliser(text, spelling)
+    lines = [words for path in sentences for _, words in read_utterances(path, False, normaliser) if words]
+    normaliser.changes.log("sentences")
+    words = sorted({w for line in lines for w in line} | set(own.words) | set(own.given))
+    if not words:
+        raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences or --words.")
+    spoken, source = _spoken(words, own, lexicon, guess, known)
+    with tempfile.TemporaryDirectory() as temporary:
+        lang = _make_lang(Path(temporary), spoken, table, known, model, text)
+        settings = EstimateConfig(order, add_unseen=True)
+        estimated, _ = estimate_from_sentences(lines or [[w] for w in words], settings, words)
+        grammar = ngram_to_fst(estimated, lang.words)
+        transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
+        rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
+        files = {PRONUNCIATIONS: "".join(rows)}
+        graph = compile_decoding_graph(lang, grammar, transitions, out_dir, config, model, files)
+    counts = [sum(s == kind for s in source.values()) for kind in ("given", "lexicon", "guessed")]
+    message = "%d words (%d given, %d of the lexicon, %d guessed), %d sentences"
+    logger.info(message, len(words), *counts, len(lines))
+    return graph
+
+
+def _spoken(
+    words: Sequence[str], own: OwnWords, lexicon: LangDir | None, guess: Guess | None, known: frozenset[str]
+) -> tuple[Spoken, dict[str, str]]:
+    """Returns the pronunciations of each word in the model's phones, and where they are from."""
+    tables = [("given", own.given), ("lexicon", {} if lexicon is None else _of_lexicon(lexicon, words))]
+    spoken: Spoken = {}
+    source: dict[str, str] = {}
+    for kind, table in tables:
+        for word in words:
+            if word not in spoken and (rows := _fitted(table.get(word, ()), known)):
+                spoken[word], source[word] = rows, kind
+    rest = [word for word in words if word not in spoken]
+    guessed = guess(rest) if guess is not None and rest else {}
+    for word in rest:
+        if rows := _fitted(guessed.get(word, ()), known):
+            spoken[word], source[word] = rows, "guessed"
+            logger.info("guessed: %s %s", quote(word), quote(" / ".join(" ".join(row) for row in rows), 200))
+    if missing := [word for word in rest if word not in spoken]:
+        shown = ", ".join(map(quote, missing[:10])) + (", …" if len(missing) > 10 else "")
+        cure = "Give them with --words, a lexicon with --lang, or a model that guesses with --g2p."
+        raise InputError.at("words", f"{len(missing)} of {len(words)} have no pronunciation: {shown}", cure)
+    return spoken, source
+
+
+def _fitted(rows: Iterable[Sequence[str]], known: frozenset[str]) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(row for phones in rows if (row := fit_phones(phones, known)) is not None))
+
+
+def _of_lexicon(lang: LangDir, words: Sequence[str]) -> Spoken:
+    """Returns the pronunciations of words in a lang folder, without marks of place."""
+    wanted = {lang.words[word]: word for word in words if word in lang.spelling}
+    found: Spoken = {}
+    for number, _, *phones in lang.align_lexicon:
+        if number in wanted:
+            names = (lang.phones.symbol(p) for p in phones)
+            plain = tuple(n[:-2] if lang.word_boundary and n[-2:] in POSITIONS else n for n in names)
+            found.setdefault(wanted[number], []).append(plain)
+    return found
+
+
+def _make_lang(
+    folder: Path, spoken: Spoken, table: SymbolTable, known: frozenset[str], model: Path, text: TextConfig | None
+) -> LangDir:
+    """Makes dictionary and lang folder of some words in the phones of a model."""
+    marked = is_marked(table)
+    silences = sorted(p for p in known if (p in table if marked else p in SILENCES))
+    silences.sort(key=lambda p: p not in ("SIL", "sil"))  # the optional one first
+    if not silences:
+        cure = f"Silence is called one of {', '.join(SILENCES)}."
+        raise InputError.at(model / "phones.txt", "has no phone of silence", cure)
+    noise = next((p for p in silences if p in ("SPN", "spn")), silences[-1])
+    rows = [Pronunciation(word, phones) for word, some in spoken.items() for phones in some if word != OOV]
+    phones = PhoneSet.from_phones(silences, sorted({p for row in rows for p in row.phones} - set(silences)))
+    lexicon = Lexicon((Pronunciation(OOV, (noise,)), *sorted(rows)))
+    write_dict_dir(folder / "dict", phones, lexicon)
+    topo = read_text(model / "topo")
+    config = LangConfig(position_dependent_phones=marked)
+    prepare_lang(folder / "dict", OOV, folder / "lang", lambda *_: topo, config, table, text)
+    return LangDir.load(folder / "lang")
