@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from hybrid.lattice.compact import CompactLattice, factor
+from hybrid.lattice.density import depth_per_frame, word_density
 from hybrid.lattice.determinize import determinize_compact
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.mbr import mbr_decode
-from hybrid.lattice.density import depth_per_frame, word_density
 from hybrid.lattice.oracle import oracle
 from hybrid.lattice.paths import best_path, nbest
 from hybrid.lattice.posteriors import arc_posteriors, frame_posteriors, total_log_weight
