@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, quote
 from hybrid.base.log import get_logger
 from hybrid.tree.cluster import cluster_bottom_up
 from hybrid.tree.config import TreeConfig
@@ -93,6 +93,7 @@ def build_tree(
     questions: Questions,
     num_pdf_classes: Mapping[int, int],
     config: TreeConfig,
+    name_of: Callable[[int], str] = str,
 ) -> tuple[ContextTree, TreeReport]:
     """Builds a tree that gives every phone of the roots a pdf in any context, seen or not.
 
@@ -105,6 +106,7 @@ def build_tree(
       questions: keys must lie within the context window.
       num_pdf_classes: phone_id → pdf-classes of its topology.
       config: how far to grow.
+      name_of: phone_id → name, for the log.
 
     Raises:
       HybridError: no statistics, or a phone of theirs in no root.
@@ -139,7 +141,7 @@ def build_tree(
         unseen_phones=tuple(unseen),
     )
     if unseen:
-        some = ", ".join(map(str, unseen[:10])) + (" …" if len(unseen) > 10 else "")
+        some = ", ".join(quote(name_of(phone)) for phone in unseen[:10]) + (" …" if len(unseen) > 10 else "")
         _log.warning("tree: no frames of %d phones (%s); they share the leaves of their roots", len(unseen), some)
     return tree, report
 

@@ -183,6 +183,8 @@ def test_unseen_phone_is_reported_and_has_a_leaf(caplog):
     assert report.unseen_phones == (6,) and len(report.empty_pdfs) == 1
     assert tree.pdf_id((0, 6, 0), 1) == report.empty_pdfs[0]
     assert "no frames of 1 phones (6)" in caplog.text
+    build_tree(stats, roots, questions(), classes, TreeConfig(threshold=5, leaf_multiple=1), {6: "ZH_B"}.__getitem__)
+    assert "no frames of 1 phones (ZH_B)" in caplog.text
 
 
 def test_context_independent_phones_are_never_asked_for_their_neighbours():

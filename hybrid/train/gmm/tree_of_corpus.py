@@ -101,7 +101,7 @@ def tree_of_corpus(
     found = find_questions(stats, lang.sets, context.question_pdf_classes)
     counts = topology.pdf_class_counts()
     questions = Questions.compile([*found, *lang.extra_questions], stats.context_width, max(counts.values()))
-    tree, report = build_tree(stats, lang.roots, questions, counts, config)
+    tree, report = build_tree(stats, lang.roots, questions, counts, config, lang.phones.symbol)
     _log.info("%d phones in context, %d questions; %s", len(stats.contexts), len(found), report)
     return tree, report
 
