@@ -588,6 +588,27 @@ def _arpa(path: Path, root: Path) -> None:
     prune_entropy(model, 1e-3)
 
 
+def _mapped(path: Path, root: Path) -> None:
+    from lm.mapped_model import read_scorer
+
+    model = read_scorer(path)
+    model.automaton.score(np.array([0, 2, 3, 2, 1, 2], np.int32) % len(model.vocabulary))
+
+
+def _neural(path: Path, root: Path) -> None:
+    import torch
+
+    from lm.neural.folder import load_neural_lm
+    from lm.neural.text_scores import word_log_probs
+
+    word_log_probs(load_neural_lm(root / "neural"), [["A", "AB"], ["x"]], torch.device("cpu"))
+
+
+def _weights(path: Path, root: Path) -> None:
+    hybrid("rescore", "neural", root / "decode", root / "out/lat.gz", "--words", root / "graph/words.txt", "--lm",
+           root / "neural", "--mixing", "log", "--weights", path)  # fmt: skip
+
+
 def _lm_text(path: Path, root: Path) -> None:
     hybrid("lm", "train", path, "--order", 2, "--out", root / "out/lm.arpa")
 
@@ -758,6 +779,12 @@ READERS: dict[str, Reader] = {
     "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
     "lm.arpa": Reader("lm.arpa", _arpa),
     "lm.arpa-gz": Reader("lm.arpa.gz", _arpa),
+    "lm.mapped": Reader("lm.map", _mapped),
+    "neural.settings": Reader("neural/config.yaml", _neural),
+    "neural.tokens": Reader("neural/tokens.txt", _neural),
+    "neural.weights": Reader("neural/final.safetensors", _neural),
+    "neural.pieces": Reader("neural/pieces.model", _neural),
+    "rescore.weights": Reader("weights.json", _weights),
     "lm.word_stream": Reader("text.txt", _lm_text),
     "lm.word_table": Reader("vocab.txt", _vocabulary),
     "lm.g2p": Reader("g2p.arpa", _g2p),

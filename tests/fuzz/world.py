@@ -42,6 +42,7 @@ def build(root: Path) -> None:
     hybrid("lm", "train", root / "text.txt", "--order", 2, "--out", root / "lm.arpa")
     (root / "lm.arpa.gz").write_bytes(gzip.compress((root / "lm.arpa").read_bytes(), mtime=0))
     hybrid("lm", "fst", root / "lm.arpa", "--lang", root / "lang", "--out", root / "G.fst")
+    _neural(root)
     hybrid("lm", "g2p-train", root / "dict/lexicon.txt", "--order", 2, "--out", root / "g2p.arpa")
     hybrid("graph", "compile", "--model", root / "mono", "--lang", root / "lang", "--grammar", root / "G.fst",
            "--out-dir", root / "graph")  # fmt: skip
@@ -196,6 +197,28 @@ def _binary_tree(text: str) -> bytes:
         else:
             out += token.encode() + b" "
     return out
+
+
+def _neural(root: Path) -> None:
+    """A mapped n-gram model, and a neural one over pieces, without records, so that damage reaches the readers."""
+    import torch
+
+    from lexicon.pieces import PieceConfig, train_pieces
+    from lm.arpa import read_arpa
+    from lm.mapped_model import write_mapped
+    from lm.neural.config import NeuralLmConfig
+    from lm.neural.folder import NeuralLm, build, save_neural_lm
+    from lm.neural.units import Units
+
+    write_mapped(root / "lm.map", read_arpa(root / "lm.arpa"))
+    train_pieces(["A AB BA B", "AB B A"] * 20, root / "neural.model", PieceConfig(vocab_size=12))
+    units = Units.of_pieces(["\u2581A", "\u2581", "A", "B"], (root / "neural.model").read_bytes())
+    torch.manual_seed(0)
+    config = NeuralLmConfig(dim=4, cutoffs=(3,), dropout=0.0)
+    (root / "neural").mkdir()
+    save_neural_lm(root / "neural", NeuralLm(config, units, build(config, len(units))), {}, {}, {})
+    (root / "neural/meta.json").unlink()
+    (root / "weights.json").write_text('{"share": 0.5, "lm_weight": 1.0, "penalty": 0.0}\n')
 
 
 def _models(root: Path, random: np.random.RandomState) -> None:
