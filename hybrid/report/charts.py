@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hybrid.confidence.measures import Deferral, Reliability
+from hybrid.confidence.quality import Deferral, Reliability
 
 __all__ = ["deferral_chart", "reliability_chart"]
 

@@ -11,7 +11,7 @@ from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError
 from hybrid.confidence.calibration import Calibration, CalibrationConfig, fit_calibration
 from hybrid.confidence.facts import WordFacts, join, utterance_confidence
-from hybrid.confidence.measures import Deferral, Reliability, deferral, normalised_cross_entropy, reliability
+from hybrid.confidence.quality import Deferral, Reliability, deferral, normalised_cross_entropy, reliability
 from hybrid.score.edits import align
 
 __all__ = ["ConfidenceReport", "JudgedUtterance", "correct_words", "cross_validated", "evaluate", "judge", "train"]

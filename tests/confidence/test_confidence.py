@@ -10,7 +10,7 @@ import pytest
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.confidence.calibration import Calibration, CalibrationConfig, fit_calibration
 from hybrid.confidence.facts import FEATURES, WordFacts, join, utterance_confidence, without_words, word_facts
-from hybrid.confidence.measures import deferral, normalised_cross_entropy, reliability
+from hybrid.confidence.quality import deferral, normalised_cross_entropy, reliability
 from hybrid.confidence.regression import fit_isotonic, fit_logistic, isotonic_reference, sigmoid
 from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.trim import from_rows, no_paths
