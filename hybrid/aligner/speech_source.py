@@ -21,7 +21,7 @@ def items_of_files(
     paths: Sequence[str | os.PathLike],
     text: str | os.PathLike | None = None,
     speakers: str = "folder",
-    channel: int = 0,
+    channel: int = -1,
     normaliser: Normaliser | None = None,
     whole: str | os.PathLike | None = None,
 ) -> tuple[list[Utterance], dict[str, str]]:

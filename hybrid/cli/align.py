@@ -39,7 +39,7 @@ def command() -> None:
               help="What to write; may be given several times.")  # fmt: skip
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
               help="Who speaks: the file's folder, its name up to - or _, itself, or one.")  # fmt: skip
-@click.option("--channel", type=CHANNEL, default=0, help="Channel of the files, from 0; -1 mixes all.")
+@click.option("--channel", type=CHANNEL, default=-1, help="Channel of the files, from 0; -1: the mean of all.")
 @text_options
 @dict_option
 @g2p_option

@@ -19,12 +19,13 @@ from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import whole_record
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
-from hybrid.decode.scoring import BATCH_FRAMES
+from hybrid.decode.scoring import BATCH_FRAMES, NothingSaid
 from hybrid.decode.sources import ScoreSource
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.lattice.archive import LatticeWriter, open_writer
 from hybrid.search.protocol import SearchResult, check_scores
 from hybrid.timing.ctm import ctm_header, ctm_lines
+from hybrid.timing.timed_text import TimedText
 
 __all__ = ["PARTS", "TABLE", "DecodeOptions", "decode_block"]
 
@@ -72,13 +73,17 @@ def decode_block(
         return {"done": len(record["utterances"]), "failed": len(record["failed"])}
     system = load_system(spec)
     failed: list[tuple[str, str]] = []
+    silent: list[Utterance] = []
     utterances: list[dict[str, Any]] = []
     costs = dict.fromkeys(COSTS, 0.0)
     start = time.thread_time()
     with open_writer(part.with_name(f"lat.{number}.gz"), compact=not spec.raw) as writer:
         scores = source.scores(system.model, speech, options.batch_frames)
-        searched = _searched(system, _batches(system, scores, speech, failed), costs)
+        searched = _searched(system, _batches(system, scores, speech, failed, silent), costs)
         utterances += one_behind(partial(_stored, system, options, writer, costs), searched)
+    if silent:
+        utterances += (_silence(item, options) for item in silent)
+        utterances.sort(key=lambda record: record["row"][0])
     costs["score_seconds"] = time.thread_time() - start - costs["search_seconds"]  # results are read in another thread
     record = {
         **costs,
@@ -125,12 +130,19 @@ def _stored(
 
 
 def _batches(
-    system: System, found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]]
-) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:
-    """Yields utterances with good scores, at most BATCH_SCORES numbers together; appends the others to `failed`."""
+    system: System, found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]],
+    silent: list[Utterance],
+) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:  # fmt: skip
+    """Yields utterances with good scores, at most BATCH_SCORES numbers together.
+
+    Appends those in which nothing is said to `silent`, and the others to `failed`.
+    """
     items: list[Utterance] = []
     scores: list[np.ndarray] = []
     for item, one in zip(speech, found):
+        if isinstance(one, NothingSaid):
+            silent.append(item)
+            continue
         if isinstance(one, str):
             failed.append((item.id, one))
             continue
@@ -149,6 +161,16 @@ def _batches(
         scores.append(matrix)
     if items:
         yield items, scores
+
+
+def _silence(item: Utterance, options: DecodeOptions) -> dict[str, Any]:
+    """The record of an utterance in which nothing is said: no words, no lattice."""
+    seconds = item.duration or 0.0
+    row = [item.id, "0", f"{seconds:.3f}", "silence", "", "1", *[""] * (len(TABLE) - 6)]
+    empty: dict[str, Any] = {"words": [], "phones": [], "nbest": [], "timed": {}}
+    if options.formats:
+        empty["timed"] = asdict(TimedText(item.id, item.recording, item.start, seconds, ()))
+    return {"row": row, "text": "", "seconds": seconds, **empty, "start": [item.recording, item.start]}
 
 
 def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[str, Any]:

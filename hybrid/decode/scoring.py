@@ -7,23 +7,33 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, InputError
 from hybrid.model.protocol import score_batch
 
 if TYPE_CHECKING:
     from hybrid.model.folder import Model
 
-__all__ = ["BATCH_FRAMES", "or_reason", "score_all"]
+__all__ = ["BATCH_FRAMES", "NothingSaid", "NothingSaidError", "or_reason", "score_all"]
 
 T = TypeVar("T")
 
 BATCH_FRAMES = 6000  # a minute
 
 
+class NothingSaidError(InputError):
+    """In a recording there is no speech."""
+
+
+class NothingSaid(str):
+    """Why an utterance has no scores though nothing is wrong with it: its transcript is empty."""
+
+
 def or_reason(make: Callable[..., T], *arguments: Any) -> T | str:
     """Returns what `make` makes of the arguments, or why it could not, in one line."""
     try:
         return make(*arguments)
+    except NothingSaidError as error:
+        return NothingSaid(error)
     except (HybridError, OSError, ValueError, ArithmeticError) as error:
         return " ".join(str(error).split())
 

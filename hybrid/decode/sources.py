@@ -16,13 +16,16 @@ from hybrid.agreement import part_of, require_fit
 from hybrid.base.artifact import content_hash
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check, state_of
+from hybrid.base.log import get_logger
 from hybrid.base.names import mended_name
 from hybrid.base.reading import require_followed
+from hybrid.data.audio import MIX
 from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
 from hybrid.data.own import speaker_of
+from hybrid.data.survey import tell_notes
 from hybrid.data.trust import FILES_ONLY, Trust
 from hybrid.data.utterance import Utterance
-from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
+from hybrid.decode.scoring import BATCH_FRAMES, NothingSaidError, or_reason, score_all
 from hybrid.feats.store import FeatureStore
 from hybrid.feats.vad import VadConfig
 from hybrid.model.folder import Model
@@ -31,6 +34,7 @@ from hybrid.model.recording import Recording
 if TYPE_CHECKING:
     import torch
 
+logger = get_logger(__name__)
 __all__ = ["AudioFiles", "CutSource", "FeatureFolder", "ScoreFolder", "ScoreSource", "open_store"]
 
 
@@ -155,12 +159,15 @@ class AudioFiles:
     Attributes:
       speakers: whose the files are, where models adapt to speakers: `folder`, `prefix` (of the name up to - or _),
         `file` (each is a speaker's own) or `one`.
+      channel: from 0; -1 for the mean of all.
+      rate: whose band the model listens to, Hz; files that lack a part of it are told. 0: not looked at.
     """
 
     files: tuple[str, ...]
     vad: VadConfig
-    channel: int = 0
+    channel: int = MIX
     speakers: str = "file"
+    rate: int = 0
 
     def fingerprint(self) -> str:
         """See `ScoreSource.fingerprint`."""
@@ -174,17 +181,24 @@ class AudioFiles:
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         """See `ScoreSource.utterances`."""
         items, failed = [], []
+        notes: dict[str, list[str]] = {}
         for name, file in self.names().items():
             try:
-                segments = _recording(None, file, self.channel, self.vad, state_of(file)).chunks
+                recording = _recording(None, file, self.channel, self.vad, state_of(file))
+                segments = recording.chunks
+                notes[name] = recording.notes(self.rate)
             except (HybridError, OSError) as error:
                 failed.append((name, " ".join(str(error).split())))
                 continue
+            if not segments:
+                items.append(Utterance(name, file, duration=recording.duration, recording_id=name))
+                notes[name].append("nothing is said; its transcript is empty")
             for s in segments:
                 utterance = (
                     name if len(segments) == 1 else f"{name}-{round(100 * s.start):07d}-{round(100 * s.end):07d}"
                 )
                 items.append(Utterance(utterance, file, start=s.start, duration=s.duration, recording_id=name))
+        tell_notes(notes, logger)
         return sorted(items, key=lambda item: item.id), failed
 
     def inputs(self) -> dict[str, Any]:
@@ -203,10 +217,16 @@ class AudioFiles:
         return speaker_of(item.recording, Path(self.names()[item.recording]), self.speakers)
 
     def features(self, model: Model, item: Utterance, transform: np.ndarray | None = None) -> np.ndarray:
-        """Returns the model's features, float32 [T][D]."""
+        """Returns the model's features, float32 [T][D].
+
+        Raises:
+          NothingSaidError: there is no speech.
+        """
         assert item.duration is not None
         file = self.names()[item.recording]
         recording = _recording(model, file, self.channel, self.vad, state_of(file))
+        if not recording.chunks:
+            raise NothingSaidError.at(file, "nothing is said", "Its transcript is empty.")
         return recording.features(item.start, item.start + item.duration, transform)
 
 

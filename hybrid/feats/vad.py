@@ -2,7 +2,8 @@
 
 Frames are speech where their log energy passes a threshold that follows the recording's mean (Kaldi's `compute-vad`)
 and, since noisy recordings never fall below that one, the span between its quiet and its loud frames; neighbours vote.
-Audio is read in stretches; only one number per frame is kept, 0.7 MB per hour.
+What does not move as speech does (`hybrid.feats.loudness`) is no speech, however loud. Audio is read in stretches; only
+seven numbers per frame are kept, 10 MB per hour.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hybrid.base.ranges import COUNT, NATURAL, Range, check_fields
+from hybrid.feats.loudness import FLOOR, Loudness, frames_of, has_speech, log_energy, measure_loudness
 
 __all__ = [
     "TimeSpan",
     "VadConfig",
     "cut_at_pauses",
+    "find_speech",
+    "listen",
     "log_energies",
     "segment_file",
     "speech_frames",
     "speech_threshold",
 ]
 
-FLOOR = np.float32(1.0)  # energy of a frame of digital silence, samples as 16-bit integers
+AROUND = 1.5  # seconds on each side of a segment that are heard with it
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class VadConfig:
       span_scale: and above this part of the way from the quiet frames (10th percentile) to the loud ones (95th), if
         these lie `min_span` nats apart; 0 leaves Kaldi's threshold alone.
       context, proportion: and if that holds for this part of the `context` frames on each side.
+      said: what does not move as speech does is left out; without it, whatever is loud enough is speech.
       padding: kept on each side of speech.
       min_pause: shorter pauses do not separate segments.
       max_length: longer segments are cut at their longest pause, or else where it is quietest.
@@ -62,6 +67,7 @@ class VadConfig:
     min_span: float = field(default=3.0, metadata={"help": "nats between quiet and loud frames for that to count"})
     context: int = field(default=5, metadata={"help": "frames on each side that vote"})
     proportion: float = field(default=0.6, metadata={"help": "part of the votes that makes speech"})
+    said: bool = field(default=True, metadata={"help": "leave out what does not move as speech does"})
     padding: float = field(default=0.2, metadata={"help": "seconds kept before and after speech"})
     min_pause: float = field(default=0.5, metadata={"help": "seconds of silence that separate segments"})
     min_speech: float = field(default=0.1, metadata={"help": "seconds; shorter bursts are dropped"})
@@ -105,17 +111,10 @@ def log_energies(blocks: Iterable[tuple[np.ndarray, int]], config: VadConfig | N
     for block, rate in blocks:
         length = max(1, int(rate * 0.001 * config.frame_length))
         shift = max(1, int(rate * 0.001 * config.frame_shift))
-        samples = np.concatenate([rest, np.asarray(block, np.float32)])
-        if len(samples) < length:
-            rest = samples
-            continue
-        count = 1 + (len(samples) - length) // shift
-        frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::shift][:count]
-        for begin in range(0, count, 4096):
-            part = frames[begin : begin + 4096].astype(np.float64) * 32768.0
-            energy = np.square(part).sum(axis=1) - np.square(part.sum(axis=1)) / length
-            parts.append(np.log(np.maximum(energy, FLOOR)).astype(np.float32))
-        rest = samples[count * shift :]
+        rest = np.concatenate([rest, np.asarray(block, np.float32)])
+        found = [log_energy(frames) for frames in frames_of(rest, length, shift)]
+        rest = rest[shift * sum(map(len, found)) :]
+        parts += found
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
@@ -125,6 +124,8 @@ def speech_threshold(energies: np.ndarray, config: VadConfig) -> float:
     Args:
       energies: float [T], natural log of each frame's energy, T > 0.
     """
+    sounding = energies[energies > np.log(FLOOR)]
+    energies = sounding if len(sounding) else energies  # digital silence says nothing about the recording
     fixed = config.threshold + config.mean_scale * float(np.mean(energies, dtype=np.float64))
     quiet, loud = np.quantile(energies, [0.1, 0.95])
     if config.span_scale == 0 or loud - quiet < config.min_span:
@@ -211,8 +212,8 @@ def _divide(begin: int, end: int, speech: np.ndarray, energies: np.ndarray, limi
     return [*pieces, (begin, end)]
 
 
-def segment_file(path: str | os.PathLike, config: VadConfig | None = None, channel: int = 0) -> list[TimeSpan]:
-    """Finds the segments of speech of a recording of any length, in bounded memory.
+def listen(path: str | os.PathLike, config: VadConfig | None = None, channel: int = 0) -> Loudness:
+    """Measures the loudness of a file of any length, in bounded memory.
 
     Args:
       channel: from 0, or -1 for the mean of all.
@@ -223,13 +224,34 @@ def segment_file(path: str | os.PathLike, config: VadConfig | None = None, chann
     from hybrid.data.audio import audio_blocks
 
     config = config or VadConfig()
-    seconds = 0.0
+    return measure_loudness(audio_blocks(path, channel=channel), config.frame_length, config.frame_shift)
 
-    def counted():  # type: ignore[no-untyped-def]
-        nonlocal seconds
-        for block, rate in audio_blocks(path, channel=channel):
-            seconds += len(block) / rate
-            yield block, rate
 
-    energies = log_energies(counted(), config)
-    return cut_at_pauses(speech_frames(energies, config), energies, seconds, config)
+def find_speech(loudness: Loudness, config: VadConfig | None = None, whole_within: float = 0.0) -> list[TimeSpan]:
+    """Finds the segments of speech of a recording.
+
+    Args:
+      whole_within: seconds; what is not longer, without digital silence at its ends, is one segment or none.
+
+    Returns:
+      Segments in order, not overlapping, seconds in the recording; none where nothing is said.
+    """
+    config = config or VadConfig()
+    energies, bands, offset = loudness.energies, loudness.bands, loudness.begin / loudness.rate
+    if loudness.end <= loudness.begin:
+        return []
+    if loudness.duration <= whole_within:
+        is_speech = not config.said or not len(energies) or has_speech(energies, bands)
+        return [TimeSpan(offset, loudness.end / loudness.rate)] if is_speech else []
+    around, frames = round(AROUND * 1000 / config.frame_shift), 1000 / config.frame_shift
+    found = []
+    for span in cut_at_pauses(speech_frames(energies, config), energies, loudness.duration, config):
+        first, last = max(0, round(span.start * frames) - around), round(span.end * frames) + around
+        if not config.said or has_speech(energies[first:last], bands[first:last]):
+            found.append(TimeSpan(offset + span.start, offset + span.end))
+    return found
+
+
+def segment_file(path: str | os.PathLike, config: VadConfig | None = None, channel: int = 0) -> list[TimeSpan]:
+    """Finds the segments of speech of a file of any length; see `listen` and `find_speech`."""
+    return find_speech(listen(path, config, channel), config)

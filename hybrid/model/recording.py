@@ -1,5 +1,8 @@
 """A recording of any length: speech between pauses, its features and scores; one stretch is in memory at a time.
 
+Where speech is, is found before anything else: digital silence around it and noise without speech change neither how it
+is normalised nor what is recognised.
+
 A speaker whom the model does not know is normalised by the speech within CONTEXT seconds of a stretch, so that short
 stretches are normalised like long ones and a recording may hold one speaker or many; see docs/decisions.
 """
@@ -12,10 +15,12 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.base.errors import InputError
-from hybrid.data.audio import probe_audio, read_audio, resample
+from hybrid.data.audio import MIX, AudioInfo, probe_audio, read_audio, resample
+from hybrid.data.survey import survey
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.extract import FeatureExtractor
-from hybrid.feats.vad import TimeSpan, VadConfig, cut_at_pauses, log_energies, segment_file, speech_frames
+from hybrid.feats.loudness import measure_loudness
+from hybrid.feats.vad import TimeSpan, VadConfig, find_speech, listen
 from hybrid.model.folder import Model
 
 __all__ = ["CONTEXT", "Recording"]
@@ -32,7 +37,7 @@ class Recording:
         self,
         model: Model | None,
         audio: str | os.PathLike | np.ndarray,
-        channel: int = 0,
+        channel: int = MIX,
         start: float = 0.0,
         duration: float | None = None,
         vad: VadConfig | None = None,
@@ -47,13 +52,15 @@ class Recording:
           channel: of a file, from 0; -1 for the mean of all.
           start, duration: of the stretch in the audio, seconds; all times elsewhere count from `start`.
           vad: where pauses are.
-          whole_within: a recording of at most so many seconds is one chunk, and not searched for pauses.
+          whole_within: a recording of at most so many seconds, without digital silence at its ends, is one chunk and
+            not searched for pauses.
           rate: of samples, Hz.
 
         Raises:
           InputError: the file cannot be used, samples are not one channel with a rate, or the stretch lies outside.
         """
         self.audio, self.channel, self.start = audio, channel, start
+        self._info: AudioInfo | None = None
         self._model = model
         if isinstance(audio, np.ndarray):
             if audio.ndim != 1 or not rate or rate <= 0:
@@ -62,7 +69,7 @@ class Recording:
                 )
             self.path, self.rate, self._total = "samples", rate, len(audio)
         else:
-            info = probe_audio(audio)
+            info = self._info = probe_audio(audio)
             self.path, self.rate, self._total = os.fspath(audio), info.rate, info.num_samples
         length = self._total / self.rate
         self.duration = min(length - start, length if duration is None else duration)
@@ -77,28 +84,37 @@ class Recording:
         assert self._model is not None, "this recording was opened to look for pauses only"
         return self._model
 
+    def notes(self, rate: int = 0) -> list[str]:
+        """Returns what a listener would note of the file; see `hybrid.data.survey`.
+
+        Args:
+          rate: whose band is wanted, Hz; 0: no matter.
+        """
+        if self._info is None:
+            return []
+        mixed = [f"has {self._info.channels} channels: their mean is used (--channel)"]
+        found = mixed if self.channel == MIX and self._info.channels > 1 else []
+        return found + survey(self.path, self._info, self.channel, rate)
+
     @cached_property
     def chunks(self) -> list[TimeSpan]:
-        """Stretches of speech between pauses, within the recording.
-
-        Raises:
-          InputError: there is no speech.
-        """
-        if self.duration <= self._whole_within:
+        """Stretches of speech between pauses, within the recording; none where nothing is said."""
+        if self._total / self.rate - self.duration < SAME:
+            return self._spoken()
+        if self.duration <= self._whole_within:  # a stretch of a longer recording is taken as it is
             return [TimeSpan(0.0, self.duration)]
         inside = [
             TimeSpan(max(0.0, s.start - self.start), min(self.duration, s.end - self.start)) for s in self._spoken()
         ]
-        speech = [s for s in inside if s.duration > SHORTEST]
-        if not speech:
-            raise InputError.at(self.path, "holds no speech", "Check the recording's level and channel.")
-        return speech
+        return [s for s in inside if s.duration > SHORTEST]
 
     def _spoken(self) -> list[TimeSpan]:
-        if not isinstance(self.audio, np.ndarray):
-            return segment_file(self.audio, self._vad, self.channel)
-        energies = log_energies([(self.audio, self.rate)], self._vad)
-        return cut_at_pauses(speech_frames(energies, self._vad), energies, self._total / self.rate, self._vad)
+        vad = self._vad
+        if isinstance(self.audio, np.ndarray):
+            loudness = measure_loudness([(self.audio, self.rate)], vad.frame_length, vad.frame_shift)
+        else:
+            loudness = listen(self.audio, vad, self.channel)
+        return find_speech(loudness, vad, self._whole_within)
 
     def samples(self, start: float, end: float) -> np.ndarray:
         """Returns samples as the audio has them, float32 at `rate`."""

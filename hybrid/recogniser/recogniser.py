@@ -101,18 +101,22 @@ class Recogniser:
         return cls(make_system(model, graph, spec))
 
     @overload
-    def recognise(self, audio: Audio, rate: int | None = None, channel: int = 0) -> Transcript: ...
+    def recognise(self, audio: Audio, rate: int | None = None, channel: int = -1) -> Transcript: ...
 
     @overload
-    def recognise(self, audio: Audios, rate: int | None = None, channel: int = 0) -> list[Transcript]: ...
+    def recognise(self, audio: Audios, rate: int | None = None, channel: int = -1) -> list[Transcript]: ...
 
     def recognise(
-        self, audio: Audio | Audios, rate: int | None = None, channel: int = 0
+        self, audio: Audio | Audios, rate: int | None = None, channel: int = -1
     ) -> Transcript | list[Transcript]:
         """Recognises a file, or samples (float32 [N] in [-1, 1], with their rate), or a list of either.
 
-        A recording longer than `vad.max_length` is cut at pauses; see `Recording` for how it is normalised. A model of
-        speaker-adaptive training is adapted to each recording in two searches before the last one.
+        Speech is found first: a recording in which nothing is said has no segments, and one longer than
+        `vad.max_length` is cut at pauses; see `Recording` for how it is normalised. A model of speaker-adaptive
+        training is adapted to each recording in two searches before the last one.
+
+        Args:
+          channel: of a file, from 0; -1 for the mean of all.
 
         Returns:
           The transcript; of a list one each, in order, whose `error` tells why a recording could not be used.

@@ -79,16 +79,33 @@ def test_what_cannot_be_recognised(recogniser: Recogniser, tmp_path: Path) -> No
     with pytest.raises(InputError, match="audio file is missing"):
         recogniser.recognise(tmp_path / "none.wav")
     with pytest.raises(InputError, match="shorter than one frame"):
-        recogniser.recognise(np.zeros(50, np.float32), RATE)
-    with pytest.raises(InputError, match="samples: holds no speech. Check the recording's level."):
-        recogniser.recognise(np.zeros(40 * RATE, np.float32), RATE)
+        recogniser.recognise(np.full(50, 0.1, np.float32), RATE)
 
 
 def test_one_frame_and_silence(recogniser: Recogniser) -> None:
-    (segment,) = recogniser.recognise(np.zeros(210, np.float32), RATE).segments
+    (segment,) = recogniser.recognise(np.linspace(-0.1, 0.1, 210, dtype=np.float32), RATE).segments
     assert segment.result.num_frames == 1 and segment.status in ("partial", "empty")
     noise = (0.002 * np.random.default_rng(0).normal(size=RATE)).astype(np.float32)
-    assert recogniser.recognise(noise, RATE).segments[0].status in ("complete", "partial")
+    for silence in (np.zeros(50), np.zeros(210), np.zeros(40 * RATE), noise, np.tile(noise, 50)):
+        transcript = recogniser.recognise(silence.astype(np.float32), RATE)
+        assert transcript.segments == () and transcript.text == "" and transcript.words == []
+    heard = Recogniser(recogniser.system, VadConfig(said=False))
+    assert heard.recognise(noise, RATE).segments[0].status in ("complete", "partial")
+
+
+@pytest.mark.parametrize("before, behind", [(0.0, 3.0), (10.0, 0.0), (1.2345, 40.0), (25.0, 0.001)])
+def test_digital_silence_around_speech_changes_no_word(
+    recogniser: Recogniser, bursts, before: float, behind: float
+) -> None:
+    samples = bursts(["LOW", "HIGH", "MID"], 77)
+    zeros = [np.zeros(round(seconds * RATE), np.float32) for seconds in (before, behind)]
+    plain = recogniser.recognise(samples, RATE)
+    padded = recogniser.recognise(np.concatenate([zeros[0], samples, zeros[1]]), RATE)
+    assert padded.text == plain.text == "LOW HIGH MID"
+    starts = [word.start - len(zeros[0]) / RATE for word in padded.words]
+    assert starts == pytest.approx([word.start for word in plain.words])
+    ((a,), (b,)) = padded.segments, plain.segments
+    assert np.array_equal(a.path.transition_ids, b.path.transition_ids) and a.duration == pytest.approx(b.duration)
 
 
 @pytest.mark.k2

@@ -10,6 +10,7 @@ import click
 
 from hybrid.cli.decoding.options import (
     FILE,
+    audio_options,
     audio_source,
     format_option,
     rescore_options,
@@ -19,12 +20,10 @@ from hybrid.cli.decoding.options import (
 )
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
-    CHANNEL,
     ENGINE,
     JOBS,
     KALDI_TIMES,
     MODEL,
-    Real,
     config_options,
     make_config,
     writes_folder,
@@ -44,8 +43,7 @@ __all__ = ["decode_fmllr"]
 @click.option("--audio", is_flag=True, help="Decode the FILES; may be left out where there are some.")
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="file",
               help="Who speaks in FILES: the folder, the name up to - or _, the file, or one.")  # fmt: skip
-@click.option("--channel", type=CHANNEL, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
-@click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
+@audio_options
 @click.option("--out-dir", type=FILE, required=True, help="Folder of lattices, transcript, times and transforms.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option("--engine", type=ENGINE, default="auto", help="Search engine.")
@@ -67,8 +65,6 @@ def decode_fmllr(
     files: tuple[Path, ...],
     audio: bool,
     speakers: str,
-    channel: int,
-    max_length: float,
     out_dir: Path,
     jobs: int,
     engine: str,
@@ -101,7 +97,7 @@ def decode_fmllr(
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor, TemporaryDirectory(prefix="hybrid-decode-") as scratch:
         source = (
-            FeatureFolder(str(feats)) if feats else audio_source(files, Path(scratch), max_length, channel, speakers)
+            FeatureFolder(str(feats)) if feats else audio_source(files, Path(scratch), model_dir, options, speakers)
         )
         totals = decode_adapted(spec, source, out_dir, silence, adapt, fmllr, DecodeOptions(formats=formats), executor)
     tell_failed(out_dir / "failed.txt")

@@ -11,6 +11,7 @@ import click
 
 from hybrid.cli.decoding.options import (
     FILE,
+    audio_options,
     audio_source,
     format_option,
     rescore_options,
@@ -20,12 +21,10 @@ from hybrid.cli.decoding.options import (
 )
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
-    CHANNEL,
     ENGINE,
     JOBS,
     KALDI_TIMES,
     MODEL,
-    Real,
     Whole,
     config_options,
     make_config,
@@ -49,8 +48,7 @@ from hybrid.search.engines.k2_config import K2Config
 @trust_options
 @click.option("--scores", type=FILE, help="Decode log-likelihoods: a Kaldi archive, an scp, or a folder of UTT.npy.")
 @click.option("--audio", is_flag=True, help="Decode the FILES; may be left out where there are some.")
-@click.option("--channel", type=CHANNEL, default=0, help="Channel of the FILES, from 0; -1 mixes all.")
-@click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses.")
+@audio_options
 @click.option("--out-dir", type=FILE, help="Folder of lattices, transcript, times and flags; without it the result of "
               "FILES is only printed.")  # fmt: skip
 @format_option
@@ -177,6 +175,6 @@ def _source(options: dict[str, Any], scratch: Path) -> Any:
     if given == ["cuts"]:
         return CutSource(str(options["cuts"]), trust)
     if given == ["audio"]:
-        return audio_source(files, scratch, options["max_length"], options["channel"])
+        return audio_source(files, scratch, options["model_dir"], options)
     kind = {"feats": FeatureFolder, "scores": ScoreFolder}[given[0]]
     return kind(str(options[given[0]]))

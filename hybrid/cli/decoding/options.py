@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import PORTION
+from hybrid.cli.options import CHANNEL, PORTION, Real
 
-__all__ = ["FILE", "audio_source", "format_option", "rescore_options", "second_pass", "show_transcript", "tell_failed"]
+__all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass", "show_transcript",
+           "tell_failed"]  # fmt: skip
 
 FILE = click.Path(path_type=Path, allow_dash=True)
 SHOWN = 20  # failed utterances on the terminal
@@ -66,15 +67,33 @@ def show_transcript(out: Path, formats: tuple[str, ...] = ()) -> None:
         echo(file.read_text(encoding="utf-8"), nl=False)
 
 
+def audio_options(function: Any) -> Any:
+    """Adds the options of audio files: `channel`, `max_length`, `said`."""
+    for option in (
+        click.option("--max-length", type=Real(1), default=30.0, help="Seconds; longer recordings are cut at pauses."),
+        click.option("--find-speech/--no-find-speech", "said", default=True,
+                     help="Leave out of the FILES what does not move as speech does: hum, tones, noise, babble."),
+        click.option("--channel", type=CHANNEL, default=-1, help="Channel of the FILES, from 0; -1: the mean of all."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 def audio_source(
-    paths: tuple[Path, ...], scratch: Path, max_length: float, channel: int, speakers: str = "file"
+    paths: tuple[Path, ...], scratch: Path, model_dir: Path, options: dict[str, Any], speakers: str = "file"
 ) -> Any:
-    """Audio files, those below folders, and what standard input (`-`) holds, which is kept in `scratch`."""
+    """Audio files, those below folders, and what standard input (`-`) holds, which is kept in `scratch`.
+
+    Args:
+      model_dir: whose band the files should have.
+      options: of `audio_options`.
+    """
     from hybrid.base.errors import InputError
     from hybrid.base.log import get_logger
     from hybrid.data.find_audio import scan
     from hybrid.decode.sources import AudioFiles
     from hybrid.feats.vad import VadConfig
+    from hybrid.model.folder import load_model
 
     files: list[str] = []
     for path in paths:
@@ -93,4 +112,6 @@ def audio_source(
                 get_logger(__name__).info("%s: %d files are no audio", path, len(found.others))
         else:
             files.append(str(path))
-    return AudioFiles(tuple(files), VadConfig(max_length=max_length), channel, speakers)
+    rate = round(2 * load_model(model_dir).pipeline.static.top_freq)
+    vad = VadConfig(max_length=options["max_length"], said=options["said"])
+    return AudioFiles(tuple(files), vad, options["channel"], speakers, rate)
