@@ -140,6 +140,37 @@ def from_audio(
     echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
 
 
+@command.command("from-kaldi")
+@click.argument("folder", type=FILE)
+@click.option("--out-dir", type=FILE, required=True, help="Gets the set, and the audio of commands.")
+@click.option("--allow-commands", is_flag=True, help="Run the shell commands that wav.scp gives as audio.")
+@writes_folder("data", "folder")
+def from_kaldi(folder: Path, out_dir: Path, allow_commands: bool) -> None:
+    """Make a set of a data folder of Kaldi's: wav.scp, segments, utt2spk, text.
+
+    Example: hybrid data from-kaldi kaldi/data/train --out-dir data/train
+    """
+    from hybrid.data.kaldi_dir import from_kaldi as make
+    from hybrid.data.trust import Trust
+
+    count = make(folder, out_dir, Trust(commands=allow_commands))
+    echo(f"{count} utterances in {out_dir / 'cuts.jsonl.gz'}")
+
+
+@command.command("to-kaldi")
+@click.option("--cuts", type=FILE, required=True, help="Set to write.")
+@click.option("--out-dir", type=FILE, required=True, help="Gets wav.scp, segments, text, utt2spk, spk2utt, utt2dur.")
+@writes_folder("kaldi-data", "cuts")
+def to_kaldi(cuts: Path, out_dir: Path) -> None:
+    """Write a set as a data folder of Kaldi's; features go there by `hybrid feats copy` and `hybrid feats cmvn`.
+
+    Example: hybrid data to-kaldi --cuts data/train --out-dir kaldi/data/train
+    """
+    from hybrid.data.kaldi_dir import to_kaldi as write
+
+    echo(f"{write(cuts, out_dir)} utterances in {out_dir}")
+
+
 def _segmenter(longest: float):  # type: ignore[no-untyped-def]
     from hybrid.feats.vad import VadConfig, segment_file
 

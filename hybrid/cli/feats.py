@@ -48,11 +48,20 @@ def extract(
 
     Example: hybrid feats extract --cuts data/train --config conf/mfcc.yaml --out-dir exp/feats/train --jobs 2
     """
-    from hybrid.base.config import config_from_dict, config_to_dict, read_yaml
-    from hybrid.base.errors import InputError
+    from hybrid.base.config import config_to_dict
     from hybrid.base.log import get_logger, log_settings
-    from hybrid.base.reading import parse_yaml
     from hybrid.feats.build import ExtractConfig, extract_features
+
+    config = _settings(config_file, changes)
+    log_settings(get_logger("hybrid.feats"), "features", config_to_dict(config))
+    extract_features(cuts, out_dir, config, ExtractConfig(resample, max_failed, make_trust(options)), jobs)
+
+
+def _settings(config_file: Path | None, changes: tuple[str, ...]) -> Any:
+    """Returns the FeatureConfig of a file and of NAME=VALUE changes."""
+    from hybrid.base.config import config_from_dict, read_yaml
+    from hybrid.base.errors import InputError
+    from hybrid.base.reading import parse_yaml
     from hybrid.feats.config import FeatureConfig
 
     values = read_yaml(config_file) if config_file else {}
@@ -61,9 +70,31 @@ def extract(
         if not equals:
             raise InputError.at("--set", f"'{quote(change)}' is not NAME=VALUE")
         values[name.strip().replace("-", "_")] = parse_yaml(value, f"--set {quote(name)}")
-    config = config_from_dict(FeatureConfig, values, config_file or "--set")
-    log_settings(get_logger("hybrid.feats"), "features", config_to_dict(config))
-    extract_features(cuts, out_dir, config, ExtractConfig(resample, max_failed, make_trust(options)), jobs)
+    return config_from_dict(FeatureConfig, values, config_file or "--set")
+
+
+@command.command("from-kaldi")
+@click.argument("folder", type=FILE)
+@click.option("--config", "config_file", type=FILE, help="YAML of the settings they were made with, if they are MFCC "
+              "or filter banks: models trained on them then take audio, too.")  # fmt: skip
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="One such setting, e.g. high_freq=5500.")
+@click.option("--out-dir", type=FILE, required=True, help="Folder of the features.")
+@click.option("--max-failed", type=PORTION, default=0.1, help="Fraction of utterances that may fail.")
+@click.option("--allow-commands", is_flag=True, help="Run the shell commands in feats.scp and cmvn.scp.")
+@writes_folder("features", "folder")
+def from_kaldi(
+    folder: Path, config_file: Path | None, changes: tuple[str, ...], out_dir: Path, max_failed: float,
+    allow_commands: bool,
+) -> None:  # fmt: skip
+    """Take features from a data folder of Kaldi's: feats.scp, and utt2spk, text and cmvn.scp where they are.
+
+    Example: hybrid feats from-kaldi kaldi/data/train --out-dir exp/feats/train
+    """
+    from hybrid.feats.from_kaldi import features_from_kaldi
+
+    config = _settings(config_file, changes) if config_file or changes else None
+    store = features_from_kaldi(folder, out_dir, config, allow_commands, max_failed)
+    echo(f"{len(store)} utterances of dimension {store.config.dim} in {out_dir}")
 
 
 @command.command()

@@ -10,6 +10,7 @@ import click
 from hybrid.align.config import AlignConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.gmm_adapt import COMMANDS as ADAPT
+from hybrid.cli.gmm_kaldi import COMMANDS as KALDI
 from hybrid.cli.gmm_ladder import COMMANDS as LADDER
 from hybrid.cli.options import (
     JOBS,
@@ -53,7 +54,7 @@ def _gmm_of(model: Model) -> GmmAcousticModel:
     return model.acoustic_model
 
 
-for _rung in (*LADDER, *ADAPT):
+for _rung in (*LADDER, *ADAPT, *KALDI):
     command.add_command(_rung)
 
 
@@ -218,6 +219,7 @@ def copy(
     """
     from hybrid.base.doors import output_folder
     from hybrid.base.errors import InputError
+    from hybrid.base.log import get_logger
     from hybrid.feats.pipeline import FeaturePipeline
     from hybrid.feats.store import FeatureStore
     from hybrid.gmm.acoustic import GmmAcousticModel
@@ -228,6 +230,12 @@ def copy(
     if target.suffix == ".mdl":
         model = load_model(source)
         write_kaldi_model(target, model.transition_model, _gmm_of(model).gmm)
+        if model.pipeline.transforms or model.speaker_independent is not None:
+            get_logger(__name__).warning(
+                "%s holds more than a .mdl does (a matrix of its features, or a speaker-independent model): "
+                "`hybrid gmm to-kaldi` writes all of it",
+                source,
+            )
         return
     if feats is None:
         raise InputError.at("--feats", "is missing", "Name features with the settings that the model was trained on.")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,11 +37,12 @@ from hybrid.feats.config import FeatureConfig
 from hybrid.feats.store import FeatureStore
 from hybrid.formats.tensors import save_arrays
 
-__all__ = ["ExtractConfig", "extract_features"]
+__all__ = ["BLOCK", "BlockRow", "ExtractConfig", "extract_features", "finish_store", "write_block"]
 
 logger = get_logger(__name__)
 BLOCK = 32
 NEXT = ".next"  # folder in a finished store: blocks of the one that will take its place
+BlockRow = tuple[str, str, str, np.ndarray | str, float]  # utterance, speaker, text, features or reason, seconds
 Block = tuple[str, list[Cut], str]  # name, utterances, digest of what they are made from
 
 
@@ -114,7 +115,7 @@ def extract_features(
     _refuse_too_many(finished, work, manifest, options, len(utterances))
     remove_mark(out)
     _take_over(out, [name for name, _, _ in plan])
-    return _finish(out, finished, config, settings, manifest, source)
+    return finish_store(out, finished, config, settings, manifest, source)
 
 
 def _digest(part: Sequence[Cut], config: FeatureConfig, options: ExtractConfig) -> str:
@@ -206,23 +207,45 @@ def _extract_block(item: Block, out: Path, config: FeatureConfig, options: Extra
 
     name, part, digest = item
     extractor = FeatureExtractor(config)
+
+    def rows() -> Iterator[BlockRow]:
+        for utterance in part:
+            found: tuple[np.ndarray | str, float]
+            try:
+                found = _features_of(utterance, extractor, options)
+            except InputError as error:
+                found = str(error), 0.0
+            yield (utterance.id, utterance.speaker, utterance.text or "", *found)
+
+    return write_block(out, name, digest, rows())
+
+
+def write_block(out: Path, name: str, digest: str, items: Iterable[BlockRow]) -> dict[str, Any]:
+    """Writes the two files of a block of a store.
+
+    Args:
+      out: the store's folder.
+      name: of the block, five digits. digest: of what it is made from.
+      items: utterance, speaker, text, features float32 [T][D] or why there are none, seconds.
+
+    Returns:
+      The block's record.
+    """
     rows: list[list[Any]] = []
     failed: list[list[str]] = []
     stats: dict[str, CmvnStats] = {}
     offset, content = 0, hashlib.sha256()
     with atomic_path(out / "blocks" / f"{name}.f32") as temporary, open(temporary, "wb") as stream:
-        for utterance in part:
-            try:
-                features, seconds = _features_of(utterance, extractor, options)
-            except InputError as error:
-                failed.append([utterance.id, str(error)])
+        for utterance, speaker, text, features, seconds in items:
+            if isinstance(features, str):
+                failed.append([utterance, features])
                 continue
             data = np.ascontiguousarray(features, "<f4").tobytes()
             stream.write(data)
             content.update(data)
             own = CmvnStats.of(features)
-            stats[utterance.speaker] = stats[utterance.speaker] + own if utterance.speaker in stats else own
-            rows.append([utterance.id, utterance.speaker, name, offset, len(features), seconds, utterance.text or ""])
+            stats[speaker] = stats[speaker] + own if speaker in stats else own
+            rows.append([utterance, speaker, name, offset, len(features), seconds, text])
             offset += len(features)
     sums = {s: [v.count, v.sums.tolist(), v.squares.tolist()] for s, v in stats.items()}
     record: dict[str, Any] = {"name": name, "digest": digest, "content": content.hexdigest(), "rows": rows}
@@ -272,10 +295,16 @@ def _refuse_too_many(
     )
 
 
-def _finish(
+def finish_store(
     out: Path, records: list[dict[str, Any]], config: FeatureConfig, settings: dict[str, Any], manifest: Path,
     source: str,
 ) -> FeatureStore:  # fmt: skip
+    """Writes index, statistics and settings of a store whose blocks are there, and opens it.
+
+    Args:
+      records: of the blocks, see `write_block`.
+      settings: for meta.json. manifest, source: what the store is made from, and its hash.
+    """
     failed = _failed_of(records)
     rows = [row for record in records for row in record["rows"]]
     write_failed(out / "failed.txt", failed)

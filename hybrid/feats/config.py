@@ -10,7 +10,7 @@ from hybrid.base.ranges import NATURAL, SHARE, Range, check_fields
 
 __all__ = ["FeatureConfig"]
 
-Kind = Literal["mfcc", "fbank"]
+Kind = Literal["mfcc", "fbank", "other"]
 Window = Literal["povey", "hamming", "hanning", "rectangular", "blackman", "sine"]
 
 
@@ -26,7 +26,7 @@ class FeatureConfig:
     and `dither` (here none, so that the same audio always gives the same features).
     """
 
-    kind: Kind = _help("mfcc", "mfcc (cepstra) or fbank (log mel energies)")
+    kind: Kind = _help("mfcc", "mfcc (cepstra), fbank (log mel energies) or other (from elsewhere, num_ceps values)")
     sampling_rate: int = _help(16000, "of the audio, in Hz")
     num_ceps: int = _help(13, "cepstra kept, C0 included (mfcc only)")
     num_mel_bins: int = _help(23, "triangular filters")
@@ -57,8 +57,8 @@ class FeatureConfig:
             dither=NATURAL,
             frame_length=Range(0, 10_000, above=True),
         )
-        if self.kind not in ("mfcc", "fbank"):
-            raise ValueError(f"kind is '{quote(self.kind)}', wanted mfcc or fbank")
+        if self.kind not in ("mfcc", "fbank", "other"):
+            raise ValueError(f"kind is '{quote(self.kind)}', wanted mfcc, fbank or other")
         if not 100 <= self.sampling_rate <= 1_000_000:
             raise ValueError(f"sampling_rate is {self.sampling_rate} Hz, wanted 100 to 1000000 (speech: 8000 or 16000)")
         if self.window not in ("povey", "hamming", "hanning", "rectangular", "blackman", "sine"):
@@ -73,7 +73,7 @@ class FeatureConfig:
             raise ValueError(f"frame_shift {self.frame_shift} ms is less than one sample at {self.sampling_rate} Hz")
         if self.num_mel_bins < 3:
             raise ValueError(f"num_mel_bins is {self.num_mel_bins}, wanted at least 3")
-        if self.kind == "mfcc" and not 1 <= self.num_ceps <= self.num_mel_bins:
+        if self.kind != "fbank" and not 1 <= self.num_ceps <= self.num_mel_bins:
             raise ValueError(f"num_ceps is {self.num_ceps}, wanted 1 to num_mel_bins ({self.num_mel_bins})")
         nyquist = self.sampling_rate / 2
         if not 0 <= self.low_freq < self.top_freq <= nyquist:
@@ -89,7 +89,7 @@ class FeatureConfig:
     @property
     def dim(self) -> int:
         """Values per frame."""
-        return self.num_ceps if self.kind == "mfcc" else self.num_mel_bins + int(self.use_energy)
+        return self.num_ceps if self.kind != "fbank" else self.num_mel_bins + int(self.use_energy)
 
     @property
     def top_freq(self) -> float:

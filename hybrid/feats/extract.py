@@ -28,6 +28,10 @@ class FeatureExtractor:
     """
 
     def __init__(self, config: FeatureConfig) -> None:
+        if config.kind == "other":
+            raise InputError.at(
+                "audio", "cannot be made into these features, which come from elsewhere", "Give features: --feats."
+            )
         self.config = config
         self._window = window_shape(config)
         self._starts, self._widths, self._weights = mel_filters(config)

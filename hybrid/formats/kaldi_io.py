@@ -2,13 +2,16 @@
 
 An archive is a sequence of `key value`. A binary value starts with a zero byte and `B`; a text matrix stands
 between `[` and `]`. Archives are read one entry at a time, and sizes in a file are never believed beyond the bytes
-that follow them. Pipes in scp files are refused: nothing that is read is executed.
+that follow them. Pipes, in scp files or as an archive (`ark:gunzip -c a.ark.gz |`), are refused: nothing that is read
+is executed, unless the user has told the caller that it may.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,12 +41,12 @@ PathLike = str | os.PathLike
 
 def _archive(path: PathLike, value: Callable[[ValueSource], T]) -> Iterator[tuple[str, T]]:
     with open_bytes(path) as stream:
-        source = ValueSource(stream, path)
-        while True:
-            key = _key(source)
-            if not key:
-                return
-            yield key, value(source)
+        yield from _values(ValueSource(stream, path), value)
+
+
+def _values(source: ValueSource, value: Callable[[ValueSource], T]) -> Iterator[tuple[str, T]]:
+    while key := _key(source):
+        yield key, value(source)
 
 
 def _key(source: ValueSource) -> str:
@@ -73,29 +76,34 @@ _RANGE = re.compile(r"(.*)\[(\d{1,18}):(\d{1,18})\]", re.ASCII)
 
 
 class ScriptEntry(NamedTuple):
-    """A line of an scp file: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`."""
+    """A line of an scp file: `key FILE:OFFSET`, maybe with a range of rows `[from:to]`; or a command, where allowed."""
 
     line: int
     key: str
     file: Path
     offset: int
     rows: slice | None
+    command: str = ""
 
 
-def script_entries(path: PathLike) -> Iterator[ScriptEntry]:
+def script_entries(path: PathLike, commands: bool = False) -> Iterator[ScriptEntry]:
     """Yields the lines of an scp file; files are looked for here and beside it.
 
     Raises:
-      InputError: a command, which is never run, or a name of no file.
+      InputError: a command that is not allowed, or a name of no file.
     """
     for number, line in text_lines(path):
         key, _, rest = line.strip().partition(" ")
         rest = rest.strip()
         if not key:
             continue
+        if rest.endswith("|") and commands:
+            yield ScriptEntry(number, key, Path(path), 0, None, rest)
+            continue
         if rest.endswith("|") or not rest:
-            raise InputError.at(path, f"'{quote(key)}' has {'a command' if rest else 'nothing'} where FILE:OFFSET was "
-                                "expected", "Write the archive to a file first.", number)  # fmt: skip
+            what = "a command" if rest else "nothing"
+            cure = "Write the archive to a file first; or, if you trust who made it, --allow-commands."
+            raise InputError.at(path, f"'{quote(key)}' has {what} where FILE:OFFSET was expected", cure, number)
         match = _RANGE.fullmatch(rest)
         target = match[1] if match else rest
         name, colon, offset = target.rpartition(":")
@@ -109,9 +117,12 @@ def script_entries(path: PathLike) -> Iterator[ScriptEntry]:
         yield ScriptEntry(number, key, file, int(offset), rows)
 
 
-def _script(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tuple[str, Any]]:
+def _script(path: PathLike, value: Callable[[ValueSource], Any], commands: bool = False) -> Iterator[tuple[str, Any]]:
     """Reads the entries that an scp file points at."""
-    for entry in script_entries(path):
+    for entry in script_entries(path, commands):
+        if entry.command:
+            yield entry.key, value(ValueSource(io.BytesIO(_output_of(entry.command, path)), path))
+            continue
         try:
             with open_bytes(entry.file) as stream:
                 stream.seek(entry.offset)
@@ -129,12 +140,45 @@ def _target(name: str, folder: Path) -> Path | None:
         return None
 
 
-def _entries(path: PathLike, value: Callable[[ValueSource], Any]) -> Iterator[tuple[str, Any]]:
-    return _script(path, value) if Path(path).suffix == ".scp" else _archive(path, value)
+def _entries(path: PathLike, value: Callable[[ValueSource], Any], commands: bool = False) -> Iterator[tuple[str, Any]]:
+    kind, name = _specifier(path)
+    if name.rstrip().endswith("|"):
+        if not commands:
+            found = "is a shell command, which is not allowed"
+            raise InputError.at(quote(name), found, "If you trust who made it: --allow-commands.")
+        return _values(ValueSource(io.BytesIO(_output_of(name, name)), name), value)
+    return _script(name, value, commands) if kind == "scp" else _archive(name, value)
 
 
-def read_matrices(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:
+def _specifier(path: PathLike) -> tuple[str, str]:
+    """Returns "ark" or "scp", and the file or command: of Kaldi's `ark:FILE`, or of a path by its suffix."""
+    name = "/dev/stdin" if os.fspath(path) == "-" else os.fspath(path)
+    head, colon, rest = name.partition(":")
+    kind = head.split(",")[0]
+    if colon and kind in ("ark", "scp") and not os.path.exists(name):
+        return kind, rest.strip()
+    return ("scp" if Path(name).suffix == ".scp" else "ark"), name
+
+
+def _output_of(command: str, place: PathLike) -> bytes:
+    """Runs a pipe of Kaldi's, `… |`, which the user has allowed.
+
+    Raises:
+      InputError: it failed.
+    """
+    done = subprocess.run(command.rstrip()[:-1], shell=True, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [""])[-1]
+        raise InputError.at(place, f"the command '{quote(command)}' failed ({quote(last)})", "Try it in a shell.")
+    return done.stdout
+
+
+def read_matrices(path: PathLike, commands: bool = False) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (key, matrix) of an archive or scp file, one at a time.
+
+    Args:
+      path: a file, an scp file by its suffix, or as Kaldi writes it: `ark:FILE`, `scp:FILE`, `ark:COMMAND |`.
+      commands: commands are run, for files that the user trusts.
 
     Returns:
       float32 or float64 [rows][columns] as stored (text and compressed: float32); a vector has one axis.
@@ -142,7 +186,7 @@ def read_matrices(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:
     Raises:
       InputError: not there, cut short, damaged, or of another kind.
     """
-    return _entries(path, matrix_or_vector)
+    return _entries(path, matrix_or_vector, commands)
 
 
 def read_int_vectors(path: PathLike) -> Iterator[tuple[str, np.ndarray]]:

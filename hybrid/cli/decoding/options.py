@@ -12,8 +12,8 @@ import click
 from hybrid.cli.echo import echo
 from hybrid.cli.options import CHANNEL, PORTION, Real
 
-__all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass", "show_transcript",
-           "tell_failed"]  # fmt: skip
+__all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass",
+           "show_transcript", "tell_failed"]  # fmt: skip
 
 FILE = click.Path(path_type=Path, allow_dash=True)
 SHOWN = 20  # failed utterances on the terminal

@@ -1,0 +1,67 @@
+"""Models as Kaldi's scripts keep them, there and back: LDA, splicing, deltas, CMVN, speaker-independent Gaussians."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.feats.cmvn import CmvnConfig
+from hybrid.feats.store import FeatureStore
+from hybrid.feats.transform import LinearTransform
+from hybrid.gmm.acoustic import GmmAcousticModel
+from hybrid.gmm.am_diag_gmm import AmDiagGmm
+from hybrid.gmm.diag_gmm import DiagGmm
+from hybrid.gmm.kaldi_folder import kaldi_files, read_kaldi_folder, write_kaldi_folder
+from hybrid.model.folder import Model, load_model
+
+
+def with_gmm(model: Model, dim: int, seed: int = 0, **changes) -> Model:  # type: ignore[no-untyped-def]
+    random = np.random.default_rng(seed)
+    pdfs = [
+        DiagGmm(np.ones(1, np.float32), random.normal(size=(1, dim)).astype(np.float32), np.ones((1, dim), np.float32))
+        for _ in range(model.tree.num_pdfs)
+    ]
+    return replace(model, acoustic_model=GmmAcousticModel(AmDiagGmm.from_pdfs(pdfs)), **changes)
+
+
+def test_lda_splicing_and_a_second_model(tiny, tmp_path: Path) -> None:
+    store, plain = FeatureStore.open(tiny.root / "feats_train"), load_model(tiny.model)
+    matrix = np.random.default_rng(1).normal(size=(20, 13 * 7)).astype(np.float32)
+    more = np.random.default_rng(2).normal(size=(20, 20)).astype(np.float32)
+    pipeline = replace(plain.pipeline, delta_order=0, splice_left=3, splice_right=3, cmvn=CmvnConfig(norm_vars=True),
+                       transforms=(LinearTransform("lda", matrix, 91), LinearTransform("mllt", more, 20)))  # fmt: skip
+    other = with_gmm(plain, 20, 5, pipeline=pipeline).acoustic_model
+    model = with_gmm(plain, 20, pipeline=pipeline, speaker_independent=other)
+    write_kaldi_folder(tmp_path, model)
+    assert {p.name for p in tmp_path.iterdir()} == set(kaldi_files(model))
+    assert (tmp_path / "splice_opts").read_text() == "--left-context=3 --right-context=3\n"
+    assert (tmp_path / "cmvn_opts").read_text() == "--norm-vars=true\n"
+    back = read_kaldi_folder(tmp_path, store)
+    static, stats = store.load(store.ids[0]), store.stats("ann")
+    wanted = model.pipeline.apply(static, stats)
+    np.testing.assert_allclose(back.pipeline.apply(static, stats), wanted, atol=1e-2, rtol=1e-3)
+    for one, two in ((back.acoustic_model, model.acoustic_model), (back.speaker_independent, other)):
+        frame = np.ones((1, 20), np.float32)
+        np.testing.assert_allclose(one.gmm.log_likelihoods(frame), two.gmm.log_likelihoods(frame), rtol=1e-5)
+
+
+def test_deltas_and_what_does_not_fit(tiny, tmp_path: Path) -> None:
+    store, model = FeatureStore.open(tiny.root / "feats_train"), load_model(tiny.model)
+    write_kaldi_folder(tmp_path, model)
+    assert (tmp_path / "delta_opts").read_text() == "--delta-order=2 --delta-window=2\n"
+    assert (tmp_path / "cmvn_opts").read_text() == "--norm-means=false --norm-vars=false\n"
+    back = read_kaldi_folder(tmp_path, store)
+    assert back.pipeline.cmvn.kind == "none" and back.pipeline.dim == model.pipeline.dim
+    (tmp_path / "delta_opts").write_text("--delta-order=1\n")
+    with pytest.raises(InputError, match="final.mdl: takes 39 values per frame, these features and options give 26"):
+        read_kaldi_folder(tmp_path, store)
+    (tmp_path / "delta_opts").write_text("--delta-order=x\n")
+    with pytest.raises(InputError, match="has --delta-order=x, wanted a number from 0"):
+        read_kaldi_folder(tmp_path, store)
+    odd = replace(model, pipeline=replace(model.pipeline, cmvn=CmvnConfig(kind="sliding")))
+    with pytest.raises(InputError, match="has features that Kaldi's scripts do not know"):
+        write_kaldi_folder(tmp_path / "odd", odd)
