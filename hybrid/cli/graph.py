@@ -75,7 +75,8 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
 @click.option("--sentences", multiple=True, type=FILE, help="What may be said, a sentence a line; may be repeated.")
 @click.option("--words", "lists", multiple=True, type=FILE,
               help="Words to recognise, one a line, with phones or without; may be repeated.")  # fmt: skip
-@click.option("--lang", type=FILE, help="Lang folder whose words and pronunciations are known, e.g. the model's.")
+@click.option("--lang", type=FILE, help="Lang folder whose words and pronunciations are known.  "
+              "[default: lexicon.txt of the model, where it has one]")  # fmt: skip
 @click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
 @click.option("--order", type=click.IntRange(1, 5), default=3, show_default=True, help="Of the n-grams.")
 @text_options
@@ -90,7 +91,9 @@ def build(
     from hybrid.aligner.guess import g2p_guesser
     from hybrid.graph.own_words import PRONUNCIATIONS, build_graph, read_words
     from hybrid.model.folder import load_model
+    from hybrid.model.ready import LEXICON
     from lexicon.lang_dir import LangDir
+    from lexicon.lexicon import Lexicon
 
     if not sentences and not lists:
         raise click.UsageError("Give --sentences, --words, or both.")
@@ -98,7 +101,10 @@ def build(
     acoustic_model = load_model(model).acoustic_model
     config: Any = make_config(_config_class(), options)
     config = config.of_model(acoustic_model.transition_scale, acoustic_model.self_loop_scale)
-    known, guess = LangDir.load(lang) if lang is not None else None, g2p_guesser(g2p) if g2p is not None else None
+    known: LangDir | Lexicon | None = LangDir.load(lang) if lang is not None else None
+    if known is None and (own := model / LEXICON).is_file():
+        known = Lexicon.read(own)
+    guess = g2p_guesser(g2p) if g2p is not None else None
     graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config)
     echo(f"{out_dir}: {len(graph.words) - 5} words, see {out_dir / PRONUNCIATIONS}")
 

@@ -78,7 +78,7 @@ def build_graph(
     sentences: Sequence[Path],
     out_dir: Path,
     own: OwnWords,
-    lexicon: LangDir | None = None,
+    lexicon: LangDir | Lexicon | None = None,
     guess: Guess | None = None,
     text: TextConfig | None = None,
     order: int = 3,
@@ -89,7 +89,7 @@ def build_graph(
     Args:
       model: folder with tree, transitions, topo and phones.txt.
       sentences: what may be said, a sentence a line.
-      lexicon: lang folder whose pronunciations are known.
+      lexicon: lang folder, or dictionary, whose pronunciations are known.
       guess: pronunciations of words that are in no list; None: there may be none.
       text: how texts become words.
 
@@ -103,7 +103,8 @@ def build_graph(
     known = base_phones(table, is_marked(table))
     if lacking := lacking_phones(((w, p) for w, some in own.given.items() for p in some), known):
         raise absent_phones(model / "phones.txt", lacking, known)
-    spelling = [*own.given, *own.words, *(lexicon.spelling.words if lexicon is not None else ())]
+    others = lexicon.spelling.words if isinstance(lexicon, LangDir) else lexicon.words if lexicon is not None else ()
+    spelling = [*own.given, *own.words, *others]
     normaliser = Normaliser(text, spelling)
     lines = [words for path in sentences for _, words in read_utterances(path, False, normaliser) if words]
     normaliser.changes.log("sentences")
@@ -127,7 +128,11 @@ def build_graph(
 
 
 def _spoken(
-    words: Sequence[str], own: OwnWords, lexicon: LangDir | None, guess: Guess | None, known: frozenset[str]
+    words: Sequence[str],
+    own: OwnWords,
+    lexicon: LangDir | Lexicon | None,
+    guess: Guess | None,
+    known: frozenset[str],
 ) -> tuple[Spoken, dict[str, str]]:
     """Returns the pronunciations of each word in the model's phones, and where they are from."""
     tables = [("given", own.given), ("lexicon", {} if lexicon is None else _of_lexicon(lexicon, words))]
@@ -154,8 +159,10 @@ def _fitted(rows: Iterable[Sequence[str]], known: frozenset[str]) -> list[tuple[
     return list(dict.fromkeys(row for phones in rows if (row := fit_phones(phones, known)) is not None))
 
 
-def _of_lexicon(lang: LangDir, words: Sequence[str]) -> Spoken:
-    """Returns the pronunciations of words in a lang folder, without marks of place."""
+def _of_lexicon(lang: LangDir | Lexicon, words: Sequence[str]) -> Spoken:
+    """Returns the pronunciations of words in a lang folder, without marks of place, or in a dictionary."""
+    if isinstance(lang, Lexicon):
+        return {word: [row.phones for row in lang.pronunciations(word)] for word in words if word in lang}
     wanted = {lang.words[word]: word for word in words if word in lang.spelling}
     found: Spoken = {}
     for number, _, *phones in lang.align_lexicon:

@@ -6,8 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["model_folder", "ready_models"]
+__all__ = ["LEXICON", "model_folder", "ready_models"]
 
+LEXICON = "lexicon.txt"  # beside a ready model: pronunciations of common words, for graphs of one's own
 _REPOSITORY = Path(__file__).parents[2] / "egs" / "librispeech" / "pretrained"
 _INSTALLED = Path(sys.prefix) / "share" / "hybrid" / "pretrained"  # data_files of setup.cfg
 
