@@ -82,9 +82,7 @@ def compile_decoding_graph(
     if out_dir is not None:
         check_folder(out_dir, "graph", made_from, whole=True)  # before the work
     if not isinstance(grammar, FstArrays):
-        check(grammar, cached=True)
-        require_fit(part_of(grammar, "G"), lang_part(lang.path))
-        grammar = read_fst(grammar)
+        grammar = _read_grammar(lang, grammar)
     lexicon = lang.L_arrays(disambig=True)
     _check_grammar(lang, lexicon, grammar, place)
     config = config.of_model(*(KALDI_SCALES if model.topology.is_hmm else KALDI_CHAIN_SCALES))
@@ -112,6 +110,13 @@ def compile_decoding_graph(
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
         graph.write_companions(folder)
     return replace(DecodingGraph.load(out_dir), report=graph.report)
+
+
+def _read_grammar(lang: LangDir, path: str | os.PathLike) -> FstArrays:
+    """Returns G of a file, made with the words of the lang folder."""
+    check(path, cached=True)
+    require_fit(part_of(path, "G"), lang_part(lang.path))
+    return read_fst(path)
 
 
 def _inputs(
