@@ -64,8 +64,10 @@ def _one_form(blocks: Iterator[bytes], canonical: bool) -> Iterator[bytes]:
         data = held + block
         end = 1 + max(data.rfind(blank) for blank in (b"\n", b" ")) or (len(data) if len(data) > LONGEST_WORD else 0)
         held = data[end:]
-        yield _whole_form(data[:end], canonical)
-    yield _whole_form(held, canonical)
+        if end:
+            yield _whole_form(data[:end], canonical)
+    if held:
+        yield _whole_form(held, canonical)
 
 
 def _whole_form(data: bytes, canonical: bool) -> bytes:

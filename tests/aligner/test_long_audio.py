@@ -76,7 +76,7 @@ SMALL = ("--long-from", 10, "--chunk", 8, "--max-segment", 6)
 def test_a_long_recording_is_aligned_without_segmentation(toy, tmp_path, minute):
     path, words, starts = minute
     (tmp_path / "text.txt").write_text(words)
-    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    result = toy.align(tmp_path / "out", "--whole-text", tmp_path / "text.txt", *SMALL, path)
     assert result.exit_code == 0, (result.output, result.exception)
     rows = [line.split() for line in (tmp_path / "out" / "words.ctm").read_text().splitlines()[1:]]
     assert [row[4] for row in rows] == words.split()
@@ -90,7 +90,7 @@ def test_text_that_is_not_in_the_audio_is_left_out(toy, tmp_path, minute):
     extra = [str(w) for w in rng.choice(["ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO"], size=60)]
     text = words.split()[:70] + extra + words.split()[70:]
     (tmp_path / "text.txt").write_text(" ".join(text))
-    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    result = toy.align(tmp_path / "out", "--whole-text", tmp_path / "text.txt", *SMALL, path)
     assert result.exit_code == 0, (result.output, result.exception)
     rows = [line.split() for line in (tmp_path / "out" / "words.ctm").read_text().splitlines()[1:]]
     found = {round(float(row[2]), 1) for row in rows}
@@ -102,7 +102,7 @@ def test_text_that_is_not_in_the_audio_is_left_out(toy, tmp_path, minute):
 def test_empty_text_for_long_audio(toy, tmp_path, minute):
     path, _, _ = minute
     (tmp_path / "text.txt").write_text("\n")
-    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    result = toy.align(tmp_path / "out", "--whole-text", tmp_path / "text.txt", *SMALL, path)
     assert result.exit_code != 0 and "has an empty text" in str(result.exception)
 
 
@@ -117,7 +117,7 @@ def test_audio_that_lacks_one_end_of_the_text(toy, tmp_path, minute, end):
     extra = other_words(40, 5)
     text = [*words.split(), *extra] if end else [*extra, *words.split()]
     (tmp_path / "text.txt").write_text(" ".join(text))
-    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    result = toy.align(tmp_path / "out", "--whole-text", tmp_path / "text.txt", *SMALL, path)
     assert result.exit_code == 0, (result.output, result.exception)
     rows = [line.split() for line in (tmp_path / "out" / "words.ctm").read_text().splitlines()[1:]]
     found = np.array([float(row[2]) for row in rows])
@@ -131,6 +131,6 @@ def test_audio_that_lacks_one_end_of_the_text(toy, tmp_path, minute, end):
 def test_a_text_that_is_altogether_another(toy, tmp_path, minute):
     path, _, _ = minute
     (tmp_path / "text.txt").write_text(" ".join(["BRAVO"] * 300))
-    result = toy.align(tmp_path / "out", "--text", tmp_path / "text.txt", *SMALL, path)
+    result = toy.align(tmp_path / "out", "--whole-text", tmp_path / "text.txt", *SMALL, path)
     assert result.exit_code != 0
     assert re.search(r"text is not what is said: its \d+ words have a confidence of 0.0", str(result.exception))

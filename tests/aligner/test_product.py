@@ -197,7 +197,7 @@ def test_one_file_with_its_text(toy, tmp_path):
     starts = toy.save(tmp_path / "in" / "a.wav", WORDS, 56)
     text = tmp_path / "book.txt"
     text.write_text("Alfa, bravo;\ncharlie: delta. Echo!\nBravo alfa\n")
-    result = toy.align(tmp_path / "out", "--text", text, tmp_path / "in" / "a.wav")
+    result = toy.align(tmp_path / "out", "--whole-text", text, tmp_path / "in" / "a.wav")
     assert result.exit_code == 0, (result.output, result.exception)
     assert len(ctm(tmp_path / "out" / "words.ctm")) == len(starts)
 

@@ -115,7 +115,7 @@ def test_wrong_use(arguments: tuple[str, ...], message: str) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from hybrid.cli import lang; "
+        "import sys; from hybrid.cli.language import lang; "
         "sys.exit(any(m in sys.modules for m in ('numpy', 'torch', 'numba', 'kaldifst', 'sentencepiece', 'yaml')))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -36,7 +36,7 @@ def read(path, **options) -> list[list[str]]:
         (b"a \nb ", [["a"], ["b"]]),
         (b" a\tb  c\r\n\r\n\nd\n", [["a", "b", "c"], [], [], ["d"]]),
         (b"\xef\xbb\xbfa\n", [["a"]]),
-        ("ç\u00a0d e\u3000f\n".encode(), [["ç\u00a0d", "e\u3000f"]]),
+        ("ç\u00a0d e\u3000f\n".encode(), [["ç", "d", "e", "f"]]),
         (b"a\x0bb \x01\n", [["a\x0bb", "\x01"]]),
         (b"", []),
         (b"\n", [[]]),
@@ -145,3 +145,11 @@ def test_lookup_leaves_the_table_alone(tmp_path):
     table = Vocabulary.build(["a", "b"]).table()
     ids = np.concatenate(list(read_ids(tmp_path / "text", table, insert=False)))
     assert ids.tolist() == [3, 0, 0, 2, 4, 2] and table.count == 5
+
+
+@pytest.mark.parametrize("text", ["a b\nb\n", "a b\nb", "a b \nb \n", "a\u00a0b\nb\n", "\ufeffa b\r\nb\r\n"])
+@pytest.mark.parametrize("block_bytes", [3, 5, 1 << 20])
+def test_the_end_of_a_text_is_no_sentence(tmp_path, text, block_bytes):
+    (tmp_path / "t").write_text(text, encoding="utf-8", newline="")
+    ids = np.concatenate(list(read_ids(tmp_path / "t", WordTable.for_training(), block_bytes=block_bytes)))
+    assert ids.tolist() == [3, 4, 2, 4, 2]
