@@ -128,7 +128,7 @@ def main() -> None:
         cuts = read_cuts(options.cuts)
         offsets = join(cuts, options.minutes, folder, options.seed)
         alone = align(options, folder, "single", ["--cuts", str(folder / "cuts.jsonl.gz"), "--no-explain"])
-        both = align(options, folder, "long", ["--text", str(folder / "long.txt"), str(folder / "long.flac")])
+        both = align(options, folder, "long", ["--whole-text", str(folder / "long.txt"), str(folder / "long.flac")])
         single, long = words_of(folder / "single"), words_of(folder / "long")["long"]
         gaps = (folder / "long" / "gaps.tsv").read_text(encoding="utf-8").splitlines()[1:]
     rows = compare_words(single, long, offsets, {cut.id: cut.words for cut in cuts})
