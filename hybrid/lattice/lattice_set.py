@@ -42,17 +42,17 @@ class SharedFacts(ByContent):
       frame_shift: seconds per frame of the lattices.
       subsampling_factor: frames of features in each of them.
       boundaries: when their frames begin, see `hybrid.timing.frame_times`.
-      search_lm, second_lm: names of the language models of the graph and of a second pass.
       identities: sha256 by name, of the words, tree, topology, model and graph that their ids belong to.
+      search_lm, second_lm: names of the language models of the graph and of a second pass.
     """
 
     acoustic_scale: float | None = None
     frame_shift: float | None = None
     subsampling_factor: int | None = None
     boundaries: str = ""
+    identities: Mapping[str, str] = field(default_factory=dict)
     search_lm: str = ""
     second_lm: str = ""
-    identities: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("acoustic_scale", "frame_shift", "subsampling_factor"):

@@ -76,7 +76,7 @@ def test_what_no_column_may_be(lattice: Lattice, tmp_path: Path) -> None:
 
 
 def test_a_set_is_saved_and_loaded(lattice: Lattice, tmp_path: Path) -> None:
-    shared = SharedFacts(0.1, 0.03, 3, "frame x 0.03 s", {"words": "a" * 64, "tree": "b" * 64})
+    shared = SharedFacts(0.1, 0.03, 3, "frame x 0.03 s", {"words": "a" * 64, "tree": "b" * 64}, "tg", "fg")
     made = LatticeSet({"u": lattice, "v": Lattice.empty()}, shared)
     made.save(tmp_path / "set")
     again = LatticeSet.load(tmp_path / "set")
