@@ -178,7 +178,7 @@ def _bad_word(path: str | os.PathLike, data: bytes, position: int, status: int, 
 
 
 def read_word_list(path: str | os.PathLike) -> list[str]:
-    """Reads words separated by white space (KenLM's vocabulary file); `words.txt` (word, id a line) works too.
+    """Reads words separated by blanks (KenLM's vocabulary file); `words.txt` (word, id a line) works too.
 
     Symbols that no text holds (<eps>, <s>, </s>, #0 and the like) are left out.
 
@@ -187,7 +187,7 @@ def read_word_list(path: str | os.PathLike) -> list[str]:
     """
     data = read_bytes(path)
     _check_utf8(path, data, len(data), 1)
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = byte_blanks(data.removeprefix(b"\xef\xbb\xbf"))
     found = data.split()
     if found[:2] == [b"<eps>", b"0"]:
         found = [line.split()[0] for line in data.splitlines() if line.strip()]

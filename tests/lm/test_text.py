@@ -37,7 +37,8 @@ def read(path, **options) -> list[list[str]]:
         (b" a\tb  c\r\n\r\n\nd\n", [["a", "b", "c"], [], [], ["d"]]),
         (b"\xef\xbb\xbfa\n", [["a"]]),
         ("ç\u00a0d e\u3000f\n".encode(), [["ç", "d", "e", "f"]]),
-        (b"a\x0bb \x01\n", [["a\x0bb", "\x01"]]),
+        (b"a\x0bb \x01\n", [["a", "b"]]),  # every space and control character is a blank
+        ("a\u200bb\x85c\u2028d\x1f\n".encode(), [["a", "b", "c", "d"]]),
         (b"", []),
         (b"\n", [[]]),
         (b"<UNK> <S>\n", [["<UNK>", "<S>"]]),
@@ -116,7 +117,7 @@ def test_missing(tmp_path):
 
 
 def test_word_lists(tmp_path):
-    (tmp_path / "vocab").write_text("a b\nc\n<s> </s> <unk>\n")
+    (tmp_path / "vocab").write_text("a\u00a0b\x01\nc\n<s> </s> <unk>\n")
     assert read_word_list(tmp_path / "vocab") == ["a", "b", "c"]
     (tmp_path / "words.txt").write_text("<eps> 0\na 1\n7 2\n#0 3\n<s> 4\n</s> 5\n")
     assert read_word_list(tmp_path / "words.txt") == ["a", "7"]
