@@ -122,7 +122,7 @@ def _estimate(
         outside[:3] = False
         if outside[3:].all():
             told = told_loss([w.decode() for w in found[3:]], len(found) - 3, Spelling(map(bytes.decode, limit)))
-            cure = SPELL if told else "Compare the spelling (upper case?) of both."
+            cure = SPELL if told else "Compare the spelling of both."
             raise InputError.at(place, f"holds no word of the vocabulary{': ' if told else ''}{told}", cure)
     run = counter.finish(len(found))
     builder = _Builder(config, vocabulary, outside, len(extra))

@@ -248,7 +248,8 @@ def test_the_first_error_of_the_dictionary_is_raised_with_the_number_of_others(m
 @pytest.mark.parametrize(
     "symbols, options, message",
     [
-        (["SIL", "SPN", "AH", "#0"], {}, "lacks 1 phone of the dictionary: D ("),
+        (["SIL", "SPN", "AH", "EY", "IY", "S", "#0"], {}, "lacks 1 phone of the dictionary: D (SEED, SEEDS; nearest: "),
+        (["SIL", "SPN", "AH", "#0"], {}, "lacks 4 phones of the dictionary: D (SEED, SEEDS; nearest: AH); EY (A; "),
         (["SIL", "SPN", "AH"], {}, "has no '#0'"),
         (["#0", "SIL", "SPN", "AH", "D", "EY", "IY", "S"], {}, "has phones behind '#0'"),
         (["SIL", "SPN", "AH"], {"position_dependent_phones": True}, "has no '#0'"),

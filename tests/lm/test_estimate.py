@@ -145,7 +145,10 @@ def test_no_discounts_and_no_fallback():
 
 
 def test_words_outside_the_vocabulary():
-    with pytest.raises(InputError, match=r"text: holds no word of the vocabulary\. Compare the spelling"):
+    with pytest.raises(InputError, match=r"text: holds no word of the vocabulary\. Compare the spelling of both"):
+        estimate_from_sentences([["x", "y"]], EstimateConfig(2), ["a", "b"])
+    lost = r"holds no word of the vocabulary: 2 of 2 words differ only in case \(e\.g\. 'A' for 'a'\)\. Give .* --lang"
+    with pytest.raises(InputError, match=lost):
         estimate_from_sentences([["A", "B"]], EstimateConfig(2), ["a", "b"])
     with pytest.raises(InputError, match="vocabulary: '#0' cannot be a word"):
         estimate_from_sentences([["a"]], EstimateConfig(2), ["a", "#0"])

@@ -82,7 +82,9 @@ def test_words_that_the_graph_lacks(make_model, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, "lm"):
         fst = ngram_to_fst(model, few)
     assert set(fst.ilabels.tolist()) <= {few[w] for w in ("a", "b", "<UNK>", "#0")}
-    assert "left out 2 words that are not in words.txt (" in caplog.text and "%): c, d" in caplog.text
+    probs = [10 ** model.log10_prob(word) for word in "abcd"]
+    lost = 100 * sum(probs[2:]) / sum(probs)
+    assert f"left out 2 words that are not in words.txt ({lost:.1f} % of the probability): c, d" in caplog.text
     with pytest.raises(
         InputError, match="language model: 4 of 4 words are not in words.txt: a, b, c, d. Give them pronunciations"
     ):
