@@ -15,8 +15,9 @@ from hybrid.lattice.algebra.minimal import minimize
 from hybrid.lattice.algebra.product import compose, intersect
 from hybrid.lattice.algebra.pushing import push, push_scores, push_strings
 from hybrid.lattice.archive import read_compact_folder, write_lattices
-from hybrid.lattice.compact import CompactLattice, factor, no_paths
+from hybrid.lattice.compact import CompactLattice, expand, factor, no_paths
 from hybrid.lattice.lattice import LatticeError
+from hybrid.lattice.paths import nbest
 from hybrid.lattice.trim import from_rows, trimmed
 
 from .conftest import make_lattice
@@ -258,6 +259,11 @@ def kaldi(program: Path, tmp_path: Path, *lattices: Path) -> dict[str, CompactLa
     return dict(read_compact_folder(tmp_path / "out"))
 
 
+def best_sentences(lattice: CompactLattice) -> dict[tuple[int, ...], float]:
+    """Words and scores of the 40 best paths."""
+    return {tuple(path.word_ids.tolist()): path.score(0.0714286) for path in nbest(expand(lattice), 40, 0.0714286)}
+
+
 @pytest.mark.peer
 def test_equals_kaldis_push_and_minimise(determinised, kaldi_bin: Path, tmp_path: Path) -> None:
     write_lattices(tmp_path / "in", determinised.items(), compact=True)
@@ -269,8 +275,12 @@ def test_equals_kaldis_push_and_minimise(determinised, kaldi_bin: Path, tmp_path
         assert np.array_equal(ours.string_splits, theirs.string_splits) and np.array_equal(ours.strings, theirs.strings)
         for name in ("graph_scores", "acoustic_scores", "final_graph_scores", "final_acoustic_scores"):
             assert np.allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=5e-3), name
-        small = minimize(lattice)
-        assert (small.num_states, small.num_arcs) == (minimised[utterance].num_states, minimised[utterance].num_arcs)
+        small, peer = minimize(lattice), minimised[utterance]
+        again = minimize(peer)  # Kaldi leaves states that could be one, in six of these ten
+        assert small.num_states == again.num_states <= peer.num_states
+        assert small.num_arcs == again.num_arcs <= peer.num_arcs
+        for one in (lattice, peer):
+            assert best_sentences(small) == pytest.approx(best_sentences(one), rel=1e-5)
 
 
 @pytest.mark.peer
@@ -281,13 +291,6 @@ def test_equals_kaldis_difference(determinised, kaldi_bin: Path, tmp_path: Path)
     best = {utterance: prune(lattice, 2.0, 0.0714286) for utterance, lattice in determinised.items()}
     write_lattices(tmp_path / "best", best.items(), compact=True)
     theirs = kaldi(kaldi_bin / "lattice-difference", tmp_path, tmp_path / "in", tmp_path / "best")
-    from hybrid.lattice.compact import expand
-    from hybrid.lattice.paths import nbest
-
     for utterance, lattice in determinised.items():
-        found, wanted = (
-            {tuple(p.word_ids.tolist()): p.score(0.0714286) for p in nbest(expand(one), 40, 0.0714286)}
-            for one in (difference(lattice, best[utterance]), theirs[utterance])
-        )
-        assert found.keys() == wanted.keys()
-        assert all(found[words] == pytest.approx(wanted[words], rel=1e-5) for words in found)
+        found, wanted = best_sentences(difference(lattice, best[utterance])), best_sentences(theirs[utterance])
+        assert found == pytest.approx(wanted, rel=1e-5)
