@@ -17,7 +17,7 @@ from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.names import mended_name
-from hybrid.base.reading import text_lines
+from hybrid.base.reading import require_followed, text_lines
 from hybrid.data.audio import in_range, read_audio, write_audio
 from hybrid.data.manifest import read_cuts
 from hybrid.data.sets import write_set
@@ -77,6 +77,7 @@ def read_kaldi_data(path: str | os.PathLike) -> KaldiData:
       InputError: no such folder, a table that cannot be read, or none of utt2spk, segments, wav.scp and feats.scp.
     """
     folder = Path(path)
+    require_followed(folder)
     names = ("wav.scp", "utt2spk", "text", "segments", "feats.scp")
     if not any((folder / name).is_file() for name in names):
         raise InputError.at(folder, "is no data folder of Kaldi's (no wav.scp, no feats.scp)", "Name its folder.")

@@ -90,7 +90,8 @@ class NeuralPass:
         import torch
 
         from hybrid.rescore.histories import NeuralHistories
-        from hybrid.rescore.second_pass import SecondPassConfig, score_lattice
+        from hybrid.rescore.pass_config import SecondPassConfig
+        from hybrid.rescore.second_pass import score_lattice
         from lm.neural.folder import load_neural_lm
 
         lm, config = load_neural_lm(self.path), SecondPassConfig(share=self.share)

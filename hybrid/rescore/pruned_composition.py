@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hybrid.base.ranges import COUNT, NATURAL, check_fields
 from hybrid.rescore.arc_batch import best_suffixes, combined_scores
 from hybrid.rescore.histories import END, WordHistories
 from hybrid.rescore.scored import Mixture, ScoredLattice
@@ -25,7 +26,7 @@ class CompositionConfig:
     """How far a composition goes.
 
     Attributes:
-      beam: behind the best complete path; infinite: every path.
+      beam: behind the best complete path.
       order: words that tell histories apart, the next one included; 0: all.
       width: states expanded together.
       most_arcs: of the result.
@@ -37,8 +38,7 @@ class CompositionConfig:
     most_arcs: int = 1_000_000
 
     def __post_init__(self) -> None:
-        if not self.beam >= 0 or self.order < 0 or self.width < 1 or self.most_arcs < 1:
-            raise ValueError("wanted a beam and an order of 0 or more, a width and most_arcs of 1 or more")
+        check_fields(self, beam=NATURAL, order=NATURAL, width=COUNT, most_arcs=COUNT)
 
 
 def compose_pruned(

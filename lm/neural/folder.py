@@ -16,7 +16,7 @@ from hybrid.base.config import config_from_dict, config_to_dict, read_yaml, writ
 from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
-from hybrid.base.reading import read_bytes, reading, text_lines
+from hybrid.base.reading import read_bytes, reading, require_followed, text_lines
 from hybrid.formats.tensors import load_arrays, save_arrays
 from lm.neural.attention import TransformerLm
 from lm.neural.config import NeuralLmConfig
@@ -80,6 +80,7 @@ def load_neural_lm(folder: str | os.PathLike, device: torch.device | None = None
       MismatchError: a file is not the one that the folder's record tells of.
     """
     folder = Path(folder)
+    require_followed(folder)
     if read_meta(folder).get("kind", KIND) != KIND or not (folder / TOKENS).exists():
         raise InputError.at(
             folder, "holds no neural language model", "Name the folder that `hybrid lm train-neural` wrote."

@@ -13,10 +13,12 @@ from hybrid.cli.main import command
 
 OUTPUTS = {"out_dir", "out", "output"}
 BESIDE = {  # what a command asks for besides its required options
-    "doctor": ["--verify", "LOOP"], "decode": ["--feats", "LOOP"], "align audio": ["--cuts", "LOOP"],
+    "doctor": ["--verify", "LOOP"], "decode": ["--feats", "LOOP", "--out-dir", "O"], "align audio": ["--cuts", "LOOP"],
     "lang grapheme": ["--vocabulary", "LOOP"], "lm interpolate": ["LOOP", "--tune-on", "LOOP"],
     "nnet train": ["--tree", "LOOP", "--den", "LOOP", "--sup", "LOOP", "--feats", "LOOP"],
-    "rescore ngram": ["--new-lm", "LOOP"],
+    "rescore ngram": ["--new-lm", "LOOP"], "rescore neural": ["--old-lm", "LOOP"],
+    "gmm decode-fmllr": ["--feats", "LOOP"], "graph build": ["--sentences", "LOOP"],
+    "combine tune": ["--words", "LOOP"], "lattice draw": ["--what", "lattice"], "lattice prune": ["--beam", "1"],
     "lang oov": ["--lexicon", "LOOP"], "lang sentencepiece": ["--model", "LOOP", "--vocabulary", "LOOP"],
     "score sweep": ["--tune-ref", "LOOP", "--tune-lattices", "LOOP"],
 }  # fmt: skip

@@ -27,7 +27,7 @@ OUTPUTS = {
     "copy_to",
     "results",
 }
-READ_ONLY = {("score", "table", "results")}
+READ_ONLY = {("score", "table", "results"), ("graph", "build", "sentences")}
 
 
 def leaves(command, name=()):

@@ -20,8 +20,9 @@ from hybrid.rescore.arc_batch import combined_scores, expand_by_posterior
 from hybrid.rescore.histories import CallableHistories, NeuralHistories
 from hybrid.rescore.nbest_lattice import nbest_lattice
 from hybrid.rescore.ngram_swap import WordModel
+from hybrid.rescore.pass_config import SecondPassConfig
 from hybrid.rescore.scored import Mixture, ScoredLattice, without_old
-from hybrid.rescore.second_pass import SecondPassConfig, score_lattice, second_pass
+from hybrid.rescore.second_pass import score_lattice, second_pass
 from hybrid.score.transcripts import Transcripts
 from hybrid.score.tune_mixture import MixtureGrid, best_words, cross_validate, folds_of
 from lexicon.symbols import SymbolTable

@@ -36,6 +36,7 @@ shift_option = click.option("--frame-shift", type=SCALE, help="Seconds per frame
 @click.option("--scp", type=FILE, help="Write an index of OUTPUT: utterance, file and offset.")
 @form_options
 @writes_file("lattices", "lattices", argument="output", dash=True)
+@writes_file("scp", "lattices", "output", argument="scp")
 def copy_command(lattices: Path, output: Path, words: Path | None, scp: Path | None, **options: Any) -> None:
     """Convert between forms: Kaldi's plain and compact, binary and text, .gz and not; lines of JSON.
 

@@ -21,7 +21,7 @@ from hybrid.cli.lattices.options import (
     text_option,
 )  # fmt: skip
 from hybrid.cli.options import Whole, config_options, make_config, writes_file, writes_folder
-from hybrid.rescore.second_pass import SecondPassConfig
+from hybrid.rescore.pass_config import SecondPassConfig
 
 if TYPE_CHECKING:
     from hybrid.rescore.scored import ScoredLattice

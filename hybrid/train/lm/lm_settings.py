@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hybrid.base.ranges import COUNT, NATURAL, POSITIVE, SHARE, Range, check_fields
 from hybrid.train.nnet.config import BatchConfig, OptimiserConfig, TrainingConfig
-from hybrid.train.nnet.run import NnetConfig
+
+if TYPE_CHECKING:
+    from hybrid.train.nnet.run import NnetConfig
 
 __all__ = ["LmTrainingConfig"]
 
@@ -59,6 +61,8 @@ class LmTrainingConfig:
         Args:
           measured: there is held-out text.
         """
+        from hybrid.train.nnet.run import NnetConfig
+
         optimiser = OptimiserConfig(
             learning_rate=self.learning_rate, final_learning_rate=self.final_learning_rate, schedule="cosine",
             warmup=self.warmup, weight_decay=self.weight_decay, clip=self.clip,
