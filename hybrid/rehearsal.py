@@ -55,6 +55,10 @@ lattice copy --compact {}/pruned.gz {}/copy.gz
 lattice nbest {}/copy.gz
 lattice determinize {}/decoded {}/best.gz
 rescore ngram {}/best.gz {}/swapped.gz --old-lm {}/lm.arpa.gz --new-lm {}/small.arpa.gz --words {}/graph/words.txt
+lm train-neural {}/text --dim 8 --epochs 1 --out-dir {}/lstm
+rescore neural {}/best.gz {}/neural.gz --lm {}/lstm --old-lm {}/lm.arpa.gz --words {}/graph/words.txt
+rescore neural {}/best.gz {}/composed.gz --method compose --lm {}/lstm --old-lm {}/lm.arpa.gz --words {}/graph/words.txt
+lattice push {}/best.gz {}/pushed.gz
 score sweep --ref {}/train --lattices {}/decoded --words {}/graph/words.txt --out-dir {}/score
 align audio {}/audio --model {}/tri2b --lang {}/lang --out-dir {}/aligned
 align clean --cuts {}/train/cuts.jsonl.gz --model {}/tri2b --lang {}/lang --out-dir {}/clean

@@ -209,6 +209,7 @@ def _extract_block(item: Block, out: Path, config: FeatureConfig, options: Extra
     extractor = FeatureExtractor(config)
 
     def rows() -> Iterator[BlockRow]:
+        """Yields each utterance's features, or why there are none."""
         for utterance in part:
             found: tuple[np.ndarray | str, float]
             try:
