@@ -211,7 +211,7 @@ def test_bad_samples_get_one_line() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "plp"}, "kind is 'plp', wanted mfcc or fbank"),
+        ({"kind": "plp"}, "kind is 'plp', wanted mfcc, fbank or other"),
         ({"sampling_rate": 1}, "sampling_rate is 1, wanted 100"),
         ({"num_ceps": 24}, r"num_ceps is 24, wanted 1 to num_mel_bins \(23\)"),
         ({"high_freq": 9000.0}, "mel filters from 20 to 9000 Hz, wanted 0 <= low < high <= 8000"),

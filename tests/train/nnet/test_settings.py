@@ -24,7 +24,7 @@ def test_what_is_given_goes_before_the_file(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("text, message", [
-    ("optimizer: {}", "unknown section 'optimizer'. Sections are: network, features, cmvn, chain, augment"),
+    ("optimizer: {}", "unknown section 'optimizer'. Sections are: network, features, cmvn, chain, full_sum, augment, "),
     ("augment: 3", "section 'augment' holds no 'name: value' lines"),
     ("training: {epoch: 3}", "training: unknown setting 'epoch'"),
     ("training: {epochs: -3}", "training: epochs is -3, wanted more than 0"),
