@@ -23,6 +23,7 @@ OWN = {
     ("hybrid/base/log.py", "text"), ("hybrid/base/ranges.py", "value"), ("hybrid/cli/language/lm.py", "tokens"),
     ("hybrid/feats/pipeline.py", "value"), ("hybrid/timing/word_alignment.py", "label"),
     ("hybrid/lattice/compact.py", "columns"), ("hybrid/train/nnet/log.py", "value"),
+    ("hybrid/train/lm/train_lm.py", "words"),
     ("hybrid/tree/build.py", "key"), ("hybrid/tree/context_tree.py", "key"), ("hybrid/tree/questions.py", "key"),
 }  # fmt: skip
 # Calls that make text of any length short and harmless, or a number of it.

@@ -116,7 +116,7 @@ class AdaptedSource:
         yield from score_all(model, features, batch_frames)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Estimator:
     """What workers need to gather statistics from lattices.
 

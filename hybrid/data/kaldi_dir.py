@@ -46,7 +46,7 @@ def read_table(path: str | os.PathLike) -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KaldiData:
     """What a data folder says.
 

@@ -132,7 +132,7 @@ def prepare(
         logger.warning(
             "%d files are no audio and are left out (notes.txt), e.g. %s", len(there.others), there.others[0]
         )
-        notes |= {quote(path): ["is no audio; left out"] for path in there.others}
+        notes |= {quote(path, 300): ["is no audio; left out"] for path in there.others}
     normaliser.changes.log("transcripts")
     if silent := sum(item.text is None for item in items):
         logger.info("%d of %d utterances have no transcript", silent, len(items))

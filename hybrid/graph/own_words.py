@@ -43,7 +43,7 @@ Guess = Callable[[Sequence[str]], Mapping[str, Sequence[Sequence[str]]]]
 Spoken = dict[str, list[tuple[str, ...]]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OwnWords:
     """What may be said, and how.
 

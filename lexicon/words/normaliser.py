@@ -32,7 +32,7 @@ _DASH = re.compile(r"--+|[\u2012-\u2015\u2212\u2e3a\u2e3b]")
 _OPENING = re.compile(f"(?:^|[^\\w])[{APOSTROPHES}]")
 
 
-@dataclass
+@dataclass(eq=False)
 class Changes:
     """What a normaliser has changed.
 

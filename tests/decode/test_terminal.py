@@ -85,7 +85,8 @@ def test_exit_codes(tiny, folder: Path, tmp_path: Path) -> None:
 def test_quiet_prints_what_failed_and_no_more(tiny, folder: Path, tmp_path: Path) -> None:
     result = decode(tiny, "--quiet", "--out-dir", tmp_path / "out", folder)
     warnings, failed = result.stderr.splitlines()[:-1], result.stderr.splitlines()[-1]
-    assert result.stdout == "" and failed.startswith("failed: broken ") and all(" WARNING " in line for line in warnings)
+    assert result.stdout == "" and failed.startswith("failed: broken ")
+    assert all(" WARNING " in line for line in warnings)
     assert "totals:" in (tmp_path / "out" / "decode.log").read_text()
 
 

@@ -80,7 +80,7 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Draft:
     """What was read of one lattice."""
 

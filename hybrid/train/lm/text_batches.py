@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybrid.base.content import ByContent
-from hybrid.base.errors import InputError
+from hybrid.base.errors import InputError, quote
 from hybrid.train.nnet.batches import Batch
 from hybrid.train.nnet.data import Example
 from hybrid.train.nnet.sources import Item
@@ -98,7 +98,7 @@ def read_tokens(texts: Texts, units: Units, with_ids: bool) -> TokenText:
     known = np.array([units.knows(word) for word in words])
     is_word = ids != EOS
     if not is_word.any():
-        raise InputError.at(" ".join(map(str, texts)), "holds no word", "Give text, a sentence a line.")
+        raise InputError.at(quote(" ".join(map(str, texts)), 300), "holds no word", "Give text, a sentence a line.")
     splits, rows = units.table(words)
     starts, lengths = splits[:-1], np.diff(splits)
     out = np.concatenate([[0], np.cumsum(lengths[ids])])
