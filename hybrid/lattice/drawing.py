@@ -40,7 +40,7 @@ def draw_lattice(
     """
     if compact.num_states > MAX_STATES or compact.num_arcs > MAX_ARCS:
         raise LatticeError(f"has {compact.num_states} states and {compact.num_arcs} arcs, too many to draw (at most "
-                           f"{MAX_STATES} and {MAX_ARCS}); prune it first")  # fmt: skip
+                           f"{MAX_STATES} and {MAX_ARCS})")  # fmt: skip
     if compact.is_empty:
         return _svg(240, 60, ['<text x="120" y="34">no path</text>'])
     places = _places(compact)

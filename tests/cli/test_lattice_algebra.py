@@ -93,7 +93,7 @@ def test_forms(folder: Path) -> None:
     assert info[0].endswith("2 frames, depth 3.00, density 3.00")
 
 
-def test_pictures(folder: Path) -> None:
+def test_pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, words = folder / "a.gz", ("--words", folder / "words.txt")
     must("lattice", "draw", a, folder / "u1.html", "--utterance", "u1", *words)
     must("lattice", "draw", a, folder / "u1.html", "--utterance", "u1", *words)  # an earlier one is replaced
@@ -101,6 +101,10 @@ def test_pictures(folder: Path) -> None:
     assert must("lattice", "draw", a, "-", "--utterance", "u1", *words, "--what", "network").startswith("<svg")
     assert "a picture is of one thing" in refused("lattice", "draw", a, folder / "u.svg", "--utterance", "u1")
     assert "has no utterance 'u9'" in refused("lattice", "draw", a, folder / "u9.html", "--utterance", "u9")
+    with monkeypatch.context() as small:
+        small.setattr("hybrid.lattice.drawing.MAX_ARCS", 0)
+        message = refused("lattice", "draw", a, folder / "u9.html", "--utterance", "u1")
+    assert f"{a}: utterance 'u1' has " in message and "Give a smaller --beam" in message
 
 
 def test_phrases(folder: Path) -> None:

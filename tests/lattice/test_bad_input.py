@@ -64,6 +64,14 @@ def test_archives(tmp_path: Path, data: bytes, message: str) -> None:
         assert str(caught.value).startswith(f"{tmp_path}/a.ark: utterance 'u': {message}")
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_signalling_nan_is_told_without_a_warning(tmp_path: Path) -> None:
+    data = archive(7.0, 2.0).replace(struct.pack("<f", 7.0), struct.pack("<I", 0x7F800001))
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(InputError, match="graph_scores hold NaN"):
+        list(read_lattices(tmp_path / "a"))
+
+
 def test_costs_that_end_a_path_are_fine(tmp_path: Path) -> None:
     (tmp_path / "a.ark").write_bytes(archive(np.inf, 0.0))
     ((_, lattice),) = read_lattices(tmp_path / "a.ark")

@@ -54,5 +54,5 @@ def test_any_small_lattice_and_none_too_large() -> None:
     assert texts(draw_lattice(no_paths(), str, 1.0)) == ["no path"]
     assert texts(draw_network(mbr_decode(no_paths(), 1.0).network, str)) == ["no words"]
     rows = [(state, state + 1, 1, 0.0, 0.0, (1,)) for state in range(500)]
-    with pytest.raises(LatticeError, match=r"has 501 states and 500 arcs, too many to draw .* prune it first"):
+    with pytest.raises(LatticeError, match=r"has 501 states and 500 arcs, too many to draw"):
         draw_lattice(from_rows(rows, {500: (0.0, 0.0, ())}, 501), str, 1.0)

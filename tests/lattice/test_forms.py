@@ -143,6 +143,8 @@ def test_slf_of_another_program(tmp_path: Path) -> None:
         (("S=2 E=3", "S=2 E=0"), "has 0 nodes without links to them and 1 without links from them"),
         (("S=2 E=3", "S=2 E=-3"), "E is '-3', wanted a number"),
         (("N=4 L=4", "hello"), "no NAME=VALUE"),
+        (("S=0 E=1", "S=1 E=1"), "has a cycle, among or before 2 of its 4 nodes"),  # once read as fewer paths
+        ((HTK, ""), "rec.lat: holds no SLF lattice"),  # once an archive of no lattices
     ],
 )
 def test_wrong_slf(tmp_path: Path, change: tuple[str, str], message: str) -> None:

@@ -152,6 +152,7 @@ def draw_command(
     from hybrid.base.errors import InputError, quote
     from hybrid.lattice.archive import is_stream, read_compact_folder
     from hybrid.lattice.drawing import draw_lattice, draw_network, html_page
+    from hybrid.lattice.lattice import LatticeError
     from hybrid.lattice.mbr import mbr_decode
     from hybrid.lattice.prune import prune
 
@@ -173,7 +174,12 @@ def draw_command(
     if what != "lattice":
         drawings.append(("Confusion network", draw_network(mbr_decode(found, scale).network, name)))
     if what != "network":
-        drawings.append(("Lattice", draw_lattice(found, name, scale)))
+        try:
+            drawings.append(("Lattice", draw_lattice(found, name, scale)))
+        except LatticeError as error:
+            raise InputError.at(
+                lattices, f"utterance '{quote(utterance)}' {error}", "Give a smaller --beam."
+            ) from error
     text = html_page(utterance, drawings) if page else drawings[0][1]
     if is_stream(output):
         echo(text.rstrip())

@@ -74,9 +74,10 @@ def read_binary(source: ByteSource) -> StoredLattice | CompactLattice:
 def _assemble(start: int, compact: bool, parts: tuple[np.ndarray, ...]) -> StoredLattice | CompactLattice:
     sources, next_states, ilabels, words, graph, acoustic, splits, strings = parts[:8]
     final_graph, final_acoustic, final_splits, final_strings = parts[8:]
-    graph, acoustic, final_graph, final_acoustic = (
-        0.0 - bits.view(np.float32) for bits in (graph, acoustic, final_graph, final_acoustic)
-    )
+    with np.errstate(invalid="ignore"):  # a damaged score may be a NaN that signals; it is refused by name later
+        graph, acoustic, final_graph, final_acoustic = (
+            0.0 - bits.view(np.float32) for bits in (graph, acoustic, final_graph, final_acoustic)
+        )
     finals = (final_graph, final_acoustic)
     if compact:
         if len(words) and not np.array_equal(ilabels, words):

@@ -121,8 +121,9 @@ def parse_slf(
         except (ValueError, OverflowError) as error:
             raise InputError.at(place, f"'{quote(line, 60)}' is no line of an SLF lattice ({error})", CURE,
                                 number) from None  # fmt: skip
-    if draft is not None:
-        yield _finished(draft, words, frame_shift, place)
+    if draft is None:
+        raise InputError.at(place, "holds no SLF lattice", CURE)
+    yield _finished(draft, words, frame_shift, place)
 
 
 def _take(draft: _Draft, fields: dict[str, str]) -> None:
@@ -193,6 +194,7 @@ def _built(draft: _Draft, words: SymbolTable, shift: float) -> CompactLattice:
     if len(starts) != 1 or not ends:
         raise LatticeError(f"has {len(starts)} nodes without links to them and {len(ends)} without links from them, "
                            "wanted one start and an end")  # fmt: skip
+    _require_reached(starts[0], draft)
     order = [starts[0], *sorted(set(draft.times) - {starts[0]})]
     number = {node: i for i, node in enumerate(order)}
     frames = {node: round(time / shift) for node, time in draft.times.items()}
@@ -209,6 +211,23 @@ def _built(draft: _Draft, words: SymbolTable, shift: float) -> CompactLattice:
             return from_rows(sorted(rows, key=lambda row: row[0]), folded, len(number))
     finals: dict = {number[node]: (0.0, 0.0, ()) for node in ends}
     return from_rows(sorted(rows, key=lambda row: row[0]), finals, len(number))
+
+
+def _require_reached(start: int, draft: _Draft) -> None:
+    """Refuses cycles, of which no path comes from the start: what hangs on them would vanish."""
+    waiting, onward = dict.fromkeys(draft.times, 0), {node: list[int]() for node in draft.times}
+    for source, to, *_ in draft.links:
+        waiting[to] += 1
+        onward[source].append(to)
+    ready, reached = [start], 0
+    while ready:
+        reached += 1
+        for to in onward[ready.pop()]:
+            waiting[to] -= 1
+            if not waiting[to]:
+                ready.append(to)
+    if reached < len(waiting):
+        raise LatticeError(f"has a cycle, among or before {len(waiting) - reached} of its {len(waiting)} nodes")
 
 
 def _arc(
