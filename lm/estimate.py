@@ -8,6 +8,7 @@ distribution over all words, sentence end and unknown word.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from lm.word_table import BOS, EOS, UNK, Vocabulary, WordTable, check_words
 __all__ = ["EstimateReport", "estimate", "estimate_from_sentences"]
 
 _log = get_logger(__name__)
+SMALL = 1000  # n-grams; of so few, as a list of commands has, nobody expects counts of counts
 SPELL = "Give the lang folder with --lang, whose spelling the words then take."
 
 
@@ -201,7 +203,8 @@ class _Builder:
                     "too few or too odd counts of counts for Kneser-Ney discounts (small or artificial text?)",
                     "Allow the fall-back discounts, use Witten-Bell, or give more text.",
                 )
-            _log.warning("%d-grams: too few counts of counts; discounts are %s", length, FALLBACK_DISCOUNTS)
+            level = logging.INFO if np.count_nonzero(counts) < SMALL else logging.WARNING
+            _log.log(level, "%d-grams: too few counts of counts; discounts are %s", length, FALLBACK_DISCOUNTS)
             self.fallback.append(length)
             found = FALLBACK_DISCOUNTS
         self.discounts.append(found)
