@@ -218,7 +218,7 @@ class DecodingGraph:
         for name in ("HCLG.fst", "words.txt"):
             if not (path / name).exists():
                 raise InputError.at(
-                    path, f"has no {name}; wanted a graph folder", "Make it with `hybrid graph compile`."
+                    path, f"has no {name}; wanted a graph folder", "Make it with `hybrid graph compile` or `build`."
                 )
         for name in COPIED:
             check(path / name)

@@ -164,7 +164,9 @@ def test_inputs_of_a_record_are_hashes_and_no_paths(lang, models, grammar, tmp_p
 
 
 def test_no_graph_folder(tmp_path):
-    with pytest.raises(InputError, match="has no HCLG.fst; wanted a graph folder. Make it with `hybrid graph compile`"):
+    with pytest.raises(
+        InputError, match="has no HCLG.fst; wanted a graph folder. Make it with `hybrid graph compile` or `build`"
+    ):
         DecodingGraph.load(tmp_path)
 
 
