@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybrid.agreement import part_of
-from hybrid.base.artifact import atomic_path, write_meta
+from hybrid.base.artifact import atomic_path, meta_path, read_meta, write_meta
 from hybrid.base.content import ByContent
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.doors import writes_into
@@ -27,9 +27,10 @@ from hybrid.lattice.lattice import Lattice
 if TYPE_CHECKING:
     from lexicon.symbols import SymbolTable
 
-__all__ = ["LatticeSet", "SharedFacts", "shared_facts"]
+__all__ = ["NUMBERS", "LatticeSet", "SharedFacts", "shared_facts"]
 
 CURE = "Make the lattices again; the file may have been cut short or be something else."
+NUMBERS = ("acoustic_scale", "frame_shift", "subsampling_factor")
 IDENTITIES = ("words", "tree", "topo", "model", "graph")
 
 
@@ -55,7 +56,7 @@ class SharedFacts(ByContent):
     second_lm: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("acoustic_scale", "frame_shift", "subsampling_factor"):
+        for name in NUMBERS:
             value = getattr(self, name)
             good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e6
             if value is not None and not good:
@@ -69,12 +70,14 @@ def shared_facts(path: str | os.PathLike) -> SharedFacts:
     """Reads what the lattices of a folder, or of an archive with its `.meta.json`, share.
 
     Raises:
-      InputError: decode.json is damaged.
+      InputError: decode.json or the record is damaged.
     """
     file = Path(path) / "decode.json"
     record: Any = read_json(file, CURE) if file.exists() else {}
+    if not file.exists() and not Path(path).is_dir():
+        file, record = meta_path(path), read_meta(path).get("facts", {})
     known = part_of(path, "lattices").hashes
-    names = ("acoustic_scale", "frame_shift", "subsampling_factor", "boundaries", "search_lm", "second_lm")
+    names = (*NUMBERS, "boundaries", "search_lm", "second_lm")
     record = record if isinstance(record, dict) else {"acoustic_scale": record}
     values = {name: record[name] for name in names if record.get(name) is not None}
     try:

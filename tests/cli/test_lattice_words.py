@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.cli.main import command
-from hybrid.lattice.archive import read_compact_folder, write_lattices
+from hybrid.lattice.archive import read_compact_folder, read_lattice_folder, write_lattices
+from hybrid.lattice.lattice_set import LatticeSet, SharedFacts, shared_facts
 from hybrid.lattice.trim import from_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,6 +60,20 @@ def test_streams(archive: Path) -> None:
     done = stream("lattice", "mbr", "-", given=pruned[:100])
     assert done.returncode == 1
     assert done.stderr.decode().startswith("hybrid: standard input: utterance 'u1': is cut short. Make the lattices")
+
+
+def test_scale_and_seconds_per_frame_follow_archives(archive: Path, tmp_path: Path) -> None:
+    """What the folder of a decoding tells reaches the commands behind an archive made of it."""
+    shared = SharedFacts(acoustic_scale=1.0, frame_shift=0.03, subsampling_factor=3)
+    LatticeSet(dict(read_lattice_folder(archive / "lat.gz")), shared).save(tmp_path / "decode", compact=True)
+    must("lattice", "copy", tmp_path / "decode", tmp_path / "first.gz")
+    must("lattice", "prune", tmp_path / "first.gz", tmp_path / "second.gz", "--beam", 9)
+    assert shared_facts(tmp_path / "second.gz") == shared_facts(tmp_path / "first.gz")
+    assert shared_facts(tmp_path / "second.gz").acoustic_scale == 1.0
+    assert must("lattice", "to-ctm", tmp_path / "second.gz").splitlines()[0] == "u1 1 0.00 0.03 1 0.75"
+    must("combine", "lattices", tmp_path / "first.gz", tmp_path / "second.gz", tmp_path / "both.gz")
+    assert shared_facts(tmp_path / "both.gz").acoustic_scale == 1.0
+    assert shared_facts(tmp_path / "both.gz").frame_shift is None  # systems may differ in it
 
 
 def test_words_networks_and_errors(archive: Path) -> None:

@@ -18,6 +18,7 @@ from hybrid.cli.lattices.options import (
     read_table,
     scale_of,
     scale_option,
+    shift_of,
     text_option,
     words_option,
     write,
@@ -74,12 +75,6 @@ def info_command(lattices: Path, each: bool) -> None:
     echo(f"{count} lattices: {states} states, {arcs} arcs, {frames} frames, depth {depth:.2f}, density {density:.2f}")
 
 
-def _shift(lattices: Path, given: float | None) -> float:
-    from hybrid.lattice.lattice_set import shared_facts
-
-    return given or shared_facts(lattices).frame_shift or 0.01
-
-
 @click.command("to-slf")
 @lattices_argument
 @output_argument
@@ -97,7 +92,7 @@ def to_slf_command(lattices: Path, output: Path, words: Path, frame_shift: float
 
     table = read_table(lattices, words)
     assert table is not None
-    shift = _shift(lattices, frame_shift)
+    shift = shift_of(lattices, frame_shift)
     record(output, lattices, {"frame_shift": shift}, write_slf(output, read_compact_folder(lattices), table, shift))
 
 

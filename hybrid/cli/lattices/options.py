@@ -11,13 +11,13 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import SCALE, Real
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from hybrid.lattice.archive import ArchiveForm
     from lexicon.symbols import SymbolTable
 
 __all__ = ["FILE", "form_of", "form_options", "lattices_argument", "lm_option", "output_argument", "penalty_option",
-           "read_table", "record", "scale_of", "scale_option", "spell", "text_option", "words_option",
+           "read_table", "record", "scale_of", "scale_option", "shift_of", "spell", "text_option", "words_option",
            "write"]  # fmt: skip
 
 FILE = click.Path(path_type=Path)
@@ -78,17 +78,31 @@ def read_table(lattices: Path, words: Path | None) -> SymbolTable | None:
 
 
 def scale_of(lattices: Path, given: float | None) -> float:
-    """The acoustic scale that was asked for, or the one with which a folder was decoded."""
+    """The acoustic scale that was asked for, or the one of the search as the lattices' record tells it."""
     from hybrid.lattice.lattice_set import shared_facts
 
     return 0.1 if (scale := given if given is not None else shared_facts(lattices).acoustic_scale) is None else scale
 
 
-def record(output: Path, source: Path, settings: dict[str, Any], count: int) -> None:
-    """Writes what an archive was made from, and what its source knows of words and model; a stream has no record."""
+def shift_of(lattices: Path, given: float | None) -> float:
+    """The seconds per frame that were asked for, or those that the lattices' record tells."""
+    from hybrid.lattice.lattice_set import shared_facts
+
+    return given or shared_facts(lattices).frame_shift or 0.01
+
+
+def record(
+    output: Path, source: Path, settings: dict[str, Any], count: int, shared: Mapping[str, float] | None = None
+) -> None:
+    """Writes what an archive was made from, and what its source knows; a stream has no record.
+
+    Args:
+      shared: scale and seconds per frame, where they are not the source's.
+    """
     from hybrid.agreement import part_of
     from hybrid.base.artifact import meta_path, write_meta
     from hybrid.lattice.archive import is_stream
+    from hybrid.lattice.lattice_set import NUMBERS, shared_facts
 
     if is_stream(output):
         echo(f"{count} lattices", err=True)
@@ -96,7 +110,12 @@ def record(output: Path, source: Path, settings: dict[str, Any], count: int) -> 
     known = part_of(source, "lattices").hashes
     inputs: dict[str, Any] = {name: known[name] for name in ("words", "tree", "topo") if name in known}
     inputs["lattices"] = meta_path(source) if meta_path(source).exists() else source
-    write_meta(output, "lattices", settings, inputs, {"lattices": count})
+    if shared is None:
+        told = shared_facts(source)
+        shared = {name: value for name in NUMBERS if (value := getattr(told, name)) is not None}
+        if "frame_shift" in settings:
+            shared["frame_shift"] = settings["frame_shift"]
+    write_meta(output, "lattices", settings, inputs, {"lattices": count, **shared})
     echo(f"{output}: {count} lattices")
 
 

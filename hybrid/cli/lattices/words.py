@@ -20,6 +20,7 @@ from hybrid.cli.lattices.options import (
     record,
     scale_of,
     scale_option,
+    shift_of,
     spell,
     text_option,
     words_option,
@@ -255,12 +256,11 @@ def to_ctm_command(
 
 
 def _times(lattices: Path, model: Path | None, frame_shift: float | None, kaldi: bool) -> FrameTimes:
-    from hybrid.lattice.lattice_set import shared_facts
     from hybrid.timing.frame_times import FrameTimes
 
     if model is not None and frame_shift is None:
         return FrameTimes.of(_model(lattices, model), kaldi)
-    return FrameTimes(frame_shift or shared_facts(lattices).frame_shift or 0.01)
+    return FrameTimes(shift_of(lattices, frame_shift))
 
 
 @click.command("keyword")

@@ -97,9 +97,8 @@ def lattices(
     shares = _numbers(weights, systems, "--weights") or [1.0] * len(systems)
     scales, lm = _scales(acoustic_scales, systems), _numbers(lm_scales, systems, "--lm-scales") or [1.0] * len(systems)
     count = write_lattices(output, _united(systems, shares, scales, lm), compact=True, text=text)
-    record(
-        output, systems[0], {"weights": shares, "acoustic_scales": scales, "systems": list(map(str, systems))}, count
-    )
+    settings = {"weights": shares, "acoustic_scales": scales, "systems": list(map(str, systems))}
+    record(output, systems[0], settings, count, {"acoustic_scale": 1.0})
 
 
 def _network_slots(
