@@ -6,6 +6,7 @@ kept in the set's folder.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import tempfile
@@ -89,7 +90,10 @@ def read_kaldi_data(path: str | os.PathLike) -> KaldiData:
     for utterance, value in segments.items():
         try:
             recording, start, end = value.split()[:3]
-            cut[utterance] = (recording, float(start), None if float(end) < 0 else float(end))
+            times = float(start), float(end)
+            if not all(map(math.isfinite, times)):
+                raise ValueError
+            cut[utterance] = (recording, times[0], None if times[1] < 0 else times[1])
         except ValueError:
             failures.append((utterance, f"{folder / 'segments'}: '{quote(value)}' is no recording, start and end"))
     if not segments:
@@ -134,6 +138,8 @@ def from_kaldi(path: str | os.PathLike, out_dir: str | os.PathLike, trust: Trust
 def _audio(data: KaldiData, recording: str, out: Path, trust: Trust) -> Path | InputError:
     """Returns a recording's file, or why there is none; the audio of a command is made into a file."""
     value, place = data.recordings[recording], data.path / "wav.scp"
+    if not value:
+        return InputError.at(place, f"'{quote(recording)}' has no file", "Mend the line.")
     if not value.endswith("|"):
         return next((p for p in (Path(value), data.path / value) if p.is_file()), Path(value))
     if not trust.commands:

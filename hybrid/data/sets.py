@@ -36,7 +36,7 @@ def cut_record(item: Utterance, info: AudioInfo) -> dict[str, Any]:
     if not 0 <= item.channel < info.channels:
         raise InputError.at(item.path, f"has {info.channels} channel(s), wanted channel {item.channel}", "Mend it.")
     duration = info.duration - item.start if item.duration is None else item.duration
-    if duration <= 0 or item.start < 0 or item.start >= info.duration:
+    if not (duration > 0 and 0 <= item.start < info.duration):  # so that NaN does not pass
         raise InputError.at(
             item.path,
             f"segment '{quote(item.id)}' from {item.start:g} s lasting {duration:g} s does not lie in "

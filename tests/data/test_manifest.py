@@ -56,7 +56,7 @@ def test_transforms_go_through_lhotse(tmp_path: Path) -> None:
 
 
 def test_segments_that_do_not_fit(tmp_path: Path) -> None:
-    for start, duration in ((-1.0, 1.0), (0.0, 0.0), (5.0, 1.0)):
+    for start, duration in ((-1.0, 1.0), (0.0, 0.0), (5.0, 1.0), (float("nan"), 1.0), (0.0, float("nan"))):
         with pytest.raises(InputError, match=r"segment 'utt' from .* does not lie in 2.000 s"):
             record(tmp_path, start=start, duration=duration)
     late = record(tmp_path)
