@@ -140,6 +140,8 @@ def _audio(data: KaldiData, recording: str, out: Path, trust: Trust) -> Path | I
     value, place = data.recordings[recording], data.path / "wav.scp"
     if not value:
         return InputError.at(place, f"'{quote(recording)}' has no file", "Mend the line.")
+    if "://" in value.partition(" ")[0]:
+        return InputError.at(place, f"'{quote(value)}' is a URL", "Fetch it, and name the file.")
     if not value.endswith("|"):
         return next((p for p in (Path(value), data.path / value) if p.is_file()), Path(value))
     if not trust.commands:

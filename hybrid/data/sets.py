@@ -24,6 +24,9 @@ logger = get_logger(__name__)
 MAX_FAILED = 0.5  # of a set; more than that means that something is wrong with the corpus, not with files
 
 
+OVERSHOOT = 0.5  # seconds that a segment may end behind its recording, as tools that count in frames write them
+
+
 def cut_record(item: Utterance, info: AudioInfo) -> dict[str, Any]:
     """Builds the manifest line (a lhotse MonoCut with one supervision) of an item.
 
@@ -36,7 +39,8 @@ def cut_record(item: Utterance, info: AudioInfo) -> dict[str, Any]:
     if not 0 <= item.channel < info.channels:
         raise InputError.at(item.path, f"has {info.channels} channel(s), wanted channel {item.channel}", "Mend it.")
     duration = info.duration - item.start if item.duration is None else item.duration
-    if not (duration > 0 and 0 <= item.start < info.duration):  # so that NaN does not pass
+    inside = 0 <= item.start < info.duration and item.start + duration <= info.duration + OVERSHOOT
+    if not (duration > 0 and inside):  # so that NaN does not pass
         raise InputError.at(
             item.path,
             f"segment '{quote(item.id)}' from {item.start:g} s lasting {duration:g} s does not lie in "

@@ -19,6 +19,8 @@ from hybrid.data.kaldi_dir import from_kaldi
         ("a.wav", "r 0 nan", "segments: 'r 0 nan' is no recording"),
         ("a.wav", "r 0 inf", "segments: 'r 0 inf' is no recording"),
         ("", "r 0 1", "wav.scp: 'r' has no file"),
+        ("http://example.org/a.wav", "r 0 1", "wav.scp: 'http://example.org/a.wav' is a URL. Fetch it"),
+        ("a.wav", "r 0 9", "from 0 s lasting 9 s does not lie in 2.000 s"),
     ],
 )
 def test_what_is_no_number_or_file_fails_by_name(tmp_path: Path, wav: str, segment: str, reason: str) -> None:

@@ -154,6 +154,15 @@ def test_wrong_slf(tmp_path: Path, change: tuple[str, str], message: str) -> Non
     assert message in str(caught.value) and "Make the lattices again" in str(caught.value)
 
 
+def test_slf_ids_are_checked_where_they_enter(tmp_path: Path) -> None:
+    (tmp_path / "two.lat").write_text(HTK + HTK)
+    with pytest.raises(InputError, match="has a lattice above"):
+        list(read_slf(tmp_path / "two.lat", WORDS, 0.01))
+    (tmp_path / "escape.lat").write_text(HTK.replace("VERSION=1.0", "VERSION=1.0\nUTTERANCE=a\x1b[31mb"))
+    with pytest.raises(InputError, match=r"utterance 'a.x1b\[31mb' has"):
+        list(read_slf(tmp_path / "escape.lat", WORDS, 0.01))
+
+
 @pytest.mark.parametrize("text", [False, True])
 def test_scp(tmp_path: Path, text: bool) -> None:
     entries = [(f"u{seed}", some(seed)) for seed in range(5)]

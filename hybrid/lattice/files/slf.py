@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hybrid.base.errors import InputError, quote
+from hybrid.base.names import name_fault
 from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.lattice import LatticeError
 from hybrid.lattice.trim import from_rows, state_times, trimmed
@@ -107,7 +108,7 @@ def parse_slf(
     Raises:
       InputError: no lattice, cut short, of contradicting times, or with a word that the table lacks.
     """
-    draft = None
+    draft, seen = None, set[str]()
     for number, line in lines:
         fields = dict(_FIELD.findall(line))
         if not line.strip() or line.lstrip()[0] in "#.":
@@ -115,7 +116,7 @@ def parse_slf(
         try:
             if "VERSION" in fields or draft is None:
                 if draft is not None:
-                    yield _finished(draft, words, frame_shift, place)
+                    yield _finished(draft, words, frame_shift, place, seen)
                 draft = _Draft(utterance, number)
             _take(draft, fields)
         except (ValueError, OverflowError) as error:
@@ -123,7 +124,7 @@ def parse_slf(
                                 number) from None  # fmt: skip
     if draft is None:
         raise InputError.at(place, "holds no SLF lattice", CURE)
-    yield _finished(draft, words, frame_shift, place)
+    yield _finished(draft, words, frame_shift, place, seen)
 
 
 def _take(draft: _Draft, fields: dict[str, str]) -> None:
@@ -171,7 +172,14 @@ def _score(draft: _Draft, fields: dict[str, str], name: str) -> float:
     return value * math.log(draft.base)
 
 
-def _finished(draft: _Draft, words: SymbolTable, shift: float, place: object) -> tuple[str, CompactLattice]:
+def _finished(
+    draft: _Draft, words: SymbolTable, shift: float, place: object, seen: set[str]
+) -> tuple[str, CompactLattice]:
+    """Returns a lattice whose id is one, and not of an earlier lattice of the file."""
+    fault = name_fault(draft.utterance) or ("has a lattice above" if draft.utterance in seen else "")
+    if fault:
+        raise InputError.at(place, f"utterance '{quote(draft.utterance)}' {fault}", CURE, draft.line)
+    seen.add(draft.utterance)
     try:
         return draft.utterance, _built(draft, words, shift)
     except LatticeError as error:
