@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -194,6 +195,8 @@ def _times(file: Path, cuts: Mapping[str, Cut]) -> dict[str, list[tuple[str, flo
             continue
         try:
             begin, length = float(fields[2]), float(fields[3])
+            if not math.isfinite(begin + length):
+                raise ValueError
             recordings.setdefault(fields[0], []).append((begin, begin + length, fields[4]))
         except (LookupError, ValueError):
             wanted = "is no `recording channel start duration word` line"
