@@ -63,6 +63,7 @@ class _Walk:
         self._hashes: dict[Path, str] = {}
 
     def artifact(self, path: Path) -> Iterator[Verdict]:
+        """Looks at one artifact and at all that it was made from."""
         record = _record_of(path)
         if record is None:
             if path.resolve() not in self._seen:

@@ -64,6 +64,8 @@ class _Memory:
 
     @classmethod
     def make(cls, rooms: Rooms, lanes: int, frames: int, num_pdfs: int, device: torch.device) -> _Memory:
+        """Allocates all arrays on the device, empty."""
+
         def new(kind: torch.dtype, *shape: int, value: float = 0) -> torch.Tensor:
             return torch.full(shape, value, dtype=kind, device=device)
 
