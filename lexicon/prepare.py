@@ -112,7 +112,7 @@ class _Lang:
     def write(
         self, out_dir: str | os.PathLike, dict_dir: str | os.PathLike, oov: str, make_topo: MakeTopo, text: TextConfig
     ) -> None:
-        """Writes one file of the folder."""
+        """Writes the files of the lang folder."""
         ids = self.phones.encode
         topo = make_topo(ids(self.inventory.nonsilence), ids(self.inventory.silence))
         plain, with_disambig = self.fst(False), self.fst(True)

@@ -136,6 +136,7 @@ class _Text(_Tokens):
         raise InputError.at(self._place, message, _CURE, line)
 
     def token(self) -> str:
+        """Returns the next token."""
         match = next(self._tokens, None)
         if match is None:
             self._at = len(self._data)
@@ -150,6 +151,7 @@ class _Text(_Tokens):
         return int(found)
 
     def integers(self) -> tuple[int, ...]:
+        """Returns the numbers of a vector in brackets."""
         self.expect("[")
         values = []
         while (found := self.token()) != "]":
