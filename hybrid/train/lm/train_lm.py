@@ -16,7 +16,7 @@ from torch import Tensor
 from hybrid.base.artifact import content_hash, read_meta
 from hybrid.base.config import config_to_dict
 from hybrid.base.content import ByContent
-from hybrid.base.disk import make_folder, remove_mark
+from hybrid.base.disk import remove_mark
 from hybrid.base.doors import output_folder, paths_of
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.log import get_logger, log_settings
@@ -34,14 +34,14 @@ from hybrid.train.lm.text_batches import (
     word_units,
 )  # fmt: skip
 from hybrid.train.nnet.average import FOLDER, choose, kept_models, load_average
-from hybrid.train.nnet.checkpoint import TrainState, load_network, load_state, network_arrays, save_state
+from hybrid.train.nnet.checkpoint import TrainState, save_state
 from hybrid.train.nnet.corpus import Corpus, hold_out
 from hybrid.train.nnet.distributed import Group, process_group
 from hybrid.train.nnet.log import write_rows
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.measure import Measurer
 from hybrid.train.nnet.objective import Parts
-from hybrid.train.nnet.optimiser import Optimiser
+from hybrid.train.nnet.resume import begin_or_resume
 from hybrid.train.nnet.run import NnetConfig
 from lexicon.pieces import load_pieces
 from lm.neural.config import NeuralLmConfig
@@ -138,16 +138,7 @@ def _train(
     logger.info("%d words, %.2f %% of them unknown; %d tokens an epoch of %d kinds; %d parameters", text.words,
                 100 * text.unknown / text.words, corpus.frames, len(units),
                 sum(p.numel() for p in network.parameters()))  # fmt: skip
-    path, first = make_folder(work_dir(out_dir)) / "state.safetensors", network_arrays(network)
-    optimiser = Optimiser(network, loop_config.optimiser)
-    state = load_state(path, network, optimiser, identity)
-    if state is None:
-        load_network(network, first, path)
-        optimiser, state = Optimiser(network, loop_config.optimiser), TrainState()
-        if group.is_first:
-            shutil.rmtree(out_dir / FOLDER, ignore_errors=True)
-    elif state.step:
-        logger.info("%s: goes on after step %d", out_dir, state.step)
+    path, optimiser, state = begin_or_resume(network, loop_config.optimiser, out_dir, identity, group.is_first)
 
     def save(now: TrainState) -> None:
         if group.is_first:

@@ -13,7 +13,7 @@ import torch
 
 from hybrid.base.config import config_to_dict
 from hybrid.base.content import ByContent
-from hybrid.base.disk import make_folder, remove_mark
+from hybrid.base.disk import remove_mark
 from hybrid.base.doors import output_folder, paths_of
 from hybrid.base.errors import InputError
 from hybrid.base.failures import write_failed
@@ -27,7 +27,7 @@ from hybrid.nnet.priors import measure_log_prior
 from hybrid.train.gmm.begin_and_end import finished_model, work_dir
 from hybrid.train.gmm.state import fingerprint
 from hybrid.train.nnet.average import FOLDER, choose, kept_models, load_average, renew_statistics
-from hybrid.train.nnet.checkpoint import TrainState, load_network, load_state, network_arrays, save_state
+from hybrid.train.nnet.checkpoint import TrainState, load_network, save_state
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig, OptimiserConfig, TrainingConfig
 from hybrid.train.nnet.corpus import Corpus, fixed_examples, hold_out, usable_items
 from hybrid.train.nnet.data import BatchMaker, FeatureCache, Targets
@@ -37,7 +37,7 @@ from hybrid.train.nnet.log import write_rows
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.measure import Measurer
 from hybrid.train.nnet.objective import Objective
-from hybrid.train.nnet.optimiser import Optimiser
+from hybrid.train.nnet.resume import begin_or_resume
 from hybrid.train.nnet.sources import FeatureSource
 
 __all__ = ["NnetConfig", "Task", "train_network"]
@@ -128,16 +128,7 @@ def _train(
     logger.info("%d utterances (%.2f h with all speeds), %d held out; %d parameters, context %s", len(corpus.training),
                 corpus.hours, len(corpus.heldout), sum(p.numel() for p in network.parameters()),
                 network.chunk_context)  # fmt: skip
-    optimiser = Optimiser(network, config.optimiser)
-    path, first = make_folder(work_dir(out_dir)) / "state.safetensors", network_arrays(network)
-    state = load_state(path, network, optimiser, identity)
-    if state is None:
-        load_network(network, first, path)
-        optimiser, state = Optimiser(network, config.optimiser), TrainState()
-        if group.is_first:
-            shutil.rmtree(out_dir / FOLDER, ignore_errors=True)
-    elif state.step:
-        logger.info("%s: goes on after step %d", out_dir, state.step)
+    path, optimiser, state = begin_or_resume(network, config.optimiser, out_dir, identity, group.is_first)
     epochs = training.hours / corpus.hours if training.hours else training.epochs
     total = max(1, round(epochs * corpus.frames))
 
