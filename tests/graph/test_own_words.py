@@ -27,7 +27,8 @@ def model(tmp_path: Path) -> Path:
 
 def test_lists_with_and_without_phones(tmp_path: Path) -> None:
     (tmp_path / "w").write_text("AKKA A K A\nKA\nAKKA(2) A1 K\n")
-    assert read_words([tmp_path / "w"]) == OwnWords(("KA",), {"AKKA": [("A", "K", "A"), ("A1", "K")]})
+    own = read_words([tmp_path / "w"])
+    assert (own.words, own.given) == (("KA",), {"AKKA": [("A", "K", "A"), ("A1", "K")]})
 
 
 def test_given_before_guessed() -> None:
