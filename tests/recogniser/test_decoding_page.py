@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from hybrid.base.errors import InputError
-from hybrid.cli.main import command
+from tests.pages import Page, run_line, unknown
 from tests.tiny_recogniser import Tiny, must
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "decoding.md"
-PARSED = ("gmm decode-fmllr",)  # wants a model of another kind: its options are looked at, see test_adapted_audio.py
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+PAGE = "docs/decoding.md"
+PARSED = (
+    "hybrid gmm decode-fmllr"  # wants a model of another kind: its options are looked at, see test_adapted_audio.py
+)
 
 
 @pytest.fixture
@@ -45,35 +40,27 @@ def place(tiny: Tiny, bursts, save_wav, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_shell(place: Path) -> None:
-    lines = [line for block in blocks("bash") for line in block.splitlines()]
+    lines = Page(PAGE).lines()
     assert len(lines) == 11
     for line in lines:
-        given = Path("my.wav").read_bytes() if line.startswith("cat my.wav | ") else None
-        words = shlex.split(line.removeprefix("cat my.wav | "))
-        assert words[0] == "hybrid", line
-        if " ".join(words[1:3]) in PARSED:
-            found = command
-            for name in words[1:3]:
-                found = found.get_command(None, name)
-            known = {option for parameter in found.params for option in parameter.opts}
-            assert {word for word in words if word.startswith("--")} <= known
+        if line.startswith(PARSED):
+            assert not unknown(line.split())
             continue
-        result = CliRunner().invoke(command, words[1:], input=given)
-        if words[1] == "confidence":  # too few words, none of them wrong
+        result = run_line(line)
+        if line.startswith("hybrid confidence"):  # too few words, none of them wrong
             assert isinstance(result.exception, InputError) and "words" in str(result.exception), result.output
             continue
         assert result.exit_code == 0, (line, result.output, result.exception)
-        if "my.wav" in words and "--format" not in words:
+        if line.endswith(" my.wav"):
             assert "my LOW HIGH MID" in result.stdout
     assert Path("out/mine/recordings/other.srt").exists()
 
 
 def test_python(place: Path, bursts, capsys: pytest.CaptureFixture) -> None:
     samples = np.repeat(bursts(["HIGH", "LOW"], 9), 2)  # 16 kHz
-    names: dict[str, object] = {"microphone": lambda: np.array_split(samples, 7)}
-    assert len(blocks("python")) == 3
-    for block in blocks("python"):
-        exec(compile(block, str(PAGE), "exec"), names)
+    page = Page(PAGE, {"microphone": lambda: np.array_split(samples, 7)})
+    assert len(page.blocks("python")) == 3
+    page.run_python()
     printed = capsys.readouterr().out
     assert printed.startswith("LOW HIGH MID 0.9") or printed.startswith("LOW HIGH MID 1.0")
     assert "my LOW HIGH MID\nother MID LOW\nabsent recordings/absent.wav: " in printed

@@ -1,0 +1,110 @@
+"""Pages of the documentation: their blocks of shell and Python, run, or compared with the commands that there are."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from click.testing import CliRunner, Result
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page by its path below the project, its text and what its blocks of Python have defined so far."""
+
+    path: str
+    names: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        return (ROOT / self.path).read_text(encoding="utf-8")
+
+    def blocks(self, language: str) -> list[str]:
+        return re.findall(rf"^```{language}\n(.*?)^```", self.text, re.MULTILINE | re.DOTALL)
+
+    def run_python(self) -> None:
+        """Runs its blocks of Python, one after the other."""
+        for block in self.blocks("python"):
+            exec(compile(block, self.path, "exec"), self.names)
+
+    def lines(self) -> list[str]:
+        """The lines of its blocks of shell, put together where they end with a backslash, without comments."""
+        return [line for block in self.blocks("bash") for line in shell_lines(block)]
+
+    def commands(self) -> list[list[str]]:
+        """Each `hybrid …` of its blocks and of its text, as words."""
+        spans = re.findall(r"`(hybrid [^`]+)`", re.sub(r"^```.*?^```", "", self.text, flags=re.MULTILINE | re.DOTALL))
+        indented = re.findall(r"^    (hybrid .*)$", self.text, re.MULTILINE)
+        parts = [part for line in self.lines() for part in re.split(r" [|>] |\$\(| && ", line)]
+        return [words for text in (*parts, *indented, *spans) if (words := split(text))[:1] == ["hybrid"]]
+
+
+def split(text: str) -> list[str]:
+    """Words of a command; what is no shell, such as an example with an apostrophe, by its blanks."""
+    try:
+        return shlex.split(text, comments=True)
+    except ValueError:
+        return text.split()
+
+
+def shell_lines(block: str) -> list[str]:
+    joined = block.replace("\\\n", " ").splitlines()
+    return [line.strip() for line in joined if line.strip() and not line.startswith("#")]
+
+
+def unknown(words: list[str]) -> str:
+    """Says what the command line has not got: a command or an option; "" if all is known."""
+    from hybrid.cli.main import command
+
+    found: click.Command = command
+    context = click.Context(command)
+    for word in words[1:]:
+        if not isinstance(found, click.Group) or word.startswith("-") or not re.fullmatch(r"[a-z0-9-]+", word):
+            break
+        below = found.get_command(context, word)
+        if below is None:
+            return f"{word} of {' '.join(words)}"
+        found = below
+    every = [found, command]
+    if isinstance(found, click.Group):  # a group's name with an option of those below it
+        every += [below for name in found.list_commands(context) if (below := found.get_command(context, name))]
+    known = {o for one in every for p in one.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+    wrong = [word for word in words[1:] if re.match(r"--[a-z]", word) and word.partition("=")[0] not in known]
+    return f"{wrong[0]} of {' '.join(words)}" if wrong else ""
+
+
+def run_line(line: str) -> Result:
+    """Runs a line of shell: `hybrid` in this process, other programs by the shell; pipes, and a file behind `>`.
+
+    Returns:
+      The result of the last `hybrid`, or of an empty command.
+    """
+    from hybrid.cli.main import command
+
+    line, _, target = line.partition(" > ")
+    given, result = None, CliRunner().invoke(click.Command("nothing", callback=lambda: None), [])
+    for part in line.split(" | "):
+        if part.startswith("hybrid "):
+            result = CliRunner().invoke(command, shlex.split(part, comments=True)[1:], input=given)
+            given = result.stdout_bytes
+        else:
+            given = subprocess.run(["bash", "-c", part], input=given, stdout=subprocess.PIPE, check=True).stdout
+    if target:
+        Path(shlex.split(target, comments=True)[0]).write_bytes(given or b"")
+    return result
+
+
+def must_run(lines: list[str]) -> list[str]:
+    """Runs lines one after the other; returns what each printed."""
+    printed = []
+    for line in lines:
+        result = run_line(line)
+        assert result.exit_code == 0, (line, result.output, result.exception)
+        printed.append(result.stdout)
+    return printed
