@@ -69,6 +69,9 @@ class SpeechAlignConfig:
     kaldi_times: bool = field(
         default=False, metadata={"help": "Boundaries at frame number × shift, as Kaldi's, not between windows."}
     )
+    phone_marks: bool = field(
+        default=False, metadata={"help": "Keep the marks of a phone's place in its word (AH_B for AH)."}
+    )
     confidence: bool = field(default=True, metadata={"help": "Compute confidences of phones and words."})
     explain: bool = field(default=True, metadata={"help": "Find out by biased decoding why an utterance failed."})
     min_confidence: float = field(

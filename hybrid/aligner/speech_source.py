@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hybrid.base.errors import InputError, quote
+from hybrid.data.beside import Spoken, spoken_beside, spoken_items, whole_text
 from hybrid.data.manifest import read_cuts
-from hybrid.data.named_texts import match_texts, read_named_texts, text_beside, whole_text
+from hybrid.data.named_texts import match_texts, read_named_texts
 from hybrid.data.own import find_audio, speaker_of
 from hybrid.data.trust import NotAllowedError
 from hybrid.data.utterance import Utterance
@@ -29,8 +31,8 @@ def items_of_files(
 
     Args:
       paths: files, or folders that are searched with all below them.
-      text: lines `name text`. None: NAME.txt or NAME.lab beside each file.
-      speakers: `folder`, `prefix` (of the name up to - or _), `file` or `one`.
+      text: lines `name text`. None: NAME.txt, NAME.lab or NAME.TextGrid beside each file (`hybrid.data.beside`).
+      speakers: `folder`, `prefix` (of the name up to - or _), `file` or `one`; a TextGrid names its own.
       channel: from 0; -1 for the mean of all.
       normaliser: makes words of the texts; by default upper case, without punctuation.
       whole: instead of `text`: a file that is the text of the one audio file.
@@ -46,22 +48,30 @@ def items_of_files(
     if whole is not None and len(found) > 1:
         raise InputError.at(whole, f"is the text of one file, and there are {len(found)}", "Give --text with names.")
     texts, failures = _transcripts(found, text)
-    items: list[Utterance] = []
+    items: dict[str, Utterance] = {}
+    seen: set[str] = set()
     for name, path in found:
         if name in failures:
             continue
-        if any(item.id == name for item in items):
+        if name in seen:
             failures[name] = f"{path}: two files are called '{quote(name)}'. Rename one."
             continue
+        seen.add(name)
         try:
-            spoken = whole_text(whole) if whole is not None else texts[name] if text is not None else _beside(path)
-            words = " ".join(normaliser.words(spoken, path))
+            if whole is not None or text is not None:
+                spoken = [Spoken(whole_text(whole) if whole is not None else texts[name])]
+            else:
+                spoken = _beside(path)
+            spoken = [replace(one, text=" ".join(normaliser.words(one.text, path))) for one in spoken]
         except InputError as error:
             failures[name] = str(error)
             continue
-        items.append(Utterance(name, path, speaker_of(name, path, speakers), words, channel=channel))
+        for item in spoken_items(Utterance(name, path, speaker_of(name, path, speakers), channel=channel), spoken):
+            if item.id in items:
+                failures[item.id] = f"{path}: two utterances are called '{quote(item.id)}'. Rename a tier or a file."
+            items.setdefault(item.id, item)
     normaliser.changes.log("texts")
-    return items, failures
+    return [item for name, item in items.items() if name not in failures], failures
 
 
 def _transcripts(
@@ -79,11 +89,14 @@ def _transcripts(
     return texts, failures | dict(failed)
 
 
-def _beside(path: Path) -> str:
-    text = text_beside(path)
-    if text is None:
-        raise InputError.at(path, f"has no text beside it ({path.stem}.txt or .lab)", "Write one, or give --text.")
-    return text
+def _beside(path: Path) -> list[Spoken]:
+    found = spoken_beside(path)
+    if found is None:
+        name = quote(path.stem)
+        raise InputError.at(
+            path, f"has no text beside it ({name}.txt, .lab or .TextGrid)", "Write one, or give --text."
+        )
+    return found
 
 
 def items_of_cuts(path: str | os.PathLike) -> tuple[list[Utterance], dict[str, str]]:

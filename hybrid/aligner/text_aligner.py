@@ -23,6 +23,7 @@ from hybrid.timing.segments import Segment
 from hybrid.timing.timed_text import TimedWord
 from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.vocabulary import TextLexicon
+from lexicon.words.phone_fit import bare_names
 
 __all__ = ["AlignedWords", "TextAligner"]
 
@@ -57,6 +58,7 @@ class TextAligner:
         config = replace(config, align=config.align.of_model(model.acoustic_model))
         self.model, self.lexicon, self.config = model, lexicon, config
         self.times = FrameTimes.of(model, config.kaldi_times)
+        self._bare = {} if config.phone_marks else bare_names(model.phones)
         self._compiler = TrainingGraphCompiler(lexicon.arcs, model.transition_model)
         self._word_alignment = LexiconWordAlignment.from_text(lexicon)
 
@@ -125,7 +127,7 @@ class TextAligner:
             phones = []
             for phone in segment.phones:
                 value = None if confidences is None else float(confidences[phone_number])
-                name = self.model.phones.symbol(phone.label)
+                name = self._bare.get(phone.label) or self.model.phones.symbol(phone.label)
                 phones.append(TimedLabel(name, time(phone.start), time(phone.end) - time(phone.start), value))
                 phone_number += 1
             start, stop = time(segment.start), time(segment.end)

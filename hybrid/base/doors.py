@@ -13,7 +13,7 @@ import operator
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -41,19 +41,27 @@ def output_folder(
       InputError, HybridError: see `check_folder`; or the folder was removed while the body wrote to it.
     """
     folder = check_folder(path, kind, inputs, option)
+    missing = not folder.exists()
     make_folder(folder)
-    with take_lock(path, folder / MARK, kind, option, keep=True) as descriptor:
-        lost = HybridError(
-            f"{quote(path, SHOWN)}: was removed or moved away while this command wrote to it. Run the command again."
-        )
-        try:
-            yield Path(path)
-        except Exception as error:
+    try:
+        with take_lock(path, folder / MARK, kind, option, keep=True) as descriptor:
+            lost = HybridError(
+                f"{quote(path, SHOWN)}: was removed or moved away while this command wrote to it. "
+                "Run the command again."
+            )
+            try:
+                yield Path(path)
+            except Exception as error:
+                if not still_there(descriptor, folder / MARK):
+                    raise lost from error
+                raise
             if not still_there(descriptor, folder / MARK):
-                raise lost from error
-            raise
-        if not still_there(descriptor, folder / MARK):
-            raise lost
+                raise lost
+    except BaseException:
+        if missing:
+            with suppress(OSError):  # something was written, or another run has it
+                folder.rmdir()
+        raise
 
 
 @contextmanager

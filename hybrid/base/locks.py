@@ -135,7 +135,7 @@ def take_lock(path: PathLike, lock: Path, kind: str, option: str = "--out-dir", 
 
     Args:
       path: whose lock it is, for the message.
-      keep: let the file stand where the body fails.
+      keep: let the file stand where the body fails and leaves something beside it.
 
     Yields:
       The descriptor of the lock file.
@@ -171,6 +171,6 @@ def take_lock(path: PathLike, lock: Path, kind: str, option: str = "--out-dir", 
         done = True
     finally:
         _held_here().pop(lock, None)
-        if (done or not keep) and still_there(descriptor, lock):
+        if still_there(descriptor, lock) and (done or not keep or os.listdir(lock.parent) == [lock.name]):
             lock.unlink()
         os.close(descriptor)

@@ -19,9 +19,11 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.locks import MARK, SHOWN, is_ours, read_record, require_free
 from hybrid.base.reading import why
 
-__all__ = ["check_file", "check_folder", "check_place", "kind_of", "real_path", "require_kind"]
+__all__ = ["FAILED_NOW", "check_file", "check_folder", "check_place", "kind_of", "real_path", "require_kind"]
 
 PathLike = str | os.PathLike
+
+FAILED_NOW = "failed.new.txt"  # of a run whose results are not put in the place of better ones
 
 
 def _at(path: PathLike, message: str, option: str) -> InputError:
@@ -140,7 +142,7 @@ def _plain_files(folder: Path) -> Iterator[str]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not is_ours(Path(name)))
         for file in (Path(root) / name for name in sorted(names)):
-            if file.name != "meta.json" and not is_ours(file):
+            if file.name not in ("meta.json", FAILED_NOW) and not is_ours(file):
                 yield file.relative_to(folder).as_posix()
 
 

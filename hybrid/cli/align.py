@@ -31,14 +31,16 @@ def command() -> None:
 @command.command()
 @model_option
 @lang_option
-@click.option("--out-dir", type=FILE, required=True, help="Gets the formats, failed, notes and guessed.txt, gaps.tsv.")
-@click.option("--text", type=FILE, help="Lines 'NAME TEXT'; else NAME.txt or NAME.lab beside each file.")
+@click.option(
+    "--out-dir", type=FILE, required=True, help="Gets the formats, as the folders of PATHS lie; reports; as a whole."
+)
+@click.option("--text", type=FILE, help="Lines 'NAME TEXT'; else NAME.txt, .lab or .TextGrid beside each file.")
 @click.option("--whole-text", type=FILE, help="Instead: a file that is the text of the one audio file given.")
 @click.option("--cuts", type=FILE, help="Align the utterances of this manifest instead of files.")
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("ctm", "textgrid"),
               help="What to write; may be given several times.")  # fmt: skip
 @click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
-              help="Who speaks: the file's folder, its name up to - or _, itself, or one.")  # fmt: skip
+              help="Who speaks without a TextGrid: the folder, the name up to - or _, each file, one.")  # fmt: skip
 @click.option("--channel", type=CHANNEL, default=-1, help="Channel of the files, from 0; -1: the mean of all.")
 @text_options
 @dict_option
@@ -50,7 +52,7 @@ def command() -> None:
 @config_options(BiasedConfig)
 @config_options(AlignConfig, exclude=("transition_scale", "self_loop_scale"))
 @click.argument("paths", nargs=-1, type=FILE)
-@writes_folder("aligned-speech", "model_dir", "lang_dir", "text", "whole_text", "cuts")
+@writes_folder("aligned-speech", "model_dir", "lang_dir", "text", "whole_text", "cuts", "paths", whole=True)
 def audio(
     model_dir: Path, lang_dir: Path, out_dir: Path, text: Path | None, whole_text: Path | None, cuts: Path | None,
     formats: tuple[str, ...], speakers: str, channel: int, pronunciations: Path | None, g2p: Path | None, jobs: int,
@@ -66,6 +68,7 @@ def audio(
     from hybrid.aligner.guess import make_pronouncer
     from hybrid.aligner.speech_source import items_of_cuts, items_of_files
     from hybrid.base.jobs import pool
+    from hybrid.data.find_audio import place_of
     from hybrid.model.folder import load_model
     from lexicon.lang_dir import LangDir
     from lexicon.words.normaliser import Normaliser
@@ -87,7 +90,8 @@ def audio(
     config = ProductConfig(speech=speech, biased=biased, formats=formats, max_failed=max_failed)
     pronouncer = make_pronouncer(pronunciations, g2p, lang)
     with pool(min(jobs, max(1, len(items)))) as executor:
-        totals = align_speech(model, lang, items, failures, out_dir, config, pronouncer, executor)
+        places = {item.recording: place_of(Path(item.path), paths) for item in items} if paths else None
+        totals = align_speech(model, lang, items, failures, out_dir, config, pronouncer, executor, places)
     echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
 
 

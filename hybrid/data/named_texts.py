@@ -1,4 +1,4 @@
-"""Transcripts of audio files: `name text` lines, matched by id, path, file name or stem; or text beside the files."""
+"""Transcripts of audio files: `name text` lines, matched by id, path, file name or stem."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from hybrid.base.log import get_logger
 from hybrid.data.sets import split_lines
 from lexicon.words.blanks import cut_key
 
-__all__ = ["NamedText", "match_texts", "read_named_texts", "text_beside", "whole_text"]
+__all__ = ["NamedText", "match_texts", "read_named_texts"]
 
 logger = get_logger(__name__)
-SUFFIXES = (".txt", ".lab")
 MOST_SHOWN = 50
 
 
@@ -83,28 +82,3 @@ def match_texts(
         more = ", …" if len(unused) > MOST_SHOWN else ""
         logger.warning("%s: %d of %d lines name no audio file: %s%s", place, len(unused), len(texts), shown, more)
     return matched, failures
-
-
-def text_beside(path: Path) -> str | None:
-    """Returns the text of NAME.txt or NAME.lab beside an audio file; None where there is none.
-
-    Raises:
-      InputError: it is not UTF-8.
-    """
-    for suffix in SUFFIXES:
-        beside = path.with_suffix(suffix)
-        if beside.is_file():
-            return whole_text(beside)
-    return None
-
-
-def whole_text(path: str | os.PathLike) -> str:
-    """Returns the lines of a text file as one.
-
-    Raises:
-      InputError: it is not UTF-8.
-    """
-    good, bad = split_lines(path)
-    if bad:
-        raise InputError(bad[0][1])
-    return " ".join(line for _, line in good)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -25,8 +25,9 @@ from hybrid.base.log import get_logger, progress
 from hybrid.base.names import mended_name
 from hybrid.base.ranges import Range, check_fields
 from hybrid.data.audio import MIX, audio_comment, in_range, probe_audio, read_audio, write_audio
+from hybrid.data.beside import Spoken, spoken_beside, spoken_items
 from hybrid.data.find_audio import SUFFIXES, find_audio, scan
-from hybrid.data.named_texts import match_texts, read_named_texts, text_beside
+from hybrid.data.named_texts import match_texts, read_named_texts
 from hybrid.data.sets import write_set
 from hybrid.data.survey import survey, tell_notes
 from hybrid.data.utterance import Utterance
@@ -69,11 +70,11 @@ def speaker_of(name: str, path: Path, kind: str) -> str:
     """Returns the speaker of the utterance `name` in the file `path`.
 
     Args:
-      kind: `folder` (the file's folder), `prefix` (of the name up to - or _), `file` (each its own) or `one`.
+      kind: `folder` (the file's folder), `prefix` (of its name up to - or _), `file` (each its own) or `one`.
     """
     found = {
         "folder": mended_name(path.absolute().parent.name),
-        "prefix": name.replace("_", "-").split("-")[0],
+        "prefix": mended_name(path.stem.replace("_", "-").split("-")[0]),
         "file": name,
         "one": "speaker",
     }
@@ -92,8 +93,8 @@ def prepare(
 ) -> int:
     """Makes one set of own audio.
 
-    Transcripts come from `text`, and then a file without one fails; or else from a `.txt` or `.lab` file beside each
-    audio file that has one. What has no text can be decoded but not trained on.
+    Transcripts come from `text`, and then a file without one fails; or else from a `.txt`, `.lab` or `.TextGrid` file
+    beside each audio file that has one; see `hybrid.data.beside`. What has no text can be decoded but not trained on.
 
     Args:
       segmenter: cuts a file into (start, duration) seconds; for audio without text.
@@ -123,7 +124,7 @@ def prepare(
             else:
                 try:
                     spoken = spoken_in(name, path)
-                    items += _items(name, path, Path(usable), spoken, config, segmenter if spoken is None else None)
+                    items += _items(name, path, Path(usable), spoken, config, segmenter)
                 except InputError as error:
                     failed.append((name, str(error)))
             bar.advance(int(not reason), int(bool(reason)))
@@ -144,26 +145,31 @@ def prepare(
 
 def _texts(
     found: Sequence[tuple[str, Path]], text: str | os.PathLike | None, normaliser: Normaliser
-) -> tuple[Callable[[str, Path], str | None], list[tuple[str, str]]]:
+) -> tuple[Callable[[str, Path], list[Spoken] | None], list[tuple[str, str]]]:
     """Returns what tells the words of a file (raising InputError where it should have some), and lines of no use."""
     named, failed = read_named_texts(text) if text is not None else ({}, [])
     transcripts, unmatched = match_texts(found, named, text) if text is not None else ({}, {})
 
-    def spoken_in(name: str, path: Path) -> str | None:
+    def spoken_in(name: str, path: Path) -> list[Spoken] | None:
+        """What is said in a file, in words; None where nothing tells."""
         if name in unmatched:
             raise InputError(unmatched[name])
-        spoken = transcripts[name] if text is not None else text_beside(path)
-        return None if spoken is None else " ".join(normaliser.words(spoken, path))
+        spoken = [Spoken(transcripts[name])] if text is not None else spoken_beside(path)
+        if spoken is None:
+            return None
+        return [replace(one, text=" ".join(normaliser.words(one.text, path))) for one in spoken]
 
     return spoken_in, failed
 
 
 def _items(
-    name: str, path: Path, usable: Path, text: str | None, config: OwnConfig, segmenter: Segmenter | None
-) -> Iterator[Utterance]:
+    name: str, path: Path, usable: Path, spoken: Sequence[Spoken] | None, config: OwnConfig,
+    segmenter: Segmenter | None,
+) -> Iterator[Utterance]:  # fmt: skip
     speaker = speaker_of(name, path, config.speakers)
-    if segmenter is None:
-        yield Utterance(name, usable, speaker, text)
+    if spoken is not None or segmenter is None:
+        whole = Utterance(name, usable, speaker)
+        yield from spoken_items(whole, spoken) if spoken is not None else [whole]
         return
     segments = segmenter(str(usable))
     if not segments:

@@ -13,6 +13,7 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
+from hybrid.base.output import FAILED_NOW
 from hybrid.base.reading import read_json
 from hybrid.decode.block import COSTS, PARTS, TABLE, DecodeOptions
 from hybrid.timing.ctm import TimedLabel
@@ -23,7 +24,6 @@ from hybrid.timing.timed_text import TimedText, TimedWord
 __all__ = ["RECORDINGS", "WRITTEN", "DecodeTotals", "TooManyFailedError", "merge", "too_many", "write_lines"]
 
 RECORDINGS = "recordings"  # files of the formats asked for
-FAILED_NOW = "failed.new.txt"  # of a run whose results are not put in the place of better ones
 WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv", "failed.txt")
 
 

@@ -1,38 +1,40 @@
 """Aligned texts as files: CTM, TextGrid, JSON, subtitles, lhotse supervisions.
 
 words.ctm phones.ctm        all utterances, sorted by recording and time
-NAME.TextGrid               one per recording; NAME.json, NAME.srt, NAME.vtt alike, NAME.txt with a line an utterance
+NAME.TextGrid               one per recording; NAME.json, NAME.srt, NAME.vtt alike, NAME.txt with a line an utterance;
+                            NAME may lie in folders of its own, as the audio does
 supervisions.jsonl.gz       lhotse supervisions with word and phone alignments
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hybrid.base.artifact import atomic_path, write_gzip
-from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.base.errors import HybridError, quote
 from hybrid.base.names import file_stem
+from hybrid.formats.praat import write_textgrid
 from hybrid.timing.ctm import TimedLabel, ctm_header, ctm_lines
 from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.subtitles import SubtitleConfig, captions, format_srt, format_vtt
-from hybrid.timing.textgrid import textgrid_of, write_textgrid
-from hybrid.timing.timed_text import SAME, TimedText
+from hybrid.timing.textgrid import textgrid_of
+from hybrid.timing.timed_text import TimedText, joined
 
-__all__ = ["FORMATS", "format_files", "joined", "json_record", "supervision_record", "write_formats"]
+__all__ = ["FORMATS", "format_files", "json_record", "supervision_record", "write_formats"]
 
 FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "txt", "lhotse")
 _OF_ALL = {"ctm": ("words.ctm", "phones.ctm"), "lhotse": ("supervisions.jsonl.gz",)}
+_SHARED = {name for names in _OF_ALL.values() for name in names}
 
 
-def format_files(recordings: Iterable[str], formats: Sequence[str]) -> list[str]:
-    """Returns the names of the files that `write_formats` writes for these recordings."""
+def format_files(places: Iterable[str], formats: Sequence[str]) -> list[str]:
+    """Returns the names of the files that `write_formats` writes for recordings at these places."""
     found = {name for kind in formats for name in _OF_ALL.get(kind, ())}
     endings = {"TextGrid" if kind.startswith("textgrid") else kind for kind in formats if kind not in _OF_ALL}
-    return sorted(found | {f"{file_stem(recording)}.{ending}" for recording in recordings for ending in endings})
+    return sorted(found | {f"{place}.{ending}" for place in places for ending in endings})
 
 
 def write_formats(
@@ -43,6 +45,8 @@ def write_formats(
     subtitles: SubtitleConfig | None = None,
     times: FrameTimes | None = None,
     facts: Mapping[str, Any] | None = None,
+    places: Mapping[str, str] | None = None,
+    taken: Collection[str] = (),
 ) -> dict[str, str]:
     """Writes aligned texts in each format asked for; a recording whose files cannot be written stops no other.
 
@@ -52,6 +56,8 @@ def write_formats(
       lengths: recording → seconds, for TextGrids that cover the whole recording.
       times: whose convention of boundaries is told where a format has a place for it (CTM, JSON, VTT).
       facts: what JSON tells of each recording besides, such as language models.
+      places: recording → its NAME, with folders; by default `base.names.file_stem` of its id.
+      taken: files that somebody else writes into the folder.
 
     Returns:
       Recording → why its files could not be written.
@@ -75,17 +81,17 @@ def write_formats(
     for text in ordered:
         by_recording.setdefault(text.recording, []).append(text)
     failures: dict[str, str] = {}
-    written: dict[str, str] = {}
+    written = dict.fromkeys(taken, "")
     for recording, parts in by_recording.items():
-        other = written.setdefault(file_stem(recording), recording)
-        if other != recording and set(formats) - {"ctm", "lhotse"}:
-            failures[recording] = f"its files would be those of recording '{other}'"
+        place = (places or {}).get(recording) or file_stem(recording)
+        files = [name for name in format_files([place], formats) if name not in _SHARED]
+        if clash := next((name for name in files if name in written), None):
+            owner = f"that of recording '{quote(written[clash])}'" if written[clash] else "a file of the command itself"
+            failures[recording] = f"its file {quote(clash)} would be {owner}. Rename one, or choose other formats."
             continue
-        if set(formats) <= set(_OF_ALL):
-            continue
+        written |= dict.fromkeys(files, recording)
         try:
-            whole = joined(parts, (lengths or {}).get(recording))
-            _write_one(folder, recording, whole, parts, formats, subtitles, times, facts or {})
+            _write_one(folder / place, parts, formats, (lengths or {}).get(recording), subtitles, times, facts or {})
         except HybridError as error:
             failures[recording] = str(error)
             if len(failures) == len(by_recording):
@@ -94,37 +100,41 @@ def write_formats(
 
 
 def _write_one(
-    folder: Path,
-    recording: str,
-    whole: TimedText,
+    place: Path,
     parts: Sequence[TimedText],
     formats: Sequence[str],
+    length: float | None,
     subtitles: SubtitleConfig | None,
     times: FrameTimes | None,
     facts: Mapping[str, Any],
 ) -> None:
-    name = file_stem(recording)
+    """Writes the files of one recording; `place` is their path without suffix."""
+
+    def file(ending: str) -> Path:
+        return place.with_name(f"{place.name}.{ending}")
+
     if "textgrid" in formats or "textgrid-short" in formats:
-        write_textgrid(folder / f"{name}.TextGrid", textgrid_of(whole), short="textgrid-short" in formats)
+        write_textgrid(file("TextGrid"), textgrid_of(parts, length), short="textgrid-short" in formats)
     if "json" in formats:
         record = {
-            "recording": recording,
-            "duration": round(whole.end, 4),
+            "recording": parts[0].recording,
+            "duration": round(max([*(part.end for part in parts), length or 0.0]), 4),
             **({"boundaries": times.convention} if times else {}),
             **facts,
             "utterances": [json_record(p) for p in parts],
         }
-        _write(folder / f"{name}.json", json.dumps(record, ensure_ascii=False, indent=1) + "\n")
-    if "srt" in formats:
-        _write(folder / f"{name}.srt", format_srt(captions(whole.words, subtitles)))
+        _write(file("json"), json.dumps(record, ensure_ascii=False, indent=1) + "\n")
     if "txt" in formats:
         lines = [" ".join(word.label for word in part.spoken) for part in parts]
-        _write(folder / f"{name}.txt", "".join(f"{line}\n" for line in lines if line))
+        _write(file("txt"), "".join(f"{line}\n" for line in lines if line))
+    if "srt" in formats:
+        _write(file("srt"), format_srt(captions(joined(parts, length).words, subtitles)))
     if "vtt" in formats:
+        whole = joined(parts, length)
         guessed = sorted({w.label for w in whole.spoken if w.guessed})
         notes = [f"boundaries: {times.convention}"] if times else []
         notes += [f"pronunciation guessed: {' '.join(guessed)}"] if guessed else []
-        _write(folder / f"{name}.vtt", format_vtt(captions(whole.words, subtitles), notes))
+        _write(file("vtt"), format_vtt(captions(whole.words, subtitles), notes))
 
 
 def _write(path: Path, text: str) -> None:
@@ -141,29 +151,6 @@ def _write_ctms(texts: Sequence[TimedText], folder: Path, times: FrameTimes | No
         phones += ctm_lines(text.recording, text.phones)
     for name, lines in (("words.ctm", words), ("phones.ctm", phones)):
         _write(folder / name, "".join(f"{line}\n" for line in lines))
-
-
-def joined(texts: Sequence[TimedText], length: float | None = None) -> TimedText:
-    """Joins the texts of one recording, in the order of time.
-
-    Args:
-      length: of the recording, seconds; by default the last text's end.
-
-    Raises:
-      InputError: two of them lie over each other.
-    """
-    ordered = sorted(texts, key=lambda text: text.start)
-    for one, other in itertools.pairwise([text for text in ordered if text.words]):
-        if other.words[0].start < one.words[-1].end - SAME:
-            raise InputError.at(
-                f"recording '{quote(one.recording)}'",
-                f"utterances '{quote(one.utterance)}' and '{quote(other.utterance)}' lie over each other",
-                "Mend the cuts, or choose --format ctm or lhotse.",
-            )
-    end = max([text.end for text in ordered] + [length or 0.0])
-    words = tuple(word for text in ordered for word in text.words)
-    name = ordered[0].recording
-    return TimedText(name, name, 0.0, end, words, ordered[0].speaker if len({t.speaker for t in ordered}) == 1 else "")
 
 
 def json_record(text: TimedText) -> dict[str, Any]:

@@ -1,180 +1,46 @@
-"""Praat TextGrid files: tiers of labelled intervals, in the long and the short text form.
-
-The form is described in Praat's manual, "TextGrid file formats". Text is UTF-8; files that Praat wrote in UTF-16 are
-read too.
-"""
+"""Aligned texts as TextGrids: tiers of words and phones, as MFA's users know them."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
-from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import InputError, quote
-from hybrid.base.reading import read_bytes
+from hybrid.formats.praat import LabelledTime, TextGrid, Tier
 from hybrid.timing.ctm import TimedLabel
-from hybrid.timing.timed_text import TimedText, tile
+from hybrid.timing.timed_text import TimedText, joined, tile
 
-__all__ = ["TextGrid", "Tier", "format_textgrid", "read_textgrid", "textgrid_of", "write_textgrid"]
-
-_TOKEN = re.compile(r'"((?:[^"]|"")*)"|(?<![^\s])(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?![^\s])|<(exists|absent)>')
-CURE = "Save it again as a text file from Praat."
+__all__ = ["textgrid_of"]
 
 
-@dataclass(frozen=True)
-class Tier:
-    """A named row of intervals that tile the time.
+def textgrid_of(texts: Sequence[TimedText], end: float | None = None) -> TextGrid:
+    """Makes the tiers `words` and `phones` of a recording; where nothing is said the labels are empty.
 
-    Raises:
-      ValueError: intervals that leave a gap, overlap or have no length.
-    """
-
-    name: str
-    intervals: tuple[TimedLabel, ...]
-
-    def __post_init__(self) -> None:
-        for before, after in zip(self.intervals, self.intervals[1:]):
-            if abs(before.end - after.start) > 1e-4:
-                raise ValueError(
-                    f"tier '{quote(self.name)}': an interval ends at {before.end} s, the next starts at {after.start} s"
-                )
-        if any(i.duration <= 0 for i in self.intervals):
-            raise ValueError(f"tier '{quote(self.name)}': an interval without length")
-
-
-@dataclass(frozen=True)
-class TextGrid:
-    """Tiers over one stretch of time, in seconds."""
-
-    start: float
-    end: float
-    tiers: tuple[Tier, ...]
-
-
-def textgrid_of(text: TimedText, end: float | None = None) -> TextGrid:
-    """Makes the tiers `words` and `phones` of an aligned text; where nothing is said the labels are empty.
-
-    A third tier `guessed` is there if pronunciations were guessed: their words, and nothing else.
+    Of several speakers each has tiers of their own, `NAME - words` and `NAME - phones`. Another tier `guessed` is there
+    if pronunciations were guessed: their words, and nothing else.
 
     Args:
-      end: of the recording; by default that of the text.
+      texts: of one recording, at least one.
+      end: of the recording; by default that of the last text.
+
+    Raises:
+      InputError: two texts of one speaker lie over each other.
     """
-    last = max(text.end, end or 0.0)
-    words, phones = text.tiers()
-    rows = [("words", words), ("phones", phones)]
-    if guessed := [TimedLabel(w.label, w.start, w.duration) for w in text.spoken if w.guessed]:
-        rows.append(("guessed", list(tile(guessed, text.start, text.end))))
+    last = max([*(text.end for text in texts), end or 0.0])
+    speakers: dict[str, list[TimedText]] = {}
+    for text in texts:
+        speakers.setdefault(text.speaker, []).append(text)
     tiers = []
-    for name, labels in rows:
-        before = [TimedLabel("", 0.0, text.start)] if text.start > 1e-6 else []
-        after = [TimedLabel("", text.end, last - text.end)] if last > text.end + 1e-6 else []
-        intervals = (*before, *labels, *after) or (TimedLabel("", 0.0, last),)
-        tiers.append(Tier(name, tuple(intervals)))
+    for speaker, own in sorted(speakers.items()):
+        before = f"{speaker} - " if len(speakers) > 1 else ""
+        tiers += [Tier(before + name, _covering(labels, last)) for name, labels in _rows(joined(own, last))]
     return TextGrid(0.0, last, tuple(tiers))
 
 
-def format_textgrid(grid: TextGrid, short: bool = False) -> str:
-    """Returns the text of a file. Times have as many digits as they need; quotes in labels are doubled."""
-    lines = list(_short_lines(grid) if short else _long_lines(grid))
-    return "\n".join(lines) + "\n"
+def _rows(text: TimedText) -> list[tuple[str, list[TimedLabel]]]:
+    words, phones = text.tiers()
+    guessed = [TimedLabel(w.label, w.start, w.duration) for w in text.spoken if w.guessed]
+    return [("words", words), ("phones", phones), *([("guessed", guessed)] if guessed else [])]
 
 
-def _number(value: float) -> str:
-    return f"{round(value, 6):.6f}".rstrip("0").rstrip(".")
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _edges(tier: Tier) -> Iterator[tuple[str, str, str]]:
-    """Yields (start, end, label); a start is written as the end before it, to the last digit."""
-    last = None
-    for interval in tier.intervals:
-        end = _number(interval.end)
-        yield last if last is not None else _number(interval.start), end, _quoted(interval.label)
-        last = end
-
-
-def _long_lines(grid: TextGrid) -> Iterator[str]:
-    yield from ('File type = "ooTextFile"', 'Object class = "TextGrid"', "")
-    yield from (f"xmin = {_number(grid.start)} ", f"xmax = {_number(grid.end)} ", "tiers? <exists> ")
-    yield from (f"size = {len(grid.tiers)} ", "item []: ")
-    for number, tier in enumerate(grid.tiers, 1):
-        yield from (f"    item [{number}]:", '        class = "IntervalTier" ', f"        name = {_quoted(tier.name)} ")
-        yield from (f"        xmin = {_number(grid.start)} ", f"        xmax = {_number(grid.end)} ")
-        yield f"        intervals: size = {len(tier.intervals)} "
-        for place, (start, end, label) in enumerate(_edges(tier), 1):
-            yield f"        intervals [{place}]:"
-            yield from (f"            xmin = {start} ", f"            xmax = {end} ", f"            text = {label} ")
-
-
-def _short_lines(grid: TextGrid) -> Iterator[str]:
-    yield from ('File type = "ooTextFile"', 'Object class = "TextGrid"', "")
-    yield from (_number(grid.start), _number(grid.end), "<exists>", str(len(grid.tiers)))
-    for tier in grid.tiers:
-        yield from ('"IntervalTier"', _quoted(tier.name), _number(grid.start), _number(grid.end))
-        yield str(len(tier.intervals))
-        for edge in _edges(tier):
-            yield from edge
-
-
-def write_textgrid(path: str | os.PathLike, grid: TextGrid, short: bool = False) -> None:
-    """Writes a file.
-
-    Raises:
-      HybridError: the path is not writable.
-    """
-    with atomic_path(path) as temporary:
-        temporary.write_text(format_textgrid(grid, short), encoding="utf-8")
-
-
-def read_textgrid(path: str | os.PathLike) -> TextGrid:
-    """Reads either form; tiers of points are left out.
-
-    Raises:
-      InputError: missing, in an unknown encoding, no TextGrid, or cut short.
-    """
-    tokens = _tokens(Path(path))
-    try:
-        if next(tokens) != "ooTextFile" or next(tokens) != "TextGrid":
-            raise InputError.at(path, "is no TextGrid", CURE)
-        start, end, exists = float(next(tokens)), float(next(tokens)), next(tokens)
-        count = int(next(tokens)) if exists == "exists" else 0
-        found = [_read_tier(tokens) for _ in range(count)]
-        return TextGrid(start, end, tuple(tier for tier in found if tier is not None))
-    except (StopIteration, ValueError, OverflowError) as error:
-        why = quote(error) or "it ends too early"
-        raise InputError.at(path, f"is cut short or damaged ({why})", CURE) from error
-
-
-def _tokens(path: Path) -> Iterator[str]:
-    raw = read_bytes(path)
-    kind = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = raw.decode(kind)
-    except UnicodeDecodeError as error:
-        raise InputError.at(path, f"is not {kind.upper()} (byte {error.start})", CURE) from error
-    for match in _TOKEN.finditer(text):
-        quoted, number, flag = match.groups()
-        yield quoted.replace('""', '"') if quoted is not None else number if number is not None else flag
-
-
-def _read_tier(tokens: Iterator[str]) -> Tier | None:
-    kind, name = next(tokens), next(tokens)
-    next(tokens), next(tokens)
-    count = int(next(tokens))
-    if kind != "IntervalTier":
-        for _ in range(2 * count):
-            next(tokens)
-        return None
-    intervals: Sequence[TimedLabel] = [_read_interval(tokens) for _ in range(count)]
-    return Tier(name, tuple(intervals))
-
-
-def _read_interval(tokens: Iterator[str]) -> TimedLabel:
-    start, end = float(next(tokens)), float(next(tokens))
-    return TimedLabel(next(tokens), start, end - start)
+def _covering(labels: Iterable[TimedLabel], end: float) -> tuple[LabelledTime, ...]:
+    """Returns labels as intervals from 0 to the end, gaps filled."""
+    return tuple(LabelledTime(label.label, label.start, label.end) for label in tile(labels, 0.0, end))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hybrid.base.errors import quote
+from hybrid.base.errors import InputError, quote
 from hybrid.timing.ctm import TimedLabel
 
-__all__ = ["TimedText", "TimedWord", "tile"]
+__all__ = ["TimedText", "TimedWord", "joined", "tile"]
 
 SAME = 1e-6  # seconds; neighbours this close share their boundary
 
@@ -114,3 +115,26 @@ def tile(labels: Iterable[TimedLabel], start: float, end: float) -> Iterator[Tim
             last = label.end
     if end > last + SAME:
         yield TimedLabel("", last, end - last)
+
+
+def joined(texts: Sequence[TimedText], length: float | None = None) -> TimedText:
+    """Joins the texts of one recording, in the order of time.
+
+    Args:
+      length: of the recording, seconds; by default the last text's end.
+
+    Raises:
+      InputError: two of them lie over each other.
+    """
+    ordered = sorted(texts, key=lambda text: text.start)
+    for one, other in itertools.pairwise([text for text in ordered if text.words]):
+        if other.words[0].start < one.words[-1].end - SAME:
+            raise InputError.at(
+                f"recording '{quote(one.recording)}'",
+                f"utterances '{quote(one.utterance)}' and '{quote(other.utterance)}' lie over each other",
+                "Mend the cuts, or choose --format ctm or lhotse.",
+            )
+    end = max([text.end for text in ordered] + [length or 0.0])
+    words = tuple(word for text in ordered for word in text.words)
+    name = ordered[0].recording
+    return TimedText(name, name, 0.0, end, words, ordered[0].speaker if len({t.speaker for t in ordered}) == 1 else "")

@@ -9,7 +9,7 @@ from hybrid.base.errors import InputError, quote
 from lexicon.phones import POSITIONS
 from lexicon.symbols import SymbolTable, is_disambig
 
-__all__ = ["absent_phones", "base_phones", "fit_phones", "lacking_phones", "nearest_phones"]
+__all__ = ["absent_phones", "bare_names", "base_phones", "fit_phones", "lacking_phones", "nearest_phones"]
 
 # What a phone of CMUdict is like: manner, place and voice of consonants, height, place and rounding of vowels.
 _LIKE = {
@@ -33,6 +33,12 @@ def base_phones(phones: SymbolTable, marked: bool) -> frozenset[str]:
     """Returns the names of a model's phones without marks of place; no disambiguation symbols."""
     names = (s for s in phones.symbols[1:] if not is_disambig(s))
     return frozenset(n[:-2] if marked and n[-2:] in POSITIONS else n for n in names)
+
+
+def bare_names(phones: SymbolTable) -> dict[int, str]:
+    """Returns phone_id → name without the mark of the place in a word (`AH` for `AH_B`), where phones are marked."""
+    marked = is_marked(phones)
+    return {i: n[:-2] if marked and n[-2:] in POSITIONS else n for i, n in zip(phones.ids, phones.symbols)}
 
 
 def is_marked(phones: SymbolTable) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from hybrid.align.config import AlignmentError
 from hybrid.aligner.text_aligner import TextAligner
-from hybrid.timing.textgrid import read_textgrid
+from hybrid.formats.praat import read_textgrid
 
 WORDS = "ALFA BRAVO CHARLIE DELTA ECHO BRAVO ALFA"
 
@@ -64,7 +64,7 @@ def test_any_number_of_jobs_gives_the_same_bytes(toy, tmp_path):
     for jobs in (1, 2):
         result = toy.align(tmp_path / f"out{jobs}", "--jobs", jobs, tmp_path / "in")
         assert result.exit_code == 0, (result.output, result.exception)
-    for name in ("words.ctm", "phones.ctm", "s0-u0.TextGrid", "failed.txt"):
+    for name in ("words.ctm", "phones.ctm", "s0/u0.TextGrid", "failed.txt"):
         assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes()
 
 
@@ -153,16 +153,42 @@ def test_an_output_that_is_not_writable(toy, tmp_path):
     assert result.exit_code != 0 and "not writable" in str(result.exception)
 
 
-def test_a_users_file_in_the_output_is_none_of_its_files(toy, tmp_path):
+def test_a_second_run_replaces_the_whole_output_or_keeps_all_of_it(toy, tmp_path, monkeypatch):
     toy.save(tmp_path / "in" / "a.wav", WORDS, 7)
-    (tmp_path / "out").mkdir()
-    for _ in range(2):
-        result = toy.align(tmp_path / "out", *ALL_FORMATS, tmp_path / "in")
-        assert result.exit_code == 0, (result.output, result.exception)
-        (tmp_path / "out" / "mine.txt").write_text("mine")
-    files = json.loads((tmp_path / "out" / "meta.json").read_text())["files"]
-    names = {p.name for p in (tmp_path / "out").iterdir()}
-    assert set(files) == names - {"mine.txt", "meta.json"}
+    out = tmp_path / "out"
+    assert toy.align(out, *ALL_FORMATS, tmp_path / "in").exit_code == 0
+    files = json.loads((out / "meta.json").read_text())["files"]
+    assert set(files) == {p.name for p in out.iterdir()} - {"meta.json"}
+    (tmp_path / "in" / "a.wav").rename(tmp_path / "in" / "b.wav")
+    (tmp_path / "in" / "a.txt").rename(tmp_path / "in" / "b.txt")
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hybrid.timing.formats.write_textgrid", stopped)
+        toy.align(out, tmp_path / "in")
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before  # killed while it wrote
+    (tmp_path / "in" / "b.txt").write_text("")
+    result = toy.align(out, tmp_path / "in")
+    assert f"(see {out}/failed.new.txt); the earlier results stand; the first, b: " in str(result.exception)
+    assert {p.name: p.read_bytes() for p in out.iterdir() if p.name != "failed.new.txt"} == before
+    (tmp_path / "in" / "b.txt").write_text(WORDS)
+    assert toy.align(out, tmp_path / "in").exit_code == 0
+    names = {p.name for p in out.iterdir()}
+    assert "b.TextGrid" in names and not names & {"a.TextGrid", "a.json", "failed.new.txt"}
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_users_file_in_the_output_hinders_a_second_run_by_name(toy, tmp_path):
+    toy.save(tmp_path / "in" / "a.wav", WORDS, 7)
+    assert toy.align(tmp_path / "out", tmp_path / "in").exit_code == 0
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    result = toy.align(tmp_path / "out", tmp_path / "in")
+    assert "is an earlier 'aligned-speech', but holds 'mine.txt' too, which this toolkit did not make" in str(
+        result.exception
+    )
 
 
 def test_a_manifest_with_a_command_is_told_what_aligning_takes(toy, tmp_path):
@@ -188,7 +214,7 @@ def test_files_without_text_and_folders_without_audio(toy, tmp_path):
     toy.save(tmp_path / "in" / "a.wav", WORDS, 55)
     (tmp_path / "in" / "a.txt").unlink()
     result = toy.align(tmp_path / "out", tmp_path / "in")
-    assert "has no text beside it (a.txt or .lab)" in str(result.exception)
+    assert "has no text beside it (a.txt, .lab or .TextGrid)" in str(result.exception)
     (tmp_path / "none").mkdir()
     assert "no audio files" in str(toy.align(tmp_path / "out", tmp_path / "none").exception)
 
@@ -202,21 +228,17 @@ def test_one_file_with_its_text(toy, tmp_path):
     assert len(ctm(tmp_path / "out" / "words.ctm")) == len(starts)
 
 
-def test_a_textgrid_that_cannot_be_written_stops_no_other(toy, tmp_path):
-    for i, name in enumerate("ab"):
+def test_a_file_that_cannot_be_written_stops_no_other(toy, tmp_path):
+    for i, name in enumerate(("a", "failed")):
         toy.save(tmp_path / "in" / f"{name}.wav", WORDS, 57 + i)
     out = tmp_path / "out"
-    (out / "b.TextGrid").mkdir(parents=True)
-    (out / ".unfinished").write_text('{"kind": "aligned-speech", "pid": 1}')  # of an earlier run
-    result = toy.align(out, tmp_path / "in")
+    result = toy.align(out, "--format", "txt", "--format", "ctm", tmp_path / "in")
     assert result.exit_code == 0, (result.output, result.exception)
     assert "1 aligned, 1 failed" in result.output
-    assert failed(out)["b"] == f"{out}/b.TextGrid: is a folder, wanted a file. Choose another name."
-    assert read_textgrid(out / "a.TextGrid").tiers and len(ctm(out / "words.ctm")) == 2 * len(WORDS.split())
-    (out / "a.TextGrid").unlink()
-    (out / "a.TextGrid").mkdir()
-    result = toy.align(out, tmp_path / "in")
-    assert result.exit_code != 0 and ".TextGrid: is a folder, wanted a file" in str(result.exception)
+    told = "its file failed.txt would be a file of the command itself. Rename one, or choose other formats."
+    assert failed(out) == {"failed": told} and (out / "a.txt").read_text() == WORDS + "\n"
+    result = toy.align(tmp_path / "alone", "--format", "txt", tmp_path / "in" / "failed.wav")
+    assert result.exit_code != 0 and "the first, failed: its file failed.txt" in str(result.exception)
 
 
 def test_lower_case_lang_folders_are_understood(toy, lower, tmp_path):

@@ -161,6 +161,26 @@ def test_a_second_run_at_one_folder_is_told_whose_it_is(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["graph", "out"]
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_command_that_fails_before_it_writes_leaves_nothing(tmp_path, there):
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+
+    @writes_into("gmm")
+    def work(out_dir, wrote):
+        if wrote:
+            (out_dir / "part").write_text("1")
+        raise InputError("holds no GMM")
+
+    with pytest.raises(InputError, match="holds no GMM"):
+        work(out_dir=out, wrote=False)
+    assert list(tmp_path.rglob("*")) == ([out] if there else [])
+    with pytest.raises(InputError, match="holds no GMM"):
+        work(out_dir=out, wrote=True)
+    assert {p.name for p in out.iterdir()} == {"part", ".unfinished"}  # the next run of its kind goes on there
+
+
 @pytest.mark.parametrize("call", ["pwrite", "fsync"])
 def test_a_mark_is_whole_wherever_its_run_was_killed(tmp_path, monkeypatch, call):
     def killed(*_):

@@ -488,7 +488,7 @@ def _librispeech(path: Path, root: Path) -> None:
 
 
 def _textgrid(path: Path, _: Path) -> None:
-    from hybrid.timing.textgrid import format_textgrid, read_textgrid
+    from hybrid.formats.praat import format_textgrid, read_textgrid
 
     format_textgrid(read_textgrid(path))
 

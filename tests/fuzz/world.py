@@ -281,9 +281,8 @@ def _network_state(root: Path) -> None:
 def _results(root: Path) -> None:
     from hybrid.confidence.calibration import Calibration
     from hybrid.confidence.facts import FEATURES
+    from hybrid.formats.praat import LabelledTime, TextGrid, Tier, write_textgrid
     from hybrid.score.results import Result, write_results
-    from hybrid.timing.ctm import TimedLabel
-    from hybrid.timing.textgrid import TextGrid, Tier, write_textgrid
 
     hybrid("score", "wer", "--ref", root / "table.txt", "--hyp", root / "hyp.txt", "--replications", 100,
            "--out-dir", root / "score")  # fmt: skip
@@ -293,7 +292,7 @@ def _results(root: Path) -> None:
     Calibration(0.1, 1.0, FEATURES, (0.5,) * size, (2.0,) * size, (0.25,) * size, 1.5).save(root / "calibration.json")
     Calibration(0.1, knots=(0.1, 0.5, 1.0), levels=(0.25, 0.5, 0.75)).save(root / "isotonic.json")
     (root / "cost.json").write_text(json.dumps({"cpu_s": 3.5, "max_gb": 0.25}))
-    labels = (TimedLabel("A", 0.0, 0.5), TimedLabel("", 0.5, 0.25), TimedLabel('"B"', 0.75, 0.25))
+    labels = (LabelledTime("A", 0.0, 0.5), LabelledTime("", 0.5, 0.75), LabelledTime('"B"', 0.75, 1.0))
     grid = TextGrid(0.0, 1.0, (Tier("words", labels), Tier("phones", labels)))
     write_textgrid(root / "long.TextGrid", grid)
     write_textgrid(root / "short.TextGrid", grid, short=True)

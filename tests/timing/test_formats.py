@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hybrid.timing.ctm import TimedLabel
-from hybrid.timing.formats import joined, json_record, supervision_record, write_formats
+from hybrid.timing.formats import json_record, supervision_record, write_formats
 from hybrid.timing.subtitles import SubtitleConfig, captions, format_srt, format_vtt
-from hybrid.timing.timed_text import TimedText, TimedWord
+from hybrid.timing.timed_text import TimedText, TimedWord, joined
 
 
 def word(label: str, start: float, duration: float = 0.5, **more) -> TimedWord:

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
+from hybrid.formats.praat import LabelledTime, TextGrid, Tier, format_textgrid, read_textgrid, write_textgrid
 from hybrid.timing.ctm import TimedLabel
-from hybrid.timing.textgrid import TextGrid, Tier, format_textgrid, read_textgrid, textgrid_of, write_textgrid
+from hybrid.timing.textgrid import textgrid_of
 from hybrid.timing.timed_text import TimedText, TimedWord
 
-GRID = TextGrid(0.0, 1.5, (Tier("words", (TimedLabel("", 0.0, 0.5), TimedLabel('say "a"', 0.5, 1.0))),))
+GRID = TextGrid(0.0, 1.5, (Tier("words", (LabelledTime("", 0.0, 0.5), LabelledTime('say "a"', 0.5, 1.5))),))
 
 LONG = '''File type = "ooTextFile"
 Object class = "TextGrid"
@@ -78,7 +79,7 @@ labels = st.lists(st.tuples(st.text("aé\"' 1\n", max_size=6), st.integers(1, 10
 def test_there_and_back(tmp_path_factory, items, short):
     path, last, intervals = tmp_path_factory.mktemp("grid") / "a.TextGrid", 0, []
     for label, milliseconds in items:
-        intervals.append(TimedLabel(label, last / 1000, milliseconds / 1000))
+        intervals.append(LabelledTime(label, last / 1000, (last + milliseconds) / 1000))
         last += milliseconds
     write_textgrid(path, TextGrid(0.0, last / 1000, (Tier("a", tuple(intervals)),)), short)
     found = read_textgrid(path).tiers[0].intervals
@@ -88,9 +89,11 @@ def test_there_and_back(tmp_path_factory, items, short):
 
 def test_tiers_cover_the_recording():
     word = TimedWord("HI", 1.0, 0.5, phones=(TimedLabel("H", 1.0, 0.2), TimedLabel("AI", 1.2, 0.3)))
-    grid = textgrid_of(TimedText("u", "r", 0.8, 1.0, (word,)), end=3.0)
-    assert [i.label for i in grid.tiers[0].intervals] == ["", "", "HI", "", ""]
-    assert [i.label for i in grid.tiers[1].intervals] == ["", "", "H", "AI", "", ""]
+    text = TimedText("u", "r", 0.8, 1.0, (word,), "ann")
+    grid = textgrid_of([text], end=3.0)
+    assert [(t.name, [i.label for i in t.intervals]) for t in grid.tiers] == [
+        ("words", ["", "HI", ""]), ("phones", ["", "H", "AI", ""])
+    ]  # fmt: skip
     assert grid.tiers[0].intervals[0].start == 0 and grid.tiers[0].intervals[-1].end == 3.0
 
 
@@ -107,6 +110,19 @@ def test_a_path_that_cannot_be_written(tmp_path):
         write_textgrid(tmp_path / "file" / "a.TextGrid", GRID)
 
 
-def test_intervals_with_gaps_are_refused():
+def test_each_of_several_speakers_has_tiers_of_their_own_and_may_speak_at_once():
+    one = TimedText("u", "r", 0.0, 1.0, (TimedWord("HI", 0.0, 1.0, phones=(TimedLabel("H", 0.0, 1.0),)),), "bob")
+    other = TimedText("v", "r", 0.5, 1.0, (TimedWord("YO", 0.5, 1.0, guessed=True),), "ann")
+    grid = textgrid_of([one, other])
+    assert [tier.name for tier in grid.tiers] == [
+        "ann - words", "ann - phones", "ann - guessed", "bob - words", "bob - phones"
+    ]  # fmt: skip
+    assert [i.label for i in grid.tiers[0].intervals] == ["", "YO"] and grid.end == 1.5
+
+
+def test_intervals_with_gaps_or_without_end_are_refused():
     with pytest.raises(ValueError, match="tier 'a': an interval ends at 1"):
-        Tier("a", (TimedLabel("x", 0.0, 1.0), TimedLabel("y", 2.0, 1.0)))
+        Tier("a", (LabelledTime("x", 0.0, 1.0), LabelledTime("y", 2.0, 3.0)))
+    for start, end in ((1.0, 1.0), (1.0, float("inf")), (float("nan"), 1.0)):
+        with pytest.raises(ValueError, match="tier 'a': an interval without length, or without end"):
+            Tier("a", (LabelledTime("x", start, end),))
