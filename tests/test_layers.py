@@ -30,7 +30,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.base": set(),
     "hybrid.formats": {"hybrid.base"},
     "lexicon": BASE,
-    "lm": BASE | {"lexicon"},
+    "lm": BASE | {"lexicon", "hybrid.fst"},
     "hybrid.ids": BASE,
     "hybrid.agreement": BASE | {"lexicon"},
     "hybrid.verify": BASE,
