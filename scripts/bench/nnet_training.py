@@ -1,17 +1,22 @@
 """CPU seconds that training a network takes per hour of audio, by part: batches, forward, objective, backward, step.
 
     python scripts/bench/nnet_training.py --config egs/librispeech/conf/chain.yaml --feats exp/hires/train \
-        --tree exp/chain_tree --den exp/chain_den --sup exp/chain_sup --kaldi 44
+        --tree exp/chain_tree --den exp/chain_den --sup exp/chain_sup --kaldi KALDI_CHAIN_DIR
 
-Start-up, compilation of kernels and measurements are left out: the first steps warm up. `--kaldi` is what
-`nnet3-chain-train` takes (its CPU seconds over the hours in its egs, and over three times its epochs: an epoch of
-`chain/train.py` goes over the data once for each shift of the subsampled frames), for the ratio.
+Start-up, compilation of kernels and measurements are left out: the first steps warm up. `--kaldi` is the folder of a
+chain training of Kaldi's on the same data (`../shared/peers/kaldi/librispeech_chain.sh`, whose egs were kept:
+`--cleanup.remove-egs=false`): `nnet3-chain-train`, found in $KALDI_BIN or on the PATH, then goes once over its
+`egs/cegs.1.ark` from the last `*.mdl` there, as `chain/train.py` calls it. The hours are those of the frames that it
+says it trained on; reading, shuffling and merging of egs count, as our batches do.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import resource
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -47,8 +52,34 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=20, help="steps measured")
     parser.add_argument("--warm-up", type=int, default=4, help="steps before")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--kaldi", type=float, help="CPU seconds per hour of audio of nnet3-chain-train")
+    parser.add_argument("--kaldi", type=Path, help="folder of a chain training of Kaldi's, with its egs")
     return parser.parse_args()
+
+
+def kaldi_seconds(folder: Path) -> tuple[float, float]:
+    """Trains one step of Kaldi's on its first archive of egs.
+
+    Returns:
+      CPU seconds per hour of audio, hours.
+    """
+    binaries = os.environ.get("KALDI_BIN", "")
+    environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}", "OPENBLAS_NUM_THREADS": "1"}
+    model = max(folder.glob("[0-9]*.mdl"), key=lambda path: int(path.stem))
+    egs = f"ark:nnet3-chain-copy-egs --frame-shift=1 ark:{folder}/egs/cegs.1.ark ark:- | " \
+        "nnet3-chain-shuffle-egs --buffer-size=5000 --srand=0 ark:- ark:- | " \
+        "nnet3-chain-merge-egs --minibatch-size=64,32 ark:- ark:- |"  # fmt: skip
+    command = ["nnet3-chain-train", "--use-gpu=no", "--apply-deriv-weights=false", "--l2-regularize=0.0",
+               "--leaky-hmm-coefficient=0.1", "--xent-regularize=0.1", "--max-param-change=2.0", "--srand=0",
+               f"nnet3-am-copy --raw=true --learning-rate=0.002 {model} - |", f"{folder}/den.fst", egs,
+               "/dev/null"]  # fmt: skip
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, env=environment, text=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = re.search(r"for 'output' is .* over (\S+) frames", done.stderr)
+    if done.returncode or not found:
+        sys.exit(f"nnet3-chain-train failed:\n{done.stderr[-2000:]}")
+    hours = float(found[1]) * 0.03 / 3600
+    return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) / hours, hours
 
 
 def main() -> None:
@@ -106,7 +137,8 @@ def main() -> None:
     shown = f"{hours:.2f} h, {options.threads} threads"
     print(f"{'total':10} {total:7.1f} CPU s per hour of audio ({shown}), peak {peak:.2f} GB")
     if options.kaldi:
-        print(f"{'Kaldi':10} {options.kaldi:7.1f}; ours is {total / options.kaldi:.2f} of it")
+        kaldi, hours = kaldi_seconds(options.kaldi)
+        print(f"{'Kaldi':10} {kaldi:7.1f} CPU s per hour of audio ({hours:.2f} h); ours is {total / kaldi:.2f} of it")
 
 
 if __name__ == "__main__":
