@@ -91,13 +91,14 @@ def wer(hyp: Path, **options: Any) -> None:
 @click.option("--words", type=FILE, required=True, help="words.txt of the graph that made the lattices.")
 @click.option("--lm-weights", default="7:17", help="FIRST:LAST[:STEP] or A,B,C; acoustic scale is 1 / weight.")
 @click.option("--penalties", default="0,0.5,1", help="Word insertion penalties, likewise.")
+@click.option("--widen", is_flag=True, help="Try more LM weights while the best one is the smallest or the largest.")
 @click.option("--tune-ref", type=FILE, help="Choose weight and penalty on this set instead of on --ref.")
 @click.option("--tune-lattices", type=FILE, help="Lattices of --tune-ref.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
 @writes_folder("score", "ref", "lattices", "compare", "words", "tune_ref", "tune_lattices", whole=True)
 @writes_file("table", argument="results", adds=True)
 def sweep(
-    lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, tune_ref: Path | None,
+    lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, widen: bool, tune_ref: Path | None,
     tune_lattices: Path | None, jobs: int, **options: Any,
 ) -> None:  # fmt: skip
     """Sweep LM weight and word insertion penalty over lattices, then score at the best pair.
@@ -119,7 +120,7 @@ def sweep(
     if (tune_ref is None) != (tune_lattices is None):
         raise click.UsageError("--tune-ref and --tune-lattices go together")
     try:
-        config = SweepConfig(parse_range(lm_weights), parse_range(penalties))
+        config = SweepConfig(parse_range(lm_weights), parse_range(penalties), widen)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     form = _form(options)

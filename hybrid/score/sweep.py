@@ -25,12 +25,13 @@ from hybrid.score.edits import ErrorCounts, score_utterances
 from hybrid.score.transcripts import Form, Transcripts, pair
 from lexicon.symbols import SymbolTable
 
-__all__ = ["Sweep", "SweepConfig", "SweepPoint", "best_paths", "choose", "parse_range", "sweep"]
+__all__ = ["Sweep", "SweepConfig", "SweepPoint", "best_paths", "choose", "parse_range", "sweep", "wider"]
 
 _log = get_logger(__name__)
 
 Weights = tuple[float, float]  # (LM weight, penalty)
 MOST_VALUES = 1000  # of a range
+STEPS, ROUNDS = 4, 5  # LM weights added at a time where the best one lies at the edge, and how often
 Lattices = str | os.PathLike | Sequence[str | os.PathLike]
 
 
@@ -41,10 +42,12 @@ class SweepConfig:
     Attributes:
       lm_weights: each above 0; the acoustic scale is 1 / weight.
       penalties: nats taken for each word.
+      widen: whether LM weights are added while the best one is the smallest or the largest.
     """
 
     lm_weights: tuple[float, ...] = tuple(float(w) for w in range(7, 18))
     penalties: tuple[float, ...] = (0.0, 0.5, 1.0)
+    widen: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self, lm_weights=POSITIVE)
@@ -159,18 +162,54 @@ def sweep(
     """Scores the best paths of a set at every place of the grid and picks the best place.
 
     The chosen pair is fitted to this set: apply it to another (`best_paths` with that one pair) for an honest figure.
+    With `config.widen` weights are added at the edge, ROUNDS times at most.
     """
-    hypotheses = best_paths(lattices, words, config.grid, executor, form)
+    grid = list(config.grid)
+    hypotheses = best_paths(lattices, words, grid, executor, form)
+    pair(reference, hypotheses[0])  # tells once of what is missing
+    result = _judge(reference, grid, hypotheses)
+    for _ in range(ROUNDS if config.widen else 0):
+        more = [(w, p) for w in wider([w for w, _ in grid], result.best.lm_weight) for p in config.penalties]
+        if not result.at_edge or not more:
+            break
+        _log.info(
+            "best LM weight %g is at the edge: trying %g to %g too", result.best.lm_weight, more[0][0], more[-1][0]
+        )
+        grid += more
+        hypotheses += best_paths(lattices, words, more, executor, form)
+        result = _judge(reference, grid, hypotheses)
+    if result.at_edge:
+        _log.warning("best LM weight %g is at the edge of those tried; try more (--widen)", result.best.lm_weight)
+    return result
+
+
+def wider(weights: Sequence[float], best: float) -> list[float]:
+    """Returns STEPS weights beyond an edge, in steps of the two outermost; halves where a step would reach 0.
+
+    Args:
+      weights: those tried, at least two.
+      best: the smallest or the largest of them; for any other nothing is added.
+    """
+    tried = sorted(set(weights))
+    if len(tried) < 2 or best not in (tried[0], tried[-1]):
+        return []
+    if best == tried[-1]:
+        return [best + (tried[-1] - tried[-2]) * n for n in range(1, STEPS + 1)]
+    found = [best]
+    for _ in range(STEPS):
+        below = found[-1] - (tried[1] - tried[0])
+        found.append(below if below > 1e-9 else found[-1] / 2)
+    return found[1:]
+
+
+def _judge(reference: Transcripts, grid: Sequence[Weights], hypotheses: Sequence[Transcripts]) -> Sweep:
+    """Counts the errors at each place of the grid and picks the best place."""
     points = []
-    for (weight, penalty), hypothesis in zip(config.grid, hypotheses):
+    for (weight, penalty), hypothesis in zip(grid, hypotheses):
         counts = score_utterances(_quiet_pair(reference, hypothesis)).total()
         points.append(SweepPoint(weight, penalty, counts))
     best = choose(points)
-    pair(reference, hypotheses[0])  # tells once of what is missing
-    result = Sweep(tuple(points), best, hypotheses[config.grid.index((best.lm_weight, best.penalty))])
-    if result.at_edge:
-        _log.warning("best LM weight %g is at the edge of those tried; try more", best.lm_weight)
-    return result
+    return Sweep(tuple(points), best, hypotheses[points.index(best)])
 
 
 def _quiet_pair(reference: Transcripts, hypothesis: Transcripts) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:

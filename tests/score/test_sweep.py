@@ -11,7 +11,7 @@ from hybrid.base.errors import InputError
 from hybrid.lattice.archive import write_lattices
 from hybrid.lattice.lattice import Lattice
 from hybrid.score.edits import ErrorCounts
-from hybrid.score.sweep import SweepConfig, SweepPoint, best_paths, choose, parse_range, sweep
+from hybrid.score.sweep import SweepConfig, SweepPoint, best_paths, choose, parse_range, sweep, wider
 from hybrid.score.transcripts import Transcripts
 from lexicon.symbols import SymbolTable
 
@@ -56,6 +56,25 @@ def test_a_best_point_at_the_edge_is_told(folder: Path, words: SymbolTable, capl
     assert "best LM weight 8 is at the edge" in caplog.text
     nowhere = Transcripts("ref", {"u1": ["B"], "u2": []})
     assert not sweep(nowhere, folder, words, SweepConfig((8.0, 9.0), (0.0,))).at_edge
+
+
+def test_a_grid_is_widened_at_its_edge(folder: Path, words: SymbolTable, caplog: pytest.LogCaptureFixture) -> None:
+    reference = Transcripts("ref", {"u1": ["A", "B"], "u2": []})
+    found = sweep(reference, folder, words, SweepConfig((6.0, 8.0), (0.0,), widen=True))
+    assert [p.lm_weight for p in found.points] == [6, 8, 10, 12, 14, 16]
+    assert found.best.lm_weight == 8 and not found.at_edge and "at the edge of those tried" not in caplog.text
+    found = sweep(
+        Transcripts("ref", {"u1": ["C"], "u2": []}), folder, words, SweepConfig((6.0, 8.0), (0.0,), widen=True)
+    )
+    assert [p.lm_weight for p in found.points] == [6, 8, 4, 2, 1, 0.5]
+    assert found.hypothesis.words["u1"] == ["C"] and not found.at_edge
+
+
+def test_weights_beyond_an_edge() -> None:
+    assert wider([0.4, 0.6, 1.0], 1.0) == pytest.approx([1.4, 1.8, 2.2, 2.6])
+    assert wider([9, 7, 8], 7) == [6, 5, 4, 3]
+    assert wider([1, 2, 3], 1) == [0.5, 0.25, 0.125, 0.0625]
+    assert wider([7, 8, 9], 8) == [] and wider([8], 8) == []
 
 
 def test_ties_go_to_the_smaller() -> None:
