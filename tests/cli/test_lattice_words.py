@@ -57,6 +57,10 @@ def test_streams(archive: Path) -> None:
     pruned = stream("lattice", "prune", "-", "-", "--beam", 0.2, "--compact", given=copied).stdout
     done = stream("lattice", "nbest", "-", "--words", archive / "words.txt", given=pruned)
     assert done.stdout.decode() == "u1 1 -0.916291 0 A B\nu1 2 -1.04982 0 A C\n"
+    # from a stream into a file: the record names no source, which nobody could read again
+    done = stream("lattice", "copy", "-", archive / "from_stream.gz", given=pruned)
+    assert done.returncode == 0, done.stderr
+    assert "lattices" not in json.loads((archive / "from_stream.gz.meta.json").read_text())["inputs"]
     done = stream("lattice", "mbr", "-", given=pruned[:100])
     assert done.returncode == 1
     assert done.stderr.decode().startswith("hybrid: standard input: utterance 'u1': is cut short. Make the lattices")

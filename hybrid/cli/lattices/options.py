@@ -94,7 +94,7 @@ def shift_of(lattices: Path, given: float | None) -> float:
 def record(
     output: Path, source: Path, settings: dict[str, Any], count: int, shared: Mapping[str, float] | None = None
 ) -> None:
-    """Writes what an archive was made from, and what its source knows; a stream has no record.
+    """Writes what an archive was made from, and what its source knows; a stream has none.
 
     Args:
       shared: scale and seconds per frame, where they are not the source's.
@@ -109,7 +109,8 @@ def record(
         return
     known = part_of(source, "lattices").hashes
     inputs: dict[str, Any] = {name: known[name] for name in ("words", "tree", "topo") if name in known}
-    inputs["lattices"] = meta_path(source) if meta_path(source).exists() else source
+    if not is_stream(source):
+        inputs["lattices"] = meta_path(source) if meta_path(source).exists() else source
     if shared is None:
         told = shared_facts(source)
         shared = {name: value for name in NUMBERS if (value := getattr(told, name)) is not None}
