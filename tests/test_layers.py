@@ -29,7 +29,8 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid": set(),
     "hybrid.base": set(),
     "hybrid.formats": {"hybrid.base"},
-    "lexicon": BASE,
+    "hybrid.written": {"hybrid.base"},
+    "lexicon": BASE | {"hybrid.written"},
     "lm": BASE | {"lexicon", "hybrid.fst"},
     "hybrid.ids": BASE,
     "hybrid.agreement": BASE | {"lexicon"},
@@ -52,7 +53,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.timing": HMM | {"hybrid.lattice"},
     "hybrid.align": HMM | PROTOCOL | {"hybrid.feats", "hybrid.graph", "hybrid.timing"},
     "hybrid.chain": HMM | {"hybrid.fst", "hybrid.graph", "hybrid.lattice", "hybrid.timing", "hybrid.align"},
-    "hybrid.decode": VALUES | {"hybrid.model", "hybrid.search", "hybrid.confidence"},
+    "hybrid.decode": VALUES | {"hybrid.model", "hybrid.search", "hybrid.confidence", "hybrid.written"},
     "hybrid.adapt": CORE | {"hybrid.model", "hybrid.gmm", "hybrid.decode"},
     "hybrid.aligner": CORE | {"hybrid.model", "hybrid.adapt"},
     "hybrid.recogniser": VALUES
@@ -67,7 +68,9 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.train.lm": GROUND | {"hybrid.train.gmm", "hybrid.train.nnet"},
     "hybrid.doctor": BASE,
     "hybrid.rehearsal": BASE,
-    "hybrid.cli": USERS | TRAININGS | {"hybrid.synth", "hybrid.doctor", "hybrid.rehearsal", "hybrid.verify"},
+    "hybrid.cli": USERS
+    | TRAININGS
+    | {"hybrid.synth", "hybrid.doctor", "hybrid.rehearsal", "hybrid.verify", "hybrid.written"},
 }
 
 

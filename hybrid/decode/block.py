@@ -26,6 +26,7 @@ from hybrid.lattice.archive import LatticeWriter, open_writer
 from hybrid.search.protocol import SearchResult, check_scores
 from hybrid.timing.ctm import ctm_header, ctm_lines
 from hybrid.timing.timed_text import TimedText
+from hybrid.written.form import WrittenForm
 
 __all__ = ["PARTS", "TABLE", "DecodeOptions", "decode_block"]
 
@@ -43,6 +44,7 @@ class DecodeOptions:
     nbest: int = field(default=0, metadata={"help": "Write this many best word sequences of each to nbest.txt."})
     phones: bool = field(default=False, metadata={"help": "Write phones with times to phones.ctm."})
     formats: tuple[str, ...] = ()  # of `timing.formats.FORMATS`, written to recordings/
+    written: WrittenForm | None = None  # also written.txt and written.ctm; the formats hold it
     batch_frames: int = field(
         default=BATCH_FRAMES, metadata={"help": "Frames scored together at most, padding counted."}
     )
@@ -167,7 +169,7 @@ def _silence(item: Utterance, options: DecodeOptions) -> dict[str, Any]:
     """The record of an utterance in which nothing is said: no words, no lattice."""
     seconds = item.duration or 0.0
     row = [item.id, "0", f"{seconds:.3f}", "silence", "", "1", *[""] * (len(TABLE) - 6)]
-    empty: dict[str, Any] = {"words": [], "phones": [], "nbest": [], "timed": {}}
+    empty: dict[str, Any] = {"words": [], "phones": [], "nbest": [], "timed": {}, "written": "", "written_words": []}
     if options.formats:
         empty["timed"] = asdict(TimedText(item.id, item.recording, item.start, seconds, ()))
     return {"row": row, "text": "", "seconds": seconds, **empty, "start": [item.recording, item.start]}
@@ -185,6 +187,7 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
         for rank, other in enumerate(one.nbest(options.nbest), 1):
             scores = f"{other.graph_score:.6g} {other.acoustic_score:.7g}"
             lines.append(f"{one.utterance} {rank} {scores} {other.text}".rstrip())
+    written = one if options.written is None else one.written(options.written)
     return {
         "row": [str(x) for x in row],
         "text": one.text,
@@ -192,6 +195,8 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
         "words": ctm_lines(one.recording, one.words),
         "phones": ctm_lines(one.recording, one.phones) if options.phones else [],
         "nbest": lines,
-        "timed": asdict(one.timed) if options.formats else {},
+        "timed": asdict(written.timed) if options.formats else {},
+        "written": written.text if options.written else "",
+        "written_words": ctm_lines(one.recording, written.words) if options.written else [],
         "start": [one.recording, one.words[0].start if one.words else 0.0],
     }

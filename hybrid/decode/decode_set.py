@@ -3,6 +3,7 @@
 OUT/lat.<n>.gz       lattices of block n, determinised (Kaldi CompactLattice archive, gzip), or raw (Lattice archive)
 OUT/transcript.txt   utterance, words
 OUT/words.ctm        recording channel start duration word confidence
+OUT/written.txt      utterance, written form, and its times in written.ctm, where that was asked for
 OUT/utterances.tsv   flags and scores of each utterance
 OUT/failed.txt       utterance, reason
 OUT/recordings/      files of other formats

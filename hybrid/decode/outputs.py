@@ -24,7 +24,8 @@ from hybrid.timing.timed_text import TimedText, TimedWord
 __all__ = ["RECORDINGS", "WRITTEN", "DecodeTotals", "TooManyFailedError", "merge", "too_many", "write_lines"]
 
 RECORDINGS = "recordings"  # files of the formats asked for
-WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "utterances.tsv", "failed.txt")
+WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "written.txt", "written.ctm",
+           "utterances.tsv", "failed.txt")  # fmt: skip
 
 
 class TooManyFailedError(HybridError):
@@ -113,6 +114,9 @@ def merge(
     write_failed(out / "failed.txt", sorted(failed))
     if options.phones:
         write_lines(out / "phones.ctm", header + [line for r in by_time for line in r["phones"]])
+    if options.written is not None:
+        write_lines(out / "written.txt", [f"{r['row'][0]} {r['written']}".rstrip() for r in records])
+        write_lines(out / "written.ctm", header + [line for r in by_time for line in r["written_words"]])
     if options.nbest:
         write_lines(out / "nbest.txt", [line for r in records for line in r["nbest"]])
     return DecodeTotals(
@@ -167,7 +171,7 @@ def _replace_lattices(out: Path, count: int) -> None:
     remove_mark(out)
     names = {f"lat.{number}.gz" for number in range(1, count + 1)}
     with writing(out):
-        for name in ("decode.json", "phones.ctm", "nbest.txt", FAILED_NOW):
+        for name in ("decode.json", "phones.ctm", "nbest.txt", "written.txt", "written.ctm", FAILED_NOW):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / RECORDINGS, ignore_errors=True)
         for file in out.glob("lat.*.gz"):

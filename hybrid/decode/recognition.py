@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from hybrid.decode.alternatives import Alternative, Choices, alternatives, choices
+from hybrid.decode.written import written_labels
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.mbr import mbr_decode
@@ -14,6 +15,7 @@ from hybrid.search.protocol import SearchResult
 from hybrid.timing.ctm import TimedLabel
 from hybrid.timing.formats import json_record
 from hybrid.timing.timed_text import SAME, TimedText, TimedWord
+from hybrid.written.form import WrittenForm
 
 if TYPE_CHECKING:
     from hybrid.decode.reader import Reader
@@ -89,6 +91,10 @@ class Recognition:
         end = self.start + self.duration
         time = self.reader.times.clock(self.result.num_frames, self.start, end, self.first_frame)
         return choices(found.network, self.reader.name, time)
+
+    def written(self, form: WrittenForm | None = None) -> Recognition:
+        """Returns the same with its words in written form; see `Transcript.written`."""
+        return replace(self, words=written_labels(self.words, form or WrittenForm(), self.rejected))
 
     @property
     def timed(self) -> TimedText:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hybrid.decode.alternatives import Alternative, Choices, join_alternatives
 from hybrid.decode.recognition import Recognition
 from hybrid.timing.ctm import TimedLabel
+from hybrid.written.form import WrittenForm
 
 __all__ = ["Transcript"]
 
@@ -39,6 +40,18 @@ class Transcript:
     def words(self) -> list[TimedLabel]:
         """The words with their times in the recording and their confidences, without pauses."""
         return [word for segment in self.segments for word in segment.words if word.label]
+
+    @property
+    def written(self) -> Transcript:
+        """The same in written form ("a quarter to six" is 5:45): text, words, JSON; `write` takes settings and rules.
+
+        Each token has the time of its words and the confidence of the least sure; other answers stay spoken.
+        """
+        return self.write(WrittenForm())
+
+    def write(self, form: WrittenForm) -> Transcript:
+        """Returns the same in a written form of one's own settings and rules; see `written`."""
+        return replace(self, segments=tuple(segment.written(form) for segment in self.segments))
 
     @property
     def confidence(self) -> float:

@@ -35,6 +35,9 @@ class TextConfig:
     tags: tuple[str, ...] = field(
         default=(), metadata={"help": "What a tag becomes, e.g. '[noise]=<NOISE>'; may be repeated."}
     )
+    spoken: bool = field(
+        default=False, metadata={"help": "Write numbers, times, dates and money of texts in words (English)."}
+    )
 
     def __post_init__(self) -> None:
         check_fields(self)

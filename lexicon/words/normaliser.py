@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
+from hybrid.written.spoken import spoken_text
 from lexicon.lexicon import RESERVED_WORDS
 from lexicon.words.blanks import split_words
 from lexicon.words.config import TextConfig
@@ -26,6 +27,7 @@ from lexicon.words.spelling import APOSTROPHES, CASE, FORM, MARKS, SAME, Spellin
 __all__ = ["Changes", "Normaliser", "check_loss", "refuse_symbols"]
 
 logger = get_logger(__name__)
+NUMBERS = "lines with numbers"
 NO_WORDS = ("<eps>", "#0")
 _TAG = re.compile(r"(<[^\s<>][^<>]*>|\[[^\[\]]+\]|\{[^{}]+\})")
 _DASH = re.compile(r"--+|[\u2012-\u2015\u2212\u2e3a\u2e3b]")
@@ -92,7 +94,7 @@ class Normaliser:
         else:
             found = []
             for i, part in enumerate(_TAG.split(text) if any(c in text for c in "<[{") else [text]):
-                found += self._tag(part) if i % 2 else self._plain(part)
+                found += self._tag(part) if i % 2 else self._plain(self._spoken(part))
         self.changes.words += len(found)
         if self.spelling is not None:
             self.changes.outside.update(word for word in found if word not in self.spelling)
@@ -111,6 +113,13 @@ class Normaliser:
         if word != "":
             self.changes.tags[tag] += 1
         return [word] if word else []
+
+    def _spoken(self, text: str) -> str:
+        """Numbers in words, where that was asked for."""
+        said = spoken_text(text) if self.config.spoken else text
+        if said != text:
+            self.changes.kinds[NUMBERS] += 1
+        return said
 
     def _plain(self, text: str) -> list[str]:
         found: list[str] = []

@@ -49,7 +49,7 @@ def lang(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_dictionary_of_a_raw_text(lang: Path) -> None:
     words = (lang / "words.txt").read_text().split()[::2]
     assert words == ["<eps>", "!SIL", "<UNK>", "CALL", "DON'T", "NO", "PETER", "PLEASE", "#0", "<s>", "</s>"]
-    assert (lang / "text.yaml").read_text() == "normalise: true\ncase: lexicon\ntags:\n- '[laugh]='\n"
+    assert (lang / "text.yaml").read_text() == "normalise: true\ncase: lexicon\ntags:\n- '[laugh]='\nspoken: false\n"
 
 
 def test_lm_and_oov_see_the_same_words(lang: Path, tmp_path: Path) -> None:

@@ -195,6 +195,14 @@ def _chain_den(path: Path, root: Path) -> None:
     hybrid("nnet", "chain-den", "--tree", root / "ctree", "--num-extra-lm-states", 5, "--out-dir", root / "out/den")
 
 
+def _rules(path: Path, _: Path) -> None:
+    from hybrid.written.form import WrittenForm
+    from hybrid.written.rewriting import read_rules
+
+    rules = read_rules(path)
+    WrittenForm(before=rules, after=rules).text(["a", "ab", "b", "five", "thirty", "p", "m"])
+
+
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
@@ -777,6 +785,7 @@ READERS: dict[str, Reader] = {
     "lexicon.grapheme": Reader("words.list", _grapheme),
     "lexicon.pieces": Reader("pieces.model", _pieces),
     "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
+    "written.rules": Reader("rules.tsv", _rules),
     "lm.arpa": Reader("lm.arpa", _arpa),
     "lm.arpa-gz": Reader("lm.arpa.gz", _arpa),
     "lm.mapped": Reader("lm.map", _mapped),

@@ -103,6 +103,7 @@ def _texts(root: Path) -> None:
         "training: {epochs: 1, evaluations: 2, heldout: 0, average: 2, threads: 1}\n",
         "text.txt": "A AB\nB A\nBA AB A\nB\n",
         "words.list": "A\nAB\nBA\n",
+        "rules.tsv": "# mine\na ab\tA2\nb\tb\n",
         "table.txt": "u1 A AB\nu2 B A\nu3 BA\n",
         "hyp.txt": "u1 A B\nu2 B A A\nu3 BA\n",
         "utt2spk": "u1 s1\nu2 s1\nu3 s2\n",

@@ -13,6 +13,8 @@ from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
 from hybrid.model.folder import load_model
 from hybrid.recogniser import Recogniser
 from hybrid.search.config import SearchConfig
+from hybrid.written.form import WrittenForm
+from hybrid.written.rewriting import Rules
 from lexicon.lang_dir import LangDir
 
 RATE = 8000
@@ -50,6 +52,18 @@ def test_a_file_and_its_samples_agree(recogniser: Recogniser, tiny) -> None:
     of_file, of_samples = recogniser.recognise(path), recogniser.recognise(samples, rate)
     assert of_file.text == of_samples.text == path.with_suffix(".txt").read_text().strip()
     assert of_file.words == of_samples.words and of_file.segments[0].recording == path.stem
+
+
+def test_a_transcript_in_written_form(recogniser: Recogniser, bursts) -> None:
+    found = recogniser.recognise(bursts(["LOW", "HIGH", "MID"], 77), 8000)
+    assert found.written == found and found.text == "LOW HIGH MID"
+    written = found.write(WrittenForm(before=Rules(((("low", "high"), ("LH",)),))))
+    assert written.text == "LH MID" and [word.label for word in written.words] == ["LH", "MID"]
+    assert (written.words[0].start, written.words[0].end) == (found.words[0].start, found.words[1].end)
+    assert written.words[0].confidence == min(word.confidence for word in found.words[:2])
+    phones = [word.phones for word in found.segments[0].timed.words]
+    merged = [word.phones for word in written.segments[0].timed.words]
+    assert sum(merged, ()) == sum(phones, ()) and len(merged) < len(phones)
 
 
 def test_long_recordings_are_cut_at_pauses(recogniser: Recogniser, bursts, save_wav, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from hybrid.cli.decoding.options import (
     second_pass,
     show_transcript,
     tell_failed,
+    written_form,
+    written_options,
 )
 from hybrid.cli.echo import echo
 from hybrid.cli.options import (
@@ -77,11 +79,12 @@ from hybrid.search.engines.k2_config import K2Config
 @click.option(
     "--nbest", type=Whole(0, 100_000), default=0, help="Write so many best word sequences of each to nbest.txt."
 )
+@written_options
 @KALDI_TIMES
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "rescore",
-               "search_lm", "files")  # fmt: skip
+               "search_lm", "written_rules", "written_after", "files")  # fmt: skip
 def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads: int, **options: Any) -> None:
     """Search audio FILES and folders (`-`: standard input), features, cuts or scores for words.
 
@@ -152,7 +155,8 @@ def _options(options: dict[str, Any]) -> Any:
     from hybrid.decode.scoring import BATCH_FRAMES
 
     frames = options["batch_frames"] or BATCH_FRAMES
-    return DecodeOptions(options["nbest"], options["phones"], tuple(options["formats"]), frames)
+    formats = tuple(options["formats"])
+    return DecodeOptions(options["nbest"], options["phones"], formats, written_form(options), frames)
 
 
 def _source(options: dict[str, Any], scratch: Path) -> Any:

@@ -13,7 +13,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import CHANNEL, PORTION, Real
 
 __all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass",
-           "show_transcript", "tell_failed"]  # fmt: skip
+           "show_transcript", "tell_failed", "written_form", "written_options"]  # fmt: skip
 
 FILE = click.Path(path_type=Path, allow_dash=True)
 SHOWN = 20  # failed utterances on the terminal
@@ -45,6 +45,38 @@ def second_pass(options: dict[str, Any]) -> tuple[Any, str | None]:
     return passes_of(paths, share), None if arpa is None else str(arpa)
 
 
+def written_options(function: Any) -> Any:
+    """Adds the options of the written form; `written_form` takes them."""
+    for option in (
+        click.option("--written-after", type=FILE, help="With --written: table of written text and what replaces it."),
+        click.option("--written-rules", type=FILE, help="With --written: table of spoken phrases and what is written "
+                     "for them, a tab between; they go before all grammars."),
+        click.option("--written-style", type=click.Choice(["plain", "nemo"]), default="plain",
+                     help="With --written: as in sentences (5:45, 20 minutes), or as NeMo's grammars (05:45, 20 min)."),
+        click.option("--written/--no-written", default=False,
+                     help="Numbers, times, dates, money, addresses in written form (English): written.txt, written.ctm "
+                     "and the --format files."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def written_form(options: dict[str, Any]) -> Any:
+    """Takes the options of `written_options`: the form, None where it was not asked for."""
+    from hybrid.written.form import WrittenForm
+    from hybrid.written.rewriting import Rules, read_rules
+    from hybrid.written.sentence import WrittenConfig
+
+    asked, style = options.pop("written"), options.pop("written_style")
+    paths = [options.pop(name) for name in ("written_rules", "written_after")]
+    if not asked:
+        if any(path is not None for path in paths) or style != "plain":
+            raise click.UsageError("--written-rules, --written-after and --written-style go with --written")
+        return None
+    before, after = (Rules() if path is None else read_rules(path) for path in paths)
+    return WrittenForm(WrittenConfig(style), before, after)
+
+
 def tell_failed(path: Path) -> None:
     """Shows what failed and why, on standard error."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -55,12 +87,13 @@ def tell_failed(path: Path) -> None:
 
 
 def show_transcript(out: Path, formats: tuple[str, ...] = ()) -> None:
-    """Prints the transcript, or the files of a format."""
+    """Prints the transcript, in written form where there is one, or the files of a format."""
     kind = formats[0] if formats else "txt"
+    written = (out / "written.txt").exists()
     if kind == "txt":
-        files = [out / "transcript.txt"]
+        files = [out / ("written.txt" if written else "transcript.txt")]
     elif kind == "ctm":
-        files = [out / "words.ctm"]
+        files = [out / ("written.ctm" if written else "words.ctm")]
     else:
         files = sorted((out / "recordings").glob("*"))
     for file in files:

@@ -69,7 +69,7 @@ def train(
 
     config = make_config(EstimateConfig, options)
     canonical = options["normalise"] is not False
-    asked = lang is not None or options["normalise"] or options["tags"] or options["case"]
+    asked = lang is not None or any(options[name] for name in ("normalise", "tags", "case", "spoken"))
     normaliser = make_normaliser(options, lang)
     logger = get_logger("hybrid.lm")
     log_settings(logger, "lm train", config_to_dict(config))

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["make_normaliser", "make_text_config", "text_options"]
 
-OPTIONS = ("normalise", "case", "tags")
+OPTIONS = ("normalise", "case", "tags", "spoken")
 
 
 def text_options(function: Callable) -> Callable:
-    """Adds `--normalise/--no-normalise`, `--case` and `--tag`; `make_normaliser` takes them."""
+    """Adds `--normalise/--no-normalise`, `--case`, `--tag` and `--spoken`; `make_normaliser` takes them."""
+    spoken = click.option(
+        "--spoken/--no-spoken",
+        default=None,
+        help="Numbers, times, dates and money in words (English).  [default: as the lang folder says; else not]",
+    )
     tags = click.option(
         "--tag", "tags", multiple=True, help="What a tag becomes, e.g. '[noise]=<NOISE>'; others are dropped."
     )
@@ -33,7 +38,7 @@ def text_options(function: Callable) -> Callable:
         help="Bring texts to the lexicon's spelling, without punctuation and tags; else as they are.  [default: as the "
         "lang folder says; else normalise]",
     )
-    return switch(case(tags(function)))
+    return switch(case(tags(spoken(function))))
 
 
 def make_text_config(options: dict[str, Any], lang: Path | None = None) -> TextConfig:

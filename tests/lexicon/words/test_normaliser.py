@@ -151,7 +151,9 @@ def test_settings_in_the_folder(tmp_path: Path) -> None:
     config.write(tmp_path)
     assert TextConfig.of_folder(tmp_path) == config and config.table == {"[noise]": "<NOISE>", "<i>": ""}
     (tmp_path / "text.yaml").write_text("cases: upper\n")
-    with pytest.raises(InputError, match=r"text.yaml: unknown setting 'cases'. Settings are: normalise, case, tags."):
+    with pytest.raises(
+        InputError, match=r"text.yaml: unknown setting 'cases'. Settings are: normalise, case, tags, spoken."
+    ):
         TextConfig.of_folder(tmp_path)
     for bad in (("x",), ("=W",), ("[x]=two words",), ("[x]=<eps>",)):
         with pytest.raises(ValueError, match="wanted TAG=WORD"):
