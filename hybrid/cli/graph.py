@@ -22,6 +22,12 @@ def _config_class() -> type:
     return GraphConfig
 
 
+def _mixture_class() -> type:
+    from hybrid.graph.own_grammar import MixtureConfig
+
+    return MixtureConfig
+
+
 @click.group(name="graph")
 def command() -> None:
     """Compile and inspect decoding graphs (HCLG)."""
@@ -79,24 +85,30 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
               "[default: lexicon.txt of the model, where it has one]")  # fmt: skip
 @click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
 @click.option("--order", type=click.IntRange(1, 5), default=3, show_default=True, help="Of the n-grams.")
+@click.option("--grammar", type=FILE, help="What may be said as a grammar (JSGF, SRGS); alone, or beside --sentences.")
+@click.option("--rule", help="The rule of the grammar that is a sentence.  [default: its root, or all public ones]")
 @text_options
+@config_options(_mixture_class())
 @click.option("--out-dir", required=True, type=FILE, help="Graph folder to make.")
 @config_options(_config_class())
-@writes_folder("graph", "model", "lang", "sentences", "lists", "g2p", whole=True)
+@writes_folder("graph", "model", "lang", "sentences", "lists", "g2p", "grammar", whole=True)
 def build(
     model: Path, sentences: tuple[Path, ...], lists: tuple[Path, ...], lang: Path | None, g2p: Path | None,
-    order: int, out_dir: Path, **options: Any,
+    order: int, grammar: Path | None, rule: str | None, out_dir: Path, **options: Any,
 ) -> None:  # fmt: skip
-    """Builds a graph of your own sentences and words: pronunciations, language model and HCLG in one step."""
+    """Builds a graph of your own sentences, words or grammar: pronunciations, language model and HCLG in one step."""
     from hybrid.aligner.guess import g2p_guesser
     from hybrid.graph.own_words import PRONUNCIATIONS, build_graph, read_words
     from hybrid.model.folder import load_model
     from hybrid.model.ready import LEXICON
     from lexicon.lang_dir import LangDir
     from lexicon.lexicon import Lexicon
+    from lm.grammar.load import read_grammar
 
-    if not sentences and not lists:
-        raise click.UsageError("Give --sentences, --words, or both.")
+    if not sentences and not lists and grammar is None:
+        raise click.UsageError("Give --sentences, --words or --grammar.")
+    said = None if grammar is None else read_grammar(grammar, rule)
+    mixture: Any = make_config(_mixture_class(), options)
     text = make_text_config(options, lang)
     acoustic_model = load_model(model).acoustic_model
     config: Any = make_config(_config_class(), options)
@@ -105,7 +117,7 @@ def build(
     if known is None and (own := model / LEXICON).is_file():
         known = Lexicon.read(own)
     guess = g2p_guesser(g2p) if g2p is not None else None
-    graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config)
+    graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config, said, mixture)
     echo(f"{out_dir}: {len(graph.words) - 5} words, see {out_dir / PRONUNCIATIONS}")
 
 

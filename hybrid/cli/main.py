@@ -18,6 +18,7 @@ GROUPS = {
     "feats": ("feats", "Extract features and CMVN statistics."),
     "lang": ("language.lang", "Lexicons and lang folders (L.fst, phones, words)."),
     "lm": ("language.lm", "Train, prune, mix and test n-gram language models; make G.fst."),
+    "grammar": ("language.grammar", "Check, draw and measure grammars (JSGF, SRGS) of what may be said."),
     "gmm": ("gmm", "Train and inspect GMM-HMM models; align."),
     "nnet": ("nnet", "Train and inspect neural models; trees, denominators and supervision of LF-MMI."),
     "align": ("align", "Align audio with text: words and phones with times; clean corpora."),

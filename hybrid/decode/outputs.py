@@ -19,6 +19,7 @@ from hybrid.decode.block import COSTS, PARTS, TABLE, DecodeOptions
 from hybrid.timing.ctm import TimedLabel
 from hybrid.timing.formats import write_formats
 from hybrid.timing.frame_times import FrameTimes
+from hybrid.timing.slot import Slot
 from hybrid.timing.timed_text import TimedText, TimedWord
 
 __all__ = ["RECORDINGS", "WRITTEN", "DecodeTotals", "TooManyFailedError", "merge", "too_many", "write_lines"]
@@ -148,7 +149,8 @@ def _write_recordings(
             TimedWord(**{**word, "phones": tuple(TimedLabel(**phone) for phone in word["phones"])})
             for word in record["words"]
         ]
-        texts.append(TimedText(**{**record, "words": tuple(words)}))
+        slots = tuple(Slot(**slot) for slot in record["slots"])
+        texts.append(TimedText(**{**record, "words": tuple(words), "slots": slots}))
     return list(write_formats(texts, folder, formats, times=times, facts=models).items())
 
 

@@ -24,8 +24,11 @@ from hybrid.search.protocol import SearchResult
 from hybrid.timing.ctm import TimedLabel, timed_labels
 from hybrid.timing.frame_times import FrameTimes
 from hybrid.timing.lattice_alignment import align_lattice
+from hybrid.timing.slot import Slot
 from hybrid.timing.word_alignment import WordAlignment, path_segments, position_marks
 from lexicon.symbols import SymbolTable
+from lm.grammar.automaton import GrammarAutomaton
+from lm.grammar.parse import parse
 
 __all__ = ["Reader"]
 
@@ -45,6 +48,7 @@ class Reader:
       second_pass: what is done to the determinised lattice of an utterance, and gives it other scores.
       calibration: what makes probabilities of posteriors.
       reject: which words are not sure enough.
+      grammar: of the graph, that gives slots. garbage: id of the word that stands for speech outside of it, or -1.
     """
 
     model: Model
@@ -57,6 +61,8 @@ class Reader:
     second_pass: Rescorer | None = field(default=None, repr=False)
     calibration: Calibration | None = None
     reject: RejectConfig = field(default_factory=RejectConfig)
+    grammar: GrammarAutomaton | None = field(default=None, repr=False)
+    garbage: int = -1
 
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
@@ -101,8 +107,18 @@ class Reader:
         left, rejected = self.reject.split(words, confidence)
         return Recognition(
             item.id, item.recording, left, tuple(phones), path, kept, self.scale, item.start, duration, first_frame,
-            compact, confidence, rejected, self,
+            compact, confidence, rejected, self, *self._slots([] if rejected else left, path, item.start),
         )  # fmt: skip
+
+    def _slots(self, labels: Sequence[TimedLabel], path: Path | None, start: float) -> tuple[str, tuple[Slot, ...]]:
+        """Returns the rule of the grammar that words are, and what its tags say; nothing for those outside of it."""
+        words = [word for word in labels if word.label]
+        unheard = path is None or (not words and self.garbage in path.word_ids)
+        found = None if self.grammar is None or unheard else parse(self.grammar, [word.label for word in words])
+        if found is None:
+            return "", ()
+        ends = [start, *(word.end for word in words)]
+        return found.rule, tuple(Slot.of(tag.text, words[tag.begin : tag.end], ends[tag.begin]) for tag in found.tags)
 
     def _determinized(self, result: SearchResult) -> CompactLattice:
         beam, starts = result.attempts[-1].lattice_beam, self.model.transition_model.phone_starts

@@ -14,6 +14,7 @@ from hybrid.lattice.paths import Path
 from hybrid.search.protocol import SearchResult
 from hybrid.timing.ctm import TimedLabel
 from hybrid.timing.formats import json_record
+from hybrid.timing.slot import Slot
 from hybrid.timing.timed_text import SAME, TimedText, TimedWord
 from hybrid.written.form import WrittenForm
 
@@ -42,6 +43,8 @@ class Recognition:
         probability that nothing was said.
       rejected: words that were not sure enough, in whose places `words` has pauses.
       reader: what names words and tells times.
+      rule: the public rule of the graph's grammar that was said; empty where there is no grammar, or it was none.
+      slots: what the tags of that grammar say of the words; of an utterance with rejected words nothing.
     """
 
     utterance: str
@@ -58,6 +61,8 @@ class Recognition:
     confidence: float
     rejected: tuple[TimedLabel, ...]
     reader: Reader = field(repr=False, compare=False)
+    rule: str = ""
+    slots: tuple[Slot, ...] = ()
 
     @property
     def text(self) -> str:
@@ -73,6 +78,12 @@ class Recognition:
     def status(self) -> str:
         """complete, partial or empty."""
         return self.result.status
+
+    @property
+    def outside(self) -> bool:
+        """Whether speech outside of the grammar was heard and nothing else (`hybrid graph build --garbage`)."""
+        heard = [] if self.path is None else self.path.word_ids.tolist()
+        return self.reader.garbage in heard and {self.reader.name(word) for word in heard} == {""}
 
     def nbest(self, count: int) -> list[Alternative]:
         """Lists the best distinct word sequences, best first.
@@ -106,8 +117,9 @@ class Recognition:
                 inside.append(rest.pop(0))
             words.append(TimedWord(word.label, word.start, word.duration, word.confidence, phones=tuple(inside)))
         return TimedText(
-            self.utterance, self.recording, self.start, self.duration, tuple(words), overall=self.confidence
-        )
+            self.utterance, self.recording, self.start, self.duration, tuple(words), overall=self.confidence,
+            rule=None if self.reader.grammar is None else self.rule, slots=self.slots,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values: text, confidence, status, words with times and confidences, their phones."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid.agreement import lang_part, part_of, require_fit, scale_differences
-from hybrid.base.integrity import state_of
+from hybrid.base.integrity import check, state_of
 from hybrid.base.jobs import one_behind
 from hybrid.base.log import get_logger
 from hybrid.confidence.calibration import Calibration
@@ -21,6 +21,7 @@ from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
 from hybrid.graph.decoding import DecodingGraph
+from hybrid.graph.own_words import GRAMMAR
 from hybrid.model.folder import Model, load_model
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -36,6 +37,9 @@ from hybrid.timing.word_alignment import (
     silent_words,
 )
 from lexicon.symbols import SymbolTable
+from lm.grammar.automaton import GrammarAutomaton, automaton_of
+from lm.grammar.load import read_grammar
+from lm.grammar.values import GARBAGE
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
 
@@ -115,6 +119,7 @@ class System:
       silent_words: ids of the words that are spoken as such pauses.
       second_pass: what is done to each determinised lattice, see `Reader`. calibration: of confidences.
       silence_phones: ids of all phones that are no speech.
+      grammar: of the graph, where it was made of one.
     """
 
     spec: SystemSpec
@@ -127,6 +132,7 @@ class System:
     second_pass: Rescorer | None = None
     calibration: Calibration | None = None
     silence_phones: tuple[int, ...] = ()
+    grammar: GrammarAutomaton | None = field(default=None, repr=False)
 
     @property
     def config(self) -> SearchConfig:
@@ -143,7 +149,8 @@ class System:
         """What turns the results of the search into recognitions."""
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
-            self.spec.raw, self.second_pass, self.calibration, self.spec.reject,
+            self.spec.raw, self.second_pass, self.calibration, self.spec.reject, self.grammar,
+            self.words.get(GARBAGE, -1),
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
@@ -219,7 +226,11 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     searcher = make_searcher(spec.engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
-    silent = silent_words(graph.tables, lang, model.phones)
+    silent = silent_words(graph.tables, lang, model.phones) | (
+        {graph.words[GARBAGE]} if GARBAGE in graph.words else set()
+    )
+    said = graph.tables / GRAMMAR
+    check(said)
     calibration = None
     if file := spec.calibration_file:
         require_fit(graph.part, part_of(file, "calibration"))
@@ -227,5 +238,5 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     second = None if spec.second_pass is None else spec.second_pass.open(graph.words, spec.search_lm, config.scale)
     return System(
         spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent, second,
-        calibration, silence_phones(graph.tables, lang),
+        calibration, silence_phones(graph.tables, lang), automaton_of(read_grammar(said)) if said.is_file() else None,
     )  # fmt: skip

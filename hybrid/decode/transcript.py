@@ -9,6 +9,7 @@ from typing import Any
 from hybrid.decode.alternatives import Alternative, Choices, join_alternatives
 from hybrid.decode.recognition import Recognition
 from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.slot import Slot
 from hybrid.written.form import WrittenForm
 
 __all__ = ["Transcript"]
@@ -40,6 +41,11 @@ class Transcript:
     def words(self) -> list[TimedLabel]:
         """The words with their times in the recording and their confidences, without pauses."""
         return [word for segment in self.segments for word in segment.words if word.label]
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """What the tags of the graph's grammar say of its utterances, in order."""
+        return tuple(slot for segment in self.segments for slot in segment.slots)
 
     @property
     def written(self) -> Transcript:

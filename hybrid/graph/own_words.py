@@ -1,7 +1,8 @@
-"""A decoding graph from sentences and words: normalise, find or guess pronunciations, estimate an LM, compile."""
+"""A decoding graph from sentences, words and grammars: normalise, find or guess pronunciations, make G, compile."""
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,8 +12,10 @@ from pathlib import Path
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.reading import read_text
+from hybrid.formats.openfst import FstArrays
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.graph.own_grammar import MixtureConfig, mixed_grammar
 from hybrid.hmm import read_transition_model
 from hybrid.tree import read_tree
 from lexicon.dict_dir import write_dict_dir
@@ -31,12 +34,15 @@ from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_m
 from lexicon.words.user_lexicon import read_user_lexicon, tell_rejected
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
+from lm.grammar.automaton import automaton_of
+from lm.grammar.srgs import write_srgs
+from lm.grammar.values import GARBAGE, Grammar
 from lm.grammar_fst import ngram_to_fst
 
-__all__ = ["PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
+__all__ = ["GRAMMAR", "PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
 
 logger = get_logger(__name__)
-PRONUNCIATIONS = "pronunciations.tsv"
+PRONUNCIATIONS, GRAMMAR = "pronunciations.tsv", "grammar.grxml"
 OOV = "<UNK>"
 SILENCES = ("SIL", "SPN", "NSN", "sil", "spn", "nsn")
 Guess = Callable[[Sequence[str]], Mapping[str, Sequence[Sequence[str]]]]
@@ -83,8 +89,10 @@ def build_graph(
     text: TextConfig | None = None,
     order: int = 3,
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
+    grammar: Grammar | None = None,
+    mixture: MixtureConfig = MixtureConfig(),  # noqa: B008  (frozen)
 ) -> DecodingGraph:
-    """Builds the graph folder of a user's own sentences and words.
+    """Builds the graph folder of a user's own sentences and words, or of a grammar.
 
     Args:
       model: folder with tree, transitions, topo and phones.txt.
@@ -92,9 +100,12 @@ def build_graph(
       lexicon: lang folder, or dictionary, whose pronunciations are known.
       guess: pronunciations of words that are in no list; None: there may be none.
       text: how texts become words.
+      grammar: what may be said besides the sentences, or alone; `own` only tells pronunciations then.
+      mixture: how it stands beside sentences and other speech.
 
     Returns:
-      The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones.
+      The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones; and
+      `grammar.grxml`, the grammar in the graph's words.
 
     Raises:
       InputError: a word without pronunciation, phones that the model lacks, or nothing to recognise.
@@ -108,23 +119,45 @@ def build_graph(
     normaliser = Normaliser(text, spelling)
     lines = [words for path in sentences for _, words in read_utterances(path, False, normaliser) if words]
     normaliser.changes.log("sentences")
-    words = sorted({w for line in lines for w in line} | set(own.words) | set(own.given))
+    said = None if grammar is None else grammar.with_words(normaliser.words)
+    listed = {w for line in lines for w in line} | (set() if said and not lines else {*own.words, *own.given})
+    words = sorted(listed | (set(said.words) - {GARBAGE} if said else set()))
     if not words:
-        raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences or --words.")
+        raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences, --words or --grammar.")
     spoken, source = _spoken(words, own, lexicon, guess, known)
+    rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
+    files = {PRONUNCIATIONS: "".join(rows)} | ({} if said is None else {GRAMMAR: write_srgs(said)})
+    outside = mixture.garbage_phone if said and (mixture.garbage or GARBAGE in said.words) else None
     with tempfile.TemporaryDirectory() as temporary:
-        lang = _make_lang(Path(temporary), spoken, table, known, model, text)
+        lang = _make_lang(Path(temporary), spoken, table, known, model, text, outside)
         settings = EstimateConfig(order, add_unseen=True)
-        estimated, _ = estimate_from_sentences(lines or [[w] for w in words], settings, words)
-        grammar = ngram_to_fst(estimated, lang.words)
+        sequences = lines or ([] if said else [[w] for w in words])
+        acceptor = _acceptor(sequences, sorted(listed), settings, lang.words, said, mixture)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
-        rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
-        files = {PRONUNCIATIONS: "".join(rows)}
-        graph = compile_decoding_graph(lang, grammar, transitions, out_dir, config, model, files)
+        graph = compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files)
     counts = [sum(s == kind for s in source.values()) for kind in ("given", "lexicon", "guessed")]
     message = "%d words (%d given, %d of the lexicon, %d guessed), %d sentences"
     logger.info(message, len(words), *counts, len(lines))
     return graph
+
+
+def _acceptor(
+    sentences: list[list[str]],
+    vocabulary: Sequence[str],
+    settings: EstimateConfig,
+    words: SymbolTable,
+    grammar: Grammar | None,
+    mixture: MixtureConfig,
+) -> FstArrays:
+    """Returns G of sentences, of a grammar, or of both."""
+    ngram = None
+    if sentences:
+        estimated, _ = estimate_from_sentences(sentences, settings, vocabulary)
+        ngram = ngram_to_fst(estimated, words)
+    if grammar is not None:
+        return mixed_grammar(automaton_of(grammar), ngram, words, mixture)
+    assert ngram is not None
+    return ngram
 
 
 def _spoken(
@@ -174,9 +207,14 @@ def _of_lexicon(lang: LangDir | Lexicon, words: Sequence[str]) -> Spoken:
 
 
 def _make_lang(
-    folder: Path, spoken: Spoken, table: SymbolTable, known: frozenset[str], model: Path, text: TextConfig | None
-) -> LangDir:
-    """Makes dictionary and lang folder of some words in the phones of a model."""
+    folder: Path, spoken: Spoken, table: SymbolTable, known: frozenset[str], model: Path, text: TextConfig | None,
+    outside: float | None = None,
+) -> LangDir:  # fmt: skip
+    """Makes dictionary and lang folder of some words in the phones of a model.
+
+    Args:
+      outside: the cost of a phone of `<garbage>`, nats; None: there is no such word.
+    """
     marked = is_marked(table)
     silences = sorted(p for p in known if (p in table if marked else p in SILENCES))
     silences.sort(key=lambda p: p not in ("SIL", "sil"))  # the optional one first
@@ -185,6 +223,8 @@ def _make_lang(
         raise InputError.at(model / "phones.txt", "has no phone of silence", cure)
     noise = next((p for p in silences if p in ("SPN", "spn")), silences[-1])
     rows = [Pronunciation(word, phones) for word, some in spoken.items() for phones in some if word != OOV]
+    if outside is not None:
+        rows += [Pronunciation(GARBAGE, (phone,), math.exp(-outside)) for phone in sorted(known - set(silences))]
     phones = PhoneSet.from_phones(silences, sorted({p for row in rows for p in row.phones} - set(silences)))
     lexicon = Lexicon((Pronunciation(OOV, (noise,)), *sorted(rows)))
     write_dict_dir(folder / "dict", phones, lexicon)

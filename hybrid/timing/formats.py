@@ -174,7 +174,10 @@ def json_record(text: TimedText) -> dict[str, Any]:
     confidence = text.confidence
     if confidence is not None:
         record["confidence"] = round(confidence, 4)
-    return {**record, "text": " ".join(word.label for word in text.spoken), "words": words}
+    record |= {"text": " ".join(word.label for word in text.spoken), "words": words}
+    if text.rule is not None:
+        record |= {"rule": text.rule, "slots": [slot.to_dict() for slot in text.slots]}
+    return record
 
 
 def _span(start: float, end: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from hybrid.base.errors import InputError, quote
 from hybrid.timing.ctm import TimedLabel
+from hybrid.timing.slot import Slot
 
 __all__ = ["TimedText", "TimedWord", "joined", "tile"]
 
@@ -49,6 +50,8 @@ class TimedText:
       words: words and pauses that do not overlap; they tile the utterance where all of it was aligned.
       speaker: where known.
       overall: confidence of the whole, where it is not the mean of its words'.
+      rule: of a grammar, that the words are; "" where they are outside of it, None where there is none.
+      slots: what its tags say.
 
     Raises:
       ValueError: words that overlap or lie outside, or a time that is no number.
@@ -61,6 +64,8 @@ class TimedText:
     words: tuple[TimedWord, ...]
     speaker: str = ""
     overall: float | None = None
+    rule: str | None = None
+    slots: tuple[Slot, ...] = ()
 
     def __post_init__(self) -> None:
         last = self.start

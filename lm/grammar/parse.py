@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lm.grammar.automaton import GrammarAutomaton
+from lm.grammar.values import GARBAGE
 
 __all__ = ["Parse", "Stop", "Tag", "parse", "stop_of"]
 
@@ -81,9 +82,10 @@ def parse(automaton: GrammarAutomaton, words: Sequence[str]) -> Parse | None:
 
 
 def _closed(automaton: GrammarAutomaton, costs: dict[int, float]) -> tuple[dict[int, float], dict[int, int]]:
-    """Returns the least cost of each state that empty arcs lead to, and the arcs that led there."""
+    """Returns the least cost of each state that arcs without a word, or of garbage, lead to, and the arcs."""
     best: dict[int, float] = {}
     tentative, came = dict(costs), {}
+    silent = (0, automaton.word_numbers.get(GARBAGE, 0))
     heap = [(cost, state) for state, cost in costs.items()]
     heapq.heapify(heap)
     while heap:
@@ -92,7 +94,7 @@ def _closed(automaton: GrammarAutomaton, costs: dict[int, float]) -> tuple[dict[
             continue
         best[state] = cost
         for arc in automaton.leaving[state]:
-            if not automaton.labels[arc]:
+            if automaton.labels[arc] in silent:
                 new, target = cost - math.log(automaton.probabilities[arc]), automaton.targets[arc]
                 if target not in best and new < tentative.get(target, math.inf):
                     tentative[target], came[target] = new, arc
@@ -116,11 +118,11 @@ def _arcs(automaton: GrammarAutomaton, columns: Sequence[tuple[dict[int, int], d
 
 def _told(automaton: GrammarAutomaton, arcs: Sequence[int], log_probability: float) -> Parse:
     """Reads rule and tags off the marks of a way."""
-    position, rule = 0, ""
+    position, rule, garbage = 0, "", automaton.word_numbers.get(GARBAGE, 0)
     open_: list[tuple[int, int]] = []
     tags: list[Tag] = []
     for arc in arcs:
-        position += automaton.labels[arc] > 0
+        position += automaton.labels[arc] not in (0, garbage)
         mark = automaton.marks[arc]
         if mark > 0:
             open_.append((mark, position))
@@ -148,5 +150,5 @@ def stop_of(automaton: GrammarAutomaton, words: Sequence[str]) -> Stop | None:
             break
     if position == len(words) and END in reached:
         return None
-    wanted = sorted({automaton.words[automaton.labels[arc] - 1] for arc in arcs})
+    wanted = sorted({automaton.words[automaton.labels[arc] - 1] for arc in arcs} - {GARBAGE})
     return Stop(position, tuple(wanted), END in reached)

@@ -45,7 +45,7 @@ def test_words_that_cannot_be_built_are_all_named(model: Path, tmp_path: Path) -
         build_graph(model, [tmp_path / "s.txt"], tmp_path / "graph", own)
     with pytest.raises(InputError, match=r"phones.txt: lacks 1 phone of the dictionary: ZH \(AKKA; nearest: "):
         build_graph(model, [tmp_path / "s.txt"], tmp_path / "graph", OwnWords((), {"AKKA": [("ZH",)]}))
-    with pytest.raises(InputError, match="there is nothing to recognise. Give --sentences or --words."):
+    with pytest.raises(InputError, match="there is nothing to recognise. Give --sentences, --words or --grammar."):
         build_graph(model, [], tmp_path / "graph", OwnWords())
 
 
