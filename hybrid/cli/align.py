@@ -12,12 +12,16 @@ from hybrid.align.config import AlignConfig
 from hybrid.aligner.config import BiasedConfig, CleanConfig, LongConfig, SpeechAlignConfig
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_text_config, text_options
-from hybrid.cli.options import CHANNEL, JOBS, MODEL, PORTION, config_options, make_config, writes_folder
+from hybrid.cli.options import CHANNEL, JOBS, MODEL, PORTION, config_options, make_config, writes_file, writes_folder
 
 FILE = click.Path(path_type=Path)
 FORMATS = ("ctm", "textgrid", "textgrid-short", "json", "srt", "vtt", "txt", "lhotse")
 model_option = click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
 lang_option = click.option("--lang", "lang_dir", type=FILE, required=True, help="Lang folder of the model.")
+speakers_option = click.option(
+    "--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
+    help="Who speaks without a TextGrid: the folder, the name up to - or _, each file, one.",
+)  # fmt: skip
 jobs_option = click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 dict_option = click.option("--pronunciations", type=FILE, help="Lines 'WORD PHONE …' for words the lang folder lacks.")
 g2p_option = click.option("--g2p", type=FILE, help="Model that guesses what is missing still (hybrid lm g2p-train).")
@@ -39,8 +43,7 @@ def command() -> None:
 @click.option("--cuts", type=FILE, help="Align the utterances of this manifest instead of files.")
 @click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, default=("ctm", "textgrid"),
               help="What to write; may be given several times.")  # fmt: skip
-@click.option("--speakers", type=click.Choice(["folder", "prefix", "file", "one"]), default="folder",
-              help="Who speaks without a TextGrid: the folder, the name up to - or _, each file, one.")  # fmt: skip
+@speakers_option
 @click.option("--channel", type=CHANNEL, default=-1, help="Channel of the files, from 0; -1: the mean of all.")
 @text_options
 @dict_option
@@ -93,6 +96,61 @@ def audio(
         places = {item.recording: place_of(Path(item.path), paths) for item in items} if paths else None
         totals = align_speech(model, lang, items, failures, out_dir, config, pronouncer, executor, places)
     echo(f"{out_dir}: {totals.done} aligned, {totals.failed} failed")
+
+
+@command.command()
+@lang_option
+@click.option("--model", "model_dir", type=MODEL, help="Hold each text against its audio too, by this model.")
+@click.option("--text", type=FILE, help="Lines 'NAME TEXT'; else NAME.txt, .lab or .TextGrid beside each file.")
+@speakers_option
+@click.option("--channel", type=CHANNEL, default=-1, help="Channel of the files, from 0; -1: the mean of all.")
+@text_options
+@dict_option
+@g2p_option
+@jobs_option
+@click.option("--out", type=FILE, help="Table of what was found: kind, name, what, and whether it fails.")
+@click.argument("paths", nargs=-1, required=True, type=FILE)
+@writes_file("table", "lang_dir", "text", "paths")
+def validate(
+    lang_dir: Path, model_dir: Path | None, text: Path | None, speakers: str, channel: int,
+    pronunciations: Path | None, g2p: Path | None, jobs: int, out: Path | None, paths: tuple[Path, ...], **options: Any,
+) -> None:  # fmt: skip
+    """Look through a corpus before it is trained on or aligned: audio, texts, words without pronunciation, speakers.
+
+    Every problem is named; the command fails where something cannot be used.
+
+    Example: hybrid align validate --lang data/lang my_corpus/
+    """
+    from hybrid.aligner.guess import make_pronouncer
+    from hybrid.aligner.speech_source import items_of_files
+    from hybrid.aligner.text_aligner import TextAligner
+    from hybrid.aligner.corpus_faults import hear_all, require_usable, validate_corpus
+    from hybrid.base.jobs import pool
+    from hybrid.data.find_audio import scan
+    from hybrid.model.folder import check_phones, load_model
+    from lexicon.lang_dir import LangDir
+    from lexicon.vocabulary import TextLexicon
+    from lexicon.words.normaliser import Normaliser
+
+    lang, there = LangDir.load(lang_dir), scan(paths)
+    items, failures = items_of_files(
+        paths, text, speakers, channel, Normaliser(make_text_config(options, lang_dir), lang.spelling)
+    )
+    vocabulary = {word for item in items for word in item.words}
+    lexicon = TextLexicon.make(lang, vocabulary, make_pronouncer(pronunciations, g2p, lang))
+    aligner = None
+    if model_dir is not None:
+        model = load_model(model_dir)
+        check_phones(model, lang_dir / "phones.txt")
+        aligner = TextAligner(model, lexicon)
+    with pool(min(jobs, len(there.audio))) as executor:
+        facts = hear_all([path for _, path in there.audio], channel, executor)
+        report = validate_corpus(there, paths, items, failures, facts, lexicon, aligner, executor)
+    for line in report.lines():
+        echo(line)
+    if out is not None:
+        report.write(out)
+    require_usable(report)
 
 
 @command.command()

@@ -11,7 +11,7 @@ from hybrid.base.errors import InputError
 from hybrid.base.names import mended_name
 from hybrid.base.reading import require_followed
 
-__all__ = ["SUFFIXES", "Found", "find_audio", "place_of", "scan"]
+__all__ = ["SUFFIXES", "Found", "companions", "find_audio", "place_of", "scan"]
 
 SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph",
@@ -66,6 +66,12 @@ def scan(paths: Sequence[str | os.PathLike]) -> Found:
     if not audio:
         raise InputError.at(paths[0] if paths else "audio", f"no audio files ({' '.join(SUFFIXES)})", "Check the path.")
     return Found(tuple(sorted(audio)), tuple(dead), tuple(others))
+
+
+def companions(paths: Sequence[str | os.PathLike]) -> list[Path]:
+    """Returns the files of text below folders, whether there is audio beside them or not; see `scan`."""
+    folders = [path for path in map(Path, paths) if path.is_dir()]
+    return [file for folder in folders for file in sorted(_files(folder)) if file.suffix.lower() in COMPANIONS]
 
 
 def _files(folder: Path) -> Iterator[Path]:

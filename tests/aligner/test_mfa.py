@@ -111,3 +111,71 @@ def test_marks_of_phones_are_left_out_unless_wanted(toy, tmp_path):
         assert [line[4] for line in lines if line[4] != "SIL"] == wanted
         words = json.loads((out / "a.json").read_text())["utterances"][0]["words"]
         assert [phone["phone"] for word in words for phone in word["phones"]] == wanted
+
+
+@pytest.fixture
+def corpus(toy, tmp_path):
+    """Such as MFA takes: two speakers, .lab and .txt, an OOV, a wrong text, empty files, a text without audio."""
+    root = tmp_path / "corpus"
+    texts = {
+        "spkA/a1": None, "spkA/a2": "alfa bravo carlos delta alfa bravo", "spkB/b1": None,
+        "spkB/wrong": "echo echo bravo bravo alfa echo", "spkB/still": "",
+    }  # fmt: skip
+    for i, (place, text) in enumerate(texts.items()):
+        toy.save(root / f"{place}.wav", "ALFA BRAVO CHARLIE DELTA ALFA BRAVO", 70 + i, text)
+    (root / "spkA" / "a1.txt").rename(root / "spkA" / "a1.lab")
+    (root / "spkB" / "none.wav").write_bytes(b"")
+    (root / "spkB" / "none.lab").write_text("alfa")
+    (root / "spkB" / "alone.lab").write_text("alfa")
+    (root / "spkB" / "b1.lab").write_text("alfa")
+    (root / "spkA" / "notes.doc").write_text("mine")
+    return root
+
+
+def test_a_corpus_is_validated_first_and_every_problem_named(toy, corpus, tmp_path):
+    result = toy.run("validate", "--lang", toy.lang, "--model", toy.model, "--out", tmp_path / "found.tsv", corpus)
+    assert str(result.exception) == "4 problems keep speech from use: mend them, or leave these files out"
+    lines = [line for line in result.output.splitlines() if " INFO " not in line]
+    assert lines[-1].startswith("6 utterances of 2 speakers, 0.")
+    assert lines[-1].endswith(" 25 words, 1 of them without pronunciation (1 different): 4 problems")
+    told = dict(line.split(": ", 1) for line in lines[:-1] if not line.startswith("note: "))
+    assert told.pop("text spkB-wrong").startswith("text is not what is said: ")
+    assert told == {
+        f"text {corpus}/spkB/alone.lab": "is text without audio of its name beside it",
+        "audio spkB-none": f"{corpus}/spkB/none.wav: audio file is empty (0 bytes). Copy or download it again.",
+        "text spkB-still": "has an empty text",
+    }
+    assert [line for line in lines if line.startswith("note: ") and "nothing above" not in line] == [
+        f"note: file {corpus}/spkA/notes.doc: is no audio; left out",
+        "note: text spkB-b1: b1.txt counts, b1.lab beside it does not",
+        "note: oov CARLOS: has no pronunciation; stands 1 times",
+    ]
+    rows = [line.split("\t") for line in (tmp_path / "found.tsv").read_text().splitlines()]
+    assert rows[0] == ["kind", "name", "found", "fails"] and len(rows) == len(lines)
+
+
+def test_what_was_validated_is_aligned_into_a_tree_like_the_corpus(toy, corpus, tmp_path):
+    result = toy.align(tmp_path / "out", "--format", "textgrid", corpus)
+    assert result.exit_code == 0, (result.output, result.exception)
+    made = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.TextGrid")}
+    assert made == {"spkA/a1.TextGrid", "spkA/a2.TextGrid", "spkB/b1.TextGrid"}
+    reasons = dict(line.split(" ", 1) for line in (tmp_path / "out" / "failed.txt").read_text().splitlines())
+    assert set(reasons) == {"spkB-none", "spkB-still", "spkB-wrong"}
+    words = read_textgrid(tmp_path / "out" / "spkA" / "a2.TextGrid").tiers[0]
+    assert [i.label for i in words.intervals if i.label] == ["ALFA", "BRAVO", "CARLOS", "DELTA", "ALFA", "BRAVO"]
+
+
+def test_texts_that_cannot_be_of_their_audio_and_names_of_two_folders(toy, tmp_path):
+    root = tmp_path / "in"
+    toy.save(root / "x" / "ann" / "long.wav", "ALFA", 1, " ".join(["alfa bravo"] * 40))
+    toy.save(root / "y" / "ann" / "short.wav", " ".join(["ALFA BRAVO CHARLIE DELTA"] * 5), 2, "alfa")
+    toy.save(root / "y" / "ann" / "foreign.wav", "ALFA", 3, "über allen gipfeln alfa")
+    toy.save(root / "y" / "ann" / "late.wav", "ALFA", 4)
+    (root / "y" / "ann" / "late.txt").unlink()
+    grid(root / "y" / "ann" / "late.TextGrid", 90.0, bob=[("", 0.0, 60.0), ("alfa", 60.0, 90.0)])
+    found = toy.run("validate", "--lang", toy.lang, root).output
+    assert "text x-ann-long: is too long: 80 words (80 phones) in " in found
+    assert "text y-ann-short: is too short: 1 words (1 phones) in " in found
+    assert "text y-ann-foreign: 3 of 4 words have no pronunciation: ÜBER ALLEN GIPFELN" in found
+    assert "text y-ann-late-bob-00060000: reaches to 90.00 s, its recording to " in found
+    assert "note: speaker ann: is the name of 2 folders (" in found
