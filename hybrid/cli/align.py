@@ -121,10 +121,10 @@ def validate(
 
     Example: hybrid align validate --lang data/lang my_corpus/
     """
+    from hybrid.aligner.corpus_faults import hear_all, require_usable, validate_corpus
     from hybrid.aligner.guess import make_pronouncer
     from hybrid.aligner.speech_source import items_of_files
     from hybrid.aligner.text_aligner import TextAligner
-    from hybrid.aligner.corpus_faults import hear_all, require_usable, validate_corpus
     from hybrid.base.jobs import pool
     from hybrid.data.find_audio import scan
     from hybrid.model.folder import check_phones, load_model
