@@ -16,8 +16,8 @@ __all__ = [
     "connect",
     "is_deterministic",
     "log_sums",
+    "replace_symbols",
     "stochasticity",
-    "symbols_to_epsilon",
 ]
 
 
@@ -47,11 +47,11 @@ def is_deterministic(fst: FstArrays) -> bool:
     return has_one_way(fst.row_splits, fst.ilabels, 1 + int(fst.ilabels.max(initial=0)))
 
 
-def symbols_to_epsilon(fst: FstArrays, symbols: Sequence[int]) -> FstArrays:
-    """Returns the FST with these input symbols replaced by epsilon."""
+def replace_symbols(fst: FstArrays, symbols: Sequence[int], by: Sequence[int] | np.ndarray) -> FstArrays:
+    """Returns the FST with each of these input symbols replaced by another; 0 makes an epsilon of it."""
     wanted = np.asarray(symbols, np.int32)
     labels = np.arange(1 + max(int(fst.ilabels.max(initial=0)), int(wanted.max(initial=0))), dtype=np.int32)
-    labels[wanted] = 0
+    labels[wanted] = by
     return replace(fst, ilabels=labels[fst.ilabels])
 
 

@@ -24,7 +24,7 @@ def explain(lang: LangDir, grammar: FstArrays) -> str:
     Looks for words of the grammar whose pronunciations clash in L_disambig.fst, then for ways of the grammar
     that read the same words.
     """
-    used = {lang.words.symbol(int(i)) for i in np.unique(grammar.ilabels) if lang.words.symbol(int(i))}
+    used = {lang.words.symbol(int(i)) for i in np.unique(grammar.ilabels) if i <= lang.words.max_id}
     clashes = lang.find_clashes(words=used)
     if clashes:
         more = f" and {len(clashes) - SHOWN} more" if len(clashes) > SHOWN else ""
@@ -48,5 +48,7 @@ def grammar_ambiguities(grammar: FstArrays, words: SymbolTable) -> list[str]:
     twice = (np.diff(sources[order]) == 0) & (np.diff(grammar.ilabels[order]) == 0) & (grammar.ilabels[order][1:] > 0)
     for index in np.flatnonzero(twice)[:SHOWN]:
         arc = order[index]
-        found.append(f"state {int(sources[arc])} has two arcs for '{quote(words.symbol(int(grammar.ilabels[arc])))}'")
+        label = int(grammar.ilabels[arc])
+        word = words.symbol(label) if label <= words.max_id else f"class {label}"
+        found.append(f"state {int(sources[arc])} has two arcs for '{quote(word)}'")
     return found

@@ -1,6 +1,7 @@
 """The decoding graph HCLG: compiled into memory or a folder, saved, loaded, held against a model.
 
 HCLG.fst words.txt phones.txt phones/   as Kaldi's graph folder
+slots.json                             of a graph with slots: what the labels of HCLG.fst beyond the transition-ids mean
 report.tsv                             states, arcs and stochasticity of every operation; seconds and memory: meta.json
 meta.json                              hashes of tree, topo, words, L and G, and of its files; figures. Written last.
 """
@@ -29,8 +30,11 @@ from hybrid.base.reading import reading, require_followed, text_lines
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import KALDI_CHAIN_SCALES, KALDI_SCALES, GraphConfig
+from hybrid.graph.places import Ghosts, places_last
 from hybrid.graph.report import GraphReport, within_memory, without_costs
+from hybrid.graph.slot_table import SLOTS, SlotTable
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
+from hybrid.graph.word_classes import Classes
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
 
@@ -58,6 +62,7 @@ def compile_decoding_graph(
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
     model_dir: str | os.PathLike | None = None,
     files: Mapping[str, str] | None = None,
+    classes: Classes = Classes(),  # noqa: B008  (frozen)
 ) -> DecodingGraph:
     """Compiles HCLG, into memory or straight into a graph folder.
 
@@ -69,6 +74,7 @@ def compile_decoding_graph(
       config: scales left open (see `GraphConfig.of_model`) are Kaldi's for the topology: GMM or chain.
       model_dir: where its tree and topo lie, for meta.json.
       files: name → text of further files of the folder.
+      classes: what is put in the place of classes of the grammar; those with nothing become slots.
 
     Returns:
       The graph, with what each operation cost and made.
@@ -81,26 +87,24 @@ def compile_decoding_graph(
     made_from = [lang.path, None if isinstance(grammar, FstArrays) else grammar]
     if out_dir is not None:
         check_folder(out_dir, "graph", made_from, whole=True)  # before the work
-    if not isinstance(grammar, FstArrays):
-        grammar = _read_grammar(lang, grammar)
     lexicon = lang.L_arrays(disambig=True)
-    _check_grammar(lang, lexicon, grammar, place)
+    grammar = _grammar(lang, lexicon, grammar, place, classes)
+    slots = SlotTable.of(classes.slots, lang, model.tree, model.num_transition_ids) if classes.slots else None
     config = config.of_model(*(KALDI_SCALES if model.topology.is_hmm else KALDI_CHAIN_SCALES))
+    sizes = {"gigabytes": config.memory_gb, "predicted": _predicted_bytes(lexicon, grammar)}
     inputs = _inputs(lang, made_from[1], model, model_dir)
 
     def compiled(path: Path | None) -> DecodingGraph:
         """The graph in memory, or written to `path`."""
         try:
-            fst, facts, disambig, report = within_memory(
-                _compile, lexicon, grammar, lang.disambig_phones, model, config, path,
-                gigabytes=config.memory_gb, predicted=_predicted_bytes(lexicon, grammar),
-            )  # fmt: skip
+            arguments = lexicon, grammar, lang, model, config, path, classes, slots
+            fst, facts, disambig, report = within_memory(_compile, *arguments, **sizes)
         except NotDeterminizableError as error:
             raise HybridError(f"{lang.path} and {place}: {error}: {explain(lang, grammar)}") from error
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
         hashes = {name: value if isinstance(value, str) else value[1] for name, value in inputs.items()}
         meta = {"kind": "graph", "settings": config_to_dict(config), "inputs": hashes, "facts": facts}
-        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report)
+        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report, slots)
 
     if out_dir is None:
         return compiled(None)
@@ -112,11 +116,18 @@ def compile_decoding_graph(
     return replace(DecodingGraph.load(out_dir), report=graph.report)
 
 
-def _read_grammar(lang: LangDir, path: str | os.PathLike) -> FstArrays:
-    """Returns G of a file, made with the words of the lang folder."""
-    check(path, cached=True)
-    require_fit(part_of(path, "G"), lang_part(lang.path))
-    return read_fst(path)
+def _grammar(
+    lang: LangDir, lexicon: FstArrays, grammar: FstArrays | str | os.PathLike, place: object, classes: Classes
+) -> FstArrays:
+    """Returns G, of a file or in memory, made with the words of the lang folder, classes in their places."""
+    if not isinstance(grammar, FstArrays):
+        check(grammar, cached=True)
+        require_fit(part_of(grammar, "G"), lang_part(lang.path))
+        grammar = read_fst(grammar)
+    classes.check_used(grammar, place)
+    grammar = classes.expand(grammar)
+    _check_grammar(lang, lexicon, grammar, place, classes)
+    return grammar
 
 
 def _inputs(
@@ -136,24 +147,34 @@ def _inputs(
 def _compile(
     lexicon: FstArrays,
     grammar: FstArrays,
-    disambig_phones: list[int],
+    lang: LangDir,
     model: TransitionModel,
     config: GraphConfig,
     path: Path | None,
+    classes: Classes,
+    slots: SlotTable | None,
 ) -> tuple[FstArrays | None, dict[str, Any], list[int], GraphReport]:
     """Returns HCLG, or writes it to `path`; and its figures, the input symbols for disambiguation, and the report."""
     assert config.transition_scale is not None and config.self_loop_scale is not None
     report = GraphReport()
-    lg = make_lg(lexicon, grammar, report, config.max_states)
-    clg, context_ids = make_clg(lg, disambig_phones, model.tree, report)
+    first, count = 1 + max(lang.phones.max_id, int(lexicon.ilabels.max(initial=0))), len(classes.slots)
+    symbols = range(first, first + len(classes.symbols))
+    lg = make_lg(classes.pass_lexicon(lexicon, first), grammar, report, config.max_states)
+    ghosts = None if slots is None else Ghosts(slots, tuple(symbols[:count]), symbols.stop)
+    disambig_phones = [*lang.disambig_phones, *symbols[count:]]
+    clg, context_ids = make_clg(lg, disambig_phones, model.tree, report, ghosts)
     del lg
     scales = (config.transition_scale, config.self_loop_scale)
     hclg, disambig = make_hclg(clg, context_ids, model, scales, report)
     del clg
+    places = 0
+    if slots is not None:
+        hclg, places = places_last(hclg, slots)
     facts = {
         "states": hclg.num_states, "arcs": hclg.num_arcs, "num_pdfs": model.num_pdfs,
         "num_transition_ids": model.num_transition_ids, "cpu_seconds": round(report.cpu_seconds, 2),
         "peak_gb": round(report.peak_gb, 3), "operations": report.as_rows(),
+        **({} if slots is None else {"places": places}),
     }  # fmt: skip
     if path is None:
         return hclg, facts, disambig, report
@@ -169,15 +190,16 @@ def _predicted_bytes(lexicon: FstArrays, grammar: FstArrays) -> float:
     return BYTES_PER_PHONE * (1 + phones * float(pronunciations[grammar.ilabels].sum()))
 
 
-def _check_grammar(lang: LangDir, lexicon: FstArrays, grammar: FstArrays, place: object) -> None:
-    """Checks that G's labels are words of the lang folder, and warns of words without pronunciation."""
+def _check_grammar(lang: LangDir, lexicon: FstArrays, grammar: FstArrays, place: object, classes: Classes) -> None:
+    """Checks that G's labels are words of the lang folder or classes, and warns of words without pronunciation."""
     cure = f"Make G with the words.txt of {lang.path}."
     if not grammar.num_states or not np.isfinite(grammar.final_costs).any():
         raise InputError.at(place, "the grammar accepts nothing", "Look at the text or file that it was made from.")
-    check_range("word_id", grammar.ilabels, 0, lang.words.max_id, place, cure)
+    words = grammar.ilabels[~np.isin(grammar.ilabels, classes.symbols)]
+    check_range("word_id", words, 0, lang.words.max_id, place, cure)
     check_range("word_id", grammar.olabels, 0, lang.words.max_id, place, cure)
     spoken = np.unique(lexicon.olabels)
-    lost = [lang.words.symbol(int(i)) for i in np.setdiff1d(np.unique(grammar.ilabels), np.append(spoken, 0))]
+    lost = [lang.words.symbol(int(i)) for i in np.setdiff1d(np.unique(words), np.append(spoken, 0))]
     if lost:
         shown = ", ".join(lost[:5]) + (" …" if len(lost) > 5 else "")
         LOGGER.warning("%s: %d words have no pronunciation and cannot be recognised: %s", place, len(lost), shown)
@@ -195,6 +217,7 @@ class DecodingGraph:
       inputs: name → hash, or (path, hash), of what it was made from.
       disambig: input symbols that stood for disambiguation until the end.
       report: what compilation cost; None where it was loaded.
+      slots: that are open in it, if there are any: its input labels beyond the transition-ids are theirs then.
     """
 
     tables: Path
@@ -204,6 +227,7 @@ class DecodingGraph:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     disambig: tuple[int, ...] = ()
     report: GraphReport | None = None
+    slots: SlotTable | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> DecodingGraph:
@@ -220,13 +244,14 @@ class DecodingGraph:
                 raise InputError.at(
                     path, f"has no {name}; wanted a graph folder", "Make it with `hybrid graph compile` or `build`."
                 )
-        for name in COPIED:
+        for name in (*COPIED, SLOTS):
             check(path / name)
         meta = read_meta(path)
+        slots = SlotTable.read(path / SLOTS) if (path / SLOTS).exists() else None
         symbols = path / "disambig_tid.int"
         lines = [line.strip() for _, line in text_lines(symbols)] if symbols.exists() else []
         inputs = {name: value for name, value in meta.get("inputs", {}).items() if is_hash(value)}  # else a path
-        return cls(path, meta, path, None, inputs, tuple(int(line) for line in lines if is_id(line)))
+        return cls(path, meta, path, None, inputs, tuple(int(line) for line in lines if is_id(line)), None, slots)
 
     def save(self, out_dir: str | os.PathLike) -> None:
         """Writes the graph folder, which `load` reads.
@@ -244,6 +269,8 @@ class DecodingGraph:
         for name in COPIED:
             if (self.tables / name).exists():
                 shutil.copyfile(self.tables / name, folder / name)
+        if self.slots is not None:
+            (folder / SLOTS).write_text(self.slots.to_json(), encoding="utf-8", newline="\n")
         facts = self.meta.get("facts", {})
         (folder / "disambig_tid.int").write_text("".join(f"{i}\n" for i in self.disambig))
         if facts:  # a graph of Kaldi's has no record

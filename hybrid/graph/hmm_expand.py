@@ -149,6 +149,18 @@ class HmmExpander:
           graph: an epsilon-free phone graph.
           windows: int32 [num_arcs][context_width], the phone in context of each arc.
         """
+        return self.expand_from(graph, windows, np.array([graph.start]))[0]
+
+    def expand_from(self, graph: FstArrays, windows: np.ndarray, starts: np.ndarray) -> tuple[FstArrays, np.ndarray]:
+        """Does the same for a graph that is entered in several nodes.
+
+        Args:
+          starts: int64 [N], nodes, each once; the graph's own is the first.
+
+        Returns:
+          The graph; and of which node each of its first states is a copy, int64 [num_copies][2]: node, and the
+          transition-state that enters it, 0 in the copies that the graph is entered by.
+        """
         from hybrid.graph import kernels
 
         model = self.transition_model
@@ -156,7 +168,7 @@ class HmmExpander:
         entries = self.entries(windows)
         states = self._states_of(windows)
         base = model.first_ids[states]
-        copies, copy_splits, exit_copy = self._copies(graph, entries, states)
+        copies, copy_splits, exit_copy = self._copies(graph, entries, states, starts)
         num_inner = np.bincount(np.repeat(np.arange(len(finals)), np.diff(splits)),
                                 weights=entered != finals[np.repeat(np.arange(len(finals)), np.diff(splits))],
                                 minlength=len(finals)).astype(np.int64)  # fmt: skip
@@ -173,15 +185,15 @@ class HmmExpander:
         final_costs = np.full(num_states, np.inf, np.float32)
         final_costs[: len(copies)] = graph.final_costs[copies[:, 0]]
         start = int(copy_splits[graph.start])
-        return self._with_self_loops(start, rows, costs, final_costs)
+        return self._with_self_loops(start, rows, costs, final_costs), copies
 
     def _copies(
-        self, graph: FstArrays, entries: np.ndarray, states: np.ndarray
+        self, graph: FstArrays, entries: np.ndarray, states: np.ndarray, starts: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Copies each node once for every transition-state that enters it.
+        """Copies each node once for every transition-state that enters it, and once for being a start.
 
         Returns:
-          int64 [num_copies][2] (node, transition-state; 0 for the start), int64 [num_nodes + 1] splits, and
+          int64 [num_copies][2] (node, transition-state; 0 for a start), int64 [num_nodes + 1] splits, and
           int64 [num_arcs][max states]: the copy entered by leaving the HMM from each state.
         """
         splits, left, entered, _, finals = self._transitions
@@ -191,12 +203,12 @@ class HmmExpander:
         leaves[entry[ends], left[ends]] = True
         arc, state = np.nonzero(leaves[entries])
         pairs = np.stack([graph.next_states[arc].astype(np.int64), states[arc, state].astype(np.int64)], axis=1)
-        pairs = np.concatenate([[[graph.start, 0]], pairs])
+        pairs = np.concatenate([np.stack([starts, 0 * starts], axis=1), pairs])
         key, index = np.unique(pairs[:, 0] * (self.transition_model.num_transition_states + 1) + pairs[:, 1],
                                return_inverse=True)  # fmt: skip
         copies = np.stack(np.divmod(key, self.transition_model.num_transition_states + 1), axis=1)
         exit_copy = np.full(states.shape, -1, np.int64)
-        exit_copy[arc, state] = index.reshape(-1)[1:]
+        exit_copy[arc, state] = index.reshape(-1)[len(starts) :]
         return copies, np.searchsorted(copies[:, 0], np.arange(graph.num_states + 1)), exit_copy
 
     def _with_self_loops(self, start: int, rows: np.ndarray, costs: np.ndarray, finals: np.ndarray) -> FstArrays:

@@ -23,12 +23,13 @@ def add_self_loops(fst: FstArrays, model: TransitionModel, self_loop_scale: floa
     for each of them, joined to it by an epsilon arc.
 
     Args:
-      fst: transition-ids of arcs that are no self-loops on the input side.
+      fst: transition-ids of arcs that are no self-loops on the input side, and labels of slots.
       self_loop_scale: of the log-probabilities of taking and of leaving a self-loop.
     """
     if fst.start < 0:
         return fst
-    classes = model.transition_states[fst.ilabels]
+    known = fst.ilabels <= model.num_transition_ids  # others are of slots: no HMM is entered or left by them
+    classes = model.transition_states[np.where(known, fst.ilabels, 0)]
     entered, mixed = _entering_classes(fst.start, fst.next_states, classes, fst.num_states)
     next_states = fst.next_states.copy()
     moved = np.flatnonzero(mixed[next_states] & (classes > 0))

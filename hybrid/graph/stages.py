@@ -21,10 +21,11 @@ from hybrid.base.limited import give_back_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst.compose import compose
 from hybrid.fst.minimize import minimize_encoded
-from hybrid.fst.ops import is_deterministic, symbols_to_epsilon
+from hybrid.fst.ops import is_deterministic, replace_symbols
 from hybrid.fst.push import push_special
 from hybrid.fst.remove_eps_local import remove_eps_local
 from hybrid.graph.h_transducer import h_transducer
+from hybrid.graph.places import Ghosts, kept_labels
 from hybrid.graph.report import GraphReport
 from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel
@@ -109,28 +110,38 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
 
 
 def make_clg(
-    lg: FstArrays, disambig_phones: Sequence[int], tree: ContextTree, report: GraphReport
+    lg: FstArrays,
+    disambig_phones: Sequence[int],
+    tree: ContextTree,
+    report: GraphReport,
+    ghosts: Ghosts | None = None,
 ) -> tuple[FstArrays, list[list[int]]]:
     """Returns C∘LG, arcs sorted by input label, and what each of its input labels means.
 
     C is never built: its states, windows of phones, are made as LG needs them.
 
+    Args:
+      ghosts: of the slots in LG, if there are any.
+
     Returns:
-      The graph, and per context_id its window of phones ([] for 0, [-symbol] for disambiguation symbols).
+      The graph, and per context_id its window of phones ([] for 0, [-symbol] for symbols that pass).
     """
     import kaldifst
 
     width, central = tree.context_width, tree.central_position
     with report.measure("CLG = C∘LG") as out:
+        lg = lg if ghosts is None else ghosts.open(lg, tree)
         if width == 1:
-            graph, context_ids = _without_context(lg, disambig_phones)
-            out.append(graph)
-            return graph, context_ids
-        graph, context_ids = kaldifst.compose_context(list(disambig_phones), width, central, to_kaldifst(lg))
-        kaldifst.arcsort(graph)
-        out.append(from_kaldifst(graph))
-        del graph
-        give_back_memory()
+            arrays, context_ids = _without_context(lg, disambig_phones)
+        else:
+            graph, context_ids = kaldifst.compose_context(list(disambig_phones), width, central, to_kaldifst(lg))
+            kaldifst.arcsort(graph)
+            arrays = from_kaldifst(graph)
+            del graph
+            give_back_memory()
+        if ghosts is not None:
+            context_ids = ghosts.resolve(context_ids, tree)
+        out.append(arrays)
     return out[0], context_ids
 
 
@@ -148,7 +159,7 @@ def make_hclg(
     scales: tuple[float, float],
     report: GraphReport,
 ) -> tuple[FstArrays, list[int]]:
-    """Returns HCLG, and the input symbols that stood for disambiguation until the end.
+    """Returns HCLG, and the input symbols that stood for disambiguation until the end; labels of slots stay in it.
 
     Args:
       scales: of transition probabilities, and of those of self-loops.
@@ -174,7 +185,8 @@ def make_hclg(
             give_back_memory()
         out.append(arrays)
     with report.measure("local rmeps") as out:
-        arrays = remove_eps_local(symbols_to_epsilon(arrays, disambig))
+        kept = kept_labels(context_ids, model.num_transition_ids)
+        arrays = remove_eps_local(replace_symbols(arrays, disambig, kept))
         out.append(arrays)
     with report.measure("HCLGa = min") as out:
         arrays = minimize_encoded(arrays, connected=True)

@@ -17,8 +17,8 @@ from hybrid.fst.ops import (
     connect,
     is_deterministic,
     log_sums,
+    replace_symbols,
     stochasticity,
-    symbols_to_epsilon,
 )
 from hybrid.fst.push import push_special
 from hybrid.fst.remove_eps_local import remove_eps_local
@@ -183,9 +183,9 @@ def test_pushing_by_hand():
 
 def test_small_operations():
     fst = FstArrays(0, [0, 2, 2], [5, 3], [1, 0], [1, 1], [0.5, 0.25], [np.inf, 0.0])
-    assert symbols_to_epsilon(fst, [5, 9]).ilabels.tolist() == [0, 3]
+    assert replace_symbols(fst, [5, 9], 0).ilabels.tolist() == [0, 3]
     np.testing.assert_allclose(stochasticity(fst), (-np.log(np.exp(-0.5) + np.exp(-0.25)), 0.0), rtol=1e-6)
-    assert is_deterministic(fst) and not is_deterministic(symbols_to_epsilon(fst, [5]))
+    assert is_deterministic(fst) and not is_deterministic(replace_symbols(fst, [5], 0))
     assert not is_deterministic(replace(fst, ilabels=np.array([3, 3])))
     assert connect(FstArrays(0, [0, 0], [], [], [], [], [np.inf])).num_states == 0
     assert connect(FstArrays.empty()).num_states == 0

@@ -58,7 +58,16 @@ def random_tree(topology: HmmTopology, width: int, central: int, seed: int) -> C
 @pytest.fixture(scope="session")
 def models(lang) -> dict[str, TransitionModel]:
     """Models whose transition probabilities are random, by name."""
-    topology = read_topology(lang.topo_path)
+    return make_models(lang, read_topology(lang.topo_path))
+
+
+@pytest.fixture(scope="session")
+def straight_models(lang) -> dict[str, TransitionModel]:
+    """The same with HMMs that have no cycles but self-loops."""
+    return make_models(lang, HmmTopology.kaldi_default(lang.nonsilence_phones, lang.silence_phones, 2, 1))
+
+
+def make_models(lang: LangDir, topology: HmmTopology) -> dict[str, TransitionModel]:
     chain = HmmTopology.chain(topology.phones)
     made = {
         "mono": TransitionModel(topology, ContextTree.monophone(lang.sets, topology.pdf_class_counts())),

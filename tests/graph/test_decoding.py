@@ -20,7 +20,7 @@ from hybrid.base.errors import HybridError, InputError, MismatchError
 from hybrid.base.limited import available_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, read_fst, to_kaldifst, write_fst
 from hybrid.fst.equivalence import randomly_equivalent
-from hybrid.fst.ops import symbols_to_epsilon
+from hybrid.fst.ops import replace_symbols
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
 from hybrid.graph.h_transducer import h_transducer
@@ -44,7 +44,7 @@ def composed(lang, grammar, model: TransitionModel, scales: tuple[float, float])
     )
     h, disambig = h_transducer(ids, model, scales[0])
     graph = from_kaldifst(kaldifst.compose(to_kaldifst(h), context))
-    return add_self_loops(symbols_to_epsilon(graph, disambig), model, scales[1])
+    return add_self_loops(replace_symbols(graph, disambig, 0), model, scales[1])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -211,7 +211,7 @@ def ambiguous_lang(lang, tmp_path, forget_files) -> LangDir:
     shutil.copytree(lang.path, folder)
     fst = lang.L_arrays(disambig=True)
     numbered = [lang.phones[s] for s in lang.phones.symbols if s.startswith("#") and s != "#0"]
-    write_fst(folder / "L_disambig.fst", symbols_to_epsilon(fst, numbered))
+    write_fst(folder / "L_disambig.fst", replace_symbols(fst, numbered, 0))
     forget_files(folder)
     return LangDir.load(folder)
 

@@ -1,0 +1,242 @@
+"""What fills the slots of a graph: words and phrases, compiled by themselves in milliseconds.
+
+The graph of their phones begins with each phone that may stand before the slot and ends with each that may stand after,
+so that its own first and last phones are in their context. Phones before (after) that make no difference to any HMM at
+that edge are taken together. Its states hold no place of the base graph: the same filling serves all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hybrid.formats.openfst import FstArrays
+from hybrid.graph.hmm_expand import HmmExpander
+from hybrid.graph.phone_graph import add_context
+from hybrid.graph.phrase_graph import Phrase, PhraseGraph, WordPhones
+from hybrid.graph.slot_table import SlotTable
+from hybrid.graph.training import transition_costs, with_transition_costs
+from hybrid.hmm import TransitionModel
+
+__all__ = ["Filler", "Filling"]
+
+Rows = tuple[np.ndarray, ...]  # sources, phones, words, costs, targets of arcs
+
+
+@dataclass(frozen=True, eq=False)
+class Filling:
+    """The words in the slots of a graph.
+
+    Attributes:
+      fst: transition-ids in, words out; its start means nothing, its final states are the exits.
+      entry: int32 [table.num_entries], the state that each entry leads to; -1 where nothing begins so.
+      exit: int32 [table.num_exits], the final state that each exit leaves; -1 where nothing ends so.
+    """
+
+    fst: FstArrays
+    entry: np.ndarray
+    exit: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Edges:
+    """Arcs of phones outside a slot, which lend their context and go again.
+
+    Attributes:
+      rows: the arcs. keys: per arc the keys (table's) that it stands for.
+    """
+
+    rows: list[tuple[int, int, int, float, int]]
+    keys: list[list[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Filler:
+    """Compiles fillings for the slots of one graph.
+
+    Attributes:
+      scales: of transition probabilities and of self-loops, as in the graph.
+    """
+
+    table: SlotTable
+    model: TransitionModel
+    scales: tuple[float, float]
+
+    @cached_property
+    def _expander(self) -> HmmExpander:
+        return HmmExpander(self.model)
+
+    @cached_property
+    def _costs(self) -> np.ndarray:
+        return transition_costs(self.model, *self.scales)
+
+    @property
+    def _left(self) -> int:
+        return self.model.tree.central_position
+
+    @property
+    def _right(self) -> int:
+        return self.model.tree.context_width - 1 - self._left
+
+    def __call__(self, contents: Mapping[str, Sequence[Phrase]], pronunciations: WordPhones) -> Filling:
+        """Compiles the contents of slots; slots without phrases stay empty. The order of phrases is of no account.
+
+        Args:
+          contents: slot → phrases, each once.
+          pronunciations: of all their words: phone ids that the slot's edges may have, no silence.
+
+        Raises:
+          InputError: a slot that the graph lacks.
+          HybridError: a phone that may not stand at the beginning or end of a word.
+        """
+        table = self.table
+        entry, exit_ = np.full(table.num_entries, -1, np.int32), np.full(table.num_exits, -1, np.int32)
+        parts: list[FstArrays] = []
+        for name in sorted(contents):
+            number, phrases = table.number(name), sorted(contents[name])
+            if phrases:
+                parts.append(
+                    self._slot(number, phrases, pronunciations, entry, exit_, sum(p.num_states for p in parts))
+                )
+        return Filling(_side_by_side(parts), entry, exit_)
+
+    def _slot(
+        self, slot: int, phrases: Sequence[Phrase], pronunciations: WordPhones, entry: np.ndarray,
+        exit_: np.ndarray, offset: int,
+    ) -> FstArrays:  # fmt: skip
+        """Returns the graph of one slot, and enters its edges, states counted from `offset`."""
+        table = self.table
+        graph = PhraseGraph(pronunciations, table.silence_phone, table.silence_prob, self._left > 0)
+        begins = graph.add(phrases)
+        rows = graph.columns()
+        states = len(graph.arcs)
+        roots: dict[int, int] = {}  # first phone (0 where the tree does not look ahead) → its root
+        for arc in begins:
+            roots.setdefault(arc.phone if self._right else 0, states + 1 + len(roots))
+        own = [(roots[arc.phone if self._right else 0], *arc) for arc in begins]
+        start, end = states, states + 1 + len(roots)
+        rows = tuple(np.concatenate([a, b]) for a, b in zip(rows, zip(*own)))
+        before = self._before(slot, rows, roots, start, graph.ends)
+        after = self._after(slot, rows, roots, end, graph.ends)
+        phones, windows, entries, exits = self._in_context(rows, before, after, start, end + 1)
+        fst, copies = self._expander.expand_from(phones, windows, np.unique(entries))
+        fst = with_transition_costs(fst, self._costs)
+        number = np.full(phones.num_states, -1, np.int64)
+        first = copies[:, 1] == 0
+        number[copies[first, 0]] = np.flatnonzero(first)
+        for node, keys in zip(entries.tolist(), before.keys):
+            entry[keys] = offset + number[node]
+        fst, collectors = _collected(fst, copies, exits)
+        for node, keys in zip(collectors.tolist(), after.keys):
+            exit_[np.array(keys) - table.num_entries] = offset + node
+        return fst
+
+    def _before(self, slot: int, rows: Rows, roots: Mapping[int, int], start: int, ends: Mapping[int, int]) -> _Edges:
+        """Arcs from the start to the roots: one for all phones before that make no difference to what begins there."""
+        source, phone, _, _, target = rows
+        edges = _Edges([], [])
+        for first, root in roots.items():
+            mine = source == root
+            windows = [[x] for x in sorted(set(phone[mine].tolist()))]
+            if self._right:
+                windows = [[first, n] for n in self._next(rows, set(target[mine].tolist()), ends, first)]
+            for group in self._alike(self.table.before, windows, 0):
+                edges.rows.append((start, group[0], 0, 0.0, root))
+                edges.keys.append([self.table.entry(slot, b, first) for b in group])
+        return edges
+
+    def _next(self, rows: Rows, targets: set[int], ends: Mapping[int, int], phone: int) -> list[int]:
+        """Phones that may come next in some states."""
+        follow = set(rows[1][np.isin(rows[0], list(targets))].tolist())
+        if ends.get(phone, -1) in targets:
+            follow |= set(self.table.after)
+        return sorted(follow)
+
+    def _after(self, slot: int, rows: Rows, roots: Mapping[int, int], end: int, ends: Mapping[int, int]) -> _Edges:
+        """Arcs from where phrases end to the end: one for all phones after that make no difference there."""
+        source, phone, _, _, target = rows
+        edges = _Edges([], [])
+        entering = {root: set(self.table.before) for root in roots.values()}
+        for last, state in ends.items():
+            sources = set(source[target == state].tolist())
+            before = set(phone[np.isin(target, list(sources))].tolist()).union(*(entering.get(s, ()) for s in sources))
+            windows = [[p, last] for p in sorted(before)] if self._left else [[last]]
+            for group in self._alike(self.table.after, windows, len(windows[0])):
+                edges.rows.append((state, group[0], 0, 0.0, end))
+                edges.keys.append([self.table.exit(slot, last, c) for c in group])
+        return edges
+
+    def _alike(self, phones: Sequence[int], windows: Sequence[Sequence[int]], place: int) -> list[list[int]]:
+        """Groups phones by the HMMs that they give to windows when they stand in them at `place`."""
+        if len(phones) == 1:
+            return [list(phones)]
+        table = np.repeat(np.array(windows, np.int32)[None], len(phones), axis=0)
+        table = np.insert(table, place, np.array(phones, np.int32)[:, None], axis=2)
+        states = self._expander.transition_states(table.reshape(-1, table.shape[2])).reshape(len(phones), -1)
+        groups: dict[bytes, list[int]] = {}
+        for one, row in zip(phones, states):
+            groups.setdefault(row.tobytes(), []).append(one)
+        return list(groups.values())
+
+    def _in_context(
+        self, rows: Rows, before: _Edges, after: _Edges, start: int, states: int
+    ) -> tuple[FstArrays, np.ndarray, np.ndarray, np.ndarray]:
+        """Splits the graph by context.
+
+        Returns:
+          The graph without the arcs of the edges; its windows; the node behind each arc before, and in front of each
+          arc after.
+        """
+        edges = np.array(before.rows + after.rows, float).T
+        source, phone, word, cost, target = (np.concatenate(pair) for pair in zip(rows, edges))
+        word[len(rows[0]) :] = -1 - np.arange(edges.shape[1])  # told apart by words that are none
+        finals = np.full(states, np.inf, np.float32)
+        finals[states - 1] = 0.0
+        graph = FstArrays.from_arcs(start, source, phone, word, target.astype(np.int64), cost, finals)
+        graph, windows = add_context(graph, self._left, self._right)
+        number = -1 - graph.olabels
+        nodes = np.full(edges.shape[1], -1, np.int64)
+        out = number >= len(before.rows)
+        nodes[number[out]] = graph.sources()[out]
+        into = (number >= 0) & ~out
+        nodes[number[into]] = graph.next_states[into]
+        inner = graph.olabels >= 0
+        kept = FstArrays.from_arcs(
+            int(nodes[0]), graph.sources()[inner], graph.ilabels[inner], graph.olabels[inner],
+            graph.next_states[inner], graph.costs[inner], np.full(graph.num_states, np.inf, np.float32),
+        )  # fmt: skip
+        return kept, windows[inner], nodes[: len(before.rows)], nodes[len(before.rows) :]
+
+
+def _collected(fst: FstArrays, copies: np.ndarray, exits: np.ndarray) -> tuple[FstArrays, np.ndarray]:
+    """Adds a final state for each exit, which all copies of its node lead to; returns these states too."""
+    collector = np.full(int(max(copies[:, 0].max(), exits.max())) + 1, -1, np.int64)
+    distinct = np.unique(exits)
+    collector[distinct] = fst.num_states + np.arange(len(distinct))
+    leaving = np.flatnonzero(collector[copies[:, 0]] >= 0)
+    none = np.zeros(len(leaving))
+    finals = np.full(fst.num_states + len(distinct), np.inf, np.float32)
+    finals[fst.num_states :] = 0.0
+    joined = FstArrays.from_arcs(
+        fst.start, np.concatenate([fst.sources(), leaving]), np.concatenate([fst.ilabels, none]),
+        np.concatenate([fst.olabels, none]), np.concatenate([fst.next_states, collector[copies[leaving, 0]]]),
+        np.concatenate([fst.costs, none]), finals,
+    )  # fmt: skip
+    return joined, collector[exits]
+
+
+def _side_by_side(parts: Sequence[FstArrays]) -> FstArrays:
+    """Returns graphs as one that hangs together nowhere."""
+    if not parts:
+        return FstArrays.empty()
+    offsets = np.cumsum([0] + [part.num_states for part in parts])
+    sources = np.concatenate([part.sources() + offset for part, offset in zip(parts, offsets)])
+    targets = np.concatenate([part.next_states + offset for part, offset in zip(parts, offsets)])
+    il, ol, cost, finals = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("ilabels", "olabels", "costs", "final_costs")
+    )
+    return FstArrays.from_arcs(0, sources, il, ol, targets, cost, finals)

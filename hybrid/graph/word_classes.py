@@ -1,0 +1,113 @@
+"""Classes of words in G: arcs with a class's label, expanded in place or left open as slots.
+
+Both ways pass L by the same symbol, so that words of a class and the same words beside it never mix, and L∘G can be
+determinised whatever a class holds. An expanded class is left by a symbol too:
+
+    p ──$CLASS:ε/w──► the class's words ──END:ε──► r
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.formats.openfst import FstArrays
+from lexicon.lexicon_fst import add_disambig_loops
+
+__all__ = ["Classes"]
+
+MAX_DEPTH = 20  # classes inside one another
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """What the labels of classes in a grammar stand for.
+
+    Attributes:
+      labels: class → its label in G; none is a word's.
+      contents: class → acceptor of what it is expanded to, over words and labels of other classes; classes without one
+        are left open as slots.
+    """
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    contents: Mapping[str, FstArrays] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(self.contents.keys() - self.labels.keys()):
+            raise InputError.at("classes", f"'{quote(unknown[0])}' has no label in the grammar")
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Classes that are left open, sorted."""
+        return tuple(sorted(self.labels.keys() - self.contents.keys()))
+
+    @property
+    def symbols(self) -> list[int]:
+        """Labels that pass L as symbols: of slots, of expanded classes, and of their ends; each sorted by name."""
+        expanded = [self.labels[name] for name in sorted(self.contents)]
+        return [self.labels[name] for name in self.slots] + expanded + ([self._end] if expanded else [])
+
+    @property
+    def _end(self) -> int:
+        return max(self.labels.values()) + 1
+
+    def check_used(self, grammar: FstArrays, place: object) -> None:
+        """Raises InputError where a class stands nowhere in the grammar or in another class."""
+        used = set(np.unique(grammar.ilabels).tolist()).union(*(np.unique(c.ilabels) for c in self.contents.values()))
+        for name, label in sorted(self.labels.items()):
+            if label not in used:
+                cure = "Look at the text that the language model was made from."
+                raise InputError.at(place, f"the class '{quote(name)}' stands nowhere in the grammar", cure)
+
+    def expand(self, grammar: FstArrays) -> FstArrays:
+        """Returns G with expanded classes in their places and the labels of slots on input sides only.
+
+        Raises:
+          HybridError: classes that contain themselves, or a class inside another more than `MAX_DEPTH` deep.
+        """
+        names = {self.labels[name]: name for name in self.contents}
+        for _ in range(MAX_DEPTH):
+            # an arc that writes its class's label is one that still waits to be expanded
+            waiting = np.isin(grammar.ilabels, list(names)) & (grammar.olabels == grammar.ilabels)
+            if not waiting.any():
+                open_ = np.isin(grammar.ilabels, [self.labels[name] for name in self.slots])
+                return replace(grammar, olabels=np.where(open_, 0, grammar.olabels))
+            grammar = self._expand_once(grammar, waiting, names)
+        found = ", ".join(quote(names[int(label)]) for label in np.unique(grammar.ilabels[waiting]))
+        raise HybridError(f"classes stand inside one another more than {MAX_DEPTH} deep: {found}")
+
+    def _expand_once(self, grammar: FstArrays, waiting: np.ndarray, names: Mapping[int, str]) -> FstArrays:
+        """Puts a copy of its class behind each (class, target) of the waiting arcs."""
+        arcs = np.flatnonzero(waiting)
+        pairs, which = np.unique(
+            np.stack([grammar.ilabels[arcs], grammar.next_states[arcs]], axis=1), axis=0, return_inverse=True
+        )
+        begins, blocks, finals = [], [], [grammar.final_costs]
+        states = grammar.num_states
+        for label, target in pairs.tolist():
+            content = self.contents[names[label]]
+            begins.append(states + content.start)
+            ends = np.flatnonzero(np.isfinite(content.final_costs))
+            blocks.append(
+                (states + content.sources(), content.ilabels, content.olabels, states + content.next_states,
+                 content.costs)
+            )  # fmt: skip
+            out = np.full(len(ends), self._end)
+            blocks.append((states + ends, out, 0 * out, np.full(len(ends), target), content.final_costs[ends]))
+            finals.append(np.full(content.num_states, np.inf, np.float32))
+            states += content.num_states
+        olabels, targets = grammar.olabels.copy(), grammar.next_states.copy()
+        olabels[arcs], targets[arcs] = 0, np.array(begins)[which.reshape(-1)]
+        blocks.insert(0, (grammar.sources(), grammar.ilabels, olabels, targets, grammar.costs))
+        sources, il, ol, to, costs = (np.concatenate(column) for column in zip(*blocks))
+        return FstArrays.from_arcs(grammar.start, sources, il, ol, to, costs, np.concatenate(finals))
+
+    def pass_lexicon(self, lexicon: FstArrays, first: int) -> FstArrays:
+        """Returns L through which the symbols pass between words, as phones `first`, `first` + 1, …"""
+        symbols = self.symbols
+        if not symbols:
+            return lexicon
+        return add_disambig_loops(lexicon, range(first, first + len(symbols)), symbols)
