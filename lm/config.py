@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hybrid.base.errors import quote
-from hybrid.base.ranges import NATURAL, Range, check_fields
+from hybrid.base.ranges import NATURAL, SHARE, Range, check_fields
 
-__all__ = ["EstimateConfig"]
+__all__ = ["EstimateConfig", "TextAdaptConfig"]
 
 
 @dataclass(frozen=True)
@@ -52,3 +52,28 @@ class EstimateConfig:
     def threshold(self, length: int) -> int:
         """Greatest count at which an n-gram of this length is dropped."""
         return self.prune[min(length, len(self.prune)) - 1] if self.prune else 0
+
+
+@dataclass(frozen=True)
+class TextAdaptConfig:
+    """How a model is adapted to a domain by text (Moore and Lewis, 2010; Kneser, Peters and Klakow, 1997)."""
+
+    held_out: int = field(
+        default=10, metadata={"help": "every n-th sentence of the domain is for choices, unless a text is given"}
+    )
+    shares: tuple[float, ...] = field(
+        default=(0.015625, 0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0),
+        metadata={"help": "shares of the large text that are tried; may be repeated"},
+    )
+    exponents: tuple[float, ...] = field(
+        default=(0.25, 0.5, 0.75, 1.0),
+        metadata={"help": "exponents of the domain's unigrams that are tried, besides 0; may be repeated"},
+    )
+    least_count: int = field(default=2, metadata={"help": "words of the large text seen less often stay outside"})
+    least_weight: float = field(default=0.001, metadata={"help": "models of less weight are left out of the mixture"})
+
+    def __post_init__(self) -> None:
+        check_fields(self, held_out=Range(2, 1000), shares=Range(0, 1, above=True), exponents=SHARE,
+                     least_count=Range(1, 1000), least_weight=Range(0, 0.5))  # fmt: skip
+        if not self.shares:
+            raise ValueError("shares are none, wanted at least one")

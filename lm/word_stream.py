@@ -17,7 +17,7 @@ from lexicon.words.blanks import byte_blanks, cut_key
 from lexicon.words.normaliser import Normaliser, refuse_symbols
 from lm.word_table import INSERT, NUL_BYTE, SKIP_FIRST, SKIP_SPECIAL, SPECIAL_WORD, WordTable
 
-__all__ = ["BLOCK_BYTES", "read_ids", "read_word_list"]
+__all__ = ["BLOCK_BYTES", "read_ids", "read_sentences", "read_word_list"]
 
 _SYMBOL = re.compile(rb"(?<![^ \t\r\n])(?:<eps>|#0)(?![^ \t\r\n])")
 BLOCK_BYTES = 1 << 20
@@ -40,16 +40,23 @@ def _blocks(path: str | os.PathLike, block_bytes: int) -> Iterator[bytes]:
 
 def _normalised(path: str | os.PathLike, normaliser: Normaliser, with_ids: bool) -> Iterator[bytes]:
     """The lines of a text, or of cuts, as a normaliser has them; those of which nothing is left are dropped."""
-    sentences: Iterator[list[str]]
-    if is_cuts(path):
-        sentences = (words for _, words in read_utterances(path, normaliser=normaliser))
-    else:
-        sentences = _sentences(path, normaliser, with_ids)
+    sentences = read_sentences(path, normaliser, with_ids)
     while some := list(islice(sentences, LINES_AT_ONCE)):
         yield "".join(" ".join(words) + "\n" for words in some).encode()
 
 
-def _sentences(path: str | os.PathLike, normaliser: Normaliser, with_ids: bool) -> Iterator[list[str]]:
+def read_sentences(path: str | os.PathLike, normaliser: Normaliser, with_ids: bool = False) -> Iterator[list[str]]:
+    """Yields the words of each line of a text, or of each of lhotse's cuts; those of which nothing is left are dropped.
+
+    Args:
+      with_ids: the first word of each line of a text is an utterance id and is passed over.
+
+    Raises:
+      InputError: not readable, not UTF-8, or a symbol in the text that is no word.
+    """
+    if is_cuts(path):
+        yield from (words for _, words in read_utterances(path, normaliser=normaliser))
+        return
     for number, line in text_lines(path):
         text = line.removeprefix("\ufeff") if number == 1 else line
         words = normaliser.words(cut_key(text)[1] if with_ids else text, path, number)

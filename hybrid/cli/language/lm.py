@@ -11,6 +11,7 @@ import click
 from hybrid.base.errors import quote
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, text_options
+from hybrid.cli.lms.domain import COMMANDS as DOMAIN
 from hybrid.cli.lms.neural import COMMANDS as NEURAL
 from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
 from lexicon.words.config import TextConfig
@@ -30,7 +31,7 @@ def command() -> None:
     """Train, prune, mix and test n-gram language models; make G.fst. Train and test neural ones."""
 
 
-for _command in NEURAL:
+for _command in (*DOMAIN, *NEURAL):
     command.add_command(_command)
 
 

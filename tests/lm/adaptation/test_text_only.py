@@ -1,0 +1,142 @@
+"""Adaptation by text: marginals against a readable twin, chosen sentences, the whole, the command and its errors."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid.base.errors import InputError
+from hybrid.cli.main import command
+from lm.adaptation.marginals import domain_factors, scale_by_factors
+from lm.adaptation.selection import domain_pair, entropy_differences, least
+from lm.adaptation.text_only import adapt_to_text
+from lm.arpa import read_arpa
+from lm.config import EstimateConfig, TextAdaptConfig
+from lm.estimate import estimate_from_sentences
+from lm.ngram import NgramModel
+
+WORDS = "ABCD"
+TRIGRAM = EstimateConfig(order=3)
+sentences = st.lists(st.lists(st.sampled_from(WORDS), max_size=6), min_size=3, max_size=12)
+
+
+def words_of(model: NgramModel) -> list[str]:
+    return [word.decode() for word in model.vocabulary.words]
+
+
+def lines_of(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines()]
+
+
+def twin(model: NgramModel, factors: np.ndarray, word: str, history: tuple[str, ...]) -> float:
+    """factor(w) p(w | h) / Z(h), summed out over all words."""
+    probs = {w: 10 ** model.log10_prob(w, history) for w in words_of(model)}
+    scores = {w: factor * probs[w] for w, factor in zip(probs, factors) if w != "<s>"}
+    return scores[word] / sum(scores.values())
+
+
+@settings(max_examples=40, deadline=None)
+@given(sentences, st.lists(st.floats(0.1, 10), min_size=7, max_size=7))
+def test_scaled_models_equal_the_readable_twin(text: list[list[str]], some: list[float]) -> None:
+    model, _ = estimate_from_sentences([*text, list(WORDS)], TRIGRAM)
+    factors = np.array(some)[: len(model.vocabulary)]
+    scaled = scale_by_factors(model, factors)
+    assert scaled.num_ngrams == model.num_ngrams
+    histories = [(), *((a,) for a in ("<s>", *WORDS)), *itertools.product(("<s>", *WORDS), WORDS)]
+    for history in histories:
+        for word in (*WORDS, "</s>"):
+            assert 10 ** scaled.log10_prob(word, history) == pytest.approx(
+                twin(model, factors, word, history), rel=2e-3, abs=1e-6
+            )
+
+
+def test_factors() -> None:
+    model, _ = estimate_from_sentences([["A", "B"], ["A", "C"], ["D"]], TRIGRAM)
+    assert np.all(domain_factors(model, [["B", "B", "X"]], 0.0) == 1.0)
+    factors = dict(zip(words_of(model), domain_factors(model, [["B", "B", "X"]], 1.0)))
+    assert factors["B"] > 1.0 > factors["A"] > 0.0 and factors["<s>"] == 1.0
+    half = dict(zip(words_of(model), domain_factors(model, [["B", "B", "X"]], 0.5)))
+    assert half["B"] == pytest.approx(factors["B"] ** 0.5)
+    unigrams = 10.0 ** model.levels[0].log10_probs.astype(float)
+    mass = sum(factors[w] * p for w, p in zip(words_of(model), unigrams) if w != "<s>")
+    assert mass == pytest.approx(1.0, abs=0.1)
+
+
+def test_sentences_like_the_domains_are_chosen(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    domain = [["call", draw.choice(["peter", "anna"]), "now"] for _ in range(30)]
+    lines = [draw.choice(["call anna please now", "the cat sat on a mat", "a mat is the cat"]) for _ in range(300)]
+    (tmp_path / "general").write_text("".join(f"{line}\n" for line in lines))
+    pair = domain_pair(domain, [line.split() for line in lines[::10]], TRIGRAM)
+    differences = entropy_differences(*pair, tmp_path / "general")
+    assert differences.shape == (300,)
+    chosen = list(least(differences, 0.2, lines))
+    assert len(chosen) == 60 and set(chosen) == {"call anna please now"}
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    draw = random.Random(1)
+    names, verbs = ["peter", "anna", "maria", "paul"], ["call", "ring", "text"]
+    calls = [
+        f"{draw.choice(verbs)} {draw.choice(names)} {draw.choice(['now', 'today', ''])}".strip() for _ in range(60)
+    ]
+    prose = [
+        " ".join(draw.choices(["the", "a", "cat", "mat", "sat", "on", "and", "is", "was", "dog"], k=7))
+        for _ in range(400)
+    ]
+    mixed = [draw.choice(prose) if draw.random() < 0.8 else f"please {draw.choice(calls)}" for _ in range(600)]
+    for name, lines in {"calls": calls, "prose": prose, "large": mixed}.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return tmp_path
+
+
+def test_each_step_and_the_whole(texts: Path) -> None:
+    background, _ = estimate_from_sentences(lines_of(texts / "prose"), TRIGRAM)
+    config = TextAdaptConfig(shares=(0.1, 1.0))
+    found = adapt_to_text([texts / "calls"], [texts / "large"], [background], config, TRIGRAM)
+    names = [step.name for step in found.steps]
+    assert names[0] == "model 1" and names[1] == "domain (54 sentences)" and names[-1] == "adapted"
+    assert (found.sentences, found.held_out, found.share) == (54, 6, 0.1)
+    figures = {step.name: step.figures for step in found.steps}
+    assert figures["adapted"].oovs <= figures["model 1"].oovs
+    assert figures["adapted"].with_oovs < figures["model 1"].with_oovs / 10
+    assert sum(step.weight or 0 for step in found.steps) == pytest.approx(1.0)
+    assert "perplexity" in found.steps[-1].told() and "% OOV" in found.steps[-1].told()
+
+
+def test_the_command(texts: Path) -> None:
+    runner, out = CliRunner(), texts / "out.arpa"
+    background = texts / "prose.arpa"
+    assert runner.invoke(command, ["lm", "train", str(texts / "prose"), "--out", str(background)]).exit_code == 0
+    arguments = ["lm", "adapt", str(texts / "calls"), "--from", str(texts / "large"), "--model", str(background)]
+    result = runner.invoke(command, [*arguments, "--out", str(out), "--report", str(texts / "report.tsv")])
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1].startswith("adapted: perplexity ")
+    rows = [line.split("\t") for line in (texts / "report.tsv").read_text().splitlines()]
+    assert rows[0][0] == "step" and rows[-1][0] == "adapted" and all(len(row) == 7 for row in rows)
+    model = read_arpa(out)
+    assert model.order == 3
+    mass = sum(10 ** model.log10_prob(w, ("<s>", "call")) for w in words_of(model) if w != "<s>")
+    assert mass == pytest.approx(1.0, abs=2e-3)
+
+
+def test_what_cannot_be_adapted(texts: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lm adapt: neither a large text nor a model is given. Give one of them."):
+        adapt_to_text([texts / "calls"], [], [], TextAdaptConfig(), TRIGRAM)
+    (tmp_path / "short").write_text("call anna\n" * 5)
+    with pytest.raises(InputError, match="short: holds too few sentences, wanted 10 or more. Give more text"):
+        adapt_to_text([tmp_path / "short"], [texts / "large"], [], TextAdaptConfig(), TRIGRAM)
+    with pytest.raises(InputError, match="none: the file does not exist"):
+        adapt_to_text([texts / "calls"], [texts / "none"], [], TextAdaptConfig(), TRIGRAM)
+    with pytest.raises(ValueError, match="shares"):
+        TextAdaptConfig(shares=(0.0,))
+    with pytest.raises(ValueError, match="shares are none"):
+        TextAdaptConfig(shares=())
