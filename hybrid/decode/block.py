@@ -180,7 +180,7 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
     row = (one.utterance, result.num_frames, f"{one.duration:.3f}", result.status,
            "" if result.limited_frames is None else result.limited_frames, len(result.attempts),
            f"{result.attempts[-1].beam:g}", f"{path.graph_score:.6g}" if path else "",
-           f"{path.acoustic_score:.7g}" if path else "", f"{result.lattice.depth:.3f}",
+           f"{path.acoustic_score:.7g}" if path else "", f"{one.depth:.3f}",
            f"{one.confidence:.4f}" if path else "", len(one.rejected))  # fmt: skip
     lines = []
     if options.nbest and path is not None:

@@ -16,6 +16,7 @@ from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.determinize import determinize
+from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.paths import Path, best_path
 from hybrid.lattice.trim import no_paths
@@ -89,12 +90,11 @@ class Reader:
         kept = result
         if path is not None:
             compact = self._determinized(result)
+            if not self.raw:
+                kept = replace(result, lattice=Lattice.empty())
             if self.second_pass is not None:
                 compact = self.second_pass(item.id, compact)
-            if not self.raw:
-                kept = replace(result, lattice=expand(compact))
-            if self.second_pass is not None:
-                path = best_path(kept.lattice, self.scale)
+                path = best_path(expand(compact), self.scale)
         words: list[TimedLabel] = []
         phones: list[TimedLabel] = []
         confidence = 0.0

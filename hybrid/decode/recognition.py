@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hybrid.decode.alternatives import Alternative, Choices, alternatives, choices
 from hybrid.decode.written import written_labels
 from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.density import compact_depth
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.paths import Path
@@ -34,7 +36,7 @@ class Recognition:
       words, phones: with times in the recording in seconds; pauses have an empty label; both tile the utterance.
         Words have confidences: their posterior in the lattice, or what a calibration makes of it.
       path: the best path; None if nothing was found.
-      result: flags, and the lattice as it is kept: determinised, or as the search gave it where that was asked for.
+      result: flags of the search; its lattice is kept only where raw ones were asked for, see `lattice`.
       acoustic_scale: that ranked the paths.
       start, duration: of the utterance in the recording, seconds.
       first_frame: of the utterance in the audio whose frames were made together.
@@ -69,10 +71,15 @@ class Recognition:
         """The words with single spaces between them."""
         return " ".join(word.label for word in self.words if word.label)
 
-    @property
+    @cached_property
     def lattice(self) -> Lattice:
-        """All paths that are kept."""
-        return self.result.lattice
+        """All paths that are kept: the determinised ones, or as the search gave them where that was asked for."""
+        return expand(self.compact) if self.result.lattice.is_empty else self.result.lattice
+
+    @property
+    def depth(self) -> float:
+        """Arcs of `lattice` that cross a frame, on average."""
+        return compact_depth(self.compact) if self.result.lattice.is_empty else self.result.lattice.depth
 
     @property
     def status(self) -> str:

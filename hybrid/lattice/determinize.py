@@ -61,13 +61,15 @@ def determinize(
     reached = beam
     compact = _as_compact(lattice)
     if phone_starts is not None:
-        phones = phone_starts[lattice.transition_ids].astype(np.int64)
-        both, labels = np.unique(np.concatenate([[0], labels + width * phones]), return_inverse=True)
+        labels += width * phone_starts[lattice.transition_ids].astype(np.int64)
+        both = None if labels.max(initial=0) <= np.iinfo(np.int32).max else np.unique(np.concatenate([[0], labels]))
+        labels = labels if both is None else np.searchsorted(both, labels)
         over_phones = determinize_compact(
-            replace(compact, word_ids=labels.ravel()[1:].astype(np.int32)), beam, acoustic_scale, lm_scale, max_elements
+            replace(compact, word_ids=labels.astype(np.int32)), beam, acoustic_scale, lm_scale, max_elements
         )
         compact, reached = over_phones.lattice, over_phones.beam
-        compact = replace(compact, word_ids=(both[compact.word_ids] % width).astype(np.int32))
+        labels = compact.word_ids if both is None else both[compact.word_ids]
+        compact = replace(compact, word_ids=(labels % width).astype(np.int32))
     over_words = determinize_compact(compact, beam, acoustic_scale, lm_scale, max_elements)
     return Determinized(over_words.lattice, min(reached, over_words.beam))
 

@@ -11,7 +11,7 @@ import heapq
 import numpy as np
 
 from hybrid.base.compiled import kernel
-from hybrid.lattice.strings import append, common_prefix, empty_tree, spell, suffix
+from hybrid.lattice.strings import append, common_prefix, depth, empty_tree, grown_tree, is_full, spell, suffix
 from hybrid.lattice.subsets import find, grown, new_pool
 
 __all__ = ["determinize_arcs"]
@@ -28,8 +28,8 @@ def _better(score, graph, tree, string, old_score, old_graph, old_string):
         return graph > old_graph
     if string == old_string:
         return False
-    if tree[2][string] != tree[2][old_string]:
-        return tree[2][string] < tree[2][old_string]
+    if depth(tree, string) != depth(tree, old_string):
+        return depth(tree, string) < depth(tree, old_string)
     a, b = spell(tree, string, 0), spell(tree, old_string, 0)
     for i in range(len(a)):
         if a[i] != b[i]:
@@ -51,12 +51,14 @@ def _normalise(tree, states, graph, acoustic, strings, scales):
         if score > best_score or (score == best_score and graph[i] > graph[best]):
             best, best_score = i, score
         prefix = common_prefix(tree, prefix, strings[i])
-    off_graph, off_acoustic, drop = graph[best], acoustic[best], tree[2][prefix]
+    off_graph, off_acoustic, drop = graph[best], acoustic[best], depth(tree, prefix)
     for i in range(len(states)):
         graph[i] -= off_graph
         acoustic[i] -= off_acoustic
         if drop:
-            tree, strings[i] = suffix(tree, strings[i], drop)
+            if is_full(tree, depth(tree, strings[i])):
+                tree = grown_tree(tree, depth(tree, strings[i]))
+            strings[i] = suffix(tree, strings[i], drop)
     return tree, off_graph, off_acoustic, prefix
 
 
@@ -100,10 +102,15 @@ def _close(tree, arcs, states, graph, acoustic, strings, scales, beta, least, se
             score = scales[0] * new_graph + scales[1] * new_acoustic
             if not score + beta[to] >= least:
                 continue
-            string = at_string[here]
-            for k in range(string_splits[a], string_splits[a + 1]):
-                tree, string = append(tree, string, symbols[k])
             there = seen[to]
+            old = NEG_INF if there < 0 else scales[0] * at_graph[there] + scales[1] * at_acoustic[there]
+            if score < old:
+                continue
+            string, more = at_string[here], string_splits[a + 1] - string_splits[a]
+            if is_full(tree, more):
+                tree = grown_tree(tree, more)
+            for k in range(string_splits[a], string_splits[a + 1]):
+                string = append(tree, string, symbols[k])
             if there < 0:
                 if count == len(at_state):
                     at_state, at_graph = grown(at_state, 0), grown(at_graph, 0)
@@ -113,10 +120,8 @@ def _close(tree, arcs, states, graph, acoustic, strings, scales, beta, least, se
                 seen[to] = there
                 heapq.heappush(heap, np.int64(to))
                 count += 1
-            else:
-                old = scales[0] * at_graph[there] + scales[1] * at_acoustic[there]
-                if not _better(score, new_graph, tree, string, old, at_graph[there], at_string[there]):
-                    continue
+            elif not _better(score, new_graph, tree, string, old, at_graph[there], at_string[there]):
+                continue
             at_graph[there], at_acoustic[there], at_string[there] = new_graph, new_acoustic, string
     kept = 0
     for i in range(count):
@@ -192,9 +197,11 @@ def _ends(tree, closed, finals, forward, scales, least_total):
                 continue
             new_graph, new_acoustic = closed[1][k] + final_graph[s], closed[2][k] + final_acoustic[s]
             score = scales[0] * new_graph + scales[1] * new_acoustic
-            string = closed[3][k]
+            string, more = closed[3][k], final_splits[s + 1] - final_splits[s]
+            if is_full(tree, more):
+                tree = grown_tree(tree, more)
             for n in range(final_splits[s], final_splits[s + 1]):
-                tree, string = append(tree, string, final_symbols[n])
+                string = append(tree, string, final_symbols[n])
             if best_string < 0 or _better(score, new_graph, tree, string, best_score, best_graph, best_string):
                 best_score, best_graph, best_acoustic, best_string = score, new_graph, new_acoustic, string
         end_splits[number + 1] = end_splits[number]
@@ -318,12 +325,17 @@ def determinize_arcs(
                 k += 1
                 new_graph, new_acoustic = graph[i] + arc_graph[a], acoustic[i] + arc_acoustic[a]
                 score = scales[0] * new_graph + scales[1] * new_acoustic
-                string = strings[i]
-                for n in range(string_splits[a], string_splits[a + 1]):
-                    tree, string = append(tree, string, symbols[n])
                 last = at + size - 1
-                if size and task_state[last] == nexts[a]:
-                    old = scales[0] * task_graph[last] + scales[1] * task_acoustic[last]
+                met = size > 0 and task_state[last] == nexts[a]
+                old = scales[0] * task_graph[last] + scales[1] * task_acoustic[last] if met else NEG_INF
+                if score < old:
+                    continue
+                string, more = strings[i], string_splits[a + 1] - string_splits[a]
+                if is_full(tree, more):
+                    tree = grown_tree(tree, more)
+                for n in range(string_splits[a], string_splits[a + 1]):
+                    string = append(tree, string, symbols[n])
+                if met:
                     if not _better(score, new_graph, tree, string, old, task_graph[last], task_string[last]):
                         continue
                 else:

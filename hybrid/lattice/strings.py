@@ -1,11 +1,10 @@
 """Strings of transition-ids as nodes of a tree, so that equal strings are one number (Kaldi's LatticeStringRepository).
 
-Node 0 is the empty string; a node is its parent's string and one symbol more. The tree lives in growing arrays, which
-compiled loops hand around:
-
-  parents, symbols, depths: int32, by node.
-  table: int32, open addressing, (parent, symbol) → node, −1 where free; its size is a power of two.
-  count: nodes in use.
+Node 0 is the empty string; a node is its parent's string and one symbol more. A tree is one int32 array [size][5] that
+compiled loops hand around, and replace by a larger one where it is full: every array that a function is given or gives
+back is counted, which would take longer than to append. Row n holds parent, symbol and depth of node n, and then the
+slots 2n and 2n + 1 of the hash table (parent, symbol) → node, −1 where free. The size is a power of two; the symbol of
+node 0, which has none, is the number of nodes in use.
 """
 
 from __future__ import annotations
@@ -14,16 +13,23 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 
-__all__ = ["append", "common_prefix", "empty_tree", "spell", "suffix"]
+__all__ = ["append", "common_prefix", "depth", "empty_tree", "grown_tree", "is_full", "spell", "suffix"]
+
+PARENT, SYMBOL, DEPTH, SLOTS = 0, 1, 2, 3
 
 
 @kernel
 def empty_tree(size):
-    """Returns the arrays of a tree that holds the empty string; `size` is a power of two."""
-    parents, symbols = np.empty(size, np.int32), np.empty(size, np.int32)
-    depths, table = np.empty(size, np.int32), np.full(2 * size, -1, np.int32)
-    parents[0], symbols[0], depths[0] = -1, 0, 0
-    return parents, symbols, depths, table, 1
+    """Returns a tree that holds the empty string; `size` is a power of two."""
+    tree = np.full((size, 5), -1, np.int32)
+    tree[0, SYMBOL], tree[0, DEPTH] = 1, 0
+    return tree
+
+
+@kernel
+def depth(tree, node):
+    """Returns how many symbols a string has."""
+    return tree[node, DEPTH]
 
 
 @kernel
@@ -34,76 +40,88 @@ def _slot(parent, symbol, mask):
 
 
 @kernel
-def _grown(tree):
-    parents, symbols, depths, table, count = tree
-    size = 2 * len(parents)
-    new_parents, new_symbols = np.empty(size, np.int32), np.empty(size, np.int32)
-    new_depths, new_table = np.empty(size, np.int32), np.full(2 * size, -1, np.int32)
-    new_parents[:count], new_symbols[:count], new_depths[:count] = parents[:count], symbols[:count], depths[:count]
-    mask = len(new_table) - 1
-    for node in range(1, count):
-        place = _slot(parents[node], symbols[node], mask)
-        while new_table[place] >= 0:
+def _found(tree, parent, symbol):
+    """Returns the node of a parent's string with one symbol more; −1 − its place in the table if there is none."""
+    after = parent + 1  # where a string is spelt again, its nodes follow each other
+    if after < tree[0, SYMBOL] and tree[after, PARENT] == parent and tree[after, SYMBOL] == symbol:
+        return np.int64(after)
+    mask = 2 * len(tree) - 1
+    place = _slot(parent, symbol, mask)
+    while True:
+        node = tree[place >> 1, SLOTS + (place & 1)]
+        if node < 0:
+            return -1 - place
+        if tree[node, PARENT] == parent and tree[node, SYMBOL] == symbol:
+            return np.int64(node)
+        place = (place + 1) & mask
+
+
+@kernel
+def is_full(tree, more):
+    """Tells whether a tree is too small for `more` symbols that are appended; `grown_tree` makes a larger one."""
+    return tree[0, SYMBOL] + more > len(tree)
+
+
+@kernel
+def grown_tree(tree, more):
+    """Returns the same tree with room for `more` symbols that are appended."""
+    size = len(tree)
+    while size < tree[0, SYMBOL] + more:
+        size *= 2
+    new = np.full((size, 5), -1, np.int32)
+    new[: len(tree), :SLOTS] = tree[:, :SLOTS]
+    mask = 2 * size - 1
+    for node in range(1, tree[0, SYMBOL]):
+        place = _slot(new[node, PARENT], new[node, SYMBOL], mask)
+        while new[place >> 1, SLOTS + (place & 1)] >= 0:
             place = (place + 1) & mask
-        new_table[place] = node
-    return new_parents, new_symbols, new_depths, new_table, count
+        new[place >> 1, SLOTS + (place & 1)] = node
+    return new
 
 
 @kernel
 def append(tree, node, symbol):
-    """Returns the tree and the node of a node's string with one symbol more."""
-    parents, symbols, depths, table, count = tree
-    mask = len(table) - 1
-    place = _slot(node, symbol, mask)
-    while table[place] >= 0:
-        found = table[place]
-        if parents[found] == node and symbols[found] == symbol:
-            return tree, found
-        place = (place + 1) & mask
-    if count == len(parents):
-        tree = _grown(tree)
-        parents, symbols, depths, table, count = tree
-        mask = len(table) - 1
-        place = _slot(node, symbol, mask)
-        while table[place] >= 0:
-            place = (place + 1) & mask
-    parents[count], symbols[count], depths[count] = node, symbol, depths[node] + 1
-    table[place] = count
-    return (parents, symbols, depths, table, count + 1), np.int32(count)
+    """Returns the node of a node's string with one symbol more; the tree has room for it."""
+    found = _found(tree, node, symbol)
+    if found >= 0:
+        return np.int32(found)
+    count, place = tree[0, SYMBOL], -1 - found
+    tree[count, PARENT], tree[count, SYMBOL], tree[count, DEPTH] = node, symbol, tree[node, DEPTH] + 1
+    tree[place >> 1, SLOTS + (place & 1)] = count
+    tree[0, SYMBOL] = count + 1
+    return np.int32(count)
 
 
 @kernel
 def common_prefix(tree, a, b):
     """Returns the node of the longest string that both begin with."""
-    parents, depths = tree[0], tree[2]
-    while depths[a] > depths[b]:
-        a = parents[a]
-    while depths[b] > depths[a]:
-        b = parents[b]
+    while tree[a, DEPTH] > tree[b, DEPTH]:
+        a = tree[a, PARENT]
+    while tree[b, DEPTH] > tree[a, DEPTH]:
+        b = tree[b, PARENT]
     while a != b:
-        a, b = parents[a], parents[b]
+        a, b = tree[a, PARENT], tree[b, PARENT]
     return a
 
 
 @kernel
 def spell(tree, node, drop):
     """Returns the symbols of a string, int32, without its first `drop` ones."""
-    parents, symbols, depths = tree[0], tree[1], tree[2]
-    length = depths[node] - drop
+    length = tree[node, DEPTH] - drop
     out = np.empty(max(length, 0), np.int32)
     for i in range(length - 1, -1, -1):
-        out[i] = symbols[node]
-        node = parents[node]
+        out[i] = tree[node, SYMBOL]
+        node = tree[node, PARENT]
     return out
 
 
 @kernel
 def suffix(tree, node, drop):
-    """Returns the tree and the node of a string without its first `drop` symbols."""
+    """Returns the node of a string without its first `drop` symbols; the tree has room for the rest."""
     if drop == 0:
-        return tree, np.int32(node)
+        return np.int32(node)
     rest = spell(tree, node, drop)
     at = np.int32(0)
     for symbol in rest:
-        tree, at = append(tree, at, symbol)
-    return tree, at
+        at = append(tree, at, symbol)
+    return at

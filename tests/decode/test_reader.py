@@ -81,6 +81,7 @@ def test_the_best_words_are_those_of_the_search(system, spoken, found) -> None:
         assert all(0 <= w.confidence <= 1 for w in one.words if w.label) and 0 <= one.confidence <= 1
         assert not [w for w in one.words if not w.label and w.confidence is not None]
         assert isinstance(one.compact, CompactLattice) and one.lattice == expand(one.compact)
+        assert one.result.lattice.is_empty and one.depth == one.lattice.depth  # expanded only where it is asked for
 
 
 def test_networks_hold_the_words_in_time(found) -> None:

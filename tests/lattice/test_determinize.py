@@ -120,3 +120,15 @@ def test_equals_kaldi(peers: Path) -> None:
         assert all(found[words] == pytest.approx(wanted[words], rel=1e-5) for words in wanted)
         count += len(found)
     assert count == 167
+
+
+@pytest.mark.parametrize("factor", [1, 40_000_000])
+def test_labels_of_phones_and_words_past_an_int32(random_lattice, factor) -> None:
+    """Phone ids so large that pairs of a phone and a word do not fit the kernel's labels are numbered first."""
+    for seed in range(40):
+        lattice = random_lattice(seed, frames=4, width=3)
+        starts = phones_of(int(lattice.transition_ids.max(initial=0)) + 1)
+        wanted = determinize(lattice, 8.0, 0.5, phone_starts=starts).lattice
+        large = (starts.astype(np.int64) * factor % 2_000_000_011).astype(np.int32)
+        found = determinize(lattice, 8.0, 0.5, phone_starts=large).lattice
+        assert best_of_words(expand(found), 0.5).keys() == best_of_words(expand(wanted), 0.5).keys()
