@@ -28,6 +28,15 @@ if [ -z "${KALDI_BIN:-}" ] && [ -f "$shared/peers/kaldi/setup.sh" ]; then
   else echo "SKIPPED: comparisons with Kaldi's programs; their set-up failed (it needs root)"; fi
 fi
 
+# A browser that shows the page of `hybrid report`.
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+if ! browser > /dev/null; then
+  if [ "$(id -u)" = 0 ]; then
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y -qq --no-install-recommends chromium; } > /dev/null 2>&1 || true
+  fi
+  browser > /dev/null || echo "SKIPPED: the report in a browser; no Chromium here, and none could be installed (it needs root: apt-get install chromium)"
+fi
+
 say "ruff, mypy"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
