@@ -88,6 +88,8 @@ def test_quiet_prints_what_failed_and_no_more(tiny, folder: Path, tmp_path: Path
     assert result.stdout == "" and failed.startswith("failed: broken ")
     assert all(" WARNING " in line for line in warnings)
     assert "totals:" in (tmp_path / "out" / "decode.log").read_text()
+    alone = decode(tiny, "--quiet", folder / "ann" / "one.wav")  # what it was called for is told all the same
+    assert alone.stdout == "one LOW HIGH MID\n" and " INFO " not in alone.stderr
 
 
 def test_standard_input_is_a_recording(tiny, folder: Path) -> None:

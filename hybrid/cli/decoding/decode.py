@@ -54,7 +54,9 @@ from hybrid.search.engines.k2_config import K2Config
 @click.option("--out-dir", type=FILE, help="Folder of lattices, transcript, times and flags; without it the result of "
               "FILES is only printed.")  # fmt: skip
 @format_option
-@click.option("--quiet/--no-quiet", default=False, help="Print nothing but warnings and what failed.")
+@click.option(
+    "--quiet/--no-quiet", default=False, help="No log lines; with --out-dir nothing but warnings and what failed."
+)
 @click.option("--strict/--no-strict", default=False, help="End with status 1 if anything failed.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes; no result depends on it.")
 @click.option("--threads", type=JOBS, default=1, help="Instead of --jobs: threads, which share one model and graph.")
@@ -120,7 +122,7 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
             cause = "nothing, or too little, could be decoded. The reasons stand above."
             raise HybridError(f"{quote(options['files'][0])}: {cause}") from error
         tell_failed(out / "failed.txt")
-        if not quiet and options["files"]:
+        if options["files"] and not (quiet and out_dir is not None):
             show_transcript(out, formats if out_dir is None else ())
         if not quiet and out_dir is not None:
             echo(
