@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hybrid.base.artifact import content_hash, meta_path, read_meta
+from hybrid.graph.decoding import ARPA
 from hybrid.lattice.compact import CompactLattice
 from lexicon.symbols import SymbolTable
 
@@ -60,7 +61,10 @@ class SecondPass(Protocol):
 
 
 def search_lm(graph_dir: str | os.PathLike) -> SearchLm:
-    """Follows the records from a graph over G to the language model."""
+    """Finds the language model in the graph's folder, or follows the records from the graph over G to it."""
+    if (kept := Path(graph_dir, ARPA)).is_file():
+        hashes = read_meta(graph_dir).get("files")
+        return SearchLm(ARPA, kept, str(hashes.get(ARPA)) if isinstance(hashes, dict) else "none")
     grammar, _ = _made_from(graph_dir, "grammar")
     if grammar is None:
         return SearchLm()

@@ -48,6 +48,7 @@ LOGGER = get_logger(__name__)
 # Of G spelt out, at the peak of compilation. Trigrams took: of 33 thousand words 79 with monophones (0.90 GB), 161 with
 # triphones (1.84 GB); of 126 thousand 86 with monophones (2.93 GB).
 BYTES_PER_PHONE = 400
+ARPA = "lm.arpa"  # the language model of a graph that was built of sentences, in its folder
 LANG_FILES = {"words": "words.txt", "phones": "phones.txt", "lexicon": "L_disambig.fst"}  # recorded as made from
 COPIED = ("words.txt", "phones.txt", "phones/word_boundary.int", "phones/word_boundary.txt", "phones/align_lexicon.int",
           "phones/align_lexicon.txt", "phones/optional_silence.int", "phones/optional_silence.txt",

@@ -14,7 +14,7 @@ from hybrid.base.log import get_logger
 from hybrid.base.reading import read_text
 from hybrid.formats.openfst import FstArrays
 from hybrid.graph.config import GraphConfig
-from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.graph.decoding import ARPA, DecodingGraph, compile_decoding_graph
 from hybrid.graph.own_grammar import MixtureConfig, mixed_grammar
 from hybrid.hmm import read_transition_model
 from hybrid.tree import read_tree
@@ -32,12 +32,14 @@ from lexicon.words.config import TextConfig
 from lexicon.words.normaliser import Normaliser
 from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
 from lexicon.words.user_lexicon import read_user_lexicon, tell_rejected
+from lm.arpa import write_arpa
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
 from lm.grammar.automaton import automaton_of
 from lm.grammar.srgs import write_srgs
 from lm.grammar.values import GARBAGE, Grammar
 from lm.grammar_fst import ngram_to_fst
+from lm.ngram import NgramModel
 
 __all__ = ["GRAMMAR", "PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
 
@@ -104,8 +106,8 @@ def build_graph(
       mixture: how it stands beside sentences and other speech.
 
     Returns:
-      The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones; and
-      `grammar.grxml`, the grammar in the graph's words.
+      The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones; and `lm.arpa`, the
+      language model that is G, or `grammar.grxml`, the grammar in the graph's words.
 
     Raises:
       InputError: a word without pronunciation, phones that the model lacks, or nothing to recognise.
@@ -132,7 +134,10 @@ def build_graph(
         lang = _make_lang(Path(temporary), spoken, table, known, model, text, outside)
         settings = EstimateConfig(order, add_unseen=True)
         sequences = lines or ([] if said else [[w] for w in words])
-        acceptor = _acceptor(sequences, sorted(listed), settings, lang.words, said, mixture)
+        acceptor, ngram = _acceptor(sequences, sorted(listed), settings, lang.words, said, mixture)
+        if ngram is not None:
+            write_arpa(Path(temporary) / ARPA, ngram)
+            files[ARPA] = read_text(Path(temporary) / ARPA)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
         graph = compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files)
     counts = [sum(s == kind for s in source.values()) for kind in ("given", "lexicon", "guessed")]
@@ -148,16 +153,16 @@ def _acceptor(
     words: SymbolTable,
     grammar: Grammar | None,
     mixture: MixtureConfig,
-) -> FstArrays:
-    """Returns G of sentences, of a grammar, or of both."""
-    ngram = None
+) -> tuple[FstArrays, NgramModel | None]:
+    """Returns G of sentences, of a grammar, or of both, and the language model where it is all that G is."""
+    ngram = estimated = None
     if sentences:
         estimated, _ = estimate_from_sentences(sentences, settings, vocabulary)
         ngram = ngram_to_fst(estimated, words)
     if grammar is not None:
-        return mixed_grammar(automaton_of(grammar), ngram, words, mixture)
-    assert ngram is not None
-    return ngram
+        return mixed_grammar(automaton_of(grammar), ngram, words, mixture), None
+    assert ngram is not None and estimated is not None
+    return ngram, estimated
 
 
 def _spoken(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import InputError
+from hybrid.decode.language import search_lm
 from hybrid.lattice.archive import read_compact_folder
 from hybrid.lattice.compact import expand
 from hybrid.lattice.paths import nbest
@@ -117,6 +119,22 @@ def test_in_python_and_several_models(tiny, world: Path, bursts) -> None:
     wanted = swap_ngram(swap_ngram(plain.segments[0].compact, *models), models[1], models[0], of_graph=False)
     ours, theirs = (nbest(expand(one), 9, 0.1) for one in (found.segments[0].compact, wanted))
     assert np.allclose([p.graph_score for p in ours], [p.graph_score for p in theirs], atol=1e-4)
+
+
+def test_a_graph_of_own_sentences_keeps_its_model(tiny, world: Path, tmp_path: Path) -> None:
+    """What `graph build` estimated lies in the graph's folder, so that a second pass finds what to take out."""
+    built, other = tmp_path / "built", tmp_path / "other.arpa"
+    must("graph", "build", "--model", tiny.model, "--lang", tiny.root / "lang", "--sentences", world / "a.txt",
+         "--order", 2, "--out-dir", built)  # fmt: skip
+    assert "lm.arpa" in read_meta(built)["files"]
+    shutil.copytree(built, tmp_path / "moved")
+    found = run("decode", "--model", tiny.model, "--graph", tmp_path / "moved", "--feats", tiny.feats, "--out-dir",
+                tmp_path / "out", "--rescore", world / "b.arpa", *WIDE)  # fmt: skip
+    facts = json.loads((tmp_path / "out" / "decode.json").read_text())
+    assert found.exit_code == 0 and (facts["search_lm"], facts["second_lm"]) == ("lm.arpa", "b.arpa")
+    must("lm", "train", world / "b.txt", "--order", 1, "--smoothing", "witten-bell", "--out", other)
+    (tmp_path / "moved" / "lm.arpa").write_bytes(other.read_bytes())
+    assert search_lm(tmp_path / "moved").arpa is None, "it is not the graph's any more"
 
 
 def test_what_cannot_be_rescored(tiny, world: Path, tmp_path: Path) -> None:
