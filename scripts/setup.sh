@@ -2,6 +2,7 @@
 # Makes the Python environment of this project. No root; safe to run again; resumes after a kill.
 #   bash scripts/setup.sh            .venv          Python 3.11, torch 1.13.1, k2 1.23.4
 #   bash scripts/setup.sh current    .venv-current  current torch and numpy, no k2
+#   bash scripts/setup.sh docs       .venv-docs     mkdocs and build, without the project
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,7 +10,8 @@ stack=${1:-k2}
 case $stack in
   k2)      venv=.venv         options=(--require-hashes) ;;
   current) venv=.venv-current options=() ;;
-  *) echo "scripts/setup.sh: unknown stack '$stack'; wanted k2 or current" >&2; exit 2 ;;
+  docs)    venv=.venv-docs options=(--require-hashes) ;;
+  *) echo "scripts/setup.sh: unknown stack '$stack'; wanted k2, current or docs" >&2; exit 2 ;;
 esac
 lock=requirements/$stack.txt
 
@@ -29,12 +31,15 @@ if [ -z "$python" ]; then
   exit 1
 fi
 
-echo "Setting up $venv from $lock (first time: about 2 GB of packages) ..."
+size="several GB of packages, see README"
+[ "$stack" != docs ] || size="170 MB of packages"
+echo "Setting up $venv from $lock (first time: $size) ..."
 # Keep what an interrupted run has installed; begin anew only where the interpreter does not start.
 "$venv/bin/python" -c '' 2>/dev/null || { rm -rf "$venv"; "$python" -m venv "$venv"; }
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@" 2> >(grep -v 'WARNING: Location' >&2); }
 pip install --quiet pip==25.3  # pip 26 refuses the name of k2's wheels
 pip install --quiet --no-deps "${options[@]}" -r "$lock"
+if [ "$stack" = docs ]; then echo "$want" > "$venv/.finished"; exit 0; fi
 pip install --quiet --no-deps --no-build-isolation -e .
 "$venv/bin/python" -c '
 import sys

@@ -49,6 +49,11 @@ if [ -n "$fast" ]; then
 fi
 .venv/bin/pytest -q -n "$jobs"
 
+say "documentation as a site, links checked"
+bash scripts/docs.sh
+say "wheel and source archive; the wheel alone decodes"
+bash scripts/package.sh
+
 say "set-up of the current stack"
 bash scripts/setup.sh current
 say "tests, current stack"
