@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,9 +35,10 @@ class Page:
         for block in self.blocks("python"):
             exec(compile(block, self.path, "exec"), self.names)
 
-    def lines(self) -> list[str]:
-        """The lines of its blocks of shell, put together where they end with a backslash, without comments."""
-        return [line for block in self.blocks("bash") for line in shell_lines(block)]
+    def lines(self, *blocks: int) -> list[str]:
+        """The lines of its blocks of shell (of those numbered), put together where they end with a backslash."""
+        found = self.blocks("bash")
+        return [line for block in ([found[n] for n in blocks] or found) for line in shell_lines(block)]
 
     def commands(self) -> list[list[str]]:
         """Each `hybrid …` of its blocks and of its text, as words."""
@@ -79,31 +82,40 @@ def unknown(words: list[str]) -> str:
     return f"{wrong[0]} of {' '.join(words)}" if wrong else ""
 
 
-def run_line(line: str) -> Result:
-    """Runs a line of shell: `hybrid` in this process, other programs by the shell; pipes, and a file behind `>`.
+@dataclass(frozen=True)
+class Ran:
+    """What a line of shell did."""
 
-    Returns:
-      The result of the last `hybrid`, or of an empty command.
-    """
+    exit_code: int
+    stdout: str
+    output: str
+    exception: BaseException | None = None
+
+
+def run_line(line: str) -> Ran:
+    """Runs a line of shell: a plain `hybrid` in this process, which is quick; pipes and all else by bash."""
     from hybrid.cli.main import command
 
-    line, _, target = line.partition(" > ")
-    given, result = None, CliRunner().invoke(click.Command("nothing", callback=lambda: None), [])
-    for part in line.split(" | "):
-        if part.startswith("hybrid "):
-            result = CliRunner().invoke(command, shlex.split(part, comments=True)[1:], input=given)
-            given = result.stdout_bytes
-        else:
-            given = subprocess.run(["bash", "-c", part], input=given, stdout=subprocess.PIPE, check=True).stdout
-    if target:
-        Path(shlex.split(target, comments=True)[0]).write_bytes(given or b"")
-    return result
+    words = shlex.split(line, comments=True)
+    if words[0] == "hybrid" and not {"|", ">", "&&"} & set(words):
+        result = CliRunner().invoke(command, words[1:])
+        return Ran(result.exit_code, result.stdout, result.output, result.exception)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], env=environment, capture_output=True, text=True, check=False
+    )
+    return Ran(done.returncode, done.stdout, done.stdout + done.stderr)
 
 
 def must_run(lines: list[str]) -> list[str]:
-    """Runs lines one after the other; returns what each printed."""
-    printed = []
+    """Runs lines one after the other, with the variables that `NAME=value` sets; returns what each printed."""
+    printed, values = [], {}
     for line in lines:
+        if setting := re.fullmatch(r"(\w+)=(\S+)", line):
+            values[setting[1]] = setting[2]
+            continue
+        line = re.sub(r"\$(\w+)", lambda name: values.get(name[1], name[0]), line)
         result = run_line(line)
         assert result.exit_code == 0, (line, result.output, result.exception)
         printed.append(result.stdout)

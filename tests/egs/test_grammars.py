@@ -44,6 +44,13 @@ def test_committed_grammar_and_lexicon(sentences, root: Path) -> None:  # type: 
     assert words == lexicon - {"<UNK>", "!SIL"}
 
 
+def test_every_phone_of_cmudict_is_said(root: Path) -> None:
+    lexicon = Lexicon.read(root / "egs/assistant/local/dict/lexicon.txt")
+    said = {phone for entry in lexicon.entries for phone in entry.phones} - {"SIL", "SPN"}
+    listed = (root / "egs/assistant/local/dict/nonsilence_phones.txt").read_text().split()
+    assert len(said) == 39 and said == set(listed)
+
+
 def run(root: Path, out: Path, *words: str, grammar: Path | None = None) -> subprocess.CompletedProcess:
     here = root / "egs/assistant"
     command = [sys.executable, here / "local/sentences.py", "--grammar", grammar or here / "conf/grammar.yaml"]
@@ -64,6 +71,7 @@ def test_no_sentence_of_test_is_learnt(root: Path, tmp_path: Path) -> None:
     assert learnt[:400] == said["train"]
     assert not set(learnt) & set(said["dev"] + said["test"])
     assert not set(said["dev"]) & set(said["test"])
+    assert not any("{" in sentence for sentence in learnt)  # templates are filled to the last slot
     assert len(set(learnt)) == len(learnt)
 
 
@@ -95,3 +103,11 @@ def test_a_grammar_that_is_used_up(sentences) -> None:  # type: ignore[no-untype
     with pytest.raises(HybridError, match="too few sentences"):
         next(source)
     assert sentences.Grammar({"a": ["stop", "call {n}"]}, {"n": ["x", "y"]}).few() == ["stop", "call x", "call y"]
+
+
+def test_few_fills_every_slot_of_every_sentence(sentences) -> None:  # type: ignore[no-untyped-def]
+    grammar = sentences.Grammar(
+        {"a": ["take {n}", "go {far}"]}, {"n": ["one", "{d} {d}"], "d": ["x", "y"], "far": ["{n}"] * 3}
+    )
+    assert grammar.few()[:5] == ["take one", "take x x", "take x y", "take y x", "take y y"]
+    assert len(grammar.few()) == 5  # fifteen sentences of "go" are more than ten
