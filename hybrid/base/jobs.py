@@ -118,6 +118,15 @@ class WorkerPool(Executor):
                 add_worker_usage(process.pid or 0)
         self._executor.shutdown(wait=wait, cancel_futures=cancel_futures)
 
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the workers; at once where the run was interrupted or terminated: no semaphore is left behind."""
+        if kind is not None and not issubclass(kind, Exception):
+            for process in multiprocessing.active_children():
+                process.terminate()
+            self._executor.shutdown(cancel_futures=True)
+        else:
+            self.shutdown()
+
 
 @contextmanager
 def pool(jobs: int, threads: int = 1) -> Iterator[Executor | None]:

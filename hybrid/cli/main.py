@@ -6,8 +6,11 @@ import contextlib
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 
 import click
 
@@ -61,12 +64,31 @@ def command(verbose: bool) -> None:
     setup_logging(verbose)
 
 
+@contextlib.contextmanager
+def ending_well() -> Iterator[None]:
+    """Lets SIGTERM end the work as an exception does: workers end, temporary files go; the status is 143 as ever."""
+
+    def end(number: int, _: object) -> None:
+        """Raises SystemExit where the main thread stands."""
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main() -> None:
     """Runs the command line; a user's mistake, or what the file system refuses, ends in one line and status 1."""
     from hybrid.base.errors import HybridError, one_line, shortened
 
     try:
-        command.main(standalone_mode=False)
+        with ending_well():
+            command.main(standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()  # what cannot be written is told here, not at exit
     except click.exceptions.Abort as error:

@@ -240,3 +240,28 @@ def test_one_behind_works_while_the_next_item_is_made():
     with pytest.raises(ZeroDivisionError):
         list(one_behind(lambda n: 1 // n, [1, 0, 2]))
     assert list(one_behind(str, range(40), ahead=2)) == [str(n) for n in range(40)]
+
+
+def test_a_terminated_run_leaves_no_semaphore(tmp_path):
+    """SIGTERM to the process that gives out the work: its workers end, and nothing is said to be leaked."""
+    (tmp_path / "main.py").write_text(
+        "import pathlib, sys, time\n"
+        "from hybrid.base.jobs import map_in_order, pool\n"
+        "from hybrid.cli.main import ending_well\n"
+        "def work(x):\n"
+        "    pathlib.Path(sys.argv[1], str(x)).touch()\n"
+        "    time.sleep(300)\n"
+        "if __name__ == '__main__':\n"
+        "    with ending_well(), pool(2) as executor:\n"
+        "        list(map_in_order(work, range(4), executor))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    line = [sys.executable, tmp_path / "main.py", tmp_path]
+    process = subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "1").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.terminate()
+    _, told = process.communicate(timeout=100)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "leaked" not in told and "Traceback" not in told, told
