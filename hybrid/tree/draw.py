@@ -10,7 +10,8 @@ from hybrid.tree.nodes import PDF_CLASS_KEY, Leaf, Node, Split, Table
 
 __all__ = ["describe_tree", "draw_svg"]
 
-_ROW = 46  # pixels from one level of the tree to the next
+_ROW = 20  # pixels from one node to the next
+_INDENT = 18  # and from one level of the tree to the next
 _CHAR = 6.2  # width of a character at the font size used
 
 
@@ -72,62 +73,55 @@ def describe_tree(tree: ContextTree, symbols: Mapping[int, str] | None = None) -
     return "\n".join(lines) + "\n"
 
 
-def draw_svg(tree: ContextTree, symbols: Mapping[int, str] | None = None, max_label: int = 24) -> str:
-    """Returns an SVG drawing, leaves from left to right; the whole question shows under the pointer.
+def draw_svg(tree: ContextTree, symbols: Mapping[int, str] | None = None, max_label: int = 80) -> str:
+    """Returns an SVG drawing as an outline, a line for each node, branches further in: no tree is wider than a screen.
 
     Args:
       symbols: phone_id → name; ids are shown where absent.
-      max_label: longer questions are cut to so many characters.
+      max_label: longer questions are cut to so many characters; the whole one shows under the pointer.
     """
     names = _Names(tree, symbols)
     shapes: list[str] = []
     edges: list[str] = []
-    right, deepest = 0.0, 0
+    right, rows = 0.0, 0
 
-    def box(x: float, level: int, label: str, title: str, kind: str) -> None:
-        """Draws one node."""
-        width = _CHAR * len(label) + 10
-        y, radius = 20 + level * _ROW, 10 if kind == "leaf" else 3
+    def box(level: int, label: str, title: str, kind: str, answer: str) -> None:
+        """Draws one node in the next row, behind the answer that leads to it."""
+        nonlocal right, rows
+        x, y, width = _INDENT * level + _CHAR * len(answer), 12 + rows * _ROW, _CHAR * len(label) + 10
         shapes.append(
             f'<g class="{kind}"><title>{escape(title)}</title>'
-            f'<rect x="{x - width / 2:.1f}" y="{y - 10}" width="{width:.1f}" height="20" rx="{radius}"/>'
-            f'<text x="{x:.1f}" y="{y + 4}">{escape(label)}</text></g>'
+            f'<rect x="{x:.1f}" y="{y - 8}" width="{width:.1f}" height="16" rx="{8 if kind == "leaf" else 3}"/>'
+            f'<text x="{x + 5:.1f}" y="{y + 4}">{escape(label)}</text></g>'
         )
+        if answer:
+            shapes.append(f'<text class="answer" x="{_INDENT * level:.1f}" y="{y + 4}">{escape(answer)}</text>')
+        right, rows = max(right, x + width), rows + 1
 
-    def visit(node: Node, level: int) -> float:
-        """Draws what lies below a node, then the node over its middle; returns where that is."""
-        nonlocal right, deepest
-        deepest = max(deepest, level)
+    def visit(node: Node, level: int, answer: str) -> int:
+        """Draws a node and what lies below it; returns the node's row."""
+        row = rows
         if isinstance(node, Leaf):
-            label = str(node.pdf_id)
-            width = _CHAR * len(label) + 22
-            x, right = right + width / 2, right + width
-            box(x, level, label, f"pdf {node.pdf_id}", "leaf")
-            return x
+            box(level, str(node.pdf_id), f"pdf {node.pdf_id}", "leaf", answer)
+            return row
         if isinstance(node, Split):
-            title, branches = names.question(node), [("yes", node.yes), ("no", node.no)]
+            title, branches = names.question(node), [("yes ", node.yes), ("no ", node.no)]
         else:
-            title, branches = names.key(node.key), list(names.branches(node))
+            title, branches = names.key(node.key), [(f"{value} ", child) for value, child in names.branches(node)]
         label = title if len(title) <= max_label else title[: max_label - 1] + "…"
-        begin = right
-        places = [(answer, visit(child, level + 1)) for answer, child in branches]
-        right = max(right, begin + _CHAR * len(label) + 20)
-        x = (places[0][1] + places[-1][1]) / 2 if places else right
-        top, bottom = 30 + level * _ROW, 10 + (level + 1) * _ROW
-        for answer, child_x in places:
-            edges.append(f'<path d="M{x:.1f} {top}L{child_x:.1f} {bottom}"/>')
-            edges.append(
-                f'<text class="answer" x="{(x + child_x) / 2:.1f}" y="{(top + bottom) / 2:.0f}">{escape(answer)}</text>'
-            )
-        box(x, level, label, title, "question")
-        return x
+        box(level, label, title, "question", answer)
+        x = _INDENT * level + 6
+        for reply, child in branches:
+            below = visit(child, level + 1, reply)
+            edges.append(f'<path d="M{x} {20 + row * _ROW}V{12 + below * _ROW}H{_INDENT * (level + 1) - 2}"/>')
+        return row
 
-    visit(tree.root, 0)
+    visit(tree.root, 0, "")
     style = (
-        "text{font:10px sans-serif;text-anchor:middle}.answer{fill:#777}path{stroke:#999;fill:none}"
+        "text{font:10px sans-serif}.answer{fill:#777}path{stroke:#999;fill:none}"
         "rect{stroke:#456;fill:#eef4fb}.leaf rect{fill:#e9f6e4;stroke:#575}"
     )
-    width, height = right + 20, 40 + deepest * _ROW
+    width, height = right + 20, 8 + rows * _ROW
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" '
         f'viewBox="-10 0 {width:.0f} {height}"><style>{style}</style>\n' + "\n".join([*edges, *shapes]) + "\n</svg>\n"

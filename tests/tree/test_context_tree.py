@@ -150,3 +150,12 @@ def test_description_and_drawing():
     assert len(drawing.getElementsByTagName("rect")) == 6 and len(drawing.getElementsByTagName("path")) == 5
     titles = [t.firstChild.data for t in drawing.getElementsByTagName("title")]
     assert "phone-1 in {(none) A<B}?" in titles
+
+
+def test_the_drawing_of_a_large_tree_fits_a_screen() -> None:
+    from xml.dom.minidom import parseString
+
+    node: object = Table(1, tuple(Split(0, tuple(range(1, 60)), Leaf(2 * n), Leaf(2 * n + 1)) for n in range(1000)))
+    drawing = parseString(draw_svg(ContextTree(3, 1, node))).documentElement  # type: ignore[arg-type]
+    assert float(drawing.getAttribute("width")) < 800
+    assert len(drawing.getElementsByTagName("rect")) == 3001
