@@ -96,6 +96,11 @@ class LangDir:
         require_followed(path)
         if not path.is_dir():
             raise InputError.at(path, "is no folder; wanted a lang folder", "Make it with `hybrid lang prepare`.")
+        if (path / "HCLG.fst").exists():
+            cure = "Give the lang folder that it was compiled with (its meta.json names it)."
+            raise InputError.at(path, "is a decoding graph; wanted a lang folder", cure)
+        if not os.path.lexists(path / "oov.txt"):
+            raise InputError.at(path, "is no lang folder (it has no oov.txt)", "Make one with `hybrid lang prepare`.")
         for name in recorded_files(path / "meta.json"):
             if not name.endswith(".fst"):  # those are looked at when they are read
                 check(path / name)

@@ -172,3 +172,13 @@ def test_scale_of_cmudict(corpora: Path, tmp_path: Path, make_topo: Callable) ->
     assert made - begin < 30  # 5 s on a quiet core
     assert not missing and len(lang.words) == 126054 + 4
     assert lang.find_clashes() == []
+
+
+def test_a_graph_and_any_folder_are_no_lang_folders(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"is no lang folder \(it has no oov.txt\). Make one with `hybrid lang prepare`."
+    ):
+        LangDir.load(tmp_path)
+    (tmp_path / "HCLG.fst").write_bytes(b"")
+    with pytest.raises(InputError, match="is a decoding graph; wanted a lang folder. Give the lang folder that it was"):
+        LangDir.load(tmp_path)
