@@ -25,13 +25,34 @@ say() { printf '%s %s\n' "$(date +%H:%M:%S)" "$*" >&2; }
 
 fail() { printf '%s: %s\n' "${recipe##*/}/run.sh" "$*" >&2; exit 1; }
 
-_usage() { printf 'usage: bash egs/%s/run.sh [--option value …]\n' "${recipe##*/}"; printf '%s\n' "${_help[@]}"; }
+_usage() {
+  printf 'usage: bash egs/%s/run.sh [--option value …]\n' "${recipe##*/}"
+  printf '%s\n' "${_help[@]}"
+  printf 'stages:\n'
+  sed -nE 's/^.*if (.*&& )?stage ([0-9]+) "([^"]*)".*$/  \2\t\3/p' "$recipe/run.sh" | expand -t 6
+}
+
+holding() { # NAME FOLDER[,FOLDER …]: the first folder that holds NAME, else the first of all
+  local folder folders
+  if [ -e "$2" ]; then printf %s "$2"; return; fi
+  IFS=, read -ra folders <<< "$2"
+  for folder in "${folders[@]}"; do [ ! -e "$folder/$1" ] || { printf %s "$folder"; return; }; done
+  printf %s "${folders[0]}"
+}
+
+_real() { # PATH[,PATH …]: from the root; what is there keeps the commas of its name
+  local path paths real=
+  if [ "${1/,/}" = "$1" ] || [ -e "$1" ]; then realpath -m "$1"; return; fi
+  IFS=, read -ra paths <<< "$1"
+  for path in "${paths[@]}"; do real+=,$(realpath -m "$path"); done
+  printf %s "${real#,}"
+}
 
 _set_option() { # NAME VALUE: a path that the user gave counts from where the user stands
   local name value=$2
   for name in "${_names[@]}"; do
     [ "$name" = "$1" ] || continue
-    case $name in *_dir|*_text|*_file|*dict) [ -z "$value" ] || value=$(realpath -m "$value") ;; esac
+    case $name in *_dir|*_text|*_file|*dict) [ -z "$value" ] || value=$(_real "$value") ;; esac
     printf -v "$name" %s "$value"
     return
   done

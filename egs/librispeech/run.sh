@@ -5,7 +5,7 @@
 corpora=$root/../shared/corpora
 
 option corpus_dir "$(first_of "$corpora/LibriSpeech" download/LibriSpeech)" \
-  "holds train-clean-100, dev-clean, …; downloaded (6.7 GB) if it is not there"
+  "holds train-clean-100, dev-clean, …; several folders with commas; downloaded (6.7 GB) if it is not there"
 option cmudict "$(first_of "$corpora/cmudict/cmudict.dict" download/cmudict.dict)" "pronunciations (cmudict.dict)"
 option lm_text "$(first_of "$corpora/text" download/text)" \
   "text file, a sentence a line, or folder of transcripts (*.txt, with utterance ids) and books (books/*.txt)"
@@ -44,15 +44,15 @@ for name in ${models//,/ }; do case $name in
   sp) targets+=("tri3b tg_sp") ;; *_sp) targets+=("${name%_sp} tg_sp") ;; *) targets+=("$name tg") ;; esac; done
 
 if stage 1 "Get the corpus and write the manifest of each part."; then
-  [ -d "$corpus_dir" ] || step download --out "$corpus_dir" -- \
+  [ -d "$corpus_dir" ] || [[ $corpus_dir == *,* ]] || step download --out "$corpus_dir" -- \
     hybrid data download librispeech "${parts[@]/#/--part=}" "${sets[@]/#/--part=}" --out-dir download
   for file in "$cmudict" "$lm_text"; do
     [ -e "$file" ] || fail "$file is missing. Give --cmudict (github.com/cmusphinx/cmudict) and --lm-text" \
       "(any text; openslr.org/11 has librispeech-lm-norm.txt.gz)."
   done
   for set in "${parts[@]}" "${sets[@]}"; do
-    step "data_$set" --in "$corpus_dir/$set" --out "data/$set" -- \
-      hybrid data librispeech --corpus-dir "$corpus_dir" --part "$set" --out-dir data
+    step "data_$set" --in "$(holding "$set" "$corpus_dir")/$set" --out "data/$set" -- \
+      hybrid data librispeech --corpus-dir "$(holding "$set" "$corpus_dir")" --part "$set" --out-dir data
   done
   [ "$all" = "$train_set" ] || step data_networks "${parts[@]/#/--in=data/}" --out data/networks -- \
     hybrid data combine data/${network_sets//,/ data/} --out-dir data/networks

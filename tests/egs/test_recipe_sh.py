@@ -58,10 +58,21 @@ def test_work_folder_and_paths_count_from_the_user(recipe: Path, environment: di
     assert (tmp_path / "out" / "made").exists()
 
 
+def test_sets_in_several_folders(recipe: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    text = recipe.read_text().replace('echo "one', 'holding dev "$corpus_dir"; echo; echo "one')
+    recipe.write_text(text)
+    for folder in ("a/train", "b/dev", "with,comma/dev"):
+        (tmp_path / folder).mkdir(parents=True)
+    for given, found in (("a,b", "b"), ("b", "b"), ("a,c", "a"), ("with,comma", "with,comma")):
+        done = run(recipe, environment, "--corpus-dir", given, "--stop-stage", "1", cwd=tmp_path)
+        assert done.stdout.splitlines()[0] == f"{tmp_path}/{found}", done.stderr
+
+
 def test_help_and_wrong_options(recipe: Path, environment: dict[str, str]) -> None:
     text = run(recipe, environment, "--help").stdout
     assert "--corpus-dir" in text
     assert "larger is heavier (default: 10)" in text
+    assert text.endswith("stages:\n  1   First.\n  2   Second.\n  3   Third.\n")
     for words, message in (
         (("--wieght", "7"), "no option --wieght; --help lists them"),
         (("7",), "'7' is no option; --help lists them"),
@@ -84,6 +95,8 @@ def test_form(root: Path, environment: dict[str, str], name: str) -> None:
     usage = run(file, environment, "--help").stdout
     for option in ("--stage", "--stop-stage", "--jobs", "--work-dir"):
         assert option in usage
+    stages = usage.partition("stages:\n")[2].splitlines()
+    assert [int(line.split()[0]) for line in stages] == list(range(1, len(stages) + 1)) and len(stages) > 5
 
 
 def test_settings_of_networks(root: Path) -> None:
