@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
+import sys
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
-__all__ = ["Probe", "examine"]
+__all__ = ["Probe", "cure", "examine"]
 
 SETUP = "bash scripts/setup.sh"
+CHECKOUT = Path(__file__).resolve().parents[1]  # of a checkout; of a wheel: site-packages
 
 # Import name → (distribution, what does not work without it). All of them come with the package.
 NEEDED = {
@@ -29,10 +33,10 @@ NEEDED = {
     "rich": ("rich", "progress bars"),
 }
 
-# Import name → (distribution, what needs it, cure).
+# Import name → (distribution, what needs it).
 OPTIONAL = {
-    "k2": ("k2", "the k2 search engine (CPU, CUDA)", f"{SETUP}   # Python 3.11, torch 1.13.1, k2 1.23.4"),
-    "espeakng_loader": ("espeakng-loader", "egs/assistant and `hybrid synth`", "pip install espeakng-loader"),
+    "k2": ("k2", "the k2 search engine (CPU, CUDA)"),
+    "espeakng_loader": ("espeakng-loader", "egs/assistant and `hybrid synth`"),
 }
 
 
@@ -50,14 +54,37 @@ def examine() -> list[Probe]:
     """Returns the findings, machine first, then packages, then what must fit together."""
     findings = [_machine()]
     for name, (distribution, purpose) in NEEDED.items():
-        findings.append(_package(name, distribution, purpose, "broken", SETUP))
-    for name, (distribution, purpose, cure) in OPTIONAL.items():
-        findings.append(_package(name, distribution, purpose, "missing", cure))
+        findings.append(_package(name, distribution, purpose, "broken", cure(distribution)))
+    for name, (distribution, purpose) in OPTIONAL.items():
+        findings.append(_package(name, distribution, purpose, "missing", cure(distribution)))
     for check in (_k2_and_torch, _numpy_and_torch, _gpu, _kernels):
         finding = check()
         if finding:
             findings.append(finding)
     return findings
+
+
+def cure(distribution: str) -> str:
+    """Returns the command that mends a package, as the way of installing allows: set-up in a checkout, else pip.
+
+    k2's wheels on the package index fit one Python and one torch; elsewhere its wheel page is the only way.
+    """
+    checkout = (CHECKOUT / "scripts" / "setup.sh").exists()
+    if distribution == "k2":
+        if sys.version_info[:2] != (3, 11):
+            return "Python 3.11, which k2's wheels on the package index need; or a wheel from k2's wheel page"
+        command = SETUP if checkout else "pip install k2==1.23.4 torch==1.13.1 'numpy<2'"
+        return f"{command}   # Python 3.11, torch 1.13.1, k2 1.23.4"
+    if checkout and distribution != "espeakng-loader":
+        return SETUP
+    try:
+        asked = metadata.requires("hybrid-asr") or []
+    except metadata.PackageNotFoundError:
+        asked = []
+    for line in asked:
+        if found := re.match(rf"{re.escape(distribution)}(?![\w.-])[^;]*", line, re.IGNORECASE):
+            return f"pip install '{found[0].strip()}'"
+    return f"pip install {distribution}"
 
 
 def _machine() -> Probe:
@@ -77,7 +104,7 @@ def _version(distribution: str) -> str:
         return "unknown version"
 
 
-def _package(name: str, distribution: str, purpose: str, otherwise: str, cure: str) -> Probe:
+def _package(name: str, distribution: str, purpose: str, otherwise: str, way: str) -> Probe:
     """Tries the import itself: a package can be installed and still not load."""
     try:
         importlib.import_module(name)
@@ -86,7 +113,7 @@ def _package(name: str, distribution: str, purpose: str, otherwise: str, cure: s
             found = f"{metadata.version(distribution)} is installed but does not load ({str(error).splitlines()[0]})"
         except metadata.PackageNotFoundError:
             found = "not installed"
-        return Probe(otherwise, distribution, f"{found}; needed for {purpose}", cure)
+        return Probe(otherwise, distribution, f"{found}; needed for {purpose}", way)
     return Probe("ok", distribution, f"{_version(distribution)} ({purpose})")
 
 
@@ -101,8 +128,8 @@ def _k2_and_torch() -> Probe | None:
     try:
         k2.Fsa.from_str("0 1 -1 0\n1")
     except Exception as error:  # whatever a binary of another torch throws
-        cure = f"{SETUP}, or k2's wheel for torch {torch.__version__} from k2's wheel page"
-        return Probe("broken", "k2 with torch", f"k2 loads but does not work ({str(error).splitlines()[0]})", cure)
+        way = f"{cure('k2')}, or k2's wheel for torch {torch.__version__} from k2's wheel page"
+        return Probe("broken", "k2 with torch", f"k2 loads but does not work ({str(error).splitlines()[0]})", way)
     text = f"k2 {_version('k2')} works with torch {torch.__version__}" + (
         f" (built for {built})" if isinstance(built, str) else ""
     )
@@ -140,8 +167,8 @@ def _gpu() -> Probe | None:
         usable = False
     if usable:
         return Probe("ok", "GPU", f"{names}; k2 can use it")
-    cure = f"a CUDA build of k2 for torch {torch.__version__} from k2's wheel page"
-    return Probe("missing", "GPU", f"{names}; training can use it, the k2 search cannot (no CUDA build of k2)", cure)
+    way = f"a CUDA build of k2 for torch {torch.__version__} from k2's wheel page"
+    return Probe("missing", "GPU", f"{names}; training can use it, the k2 search cannot (no CUDA build of k2)", way)
 
 
 def _kernels() -> Probe | None:

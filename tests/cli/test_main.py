@@ -75,6 +75,31 @@ def test_doctor_calls_a_package_that_does_not_load_broken(monkeypatch):
     assert finding.cure == "bash scripts/setup.sh"
 
 
+def test_doctor_advises_what_the_way_of_installing_allows(monkeypatch, tmp_path):
+    from hybrid import doctor
+
+    assert doctor.cure("numpy") == "bash scripts/setup.sh"
+    assert doctor.cure("espeakng-loader").startswith("pip install 'espeakng-loader")
+    monkeypatch.setattr(doctor, "CHECKOUT", tmp_path)  # installed by pip: there is no script to run
+    assert doctor.cure("numpy") == "pip install 'numpy>=1.23'"
+    assert doctor.cure("sentencepiece").startswith("pip install 'sentencepiece>=")
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 11, 4))
+    assert doctor.cure("k2").startswith("pip install k2==1.23.4 torch==1.13.1 'numpy<2'")
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 12, 1))
+    assert doctor.cure("k2").startswith("Python 3.11, which k2's wheels on the package index need")
+
+
+@pytest.mark.parametrize("words", ["hybrid gmm train-m", "hybrid decode --reject-b"])
+def test_completion_of_a_shell(monkeypatch, capsys, words):
+    monkeypatch.setattr("sys.argv", ["hybrid"])
+    monkeypatch.setenv("_HYBRID_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", "2")
+    with pytest.raises(SystemExit):
+        main.main()
+    assert capsys.readouterr().out.startswith(f"plain,{words.split()[-1]}")
+
+
 def test_doctor_examines_the_compiled_kernels(monkeypatch, tmp_path):
     monkeypatch.setenv("HYBRID_CACHE_DIR", str(tmp_path))
     (tmp_path / "kernels").mkdir(mode=0o700)
