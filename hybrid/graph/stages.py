@@ -12,7 +12,6 @@ state of a graph made from a stochastic G stays (almost) stochastic, on which pr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from hybrid.base.errors import HybridError
 from hybrid.base.limited import give_back_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst.compose import compose
+from hybrid.fst.determinize import NotDeterminizableError, determinize_star
 from hybrid.fst.minimize import minimize_encoded
 from hybrid.fst.ops import is_deterministic, replace_symbols
 from hybrid.fst.push import push_special
@@ -31,37 +31,7 @@ from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 
-if TYPE_CHECKING:
-    import kaldifst
-
 __all__ = ["NotDeterminizableError", "make_clg", "make_hclg", "make_lg"]
-
-
-class NotDeterminizableError(HybridError):
-    """Determinisation was stopped: ways through the graph cannot be told apart by their input."""
-
-
-def _determinize(graph: kaldifst.StdVectorFst, what: str, limit: int) -> None:
-    """Removes epsilons and determinises in the log semiring, in place.
-
-    Where an epsilon leads from one state of a subset to another, Kaldi's closure counts the ways on from there once too
-    often (a test pins it). The lexicon has epsilons at its start only, so weights of a decoding graph are not touched.
-
-    Raises:
-      NotDeterminizableError: one input has two outputs, or the result passed `limit` states.
-    """
-    import kaldifst
-
-    try:
-        stopped = kaldifst.determinize_star(graph, max_states=limit, use_log=True)
-    except RuntimeError as error:
-        if "not functional" in str(error):
-            raise NotDeterminizableError(f"{what} cannot be determinised: one input has two outputs") from error
-        if "Determinization aborted" not in str(error):
-            raise
-        stopped = True
-    if stopped:
-        raise NotDeterminizableError(f"{what} cannot be determinised within {limit} states")
 
 
 def _compose_grammar(lexicon: FstArrays, grammar: FstArrays) -> FstArrays:
@@ -94,14 +64,10 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
         raise HybridError("L∘G accepts nothing: no sentence of the grammar can be spoken with this lexicon")
     limit = max_states or 4 * arrays.num_states + 10_000
     with report.measure("det*(L∘G)") as out:
-        graph = to_kaldifst(arrays)
-        del arrays
-        _determinize(graph, "L∘G", limit)
-        out.append(graph)
+        arrays = determinize_star(arrays, limit, "L∘G")
+        out.append(arrays)
+    give_back_memory()
     with report.measure("min(det*(L∘G))") as out:
-        arrays = from_kaldifst(graph)
-        del graph
-        give_back_memory()
         arrays = minimize_encoded(arrays)
         out.append(arrays)
     with report.measure("LG = push") as out:
@@ -176,12 +142,7 @@ def make_hclg(
         raise HybridError("H∘C∘L∘G accepts nothing: tree and lang folder do not fit each other")
     with report.measure("det*(H∘CLG)") as out:
         if not is_deterministic(arrays):  # without context it often is
-            limit = 4 * arrays.num_states + 10_000
-            graph = to_kaldifst(arrays)
-            del arrays
-            _determinize(graph, "H∘C∘L∘G", limit)
-            arrays = from_kaldifst(graph)
-            del graph
+            arrays = determinize_star(arrays, 4 * arrays.num_states + 10_000, "H∘C∘L∘G")
             give_back_memory()
         out.append(arrays)
     with report.measure("local rmeps") as out:

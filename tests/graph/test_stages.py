@@ -8,6 +8,7 @@ import pytest
 
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst.compose import compose
+from hybrid.fst.determinize import determinize_star
 from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.report import GraphReport
@@ -32,6 +33,16 @@ def test_lexicon_and_grammar_equal_kaldifst(lang, grammar):
     ours = compose(lang.L_arrays(disambig=True), grammar)
     assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
     assert not randomly_equivalent(ours, theirs, 50, 1e-4)
+
+
+def test_determinisation_equals_kaldifst(lang, grammar):
+    lg = compose(lang.L_arrays(disambig=True), grammar)
+    graph = to_kaldifst(lg)
+    kaldifst.determinize_star(graph, use_log=True)
+    ours, theirs = determinize_star(lg), from_kaldifst(graph)
+    assert np.array_equal(ours.row_splits, theirs.row_splits) and np.array_equal(ours.next_states, theirs.next_states)
+    assert np.array_equal(ours.ilabels, theirs.ilabels) and np.array_equal(ours.olabels, theirs.olabels)
+    assert np.allclose(ours.costs, theirs.costs, 0, 1e-5) and np.allclose(ours.final_costs, theirs.final_costs, 0, 1e-5)
 
 
 def test_a_grammar_with_epsilons(lang):
