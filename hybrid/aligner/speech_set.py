@@ -113,7 +113,7 @@ class SpeechWork:
         statics: dict[str, np.ndarray] = {}
         for item, recording in pairs:
             try:
-                statics[item.id] = recording.static(0.0, recording.duration)
+                statics[item.id] = recording.static(recording.sounding.start, recording.sounding.end)
                 if not len(statics[item.id]):
                     raise InputError.at(item.path, "is shorter than one frame", "Leave it out.")
             except (HybridError, OSError, ValueError) as error:
@@ -141,13 +141,14 @@ class SpeechWork:
         self, adaptation: Adaptation, item: Utterance, recording: Recording, features: np.ndarray
     ) -> Outcome:
         aligner = adaptation.aligner
-        scores = aligner.model.scores(features)
+        scores, sounding = aligner.model.scores(features), recording.sounding
+        place = (item.start + sounding.start, sounding.duration)
         notes = [*self._notes(item), *([adaptation.note] if adaptation.note else [])]
         aligned: AlignedWords | None = None
         problem: AlignmentError | None = None
         try:
             aligner.needs_frames(item.words, len(scores))
-            aligned = aligner.align(item.words, scores, item.start, recording.duration)
+            aligned = aligner.align(item.words, scores, *place)
         except AlignmentError as error:
             problem = error
         config = aligner.config
@@ -158,7 +159,7 @@ class SpeechWork:
                 raise AlignmentError(finding.message + short)
             if aligned is None and config.rescue_beam and "too short" not in str(problem):
                 wide = aligner.widened(config.rescue_beam)
-                aligned = aligner.align(item.words, scores, item.start, recording.duration, wide)
+                aligned = aligner.align(item.words, scores, *place, wide)
                 notes.append(f"{finding.message}; aligned with beam {config.rescue_beam:g}")
             elif finding.places:
                 notes.append(f"may differ: {finding.places}")

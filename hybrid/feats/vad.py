@@ -3,7 +3,7 @@
 Frames are speech where their log energy passes a threshold that follows the recording's mean (Kaldi's `compute-vad`)
 and, since noisy recordings never fall below that one, the span between its quiet and its loud frames; neighbours vote.
 What does not move as speech does (`hybrid.feats.loudness`) is no speech, however loud. Audio is read in stretches; only
-seven numbers per frame are kept, 10 MB per hour.
+eight numbers per frame are kept, 12 MB per hour.
 """
 
 from __future__ import annotations
@@ -237,17 +237,18 @@ def find_speech(loudness: Loudness, config: VadConfig | None = None, whole_withi
       Segments in order, not overlapping, seconds in the recording; none where nothing is said.
     """
     config = config or VadConfig()
-    energies, bands, offset = loudness.energies, loudness.bands, loudness.begin / loudness.rate
+    energies, bands, pitch = loudness.energies, loudness.bands, loudness.pitch
+    offset = loudness.begin / loudness.rate
     if loudness.end <= loudness.begin:
         return []
     if loudness.duration <= whole_within:
-        is_speech = not config.said or not len(energies) or has_speech(energies, bands)
+        is_speech = not config.said or not len(energies) or has_speech(energies, bands, pitch)
         return [TimeSpan(offset, loudness.end / loudness.rate)] if is_speech else []
     around, frames = round(AROUND * 1000 / config.frame_shift), 1000 / config.frame_shift
     found = []
     for span in cut_at_pauses(speech_frames(energies, config), energies, loudness.duration, config):
         first, last = max(0, round(span.start * frames) - around), round(span.end * frames) + around
-        if not config.said or has_speech(energies[first:last], bands[first:last]):
+        if not config.said or has_speech(energies[first:last], bands[first:last], pitch[first:last]):
             found.append(TimeSpan(offset + span.start, offset + span.end))
     return found
 

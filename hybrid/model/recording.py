@@ -19,7 +19,7 @@ from hybrid.data.audio import MIX, AudioInfo, probe_audio, read_audio, resample
 from hybrid.data.survey import survey
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.extract import FeatureExtractor
-from hybrid.feats.loudness import measure_loudness
+from hybrid.feats.loudness import LEAST, measure_loudness
 from hybrid.feats.vad import TimeSpan, VadConfig, find_speech, listen
 from hybrid.model.folder import Model
 
@@ -27,6 +27,7 @@ __all__ = ["CONTEXT", "Recording"]
 
 CONTEXT = 15.0  # seconds on each side of a stretch whose statistics normalise it too
 SAME = 1e-6  # seconds between times that are the same
+PADDING = 0.1  # seconds of digital silence that are no part of speech; less may be of a quiet recording
 SHORTEST = 0.05  # seconds of a chunk at the edge of a stretch
 
 
@@ -107,6 +108,16 @@ class Recording:
             TimeSpan(max(0.0, s.start - self.start), min(self.duration, s.end - self.start)) for s in self._spoken()
         ]
         return [s for s in inside if s.duration > SHORTEST]
+
+    @cached_property
+    def sounding(self) -> TimeSpan:
+        """The recording without digital silence at its ends, where that lasts PADDING seconds or more."""
+        samples = self.samples(0.0, self.duration)
+        loud = np.flatnonzero(np.abs(samples) > LEAST)
+        if not len(loud):
+            return TimeSpan(0.0, self.duration)
+        begin, end = float(loud[0]) / self.rate, float(loud[-1] + 1) / self.rate
+        return TimeSpan(begin if begin >= PADDING else 0.0, end if self.duration - end >= PADDING else self.duration)
 
     def _spoken(self) -> list[TimeSpan]:
         vad = self._vad

@@ -159,4 +159,4 @@ class Recogniser:
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""
-        return Session(self.system, rate, name, **options)
+        return Session(self.system, rate, name, **{"said": self.vad.said, **options})

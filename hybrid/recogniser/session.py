@@ -18,8 +18,10 @@ from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import System
+from hybrid.feats.loudness import LoudnessStream
 from hybrid.feats.online_cmvn import OnlineCmvnConfig
 from hybrid.feats.stream import FeatureStream
+from hybrid.feats.vad import AROUND
 from hybrid.search.protocol import PartialResult, SearchResult
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Session:
         stats: CmvnStats | None = None,
         endpoint: EndpointConfig | None = None,
         online: OnlineCmvnConfig | None = None,
+        said: bool = True,
     ) -> None:
         """Starts a session.
 
@@ -81,6 +84,7 @@ class Session:
           rate: of the samples, Hz; None: the model's.
           stats: the speaker's CMVN statistics, if known.
           online: how an unknown speaker is normalised.
+          said: what does not move as speech does (`hybrid.feats.loudness`) has no words, and is no utterance.
 
         Raises:
           InputError: the model looks at whole recordings (see `FeatureStream`).
@@ -89,6 +93,7 @@ class Session:
         self._model = system.model.unadapted
         self.name, self._endpoint = name, endpoint or EndpointConfig()
         self._features = FeatureStream(self._model.pipeline, rate, stats, online)
+        self._loudness = LoudnessStream(rate or self._model.pipeline.static.sampling_rate) if said else None
         self._scores = self._model.acoustic_model.open()
         self._search = system.searcher.open()
         self._frames = self._searched = self._count = 0  # before this utterance, in it, utterances so far
@@ -135,6 +140,9 @@ class Session:
             if session._ended:
                 raise InputError.at(f"session '{quote(session.name)}'", "has ended", "Open another one.")
         features = [s._features.advance(chunk, end) for s, chunk, end in zip(sessions, chunks, last)]
+        for session, chunk in zip(sessions, chunks):
+            if session._loudness is not None:
+                session._loudness.advance(chunk)
         model = sessions[0]._model.acoustic_model
         scores = model.advance([s._scores for s in sessions], features, last)
         out: list[list[Recognition]] = [[] for _ in sessions]
@@ -156,9 +164,15 @@ class Session:
 
     def partial(self) -> PartialText:
         """The words of the utterance under way; costs what is new, not the whole utterance."""
-        found = self._search.partial()
-        words = tuple(self._system.words.symbol(int(i)) for i in found.word_ids)
-        return PartialText(words, found.settled_words, self._system.times.boundary(self._frames + found.first_frame))
+        found, time = self._search.partial(), self._system.times.boundary
+        start = time(self._frames + found.first_frame)
+        if len(found.word_ids) and not self._is_said(start, time(self._frames + self._searched)):
+            return PartialText((), 0, start)
+        return PartialText(tuple(self._system.words.symbol(int(i)) for i in found.word_ids), found.settled_words, start)
+
+    def _is_said(self, start: float, end: float) -> bool:
+        """Tells whether a stretch, seconds in the session, moves as speech does; what comes later plays no part."""
+        return self._loudness is None or self._loudness.has_speech(start - AROUND, end)
 
     def _heard(self, frames: int, last: bool) -> list[Recognition]:
         """Looks whether the utterance ends after frames that the search has taken in."""
@@ -172,7 +186,8 @@ class Session:
         elif found.num_frames * self._model.frame_shift > self._endpoint.longest and found.settled_frames:
             done = self._search.commit(self._cut(found.transition_ids[: found.settled_frames]))
             out += [] if done is None else [self._read(done)]
-        return [one for one in out if one.result.num_frames]
+        found_any = [one for one in out if one.result.num_frames]
+        return [one for one in found_any if self._is_said(one.start, one.start + one.duration)]
 
     def _silent(self, transition_ids: np.ndarray) -> np.ndarray:
         return np.isin(self._model.transition_model.phones[transition_ids], self._system.pause_phones)

@@ -93,6 +93,30 @@ def test_failures_are_explained(toy, tmp_path):
     assert "5 of 5 words have no pronunciation" in reasons["foreign"] and "--g2p" in reasons["foreign"]
 
 
+def test_digital_silence_around_speech_changes_no_normalisation(toy, tmp_path):
+    """Words lie where they lay, and are as sure, for a model that normalises each utterance."""
+    import soundfile
+
+    run_hybrid("gmm", "train-mono", "--feats", toy.root / "feats", "--lang", toy.lang, "--total-gaussians", 60,
+               "--cmvn", "utterance", "--num-passes", 8, "--last-mix-up-pass", 5, "--out-dir",
+               tmp_path / "norm")  # fmt: skip
+    toy.save(tmp_path / "a" / "a.wav", WORDS, 7)
+    samples, rate = soundfile.read(str(tmp_path / "a" / "a.wav"), dtype="int16")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "b.txt").write_text(WORDS)
+    zeros = np.zeros(4 * rate, np.int16)
+    soundfile.write(str(tmp_path / "b" / "b.wav"), np.concatenate([zeros, samples, zeros]), rate, subtype="PCM_16")
+    rows = {}
+    for name in "ab":
+        out = ("--out-dir", tmp_path / f"out{name}", "--max-failed", 1, tmp_path / name)
+        result = toy.run("audio", "--model", tmp_path / "norm", "--lang", toy.lang, *out)
+        assert result.exit_code == 0, (result.output, result.exception)
+        rows[name] = ctm(tmp_path / f"out{name}" / "words.ctm")
+    for one, two in zip(rows["a"], rows["b"], strict=True):
+        assert one[4] == two[4] and float(two[2]) == pytest.approx(float(one[2]) + 4, abs=0.011)
+        assert float(two[5]) == pytest.approx(float(one[5]), abs=0.02)
+
+
 def test_a_narrow_beam_is_told_and_widened(toy, tmp_path, monkeypatch):
     align = TextAligner.align
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybrid.data.audio import read_audio
-from hybrid.feats.loudness import Loudness, has_speech, measure_loudness
+from hybrid.feats.loudness import Loudness, LoudnessStream, has_speech, measure_loudness
 from hybrid.feats.vad import VadConfig, find_speech
 
 RATE = 16000
@@ -20,7 +20,7 @@ def loudness(samples: np.ndarray, rate: int = RATE) -> Loudness:
 
 def is_speech(samples: np.ndarray, rate: int = RATE) -> bool:
     found = loudness(samples, rate)
-    return has_speech(found.energies, found.bands)
+    return has_speech(found.energies, found.bands, found.pitch)
 
 
 def syllables(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_nothing_and_digital_silence() -> None:
         found = loudness(samples)
         assert (found.end - found.begin, len(found.energies), found.total) == (0, 0, len(samples))
         assert find_speech(found, whole_within=30.0) == find_speech(found) == []
-    assert not has_speech(np.zeros(0, np.float32), np.zeros((0, 6), np.float32))
+    assert not has_speech(np.zeros(0, np.float32), np.zeros((0, 6), np.float32), np.zeros(0, np.float32))
 
 
 def test_silence_at_the_ends_is_cut_off_to_the_sample() -> None:
@@ -100,6 +100,27 @@ def test_how_audio_is_divided_changes_nothing() -> None:
         found = measure_loudness(blocks, 25.0, 10.0)
         assert (found.begin, found.end, found.total) == (whole.begin, whole.end, whole.total)
         assert np.array_equal(found.energies, whole.energies) and np.array_equal(found.bands, whole.bands)
+
+
+def test_a_stream_hears_what_the_whole_has() -> None:
+    parts = [noise("white", 4.0) * 0.01, syllables(3.0), noise("white", 80.0) * 0.01]
+    samples = np.concatenate(parts).astype(np.float32)
+    for step in (80, 1000):
+        stream = LoudnessStream(RATE)
+        for begin in range(0, 7 * RATE, step):
+            stream.advance(samples[begin : min(begin + step, 7 * RATE)])
+        assert not stream.has_speech(0.0, 3.5) and stream.has_speech(3.0, 7.0) and stream.has_speech(6.99, 7.2)
+        for begin in range(7 * RATE, len(samples), max(step, RATE)):
+            stream.advance(samples[begin : begin + max(step, RATE)])
+        assert not stream.has_speech(70.0, 80.0) and stream.has_speech(80.0, 90.0) is False
+    assert stream.has_speech(0.0, 3.5)  # forgotten: nobody knows
+
+
+def test_pitch_is_the_part_of_a_frame_that_repeats_itself() -> None:
+    t = np.arange(RATE) / RATE
+    voice = sum(np.sin(2 * np.pi * 130 * k * t) / k for k in range(1, 20))
+    assert np.median(loudness(0.1 * voice).pitch) > 0.95
+    assert np.median(loudness(0.1 * noise("white", 1.0)).pitch) < 0.5
 
 
 @pytest.mark.real

@@ -155,6 +155,19 @@ def test_a_stretch_is_normalised_by_the_speech_around_it(recogniser: Recogniser,
     assert np.array_equal(alone.features(chunks[3].start, chunks[3].end), model.pipeline.apply(static))
 
 
+def test_digital_silence_at_the_ends_is_told_from_sound() -> None:
+    from hybrid.feats.vad import TimeSpan
+    from hybrid.model.recording import Recording
+
+    noise, zeros = np.full(RATE, 0.1, np.float32), np.zeros(RATE, np.float32)
+    for before, behind in ((RATE, RATE), (RATE, 0), (RATE // 20, RATE // 20), (0, 0)):
+        found = Recording(None, np.concatenate([zeros[:before], noise, zeros[:behind]]), rate=RATE)
+        short = before < 0.1 * RATE  # as much as a quiet recording has
+        wanted = TimeSpan(0.0, found.duration) if short else TimeSpan(before / RATE, before / RATE + 1.0)
+        assert found.sounding == wanted
+    assert Recording(None, zeros, rate=RATE).sounding == TimeSpan(0.0, 1.0)
+
+
 def test_model_and_graph_in_memory(tiny, bursts, tmp_path):
     """Model, lang and G make a graph value and a recogniser, and no graph folder; saved and loaded it is the same."""
     model, lang = load_model(tiny.model), LangDir.load(tiny.root / "lang")

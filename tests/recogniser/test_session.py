@@ -107,6 +107,19 @@ def test_another_rate_and_nothing_at_all(recogniser, bursts) -> None:
     assert hear(recogniser.session(RATE), np.zeros(10, np.float32), 5) == []
 
 
+def test_noise_has_no_words_and_is_no_utterance(recogniser) -> None:
+    hiss = np.random.default_rng(0).normal(0, 0.05, RATE * 6).astype(np.float32)
+    assert hear(recogniser.session(RATE, said=False), hiss, 800)
+    for step in (80, 800, len(hiss)):
+        session = recogniser.session(RATE)
+        assert hear(session, hiss, step) == [] and session.partial().text == ""
+    session, texts = recogniser.session(RATE), []
+    for begin in range(0, len(hiss), 800):
+        session.advance(hiss[begin : begin + 800])
+        texts.append(session.partial().text)
+    assert not any(texts[20:])
+
+
 def test_wrong_use_is_told(recogniser, tiny, bursts) -> None:
     session = recogniser.session(RATE)
     with pytest.raises(InputError, match="samples: hold NaN or infinity"):
