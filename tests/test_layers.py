@@ -46,6 +46,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.fst": BASE,
     "hybrid.lanes": BASE,
     "hybrid.graph": HMM | {"hybrid.fst"},
+    "hybrid.lint": HMM | {"hybrid.fst", "hybrid.graph"},
     "hybrid.lattice": HMM,
     "hybrid.confidence": HMM | {"hybrid.lattice"},
     "hybrid.combination": HMM | {"hybrid.lattice"},
@@ -70,7 +71,7 @@ PERMITTED: dict[str, set[str]] = {
     "hybrid.rehearsal": BASE,
     "hybrid.cli": USERS
     | TRAININGS
-    | {"hybrid.synth", "hybrid.doctor", "hybrid.rehearsal", "hybrid.verify", "hybrid.written"},
+    | {"hybrid.synth", "hybrid.doctor", "hybrid.rehearsal", "hybrid.verify", "hybrid.written", "hybrid.lint"},
 }
 
 

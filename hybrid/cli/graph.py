@@ -9,7 +9,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_text_config, text_options
-from hybrid.cli.options import MODEL, config_options, make_config, writes_folder
+from hybrid.cli.options import MODEL, Real, config_options, make_config, writes_folder
 
 __all__ = ["command"]
 
@@ -145,6 +145,61 @@ def words(graph: Path) -> None:
         return
     for word in loaded.words.symbols[1:]:
         echo(word)
+
+
+@command.command(epilog="Example: hybrid graph lint --lang data/lang --grammar data/lang/G.fst --lm lm.arpa.gz")
+@click.option("--lang", required=True, type=FILE, help="Lang folder (L_disambig.fst, words.txt).")
+@click.option("--grammar", required=True, type=FILE, help="G.fst over the words of the lang.")
+@click.option("--lm", type=FILE, help="ARPA that the grammar was made of: also what words.txt lacks of it.")
+def lint(lang: Path, grammar: Path, lm: Path | None) -> None:
+    """Says what is wrong with a lexicon and a grammar, each with its cure; status 1 if no graph comes of them."""
+    from hybrid.formats.openfst import read_fst
+    from hybrid.lint.findings import ERROR
+    from hybrid.lint.findings import lint as look
+    from lexicon.lang_dir import LangDir
+    from lm.arpa import read_arpa
+
+    found = look(LangDir.load(lang), read_fst(grammar), None if lm is None else read_arpa(lm))
+    for finding in found:
+        echo(str(finding))
+    if not found:
+        echo("nothing found")
+    if any(finding.kind == ERROR for finding in found):
+        raise click.exceptions.Exit(1)
+
+
+@command.command(epilog="Example: hybrid graph estimate --model exp/tri3b --lang data/lang --grammar data/lang/G.fst")
+@click.option("--model", type=MODEL, help="Model folder, for its context and states.  [default: triphones of 3 states]")
+@click.option("--lang", required=True, type=FILE, help="Lang folder (L_disambig.fst).")
+@click.option("--grammar", required=True, type=FILE, help="G.fst over the words of the lang.")
+@click.option("--memory-gb", type=Real(0, above=True), help="What compilation may take.  [default: what is free]")
+def estimate(model: Path | None, lang: Path, grammar: Path, memory_gb: float | None) -> None:
+    """Predicts states, arcs, seconds and memory of each step of `graph compile`; status 1 if memory will not do."""
+    from hybrid.base.errors import HybridError
+    from hybrid.base.limited import available_memory
+    from hybrid.formats.openfst import read_fst
+    from hybrid.hmm import read_transition_model
+    from hybrid.lint.forecast import forecast, peak_gb, states_per_phone
+    from hybrid.tree import read_tree
+    from lexicon.lang_dir import LangDir
+
+    shape: tuple[int, int, float] = (3, 1, 3.0)
+    if model is not None:
+        tree = read_tree(model / "tree")
+        states = states_per_phone(read_transition_model(model / "transitions", tree))
+        shape = tree.context_width, tree.central_position, states
+    operations = forecast(LangDir.load(lang).L_arrays(disambig=True), read_fst(grammar), *shape)
+    for operation in operations:
+        echo(operation.line())
+    most, seconds = peak_gb(operations), sum(operation.cpu_seconds for operation in operations)
+    echo(f"in all {seconds:.1f} CPU s, {most:.2f} GB at most")
+    free = available_memory()
+    allowed = memory_gb or (free / 1e9 if free is not None else most)
+    if most > allowed:
+        raise HybridError(
+            f"{grammar}: its graph will want about {most:.3g} GB, {allowed:.3g} GB are there. "
+            "Prune the model (`hybrid lm prune`), write the grammar with fewer alternatives, or use more memory."
+        )
 
 
 @command.command(epilog="Example: hybrid graph info exp/mono/graph")
