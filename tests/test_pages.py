@@ -25,6 +25,8 @@ def test_commands_exist(path: str) -> None:
 # Blocks that no test runs, and why; all others are run by the tests that name their page.
 NOT_RUN = {
     ("README.md", "bash", 0): "the gate itself, and a recipe; tests/egs run recipes on a handful of recordings",
+    ("README.md", "bash", 2): "installs packages; scripts/package.sh installs the wheel in the gate",
+    ("README.md", "bash", 3): "completion of a shell; tests/cli/test_main.py asks for it",
     ("docs/confidence.md", "bash", 0): "wants fifty words and errors; tests/cli/test_confidence.py runs the commands",
     ("docs/confidence.md", "bash", 2): "a report of two systems; tests/report runs the command",
     ("docs/nnet.md", "bash", 0): "networks of a recipe's size; tests/train/nnet train small ones",

@@ -186,7 +186,8 @@ def voice(tmp_path: Path) -> Iterator[Path]:
     for name, text in (("my", "turn on the light in the kitchen"), ("my_corpus/ann", "turn off the radio")):
         spoken = speak(text, Voice("en-us"))
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        soundfile.write(tmp_path / f"{name}.wav", spoken.samples, spoken.rate)
+        noise = np.random.default_rng(0).normal(size=len(spoken.samples)) * 0.003  # as of a microphone
+        soundfile.write(tmp_path / f"{name}.wav", spoken.samples / 32768 + noise, spoken.rate)
         (tmp_path / f"{name}.txt").write_text(text)
     shutil.copy(tmp_path / "my_corpus/ann.txt", tmp_path / "text.txt")
     with inside(tmp_path):
@@ -208,3 +209,41 @@ def test_align_with_the_ready_model(voice: Path) -> None:
 
 def test_domain(fresh: Path) -> None:
     Page("docs/domain.md").run_python()
+
+
+def test_vosk(voice: Path, capsys: pytest.CaptureFixture) -> None:
+    shutil.copytree("my_corpus", "recordings")
+    page = Page("docs/vosk.md")
+    printed = must_run(page.lines())
+    assert "my TURN ON THE LIGHT IN THE KITCHEN" in printed[3] and Path("out/recordings/ann.srt").exists()
+    page.run_python()
+    assert capsys.readouterr().out.splitlines()[0] == "TURN ON THE LIGHT IN THE KITCHEN"
+    assert page.names["said"] == ["TURN ON THE LIGHT IN THE KITCHEN"]
+
+
+def kaldi_data(folder: Path, count: int, seed: int) -> None:
+    """A data folder of Kaldi's with recordings at 16 kHz."""
+    random = np.random.default_rng(seed)
+    lines: dict[str, list[str]] = {"wav.scp": [], "text": [], "utt2spk": []}
+    for name in (f"ann-{seed}-{n:02d}" for n in range(count)):
+        words = [str(word) for word in random.choice(["LOW", "MID", "HIGH"], size=3)]
+        path = folder.parent / "audio" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.repeat(make_audio(words, seed), 2), 16000)
+        for table, value in (("wav.scp", path), ("text", " ".join(words)), ("utt2spk", "ann")):
+            lines[table].append(f"{name} {value}\n")
+    folder.mkdir()
+    for table, rows in lines.items():
+        (folder / table).write_text("".join(rows))
+
+
+def test_kaldi(tiny: Tiny, home: Path, tmp_path: Path) -> None:  # noqa: F811
+    with inside(tmp_path):
+        Path("kaldi/data").mkdir(parents=True)
+        for name, count in (("train", 20), ("test", 5)):
+            kaldi_data(tmp_path / "kaldi/data" / name, count, count)
+        shutil.copytree(tiny.root / "dict", "kaldi/data/local/dict")
+        must("lm", "train", home / "text.txt", "--order", 2, "--smoothing", "witten-bell", "--out", "kaldi/lm.arpa")
+        printed = must_run(Page("docs/kaldi.md").lines())
+        assert "%WER" in printed[9] or "WER" in printed[9]
+        assert Path("kaldi/back/train/wav.scp").exists()

@@ -1,0 +1,15 @@
+# hybrid on a CPU, as a package, with its inner loops compiled: docker build -t hybrid .
+#   docker run --rm -v "$PWD:/data" hybrid decode --model en-small --graph my_graph my.wav
+FROM python:3.11-slim
+RUN apt-get update && apt-get install -y --no-install-recommends libsndfile1 && rm -rf /var/lib/apt/lists/*
+RUN useradd --create-home hybrid
+COPY . /src
+# torch's wheels for CPUs first: those of the package index hold CUDA too
+RUN pip install --no-cache-dir torch --index-url https://download.pytorch.org/whl/cpu && \
+    pip install --no-cache-dir "/src[synth]" && rm -rf /src
+USER hybrid
+# what is compiled for the processor of the image's maker is compiled again, and said, where another needs it
+RUN hybrid doctor --compile
+WORKDIR /data
+ENTRYPOINT ["hybrid"]
+CMD ["--help"]
