@@ -6,6 +6,7 @@ Id 0 is `<eps>` and means "no label"; real symbols follow; disambiguation symbol
 from __future__ import annotations
 
 import os
+from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,6 +100,23 @@ class SymbolTable:
     def max_id(self) -> int:
         """The largest id."""
         return self.ids[-1]
+
+    def extended(self, more: Sequence[str]) -> SymbolTable:
+        """Returns a table with more symbols after the last, which shares the maps of this one.
+
+        Raises:
+          ValueError: a symbol stands in this table, or twice among those.
+        """
+        ids = range(self.max_id + 1, self.max_id + 1 + len(more))
+        own, made = dict(zip(more, ids)), object.__new__(SymbolTable)
+        if len(own) != len(more) or any(symbol in self for symbol in more):
+            raise ValueError("a symbol stands twice in the table")
+        dense = isinstance(self.ids, range)
+        values = {"symbols": (*self.symbols, *more), "ids": range(ids.stop) if dense else (*self.ids, *ids)}
+        maps = {"_index": ChainMap(own, self._index), "_by_id": ChainMap(dict(zip(ids, more)), self._by_id)}
+        for name, value in {**values, **maps}.items():
+            object.__setattr__(made, name, value)
+        return made
 
     def encode(self, symbols: Iterable[str], place: object = "symbol table") -> list[int]:
         """Returns the ids of symbols.

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hybrid.base.errors import quote
 from lexicon.lang_dir import LangDir
 from lexicon.lexicon import Pronunciation
 from lexicon.text import Problem
-from lexicon.vocabulary import Guesser, Pronouncer
+from lexicon.vocabulary import Pronouncer
 from lexicon.words.normaliser import Normaliser
 from lexicon.words.phone_fit import base_phones, fit_phones, nearest_phones
 from lexicon.words.user_lexicon import read_user_lexicon, tell_rejected
+from lm.g2p.guesser import LEAST_SHARE, VARIANTS, g2p_guesser
 
 __all__ = ["LEAST_SHARE", "VARIANTS", "g2p_guesser", "make_pronouncer"]
-
-VARIANTS = 3  # guesses of a word that alignment may choose from
-LEAST_SHARE = 0.3  # of the best guess's probability, which the others need
 
 
 def make_pronouncer(
@@ -65,25 +62,3 @@ def _usable(path: str | os.PathLike, lang: LangDir | None) -> list[Pronunciation
         rejected.append(Problem(Path(path), row.line, found, "", cure))
     tell_rejected(sorted(rejected, key=lambda problem: problem.line or 0))
     return usable
-
-
-def g2p_guesser(path: str | os.PathLike) -> Guesser:
-    """Loads a G2P model as a guesser of up to VARIANTS pronunciations a word.
-
-    Raises:
-      InputError: the file is no such model.
-    """
-    from lm.g2p.lexicons import guess_lexicon
-    from lm.g2p.model import G2pModel
-
-    model = G2pModel.load(path)
-
-    def guess(words: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:
-        """Pronunciations of words, the likeliest first."""
-        found: dict[str, list[Sequence[str]]] = {}
-        rows, _ = guess_lexicon(model, words, VARIANTS, LEAST_SHARE)
-        for word, pronunciation, _ in rows:
-            found.setdefault(word, []).append(pronunciation.phones)
-        return found
-
-    return guess

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_text_config, text_options
-from hybrid.cli.options import MODEL, Real, config_options, make_config, writes_folder
+from hybrid.cli.options import MODEL, Real, config_options, make_config, named_files, writes_folder
 
 __all__ = ["command"]
 
@@ -28,6 +29,18 @@ def _mixture_class() -> type:
     return MixtureConfig
 
 
+def slot_options(function: Any) -> Any:
+    """Adds --slot and --open."""
+    for option in (
+        click.option("--open/--closed", "open_vocabulary", default=False,
+                     help="Leave a place for new words, which are added when the graph is used."),
+        click.option("--slot", "slots", multiple=True, metavar="NAME",
+                     help="A class ($NAME in the text) that is filled when the graph is used; may be repeated."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.group(name="graph")
 def command() -> None:
     """Compile and inspect decoding graphs (HCLG)."""
@@ -38,19 +51,27 @@ def command() -> None:
 @click.option("--model", required=True, type=MODEL, help="Model folder (tree, transitions).")
 @click.option("--lang", required=True, type=click.Path(path_type=Path), help="Lang folder (L_disambig.fst, words.txt).")
 @click.option("--grammar", required=True, type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
+@click.option("--class", "lists", multiple=True, metavar="NAME=LIST",
+              help="Words and phrases in the place of a class of the grammar; may be repeated.")  # fmt: skip
+@slot_options
 @click.option("--out-dir", required=True, type=click.Path(path_type=Path), help="Graph folder to make.")
 @config_options(_config_class())
 @writes_folder("graph", "model", "lang", "grammar", whole=True)
-def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: object) -> None:
+def compile(
+    model: Path, lang: Path, grammar: Path, lists: tuple[str, ...], slots: tuple[str, ...], open_vocabulary: bool,
+    out_dir: Path, **options: object,
+) -> None:  # fmt: skip
     """Compiles HCLG from a model, a lang folder and a grammar."""
     from hybrid.agreement import lang_part, part_of, require_fit
     from hybrid.base.integrity import check
     from hybrid.base.log import get_logger, log_settings, peak_memory_gb
     from hybrid.graph.decoding import compile_decoding_graph
+    from hybrid.graph.word_classes import Classes, labels_of
     from hybrid.hmm import read_transition_model
     from hybrid.model.folder import is_model_dir, load_model
     from hybrid.tree import read_tree
     from lexicon.lang_dir import LangDir
+    from lm.word_list import read_word_list
 
     config: Any = make_config(_config_class(), options)
     if is_model_dir(model):
@@ -66,7 +87,10 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
     tree = read_tree(model / "tree")
     transitions = read_transition_model(model / "transitions", tree)
     require_fit(lang_part(lang), part_of(model, "model"))
-    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model).report
+    contents = {name: read_word_list(file) for name, file in named_files("--class", lists).items()}
+    classes = Classes.of(labels_of(grammar), slots, contents, folder.words, grammar)
+    classes = replace(classes, takes_words=open_vocabulary)
+    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model, classes=classes).report
     assert report is not None
     last = report.operations[-1]
     echo(
@@ -88,13 +112,15 @@ def compile(model: Path, lang: Path, grammar: Path, out_dir: Path, **options: ob
 @click.option("--grammar", type=FILE, help="What may be said as a grammar (JSGF, SRGS); alone, or beside --sentences.")
 @click.option("--rule", help="The rule of the grammar that is a sentence.  [default: its root, or all public ones]")
 @text_options
+@slot_options
 @config_options(_mixture_class())
 @click.option("--out-dir", required=True, type=FILE, help="Graph folder to make.")
 @config_options(_config_class())
 @writes_folder("graph", "model", "lang", "sentences", "lists", "g2p", "grammar", whole=True)
 def build(
     model: Path, sentences: tuple[Path, ...], lists: tuple[Path, ...], lang: Path | None, g2p: Path | None,
-    order: int, grammar: Path | None, rule: str | None, out_dir: Path, **options: Any,
+    order: int, grammar: Path | None, rule: str | None, slots: tuple[str, ...], open_vocabulary: bool, out_dir: Path,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Builds a graph of your own sentences, words or grammar: pronunciations, language model and HCLG in one step."""
     from hybrid.aligner.guess import g2p_guesser
@@ -117,7 +143,8 @@ def build(
     if known is None and (own := model / LEXICON).is_file():
         known = Lexicon.read(own)
     guess = g2p_guesser(g2p) if g2p is not None else None
-    graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config, said, mixture)
+    graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config, said, mixture,
+                        slots, open_vocabulary)  # fmt: skip
     echo(f"{out_dir}: {len(graph.words) - 5} words, see {out_dir / PRONUNCIATIONS}")
 
 

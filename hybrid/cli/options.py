@@ -8,12 +8,13 @@ import functools
 import math
 import os
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hybrid.base.errors import quote
 from hybrid.base.ranges import LARGEST
 from hybrid.search.config import ENGINES
 
@@ -35,6 +36,7 @@ __all__ = [
     "make_config",
     "make_nested",
     "make_trust",
+    "named_files",
     "nested_options",
     "trust_options",
     "writes_among",
@@ -296,3 +298,20 @@ def writes_either(
         return wrapper
 
     return decorate
+
+
+def named_files(option: str, values: Sequence[str]) -> dict[str, str]:
+    """Returns NAME → FILE of values NAME=FILE.
+
+    Raises:
+      UsageError: another form, or a name twice.
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        name, _, file = value.partition("=")
+        if not name or not file:
+            raise click.UsageError(f"{option}: '{quote(value)}' is not NAME=FILE")
+        if name in found:
+            raise click.UsageError(f"{option}: '{quote(name)}' is given twice")
+        found[name] = file
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,8 +20,10 @@ from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
+from hybrid.decode.slot_filler import with_lists
 from hybrid.graph.decoding import DecodingGraph
-from hybrid.graph.own_words import GRAMMAR
+from hybrid.graph.filling import Filler
+from hybrid.graph.own_words import GRAMMAR, Guess
 from hybrid.model.folder import Model, load_model
 from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import RetryConfig, SearchConfig
@@ -40,6 +42,7 @@ from lexicon.symbols import SymbolTable
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.load import read_grammar
 from lm.grammar.values import GARBAGE
+from lm.word_list import ListEntry
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
 
@@ -64,6 +67,7 @@ class SystemSpec:
       reject: confidences below which words or utterances are left out.
       second_pass: over each determinised lattice; what is told and kept is its result.
       search_arpa: the language model of the graph, where its records do not lead to it.
+      slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
     """
 
     model_dir: str
@@ -80,6 +84,8 @@ class SystemSpec:
     reject: RejectConfig = field(default_factory=RejectConfig)
     second_pass: SecondPass | None = None
     search_arpa: str | None = None
+    slots: tuple[tuple[str, str], ...] = ()
+    g2p: str | None = None
 
     def __post_init__(self) -> None:
         if self.raw and self.second_pass is not None:
@@ -120,6 +126,8 @@ class System:
       second_pass: what is done to each determinised lattice, see `Reader`. calibration: of confidences.
       silence_phones: ids of all phones that are no speech.
       grammar: of the graph, where it was made of one.
+      graph: that the searcher searches. contents: of its slots. filler: what compiles them, where it has slots.
+      guess: pronunciations of words that fill slots and that nobody knows; see `hybrid.decode.slot_filler`.
     """
 
     spec: SystemSpec
@@ -133,6 +141,10 @@ class System:
     calibration: Calibration | None = None
     silence_phones: tuple[int, ...] = ()
     grammar: GrammarAutomaton | None = field(default=None, repr=False)
+    graph: DecodingGraph | None = field(default=None, repr=False)
+    contents: Mapping[str, Sequence[ListEntry]] = field(default_factory=dict)
+    filler: Filler | None = field(default=None, repr=False)
+    guess: Guess | None = field(default=None, repr=False)
 
     @property
     def config(self) -> SearchConfig:
@@ -188,7 +200,8 @@ def load_system(spec: SystemSpec) -> System:
       InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
-    places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file)
+    lists = (spec.g2p, *(path for _, path in spec.slots))
+    places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file, *lists)
     with _loading:  # of several threads one loads
         return _load_system(spec, tuple(state_of(place) for place in places))
 
@@ -201,7 +214,7 @@ def _load_system(spec: SystemSpec, _states: object) -> System:
     choose_engine(spec.engine, spec.device)  # before the files are read
     model = load_model(spec.model_dir).to(spec.device)
     graph = DecodingGraph.load(spec.graph_dir)
-    return make_system(model, graph, spec)
+    return with_lists(make_system(model, graph, spec))
 
 
 def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = None) -> System:
@@ -239,4 +252,13 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     return System(
         spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent, second,
         calibration, silence_phones(graph.tables, lang), automaton_of(read_grammar(said)) if said.is_file() else None,
+        graph, filler=_filler(model, graph),
     )  # fmt: skip
+
+
+def _filler(model: Model, graph: DecodingGraph) -> Filler | None:
+    """Returns what fills the slots of a graph, if it has any."""
+    if graph.slots is None:
+        return None
+    scales = graph.scales
+    return Filler(graph.slots, model.transition_model, (scales["transition_scale"], scales["self_loop_scale"]))

@@ -2,6 +2,8 @@
 
 HCLG.fst words.txt phones.txt phones/   as Kaldi's graph folder
 slots.json                             of a graph with slots: what the labels of HCLG.fst beyond the transition-ids mean
+unigrams.npy                           of a graph that takes new words: what each word costs by itself
+lexicon.txt                            of a graph with slots that was built of one's own sentences: pronunciations known
 report.tsv                             states, arcs and stochasticity of every operation; seconds and memory: meta.json
 meta.json                              hashes of tree, topo, words, L and G, and of its files; figures. Written last.
 """
@@ -27,9 +29,11 @@ from hybrid.base.log import get_logger
 from hybrid.base.names import is_id
 from hybrid.base.output import check_folder
 from hybrid.base.reading import reading, require_followed, text_lines
+from hybrid.formats.npy import read_npy
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
 from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import KALDI_CHAIN_SCALES, KALDI_SCALES, GraphConfig
+from hybrid.graph.new_words import NEW, open_grammar
 from hybrid.graph.places import Ghosts, places_last
 from hybrid.graph.report import GraphReport, within_memory, without_costs
 from hybrid.graph.slot_table import SLOTS, SlotTable
@@ -37,18 +41,23 @@ from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, mak
 from hybrid.graph.word_classes import Classes
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
+from lexicon.lexicon import Lexicon
+from lexicon.phones import POSITIONS
+from lexicon.symbols import SymbolTable
+from lexicon.words.phone_fit import is_marked
 
 if TYPE_CHECKING:
     from lexicon.lang_dir import LangDir
-    from lexicon.symbols import SymbolTable
 
-__all__ = ["DecodingGraph", "GraphConfig", "compile_decoding_graph"]
+__all__ = ["LEXICON", "DecodingGraph", "GraphConfig", "compile_decoding_graph"]
 
 LOGGER = get_logger(__name__)
 # Of G spelt out, at the peak of compilation. Trigrams took: of 33 thousand words 79 with monophones (0.90 GB), 161 with
 # triphones (1.84 GB); of 126 thousand 86 with monophones (2.93 GB).
 BYTES_PER_PHONE = 400
 ARPA = "lm.arpa"  # the language model of a graph that was built of sentences, in its folder
+UNIGRAMS = "unigrams.npy"
+LEXICON = "lexicon.txt"  # of words that may fill slots, in graphs of one's own words
 LANG_FILES = {"words": "words.txt", "phones": "phones.txt", "lexicon": "L_disambig.fst"}  # recorded as made from
 COPIED = ("words.txt", "phones.txt", "phones/word_boundary.int", "phones/word_boundary.txt", "phones/align_lexicon.int",
           "phones/align_lexicon.txt", "phones/optional_silence.int", "phones/optional_silence.txt",
@@ -89,7 +98,7 @@ def compile_decoding_graph(
     if out_dir is not None:
         check_folder(out_dir, "graph", made_from, whole=True)  # before the work
     lexicon = lang.L_arrays(disambig=True)
-    grammar = _grammar(lang, lexicon, grammar, place, classes)
+    grammar, classes, unigrams = _grammar(lang, lexicon, grammar, place, classes)
     slots = SlotTable.of(classes.slots, lang, model.tree, model.num_transition_ids) if classes.slots else None
     config = config.of_model(*(KALDI_SCALES if model.topology.is_hmm else KALDI_CHAIN_SCALES))
     sizes = {"gigabytes": config.memory_gb, "predicted": _predicted_bytes(lexicon, grammar)}
@@ -105,7 +114,7 @@ def compile_decoding_graph(
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
         hashes = {name: value if isinstance(value, str) else value[1] for name, value in inputs.items()}
         meta = {"kind": "graph", "settings": config_to_dict(config), "inputs": hashes, "facts": facts}
-        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report, slots)
+        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report, slots, unigrams)
 
     if out_dir is None:
         return compiled(None)
@@ -119,16 +128,21 @@ def compile_decoding_graph(
 
 def _grammar(
     lang: LangDir, lexicon: FstArrays, grammar: FstArrays | str | os.PathLike, place: object, classes: Classes
-) -> FstArrays:
-    """Returns G, of a file or in memory, made with the words of the lang folder, classes in their places."""
+) -> tuple[FstArrays, Classes, np.ndarray | None]:
+    """Returns G, of a file or in memory, with classes in their places; all classes, and the costs of single words."""
     if not isinstance(grammar, FstArrays):
         check(grammar, cached=True)
         require_fit(part_of(grammar, "G"), lang_part(lang.path))
         grammar = read_fst(grammar)
+    unigrams = None
+    if classes.takes_words:
+        label = max([lang.words.max_id, *classes.labels.values()]) + 1
+        grammar, unigrams = open_grammar(grammar, lang.words["#0"], label, place)
+        classes = Classes({**classes.labels, NEW: label}, classes.contents)
     classes.check_used(grammar, place)
     grammar = classes.expand(grammar)
     _check_grammar(lang, lexicon, grammar, place, classes)
-    return grammar
+    return grammar, classes, unigrams
 
 
 def _inputs(
@@ -219,6 +233,7 @@ class DecodingGraph:
       disambig: input symbols that stood for disambiguation until the end.
       report: what compilation cost; None where it was loaded.
       slots: that are open in it, if there are any: its input labels beyond the transition-ids are theirs then.
+      unigrams: float32 [word_id], what each word costs by itself, where new words may be added.
     """
 
     tables: Path
@@ -229,6 +244,7 @@ class DecodingGraph:
     disambig: tuple[int, ...] = ()
     report: GraphReport | None = None
     slots: SlotTable | None = None
+    unigrams: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> DecodingGraph:
@@ -245,14 +261,17 @@ class DecodingGraph:
                 raise InputError.at(
                     path, f"has no {name}; wanted a graph folder", "Make it with `hybrid graph compile` or `build`."
                 )
-        for name in (*COPIED, SLOTS):
+        for name in (*COPIED, SLOTS, UNIGRAMS, LEXICON):
             check(path / name)
         meta = read_meta(path)
         slots = SlotTable.read(path / SLOTS) if (path / SLOTS).exists() else None
+        unigrams = read_npy(path / UNIGRAMS) if (path / UNIGRAMS).exists() else None
         symbols = path / "disambig_tid.int"
         lines = [line.strip() for _, line in text_lines(symbols)] if symbols.exists() else []
         inputs = {name: value for name, value in meta.get("inputs", {}).items() if is_hash(value)}  # else a path
-        return cls(path, meta, path, None, inputs, tuple(int(line) for line in lines if is_id(line)), None, slots)
+        return cls(
+            path, meta, path, None, inputs, tuple(int(line) for line in lines if is_id(line)), None, slots, unigrams
+        )
 
     def save(self, out_dir: str | os.PathLike) -> None:
         """Writes the graph folder, which `load` reads.
@@ -272,6 +291,8 @@ class DecodingGraph:
                 shutil.copyfile(self.tables / name, folder / name)
         if self.slots is not None:
             (folder / SLOTS).write_text(self.slots.to_json(), encoding="utf-8", newline="\n")
+        if self.unigrams is not None:
+            np.save(folder / UNIGRAMS, self.unigrams)
         facts = self.meta.get("facts", {})
         (folder / "disambig_tid.int").write_text("".join(f"{i}\n" for i in self.disambig))
         if facts:  # a graph of Kaldi's has no record
@@ -305,9 +326,22 @@ class DecodingGraph:
     @cached_property
     def words(self) -> SymbolTable:
         """The word table."""
-        from lexicon.symbols import SymbolTable
-
         return SymbolTable.read(self.tables / "words.txt")
+
+    @cached_property
+    def lexicon(self) -> dict[str, list[tuple[str, ...]]]:
+        """Word → pronunciations, of the words that it was compiled with; without marks of place."""
+        if (self.tables / LEXICON).exists():
+            known = Lexicon.read(self.tables / LEXICON)
+            return {word: [row.phones for row in known.pronunciations(word)] for word in known.words}
+        file = self.tables / "phones" / "align_lexicon.txt"
+        found: dict[str, list[tuple[str, ...]]] = {}
+        marked = is_marked(SymbolTable.read(self.tables / "phones.txt")) if file.exists() else False
+        for _, line in text_lines(file) if file.exists() else ():
+            word, _, *phones = line.split()
+            plain = tuple(p[:-2] if marked and p[-2:] in POSITIONS else p for p in phones)
+            found.setdefault(word, []).append(plain)
+        return found
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -40,6 +40,11 @@ class Filling:
     entry: np.ndarray
     exit: np.ndarray
 
+    @classmethod
+    def nothing(cls, table: SlotTable) -> Filling:
+        """The filling of slots in which nothing is."""
+        return cls(FstArrays.empty(), np.full(table.num_entries, -1, np.int32), np.full(table.num_exits, -1, np.int32))
+
 
 @dataclass(frozen=True, eq=False)
 class _Edges:
@@ -96,7 +101,7 @@ class Filler:
         entry, exit_ = np.full(table.num_entries, -1, np.int32), np.full(table.num_exits, -1, np.int32)
         parts: list[FstArrays] = []
         for name in sorted(contents):
-            number, phrases = table.number(name), sorted(contents[name])
+            number, phrases = table.names.index(table.name(name)), sorted(contents[name])
             if phrases:
                 parts.append(
                     self._slot(number, phrases, pronunciations, entry, exit_, sum(p.num_states for p in parts))

@@ -14,8 +14,9 @@ from hybrid.base.log import get_logger
 from hybrid.base.reading import read_text
 from hybrid.formats.openfst import FstArrays
 from hybrid.graph.config import GraphConfig
-from hybrid.graph.decoding import ARPA, DecodingGraph, compile_decoding_graph
+from hybrid.graph.decoding import ARPA, LEXICON, DecodingGraph, compile_decoding_graph
 from hybrid.graph.own_grammar import MixtureConfig, mixed_grammar
+from hybrid.graph.word_classes import Classes
 from hybrid.hmm import read_transition_model
 from hybrid.tree import read_tree
 from lexicon.dict_dir import write_dict_dir
@@ -93,6 +94,8 @@ def build_graph(
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
     grammar: Grammar | None = None,
     mixture: MixtureConfig = MixtureConfig(),  # noqa: B008  (frozen)
+    slots: Sequence[str] = (),
+    open_vocabulary: bool = False,
 ) -> DecodingGraph:
     """Builds the graph folder of a user's own sentences and words, or of a grammar.
 
@@ -104,6 +107,7 @@ def build_graph(
       text: how texts become words.
       grammar: what may be said besides the sentences, or alone; `own` only tells pronunciations then.
       mixture: how it stands beside sentences and other speech.
+      slots: words ($NAME) that are filled when the graph is used. open_vocabulary: leave a place for new words.
 
     Returns:
       The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones; and `lm.arpa`, the
@@ -112,38 +116,70 @@ def build_graph(
     Raises:
       InputError: a word without pronunciation, phones that the model lacks, or nothing to recognise.
     """
-    table = SymbolTable.read(model / "phones.txt")
-    known = base_phones(table, is_marked(table))
-    if lacking := lacking_phones(((w, p) for w, some in own.given.items() for p in some), known):
-        raise absent_phones(model / "phones.txt", lacking, known)
-    others = lexicon.spelling.words if isinstance(lexicon, LangDir) else lexicon.words if lexicon is not None else ()
-    spelling = [*own.given, *own.words, *others]
-    normaliser = Normaliser(text, spelling)
+    table, known = _phones_of(model, own)
+    slots = sorted({name if name.startswith("$") else f"${name}" for name in slots})
+    normaliser = Normaliser(text, [*own.given, *own.words, *_words_of(lexicon), *slots])
     lines = [words for path in sentences for _, words in read_utterances(path, False, normaliser) if words]
     normaliser.changes.log("sentences")
     said = None if grammar is None else grammar.with_words(normaliser.words)
     listed = {w for line in lines for w in line} | (set() if said and not lines else {*own.words, *own.given})
-    words = sorted(listed | (set(said.words) - {GARBAGE} if said else set()))
+    words = sorted((listed | (set(said.words) - {GARBAGE} if said else set())) - set(slots))
     if not words:
         raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences, --words or --grammar.")
     spoken, source = _spoken(words, own, lexicon, guess, known)
     rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
     files = {PRONUNCIATIONS: "".join(rows)} | ({} if said is None else {GRAMMAR: write_srgs(said)})
+    files |= _slot_lexicon(spoken, lexicon) if slots or open_vocabulary else {}
     outside = mixture.garbage_phone if said and (mixture.garbage or GARBAGE in said.words) else None
     with tempfile.TemporaryDirectory() as temporary:
         lang = _make_lang(Path(temporary), spoken, table, known, model, text, outside)
-        settings = EstimateConfig(order, add_unseen=True)
         sequences = lines or ([] if said else [[w] for w in words])
-        acceptor, ngram = _acceptor(sequences, sorted(listed), settings, lang.words, said, mixture)
-        if ngram is not None:
-            write_arpa(Path(temporary) / ARPA, ngram)
-            files[ARPA] = read_text(Path(temporary) / ARPA)
+        settings, symbols = EstimateConfig(order, add_unseen=True), lang.words.extended(slots)
+        acceptor, ngram = _acceptor(sequences, sorted(listed), settings, symbols, said, mixture)
+        files |= _arpa(ngram, Path(temporary) / ARPA)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
-        graph = compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files)
+        classes = Classes({name: symbols[name] for name in slots}, {}, open_vocabulary)
+        graph = compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files, classes)
+    _tell(source, len(lines))
+    return graph
+
+
+def _arpa(ngram: NgramModel | None, file: Path) -> dict[str, str]:
+    """Returns the file of the graph folder that holds the language model, if there is one."""
+    if ngram is None:
+        return {}
+    write_arpa(file, ngram)
+    return {ARPA: read_text(file)}
+
+
+def _tell(source: Mapping[str, str], sentences: int) -> None:
+    """Logs where the pronunciations of words are from."""
     counts = [sum(s == kind for s in source.values()) for kind in ("given", "lexicon", "guessed")]
     message = "%d words (%d given, %d of the lexicon, %d guessed), %d sentences"
-    logger.info(message, len(words), *counts, len(lines))
-    return graph
+    logger.info(message, len(source), *counts, sentences)
+
+
+def _phones_of(model: Path, own: OwnWords) -> tuple[SymbolTable, frozenset[str]]:
+    """Returns the phones of a model, and their names without marks, after a look at the given pronunciations."""
+    table = SymbolTable.read(model / "phones.txt")
+    known = base_phones(table, is_marked(table))
+    if lacking := lacking_phones(((w, p) for w, some in own.given.items() for p in some), known):
+        raise absent_phones(model / "phones.txt", lacking, known)
+    return table, known
+
+
+def _words_of(lexicon: LangDir | Lexicon | None) -> Sequence[str]:
+    """Returns the words of a lang folder or dictionary."""
+    if isinstance(lexicon, LangDir):
+        return tuple(lexicon.spelling.words)
+    return () if lexicon is None else tuple(lexicon.words)
+
+
+def _slot_lexicon(spoken: Spoken, lexicon: LangDir | Lexicon | None) -> dict[str, str]:
+    """Returns the file of the graph folder that tells how words that may fill a slot are said."""
+    table = {} if lexicon is None else _of_lexicon(lexicon, _words_of(lexicon))
+    rows = sorted({(word, phones) for word, some in {**table, **spoken}.items() for phones in some})
+    return {LEXICON: "".join(f"{word} {' '.join(phones)}\n" for word, phones in rows)}
 
 
 def _acceptor(

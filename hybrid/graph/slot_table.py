@@ -122,16 +122,17 @@ class SlotTable:
         except ValueError:
             raise HybridError(f"slot {self.names[slot]}: phones {one} and {other} do not stand at its edge") from None
 
-    def number(self, name: str) -> int:
-        """The number of a slot.
+    def name(self, name: str) -> str:
+        """The name of a slot, of which the $ may be left out.
 
         Raises:
           InputError: the graph has none of that name.
         """
-        if name not in self.names:
-            shown = ", ".join(map(quote, self.names)) or "no slot"
-            raise InputError.at("slots", f"'{quote(name)}' is none of this graph, which has {shown}", CURE)
-        return self.names.index(name)
+        for known in (name, f"${name}"):
+            if known in self.names:
+                return known
+        shown = ", ".join(map(quote, self.names))
+        raise InputError.at("slots", f"'{quote(name)}' is none of this graph, which has {shown}", CURE)
 
     def to_json(self) -> str:
         """As the file of a graph folder holds it."""

@@ -8,16 +8,22 @@ determinised whatever a class holds. An expanded class is left by a symbol too:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, InputError, quote
+from hybrid.base.reading import reading
 from hybrid.formats.openfst import FstArrays
 from lexicon.lexicon_fst import add_disambig_loops
+from lexicon.symbols import SymbolTable
+from lm.word_list import ListEntry
 
-__all__ = ["Classes"]
+__all__ = ["Classes", "labels_of"]
 
 MAX_DEPTH = 20  # classes inside one another
 
@@ -30,14 +36,50 @@ class Classes:
       labels: class → its label in G; none is a word's.
       contents: class → acceptor of what it is expanded to, over words and labels of other classes; classes without one
         are left open as slots.
+      takes_words: G is an n-gram model's, and gets a slot for new words (`hybrid.graph.new_words`).
     """
 
     labels: Mapping[str, int] = field(default_factory=dict)
     contents: Mapping[str, FstArrays] = field(default_factory=dict)
+    takes_words: bool = False
 
     def __post_init__(self) -> None:
         if unknown := sorted(self.contents.keys() - self.labels.keys()):
             raise InputError.at("classes", f"'{quote(unknown[0])}' has no label in the grammar")
+
+    @classmethod
+    def of(cls, labels: Mapping[str, int], slots: Sequence[str], lists: Mapping[str, Sequence[ListEntry]],
+           words: SymbolTable, place: object) -> Classes:  # fmt: skip
+        """Makes classes of lists; the $ of names may be left out.
+
+        Args:
+          labels: class → its label in the grammar.
+          slots: those that are left open. lists: what the others are expanded to.
+          words: ids of the grammar's words.
+
+        Raises:
+          InputError: a name that is no class of the grammar, a class with neither, a word that `words` lacks.
+        """
+
+        def name(given: str) -> str:
+            """The class that a name with or without $ means."""
+            found = next((n for n in (given, f"${given}") if n in labels), None)
+            if found is None:
+                shown = ", ".join(map(quote, labels)) or "none"
+                cure = "Train the language model of a text with $NAME where the words stand."
+                raise InputError.at(place, f"'{quote(given)}' is no class of the grammar, which has {shown}", cure)
+            return found
+
+        known = words.extended(sorted(labels))
+        contents = {name(n): _acceptor(entries, known, n) for n, entries in lists.items()}
+        left = {name(n) for n in slots}
+        for n in labels:
+            if n not in contents and n not in left:
+                cure = f"Expand it with --class {n[1:]}=LIST, or leave it open with --slot {n[1:]}."
+                raise InputError.at(place, f"nothing is said of the class '{quote(n)}'", cure)
+            if n in contents and n in left:
+                raise InputError.at(place, f"the class '{quote(n)}' is both expanded and open", "Give one of the two.")
+        return cls(labels, contents)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -111,3 +153,25 @@ class Classes:
         if not symbols:
             return lexicon
         return add_disambig_loops(lexicon, range(first, first + len(symbols)), symbols)
+
+
+def labels_of(grammar: str | os.PathLike) -> dict[str, int]:
+    """Returns class → label of a G that `hybrid lm fst` made of a model with classes; nothing for any other."""
+    with reading(grammar, "record of a grammar's classes", "Make it again with `hybrid lm fst`."):
+        found = read_meta(grammar).get("facts", {}).get("classes", {})
+        return {str(name): int(label) for name, label in found.items()}
+
+
+def _acceptor(entries: Sequence[ListEntry], words: SymbolTable, name: str) -> FstArrays:
+    """Returns the entries of a list as a tree of words, costs of their relative weights at the ends."""
+    total = sum({e.words: e.weight for e in reversed(entries)}.values())
+    arcs: dict[tuple[int, int], int] = {}
+    finals: dict[int, float] = {}
+    for entry in entries:
+        state = 0
+        for word in words.encode(entry.words, f"class '{quote(name)}'"):
+            state = arcs.setdefault((state, word), len(arcs) + 1)
+        finals.setdefault(state, math.log(total / entry.weight))
+    sources, labels = np.array(list(arcs)).T
+    costs = [finals.get(state, np.inf) for state in range(len(arcs) + 1)]
+    return FstArrays.from_arcs(0, sources, labels, labels, np.array(list(arcs.values())), 0.0 * labels, np.array(costs))

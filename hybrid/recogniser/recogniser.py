@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,9 +18,11 @@ from hybrid.decode.system import System, SystemSpec, load_system, make_system
 from hybrid.decode.transcript import Transcript
 from hybrid.feats.vad import VadConfig
 from hybrid.graph.decoding import DecodingGraph
+from hybrid.graph.own_words import Guess
 from hybrid.model.folder import Model
 from hybrid.model.recording import Recording
 from hybrid.recogniser.session import Session
+from hybrid.recogniser.slot_contents import Lists, SlotContents
 from hybrid.rescore.decoding_pass import passes_of
 from hybrid.search.config import RetryConfig, SearchConfig
 
@@ -37,13 +40,17 @@ def _name(audio: Audio) -> str:
 class Recogniser:
     """Recognises recordings of any length with one model and one graph."""
 
-    def __init__(self, system: System, vad: VadConfig | None = None, adapt: bool = True) -> None:
+    def __init__(
+        self, system: System, vad: VadConfig | None = None, adapt: bool = True, guess: Guess | None = None
+    ) -> None:
         """Takes a system.
 
         Args:
           adapt: a model of speaker-adaptive training to each recording; else its speaker-independent model is used.
+          guess: pronunciations of new words of which none is known, as `hybrid.aligner.guess.g2p_guesser` gives.
         """
-        self.system, self.vad, self.adapt = system, vad or VadConfig(), adapt
+        self.vad, self.adapt = vad or VadConfig(), adapt
+        self.system = system if guess is None else replace(system, guess=guess)
 
     @classmethod
     def load(
@@ -156,6 +163,61 @@ class Recogniser:
                 )
             item = Utterance(f"{name}{suffix}", start=chunk.start, duration=chunk.duration, recording_id=name)
             yield item, recording.model.scores(features)
+
+    # --- slots and new words -----------------------------------------------------------------------
+
+    @property
+    def _contents(self) -> SlotContents:
+        return SlotContents(self.system)
+
+    def fill(self, lists: Lists) -> None:
+        """Replaces what stands in slots of the graph; sessions that are open keep what they have (`Session.fill`).
+
+        Args:
+          lists: slot → the file of a list, or its entries; an empty one empties the slot. Other slots keep theirs.
+
+        Raises:
+          InputError: the graph has no such slot, a list is bad, a word cannot be said; see `SlotContents.fill`.
+        """
+        self.system = self._contents.fill(lists).system
+
+    def can_add(self) -> bool:
+        """Whether words can be added: the graph was compiled with a place for them."""
+        return self.system.filler is not None and self._contents.can_add()
+
+    def add_word(
+        self,
+        text: str,
+        pronunciations: Sequence[str | Sequence[str]] | None = None,
+        like: str | None = None,
+        probability: float | None = None,
+    ) -> None:
+        """Adds a word or a phrase to the vocabulary, at once; see `SlotContents.add` for arguments and errors."""
+        self.system = self._contents.add(text, pronunciations, like, probability).system
+
+    def remove_word(self, text: str) -> None:
+        """Takes an added word or phrase away again.
+
+        Raises:
+          InputError: it was not added.
+        """
+        self.system = self._contents.remove(text).system
+
+    def vocabulary(self) -> tuple[str, ...]:
+        """The words and phrases in slots and those added, sorted."""
+        return () if self.system.filler is None else self._contents.vocabulary()
+
+    def save_contents(self, path: str | os.PathLike) -> None:
+        """Writes what stands in the slots, added words included, to a small file for another process."""
+        self._contents.save(path)
+
+    def load_contents(self, path: str | os.PathLike) -> None:
+        """Fills the slots as a file of `save_contents` says.
+
+        Raises:
+          InputError: another file, or another graph's slots.
+        """
+        self.system = self._contents.load(path).system
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""

@@ -7,7 +7,9 @@ rules of online-endpoint, in short); one that goes on too long is committed up t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from hybrid.feats.loudness import LoudnessStream
 from hybrid.feats.online_cmvn import OnlineCmvnConfig
 from hybrid.feats.stream import FeatureStream
 from hybrid.feats.vad import AROUND
+from hybrid.recogniser.slot_contents import Lists, SlotContents
 from hybrid.search.protocol import PartialResult, SearchResult
 
 if TYPE_CHECKING:
@@ -98,11 +101,44 @@ class Session:
         self._search = system.searcher.open()
         self._frames = self._searched = self._count = 0  # before this utterance, in it, utterances so far
         self._ended = False
+        self._next = system  # of the utterance after this one
+        self._busy = threading.Lock()
 
     @property
     def memory(self) -> int:
         """Bytes that the search of the utterance under way takes, the graph not counted."""
         return self._search.memory
+
+    def fill(self, lists: Lists) -> None:
+        """Replaces what stands in slots of the graph, for this session alone, from its next utterance on.
+
+        Where nothing of an utterance has been heard yet, from this one.
+
+        Args:
+          lists: as `Recogniser.fill`.
+
+        Raises:
+          InputError: see there; or another thread uses the session at this moment.
+        """
+        with self._alone():
+            self._next = SlotContents(self._next).fill(lists).system
+            if not self._searched:
+                self._begin()
+
+    def _begin(self) -> None:
+        """Begins an utterance."""
+        self._system = self._next
+        self._search = self._system.searcher.open()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._busy.acquire(blocking=False):
+            found = "is used by another thread at this moment"
+            raise InputError.at(f"session '{quote(self.name)}'", found, "Let one thread at a time use a session.")
+        try:
+            yield
+        finally:
+            self._busy.release()
 
     def advance(self, samples: np.ndarray) -> list[Recognition]:
         """Takes in samples, float32 [N] in [-1, 1]; returns the utterances that ended, or were committed, in them.
@@ -126,8 +162,17 @@ class Session:
           Of each session the utterances that ended, or were committed.
 
         Raises:
-          InputError: see `Session.advance`; sessions of several systems.
+          InputError: see `Session.advance`; sessions of several models or graphs, or one that another thread uses.
         """
+        with ExitStack() as stack:
+            for session in sessions:
+                stack.enter_context(session._alone())
+            return Session._advance(sessions, chunks, last)
+
+    @staticmethod
+    def _advance(
+        sessions: Sequence[Session], chunks: Sequence[np.ndarray], last: Sequence[bool] | None
+    ) -> list[list[Recognition]]:
         last = [False] * len(sessions) if last is None else list(last)
         if not sessions:
             return []
@@ -135,7 +180,7 @@ class Session:
             raise InputError.at("sessions", f"{len(sessions)} sessions but {len(chunks)} chunks", "Give each its own.")
         system = sessions[0]._system
         for session in sessions:
-            if session._system is not system:
+            if session._system.model is not system.model or session._system.graph is not system.graph:
                 raise InputError.at("sessions", "are of several systems", "Advance those of each system by themselves.")
             if session._ended:
                 raise InputError.at(f"session '{quote(session.name)}'", "has ended", "Open another one.")
@@ -150,7 +195,10 @@ class Session:
         step = max(1, math.ceil(0.1 / sessions[0]._model.frame_shift))
         for begin in range(0, max(1, *(len(rows) for rows in scores)), step):
             at = [i for i, rows in enumerate(scores) if begin < len(rows) or (last[i] and begin == 0 and not len(rows))]
-            system.searcher.advance([sessions[i]._search for i in at], [scores[i][begin : begin + step] for i in at])
+            for searcher in {id(sessions[i]._system.searcher): sessions[i]._system.searcher for i in at}.values():
+                own = [i for i in at if sessions[i]._system.searcher is searcher]
+                pieces = [scores[i][begin : begin + step] for i in own]
+                searcher.advance([sessions[i]._search for i in own], pieces)
             for i in at:
                 taken = len(scores[i][begin : begin + step])
                 out[i] += sessions[i]._heard(taken, last[i] and begin + step >= len(scores[i]))
@@ -182,7 +230,7 @@ class Session:
         if last or self._at_end(found):
             out.append(self._read(self._search.finish()))
             self._frames, self._searched = self._frames + self._searched, 0
-            self._search = self._system.searcher.open()
+            self._begin()
         elif found.num_frames * self._model.frame_shift > self._endpoint.longest and found.settled_frames:
             done = self._search.commit(self._cut(found.transition_ids[: found.settled_frames]))
             out += [] if done is None else [self._read(done)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.formats.fst_arrays import FstArrays
+from hybrid.graph.filling import Filling
+from hybrid.graph.unfolded import unfold
 from hybrid.search.config import ENGINES, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher
@@ -47,6 +49,7 @@ def make_searcher(
     device: Any = "cpu",
     place: object = "graph",
     k2: K2Config | None = None,
+    filling: Filling | None = None,
 ) -> Searcher:
     """Loads a decoding graph into an engine.
 
@@ -58,6 +61,7 @@ def make_searcher(
       device: for torch and k2, a torch device.
       place: names the graph in errors.
       k2: settings of that engine.
+      filling: of the slots of a graph that has some; None: nothing is in them.
 
     Raises:
       InputError: no such engine, or a graph that it cannot take.
@@ -67,6 +71,8 @@ def make_searcher(
     wanted, engine = engine, choose_engine(engine, device)
     if wanted == "auto":
         logger.info("engine: %s (%s)", *_automatic(device))
+    if not isinstance(graph, FstArrays) and graph.slots is not None:
+        graph = unfold(graph.fst, graph.slots, filling or Filling.nothing(graph.slots))
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,11 +37,17 @@ class LexiconWordAlignment:
     def __init__(self, pronunciations: Sequence[tuple[int, ...]], word_boundary: dict[int, str] | None = None) -> None:
         """Takes rows (word id, word id, phone ids …); rows of word 0 are the phones that may stand between words."""
         self._pauses = {row[2:] for row in pronunciations if row[0] == 0}
-        self._of_word: dict[int, list[tuple[int, ...]]] = {}
+        self._of_word: MutableMapping[int, list[tuple[int, ...]]] = {}
         for row in pronunciations:
             if row[0] != 0 and row[2:] not in self._of_word.setdefault(row[0], []):
                 self._of_word[row[0]].append(row[2:])
         self._boundary = word_boundary
+
+    def with_words(self, rows: Iterable[tuple[int, ...]]) -> LexiconWordAlignment:
+        """Returns one that knows more words, of rows (word id, word id, phone ids …), or knows them otherwise."""
+        more = LexiconWordAlignment(list(rows), self._boundary)
+        more._pauses, more._of_word = self._pauses, ChainMap(more._of_word, self._of_word)
+        return more
 
     @classmethod
     def from_text(cls, lexicon: TextLexicon) -> LexiconWordAlignment:

@@ -126,7 +126,7 @@ def test_wrong_use_is_told(recogniser, tiny, bursts) -> None:
         session.advance(np.array([np.nan], np.float32))
     with pytest.raises(InputError, match="sessions: 1 sessions but 2 chunks"):
         Session.advance_together([session], [np.zeros(1)] * 2)
-    other = Session(dataclasses.replace(recogniser.system), RATE)
+    other = Session(dataclasses.replace(recogniser.system, graph=None), RATE)
     with pytest.raises(InputError, match="sessions: are of several systems"):
         Session.advance_together([session, other], [np.zeros(1)] * 2)
     session.finish()

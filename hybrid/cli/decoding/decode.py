@@ -17,6 +17,8 @@ from hybrid.cli.decoding.options import (
     rescore_options,
     second_pass,
     show_transcript,
+    slot_lists,
+    slot_options,
     tell_failed,
     written_form,
     written_options,
@@ -76,6 +78,7 @@ from hybrid.search.engines.k2_config import K2Config
 )
 @click.option("--calibration", type=FILE, help="Of confidences (hybrid confidence train); by default calibration.json "
               "of the graph's or the model's folder.")  # fmt: skip
+@slot_options
 @rescore_options
 @config_options(RejectConfig)
 @click.option(
@@ -86,7 +89,7 @@ from hybrid.search.engines.k2_config import K2Config
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "rescore",
-               "search_lm", "written_rules", "written_after", "files")  # fmt: skip
+               "search_lm", "g2p", "written_rules", "written_after", "files")  # fmt: skip
 def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads: int, **options: Any) -> None:
     """Search audio FILES and folders (`-`: standard input), features, cuts or scores for words.
 
@@ -149,6 +152,7 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
         options["kaldi_times"], own, options["raw"], calibration, reject, second, arpa,
+        *slot_lists(options),
     )  # fmt: skip
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import CHANNEL, PORTION, Real
+from hybrid.cli.options import CHANNEL, PORTION, Real, named_files
 
 __all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass",
-           "show_transcript", "tell_failed", "written_form", "written_options"]  # fmt: skip
+           "show_transcript", "slot_lists", "slot_options", "tell_failed", "written_form",
+           "written_options"]  # fmt: skip
 
 FILE = click.Path(path_type=Path, allow_dash=True)
 SHOWN = 20  # failed utterances on the terminal
@@ -33,6 +34,24 @@ def rescore_options(function: Any) -> Any:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def slot_options(function: Any) -> Any:
+    """Adds --fill and --g2p."""
+    for option in (
+        click.option("--g2p", type=FILE, help="With --fill: guesses pronunciations that are missing."),
+        click.option("--fill", multiple=True, metavar="SLOT=LIST",
+                     help="What stands in a slot of the graph: a list of words and phrases, one a line, with a weight "
+                     "and phones after tabs where wanted; may be repeated."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def slot_lists(options: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], str | None]:
+    """Returns (slot, list) of each --fill, and the model of --g2p."""
+    pairs = named_files("--fill", options["fill"])
+    return tuple(sorted(pairs.items())), None if options["g2p"] is None else str(options["g2p"])
 
 
 def second_pass(options: dict[str, Any]) -> tuple[Any, str | None]:

@@ -196,6 +196,9 @@ def perplexity(
 def fst(model: Path, lang: Path, backoff_symbol: str, normalise: bool | None, max_left_out: float, out: Path) -> None:
     """Make G.fst, the acceptor of a model for decoding graphs.
 
+    Words of the model that begin with $ and that the lang folder lacks are classes: `hybrid graph compile` puts lists
+    in their place, or leaves them open as slots.
+
     Example: hybrid lm fst lm.arpa.gz --lang data/lang --out data/lang/G.fst
     """
     from hybrid.base.artifact import write_meta
@@ -207,9 +210,12 @@ def fst(model: Path, lang: Path, backoff_symbol: str, normalise: bool | None, ma
 
     words = lang / "words.txt" if lang.is_dir() else lang
     respell = TextConfig.of_folder(words.parent).normalise if normalise is None else normalise
-    graph = ngram_to_fst(read_arpa(model), SymbolTable.read(words), backoff_symbol, respell, max_left_out)
+    loaded, table = read_arpa(model), SymbolTable.read(words)
+    classes = sorted(w for w in loaded.vocabulary.symbols if w[:1] == "$" and len(w) > 1 and w not in table)
+    graph = ngram_to_fst(loaded, table.extended(classes), backoff_symbol, respell, max_left_out)
     write_fst(out, graph)
-    facts = {"states": graph.num_states, "arcs": graph.num_arcs}
+    labels = {name: table.max_id + 1 + n for n, name in enumerate(classes)}
+    facts = {"states": graph.num_states, "arcs": graph.num_arcs, **({"classes": labels} if labels else {})}
     write_meta(
         out, "G", {"backoff_symbol": backoff_symbol, "normalise": respell}, {"model": model, "words": words}, facts
     )

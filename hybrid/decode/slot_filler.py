@@ -1,0 +1,183 @@
+"""Filling the slots of a system: entries of lists become words with pronunciations, and another system that knows them.
+
+The new system shares model and graph with the old one, which stays as it is: streams that are open go on with what
+they were opened with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hybrid.base.errors import InputError, quote
+from hybrid.base.log import get_logger
+from hybrid.graph.decoding import DecodingGraph
+from hybrid.graph.filling import Filler
+from hybrid.graph.new_words import NEW, NEW_COST
+from hybrid.graph.own_words import Spoken
+from hybrid.graph.phrase_graph import Phrase
+from hybrid.graph.slot_table import SlotTable
+from hybrid.search.choose import make_searcher
+from hybrid.timing.word_alignment import LexiconWordAlignment
+from lexicon.symbols import SymbolTable
+from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
+from lm.g2p.guesser import g2p_guesser
+from lm.word_list import ListEntry, check_entries, read_word_list
+
+__all__ = ["Contents", "SlotFiller", "with_lists"]
+
+if TYPE_CHECKING:
+    from hybrid.decode.system import System
+
+logger = get_logger(__name__)
+
+Contents = Mapping[str, Sequence[ListEntry]]  # slot → its entries
+
+
+@dataclass(frozen=True, eq=False)
+class SlotFiller:
+    """Fills the slots of one system.
+
+    Attributes:
+      system: whatever is in its slots.
+      graph: its graph. filler: of its slots.
+    """
+
+    system: System
+    graph: DecodingGraph
+    filler: Filler
+
+    @classmethod
+    def of(cls, system: System) -> SlotFiller:
+        """Of a system whose graph has slots.
+
+        Raises:
+          InputError: it has none.
+        """
+        if system.graph is None or system.filler is None:
+            cure = "Compile it with --slot NAME, or with --open for new words."
+            raise InputError.at(system.spec.graph_dir or "the graph", "has no slots", cure)
+        return cls(system, system.graph, system.filler)
+
+    @property
+    def table(self) -> SlotTable:
+        """The slots."""
+        return self.filler.table
+
+    @cached_property
+    def _phones(self) -> SymbolTable:
+        return self.system.model.phones
+
+    @cached_property
+    def _marked(self) -> bool:
+        return is_marked(self._phones)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """Names of the phones of speech, without marks of place."""
+        silent = SymbolTable(("<eps>", *(self._phones.symbol(i) for i in self.system.silence_phones)))
+        return base_phones(self._phones, self._marked) - base_phones(silent, self._marked)
+
+    def spoken(self, contents: Contents) -> tuple[Spoken, dict[str, str]]:
+        """Finds pronunciations: given in a list, of the graph's lexicon, or guessed.
+
+        Returns:
+          Word → pronunciations in the model's phones, and word → "given", "lexicon" or "guessed".
+
+        Raises:
+          InputError: phones that the model lacks, or words without a pronunciation; all of them are named.
+        """
+        given: Spoken = {}
+        words: dict[str, None] = {}
+        for entry in (entry for some in contents.values() for entry in some):
+            words.update(dict.fromkeys(entry.words))
+            for word, phones in zip(entry.words, entry.phones):
+                if phones not in given.setdefault(word, []):
+                    given[word].append(phones)
+        if lacking := lacking_phones(((w, p) for w, some in given.items() for p in some), self._known):
+            raise absent_phones(self.system.spec.model_dir, lacking, self._known)
+        missing = [word for word in words if word not in given and word not in self.graph.lexicon]
+        guessed = self.system.guess(missing) if self.system.guess is not None and missing else {}
+        spoken: Spoken = {}
+        source: dict[str, str] = {}
+        for name, table in (("given", given), ("lexicon", self.graph.lexicon), ("guessed", guessed)):
+            for word in words:
+                rows = () if word in spoken else table.get(word, ())
+                fitted = [row for phones in rows if (row := fit_phones(phones, self._known)) is not None]
+                if fitted:
+                    spoken[word], source[word] = list(dict.fromkeys(fitted)), name
+        if none := [word for word in words if word not in spoken]:
+            shown = ", ".join(map(quote, none[:10])) + (", …" if len(none) > 10 else "")
+            cure = "Give their phones in the list, or a model that guesses with --g2p."
+            raise InputError.at("slots", f"{len(none)} words have no pronunciation: {shown}", cure)
+        return spoken, source
+
+    def fill(self, contents: Contents) -> System:
+        """Returns the system with these entries in its slots, whatever was in them before.
+
+        Args:
+          contents: slot → entries. The weights of a slot's entries are relative to one another; those of new words
+            (`hybrid.graph.new_words`) are probabilities.
+
+        Raises:
+          InputError: a slot that the graph lacks, a bad entry (`check_entries`), a word that cannot be said (`spoken`).
+        """
+        contents = {self.table.name(name): entries for name, entries in contents.items()}
+        for name, entries in contents.items():
+            check_entries(entries, f"slot '{quote(name)}'")
+        spoken, source = self.spoken(contents)
+        for word in (word for word in spoken if source[word] == "guessed"):
+            logger.info("guessed: %s %s", quote(word), quote(" / ".join(" ".join(row) for row in spoken[word]), 200))
+        table = self.graph.words.extended(sorted(word for word in spoken if word not in self.graph.words))
+        phrases = {
+            name: [Phrase(tuple(table[w] for w in words), cost) for words, cost in _costs(name, entries).items()]
+            for name, entries in contents.items()
+        }
+        pronunciations = {table[word]: [(self._ids(p), 0.0) for p in some] for word, some in spoken.items()}
+        spec, model = self.system.spec, self.system.model.transition_model
+        searcher = make_searcher(
+            spec.engine, self.graph, model, self.system.config, spec.device, spec.graph_dir, spec.k2,
+            self.filler(phrases, pronunciations),
+        )  # fmt: skip
+        alignment = self.system.word_alignment
+        if isinstance(alignment, LexiconWordAlignment):
+            alignment = alignment.with_words((w, w, *p) for w, some in pronunciations.items() for p, _ in some)
+        return replace(self.system, words=table, searcher=searcher, word_alignment=alignment, contents=dict(contents))
+
+    def _ids(self, phones: Sequence[str]) -> tuple[int, ...]:
+        """The ids of a word's phones, with marks of place where the model has them."""
+        marks = [""] * len(phones)
+        if self._marked:
+            marks = ["_B", *["_I"] * (len(phones) - 2), "_E"] if len(phones) > 1 else ["_S"]
+        forms = (p + mark if p + mark in self._phones else p for p, mark in zip(phones, marks))
+        return tuple(self._phones.encode(forms, "phones.txt"))
+
+
+def with_lists(system: System) -> System:
+    """Returns the system with the lists of its settings in its slots; tells which slots stay empty.
+
+    Raises:
+      InputError: see `SlotFiller.fill` and `read_word_list`.
+    """
+    spec = system.spec
+    if spec.g2p is not None:
+        system = replace(system, guess=g2p_guesser(spec.g2p))
+    if spec.slots:
+        filler = SlotFiller.of(system)
+        system = filler.fill({filler.table.name(name): read_word_list(path) for name, path in spec.slots})
+    if system.filler is not None and (empty := [n for n in system.filler.table.names if n not in system.contents]):
+        shown = ", ".join(map(quote, empty))
+        logger.warning("%s: nothing fills %s: no word can be heard there", spec.graph_dir, shown)
+    return system
+
+
+def _costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:
+    """Returns what each entry costs in its slot; the first of several of one text counts."""
+    weights: dict[tuple[str, ...], float] = {}
+    for entry in entries:
+        weights.setdefault(entry.words, entry.weight)
+    whole = -NEW_COST if slot == NEW else math.log(sum(weights.values()))
+    return {words: whole - math.log(weight) for words, weight in weights.items()}

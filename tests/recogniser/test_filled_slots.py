@@ -1,0 +1,233 @@
+"""Slots of a recogniser: filled while it runs, each session for itself, new words added and taken away."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.formats.openfst import FstArrays
+from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.graph.word_classes import Classes
+from hybrid.model.folder import load_model
+from hybrid.recogniser import Recogniser
+from lexicon.lang_dir import LangDir
+from lm.config import EstimateConfig
+from lm.estimate import estimate_from_sentences
+from lm.grammar_fst import ngram_to_fst
+from lm.word_list import ListEntry, read_word_list
+from tests.tiny_recogniser import RATE
+
+
+@pytest.fixture(scope="module")
+def slotted(tiny) -> DecodingGraph:
+    """LOW and a slot, again and again."""
+    lang, model = LangDir.load(tiny.root / "lang"), load_model(tiny.model)
+    low, band = lang.words["LOW"], lang.words.max_id + 1
+    grammar = FstArrays.from_arcs(
+        0, [0, 0], [low, band], [low, band], [0, 0], [np.log(3), np.log(3)], np.array([np.log(3)])
+    )
+    return compile_decoding_graph(lang, grammar, model.transition_model, classes=Classes({"$BAND": band}))
+
+
+@pytest.fixture(scope="module")
+def open_graph(tiny) -> DecodingGraph:
+    """An n-gram of LOW and MID that takes new words."""
+    lang, model = LangDir.load(tiny.root / "lang"), load_model(tiny.model)
+    sentences = [["LOW"], ["MID"], ["LOW", "MID"], ["MID", "LOW"], ["MID", "MID"]]
+    estimated, _ = estimate_from_sentences(sentences, EstimateConfig(order=2))
+    grammar = ngram_to_fst(estimated, lang.words)
+    return compile_decoding_graph(lang, grammar, model.transition_model, classes=Classes(takes_words=True))
+
+
+@pytest.fixture
+def recogniser(tiny, slotted) -> Recogniser:
+    return Recogniser.of(load_model(tiny.model), slotted)
+
+
+def test_names_never_met_are_heard(recogniser, bursts):
+    audio = bursts(["LOW", "HIGH", "MID"], 7)
+    assert set(recogniser.recognise(audio, RATE).text.split()) <= {"LOW"}
+    recogniser.fill({"BAND": ["MID", ListEntry(("TREBLE",), 2.0, (("H",),))]})
+    transcript = recogniser.recognise(audio, RATE)
+    assert transcript.text == "LOW TREBLE MID"
+    assert all(word.duration > 0.1 for word in transcript.words if word.label)
+    assert recogniser.vocabulary() == ("MID", "TREBLE")
+    recogniser.fill({"$BAND": []})
+    assert recogniser.vocabulary() == () and set(recogniser.recognise(audio, RATE).text.split()) <= {"LOW"}
+
+
+def test_a_phrase_of_several_words(recogniser, bursts):
+    recogniser.fill({"BAND": ["HIGH MID", "MID HIGH"]})
+    assert recogniser.recognise(bursts(["HIGH", "MID", "LOW"], 8), RATE).text == "HIGH MID LOW"
+
+
+def test_sessions_have_lists_of_their_own(recogniser, bursts):
+    sessions = [recogniser.session(RATE, name) for name in ("a", "b")]
+    sessions[0].fill({"BAND": [ListEntry(("A1",), 1.0, (("H",),)), "MID"]})
+    sessions[1].fill({"BAND": [ListEntry(("B1",), 1.0, (("H",),)), "MID"]})
+    audio = bursts(["HIGH", "MID"], 9)
+    sessions[0].advance_together(sessions, [audio, audio])
+    heard = [" ".join(one.text for one in session.finish()) for session in sessions]
+    assert heard == ["A1 MID", "B1 MID"]
+    assert recogniser.vocabulary() == ()
+
+
+def test_a_list_is_replaced_between_utterances(recogniser, bursts):
+    session = recogniser.session(RATE)
+    session.fill({"BAND": [ListEntry(("FIRST",), 1.0, (("H",),))]})
+    quiet = 0.002 * np.random.default_rng(0).normal(size=int(1.2 * RATE)).astype(np.float32)
+    spoken = bursts(["LOW", "HIGH"], 10)
+    found = session.advance(spoken[: len(spoken) // 2])
+    session.fill({"BAND": [ListEntry(("SECOND",), 1.0, (("H",),))]})  # while an utterance is under way
+    found += session.advance(np.concatenate([spoken[len(spoken) // 2 :], quiet]))
+    found += session.advance(np.concatenate([spoken, quiet])) + session.finish()
+    assert [one.text for one in found if one.text] == ["LOW FIRST", "LOW SECOND"]
+
+
+def test_a_session_in_use_is_not_filled(recogniser):
+    session = recogniser.session(RATE)
+    problems = []
+
+    def fill() -> None:
+        try:
+            session.fill({"BAND": ["MID"]})
+        except InputError as error:
+            problems.append(str(error))
+
+    with session._alone():
+        thread = threading.Thread(target=fill)
+        thread.start()
+        thread.join()
+    assert problems == [
+        "session 'session': is used by another thread at this moment. Let one thread at a time use a session."
+    ]
+
+
+def test_new_words(tiny, open_graph, bursts, tmp_path):
+    recogniser = Recogniser.of(load_model(tiny.model), open_graph)
+    audio = bursts(["MID", "HIGH", "LOW"], 11)
+    assert recogniser.can_add() and "NGUYEN" not in recogniser.recognise(audio, RATE).text
+    recogniser.add_word("NGUYEN", ["H"], like="LOW")
+    assert recogniser.recognise(audio, RATE).text == "MID NGUYEN LOW"
+    assert recogniser.vocabulary() == ("NGUYEN",)
+    recogniser.save_contents(tmp_path / "added.json")
+    other = Recogniser.of(load_model(tiny.model), open_graph)
+    other.load_contents(tmp_path / "added.json")
+    assert other.recognise(audio, RATE).text == "MID NGUYEN LOW"
+    with pytest.raises(InputError, match="new words: 'NGUYEN' is there already. Remove it first"):
+        recogniser.add_word("NGUYEN", ["H"])
+    recogniser.remove_word("NGUYEN")
+    assert recogniser.vocabulary() == () and "NGUYEN" not in recogniser.recognise(audio, RATE).text
+    with pytest.raises(InputError, match="'NGUYEN' is not one of them. Only words that were added can be removed"):
+        recogniser.remove_word("NGUYEN")
+    with pytest.raises(InputError, match="the graph has no word 'SMITH'. Name another, or give probability="):
+        recogniser.add_word("NGUYEN", ["H"], like="SMITH")
+    with pytest.raises(InputError, match="probability 2 of a new word, wanted above 0 and at most 1"):
+        recogniser.add_word("NGUYEN", ["H"], probability=2)
+
+
+def test_what_nothing_is_known_of_is_guessed(tiny, slotted, bursts):
+    recogniser = Recogniser(
+        Recogniser.of(load_model(tiny.model), slotted).system, guess=lambda ws: {w: [("H",)] for w in ws}
+    )
+    recogniser.fill({"BAND": ["SOPRANO"]})
+    assert recogniser.recognise(bursts(["HIGH"], 12), RATE).text == "SOPRANO"
+
+
+BAD = {
+    "slots: 'X' is none of this graph, which has $BAND. Compile the graph again with --slot.": {"X": ["MID"]},
+    "slots: 1 words have no pronunciation: SOPRANO. Give their phones in the list, or a model that guesses with --g2p.":
+        {"BAND": ["SOPRANO"]},
+    "list: entry 2, 'MID', is entry 1 again. Remove one of the two; a weight says that it is likelier.":
+        {"BAND": ["MID", "MID"]},
+    "has 200 words, wanted 1 to 30. Leave it out, or say it as several entries.": {"BAND": [" ".join(["MID"] * 200)]},
+    "lacks 1 phone of the dictionary: ZZ (NEW": {"BAND": [ListEntry(("NEW",), 1.0, (("ZZ",),))]},
+    "lacks 1 phone of the dictionary: SIL (NEW": {"BAND": [ListEntry(("NEW",), 1.0, (("SIL",),))]},
+    "entry 1, 'MID', has weight nan, wanted above 0": {"BAND": [ListEntry(("MID",), float("nan"))]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_contents(recogniser, message):
+    before = recogniser.system
+    with pytest.raises(InputError) as error:
+        recogniser.fill(BAD[message])
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert recogniser.system is before
+
+
+def test_graphs_without_slots(tiny):
+    recogniser = Recogniser.load(tiny.model, tiny.graph)
+    assert not recogniser.can_add() and recogniser.vocabulary() == ()
+    with pytest.raises(InputError, match="has no slots. Compile it with --slot NAME, or with --open for new words."):
+        recogniser.fill({"BAND": ["MID"]})
+
+
+def test_lists_on_disk(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_text("JOHN SMITH\nNGUYEN\t3\nSIOBHAN\t\tSH AO N\n")
+    john, nguyen, siobhan = read_word_list(file)
+    assert john.words == ("JOHN", "SMITH") and nguyen.weight == 3.0 and siobhan.phones == (("SH", "AO", "N"),)
+    for text, message in {
+        "": "list.txt: the file is empty",
+        "A\tmany": "list.txt:1: found 'many', wanted a weight, a number above 0",
+        "A\t1\tB\tC": "list.txt:1: has 4 columns, wanted the words, a weight and a pronunciation",
+        "A B\t1\tX": "entry 1, 'A B', has pronunciations of 1 words, wanted 2",
+        "A\tinf": "entry 1, 'A', has weight -1, wanted above 0",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(InputError, match=message.replace("(", r"\(")):
+            read_word_list(file)
+
+
+def test_commands_with_slots(tiny, hybrid, tmp_path):
+    """A graph of sentences with a class, filled with a list when it is decoded with."""
+    (tmp_path / "say.txt").write_text("LOW $BAND\n$BAND\nLOW LOW\n")
+    (tmp_path / "list.txt").write_text("TREBLE\t2\tH\nMID\n")
+    result = hybrid("graph", "build", "--model", tiny.model, "--lang", tiny.root / "lang", "--sentences",
+                    tmp_path / "say.txt", "--slot", "BAND", "--open", "--out-dir", tmp_path / "graph")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    audio = tiny.audio / "ann" / "ann_00.wav"
+    decode = ("decode", "--model", tiny.model, "--graph", tmp_path / "graph", audio)
+    filled = hybrid(*decode, "--fill", f"BAND={tmp_path / 'list.txt'}")
+    assert filled.exit_code == 0, filled.output
+    empty = hybrid(*decode)
+    assert empty.exit_code == 0 and "nothing fills $BAND, $NEW: no word can be heard there" in empty.output
+    assert Recogniser.load(tiny.model, tmp_path / "graph").can_add()
+    for value, message in (
+        ("BAND", "--fill: 'BAND' is not NAME=FILE"),
+        (f"X={tmp_path / 'list.txt'}", "slots: 'X' is none of this graph, which has $BAND, $NEW"),
+        (f"BAND={tmp_path / 'none.txt'}", "none.txt: the file does not exist"),
+    ):
+        result = hybrid(*decode, "--fill", value)
+        assert result.exit_code and message in " ".join(str(result.exception or "").split() + result.output.split())
+
+
+def test_classes_are_expanded_by_commands(tiny, hybrid, tmp_path):
+    (tmp_path / "say.txt").write_text("LOW $BAND\n$BAND\nLOW LOW\n")
+    (tmp_path / "list.txt").write_text("HIGH\nMID\nMID HIGH\t0.5\n")
+    lang = tiny.root / "lang"
+    steps = (
+        ("lm", "train", tmp_path / "say.txt", "--order", 2, "--out", tmp_path / "lm.arpa"),
+        ("lm", "fst", tmp_path / "lm.arpa", "--lang", lang, "--out", tmp_path / "G.fst"),
+    )
+    for step in steps:
+        result = hybrid(*step)
+        assert result.exit_code == 0, (step, result.output, result.exception)
+    make = ("graph", "compile", "--model", tiny.model, "--lang", lang, "--grammar", tmp_path / "G.fst", "--out-dir")
+    silent = hybrid(*make, tmp_path / "none")
+    assert "nothing is said of the class '$BAND'. Expand it with --class BAND=LIST, or leave" in said_by(silent)
+    result = hybrid(*make, tmp_path / "graph", "--class", f"BAND={tmp_path / 'list.txt'}")
+    assert result.exit_code == 0, (result.output, result.exception)
+    loaded = DecodingGraph.load(tmp_path / "graph")
+    assert loaded.slots is None and loaded.words["MID"] in loaded.fst.olabels
+    both = hybrid(*make, tmp_path / "both", "--class", f"BAND={tmp_path / 'list.txt'}", "--slot", "BAND")
+    assert "the class '$BAND' is both expanded and open" in said_by(both)
+
+
+def said_by(result) -> str:
+    """What a command said, whoever caught it."""
+    return " ".join(f"{result.output} {result.exception or ''}".split())
