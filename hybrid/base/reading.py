@@ -43,8 +43,15 @@ def why(error: OSError) -> str:
     return (error.strerror or str(error)).lower() if error.errno else str(error)
 
 
+def is_url(path: object) -> bool:
+    """Tells whether a path is a URL (`Path` has made one slash of two)."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None
+
+
 def unreadable(path: object, error: Exception) -> InputError:
     """Returns what hindered reading a file as the error that a user can act on."""
+    if isinstance(error, FileNotFoundError) and is_url(path):
+        return InputError.at(path, "is a URL, wanted a file or folder", "Fetch it, and name the file.")
     if isinstance(error, FileNotFoundError):
         return InputError.at(path, "the file does not exist", "Make it or correct the path.")
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
@@ -184,8 +191,9 @@ def require_followed(path: PathLike) -> None:
     """
     try:
         os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if is_url(path):
+            raise unreadable(quote(path, 300), FileNotFoundError()) from error
     except (OSError, ValueError) as error:
         raise unreadable(quote(path, 300), error) from error
 

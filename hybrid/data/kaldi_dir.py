@@ -143,7 +143,7 @@ def _audio(data: KaldiData, recording: str, out: Path, trust: Trust) -> Path | I
     if "://" in value.partition(" ")[0]:
         return InputError.at(place, f"'{quote(value)}' is a URL", "Fetch it, and name the file.")
     if not value.endswith("|"):
-        return next((p for p in (Path(value), data.path / value) if p.is_file()), Path(value))
+        return next((p for p in (Path(value), data.path / value) if os.path.isfile(p)), Path(value))
     if not trust.commands:
         found = f"'{quote(recording)}' is a shell command ({quote(value)}), which is not allowed"
         return NotAllowedError.at(place, found, "If you trust who made it: --allow-commands.")

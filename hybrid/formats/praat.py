@@ -157,7 +157,8 @@ def _read_tier(tokens: Iterator[str]) -> Tier | None:
         for _ in range(2 * count):
             next(tokens)
         return None
-    return Tier(name, tuple(_read_interval(tokens) for _ in range(count)))
+    intervals = [_read_interval(tokens) for _ in range(count)]  # no generator: the end of the file passes through
+    return Tier(name, tuple(intervals))
 
 
 def _read_interval(tokens: Iterator[str]) -> LabelledTime:

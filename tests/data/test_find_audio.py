@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
+from hybrid.base.errors import InputError
 from hybrid.data.audio import read_audio
 from hybrid.data.find_audio import place_of, scan
 from hybrid.data.manifest import read_cuts
@@ -88,3 +90,15 @@ def test_float_beyond_one_is_scaled_and_noted(tmp_path: Path) -> None:
             found = converted(tmp_path / "out")
             assert 0.99 < np.abs(found).max() < 1.0 and np.abs(found[1000:-1000]).mean() > 0.6  # a sine, not clipped
             assert " beyond 1: scaled by " in (tmp_path / "out" / "notes.txt").read_text()
+
+
+def test_a_url_is_told_from_a_missing_file(tmp_path: Path) -> None:
+    from hybrid.base.reading import read_bytes
+
+    for url in ("https://example.org/a.wav", "s3://bucket/a.wav"):
+        with pytest.raises(InputError, match=r":/\S+: is a URL, wanted a file or folder. Fetch it, and name the file."):
+            scan([url])
+        with pytest.raises(InputError, match="is a URL, wanted a file or folder"):
+            read_bytes(url)
+    with pytest.raises(InputError, match="c: no such file or folder"):
+        scan([tmp_path / "c"])

@@ -20,6 +20,7 @@ from hybrid.data.kaldi_dir import from_kaldi
         ("a.wav", "r 0 inf", "segments: 'r 0 inf' is no recording"),
         ("", "r 0 1", "wav.scp: 'r' has no file"),
         ("http://example.org/a.wav", "r 0 1", "wav.scp: 'http://example.org/a.wav' is a URL. Fetch it"),
+        ("x" * 300 + ".wav", "r 0 1", "audio file is missing"),
         ("a.wav", "r 0 9", "from 0 s lasting 9 s does not lie in 2.000 s"),
     ],
 )

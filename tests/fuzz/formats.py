@@ -460,6 +460,39 @@ def _audio(path: Path, _: Path) -> None:
     segment_file(path)
 
 
+def _header(path: Path, _: Path) -> None:
+    from hybrid.data.headers import find_samples
+
+    find_samples(path)
+    _audio(path, _)
+
+
+def _kaldi_data(path: Path, root: Path) -> None:
+    hybrid("data", "from-kaldi", root / "kdata", "--out-dir", root / "out/kdata")
+
+
+def _kaldi_folder(path: Path, root: Path) -> None:
+    from hybrid.gmm.kaldi_folder import read_kaldi_folder
+
+    read_kaldi_folder(root / "kmodel", _store(root))
+
+
+def _beside(path: Path, _: Path) -> None:
+    """A TextGrid as the text of a recording."""
+    from hybrid.data.beside import spoken_beside, spoken_items
+    from hybrid.data.utterance import Utterance
+
+    spoken = spoken_beside(path.with_suffix(".wav"))
+    spoken_items(Utterance("u", path, "s"), spoken or ())
+
+
+def _text_settings(path: Path, root: Path) -> None:
+    from lexicon.words.config import TextConfig
+    from lexicon.words.normaliser import Normaliser
+
+    Normaliser(TextConfig.of_folder(root / "lang")).words("A [x] b-a")
+
+
 def _cuts(path: Path, root: Path) -> None:
     from hybrid.aligner.speech_source import items_of_cuts
     from hybrid.base.errors import HybridError
@@ -766,6 +799,18 @@ READERS: dict[str, Reader] = {
     "audio.wav": Reader("audio/u3.wav", _audio),
     "audio.flac": Reader("sound.flac", _audio),
     "audio.ogg": Reader("sound.ogg", _audio),
+    **{f"audio.header.{kind}": Reader(f"sound.{kind}", _header) for kind in ("au", "aiff", "w64", "caf", "rf64")},
+    "audio.header.wav": Reader("audio/u2.wav", _header),
+    **{
+        f"kaldi.data.{name}": Reader(f"kdata/{name}", _kaldi_data)
+        for name in ("wav.scp", "segments", "utt2spk", "text")
+    },
+    **{
+        f"kaldi.folder.{name}": Reader(f"kmodel/{name}", _kaldi_folder)
+        for name in ("final.mdl", "tree", "phones.txt", "cmvn_opts", "delta_opts")
+    },
+    "textgrid.beside": Reader("talk.TextGrid", _beside),
+    "text.settings": Reader("lang/text.yaml", _text_settings),
     "cuts.jsonl": Reader("cuts.jsonl", _cuts),
     "cuts.gz": Reader("data/cuts.jsonl.gz", _cuts),
     "cuts.check": Reader("cuts.jsonl", _check_data),

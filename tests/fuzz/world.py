@@ -59,6 +59,7 @@ def build(root: Path) -> None:
     _archives(root, random)
     _models(root, random)
     _results(root)
+    _kaldi_folders(root)
     shutil.copytree(root / "lang", root / "whole")
     _forget_hashes(root)
 
@@ -127,10 +128,21 @@ def _audio(root: Path, random: np.random.RandomState) -> None:
         samples = 0.1 * random.randn(2000 + 1500 * len(text.split()))
         soundfile.write(str(root / f"audio/u{number}.wav"), samples, RATE, subtype="PCM_16")
         (root / f"audio/u{number}.txt").write_text(text + "\n")
-    for kind in ("flac", "ogg"):
+    for kind in ("flac", "ogg", "au", "aiff", "w64", "caf", "rf64"):
         soundfile.write(str(root / f"sound.{kind}"), samples, RATE)
     for name in ("0000", "0001"):
         soundfile.write(str(root / f"libri/LibriSpeech/dev-clean/1/2/1-2-{name}.flac"), samples, RATE)
+
+
+def _kaldi_folders(root: Path) -> None:
+    """A data folder and a model as Kaldi's scripts have them."""
+    folder = root / "kdata"
+    folder.mkdir()
+    (folder / "wav.scp").write_text("".join(f"r{i} {root}/audio/u{i}.wav\n" for i in range(3)))
+    (folder / "segments").write_text("u1 r0 0.0 0.25\nu2 r1 0.1 0.3\nu3 r2 0.0 -1\n")
+    (folder / "utt2spk").write_text("u1 s1\nu2 s1\nu3 s2\n")
+    (folder / "text").write_text("u1 A AB\nu2 B A\nu3 BA\n")
+    hybrid("gmm", "to-kaldi", root / "mono", root / "kmodel")
 
 
 def _archives(root: Path, random: np.random.RandomState) -> None:
@@ -297,3 +309,4 @@ def _results(root: Path) -> None:
     grid = TextGrid(0.0, 1.0, (Tier("words", labels), Tier("phones", labels)))
     write_textgrid(root / "long.TextGrid", grid)
     write_textgrid(root / "short.TextGrid", grid, short=True)
+    write_textgrid(root / "talk.TextGrid", TextGrid(0.0, 1.0, (Tier("ann", labels), Tier("bob", labels))))

@@ -65,3 +65,13 @@ def test_deltas_and_what_does_not_fit(tiny, tmp_path: Path) -> None:
     odd = replace(model, pipeline=replace(model.pipeline, cmvn=CmvnConfig(kind="sliding")))
     with pytest.raises(InputError, match="has features that Kaldi's scripts do not know"):
         write_kaldi_folder(tmp_path / "odd", odd)
+
+
+def test_a_network_is_refused_and_leaves_no_folder(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from hybrid.cli.main import command
+
+    result = CliRunner().invoke(command, ["gmm", "to-kaldi", "en-small", str(tmp_path / "out")])
+    assert isinstance(result.exception, InputError) and "holds no GMM" in str(result.exception)
+    assert list(tmp_path.iterdir()) == []

@@ -97,7 +97,7 @@ def test_tiers_cover_the_recording():
     assert grid.tiers[0].intervals[0].start == 0 and grid.tiers[0].intervals[-1].end == 3.0
 
 
-@pytest.mark.parametrize("text", ["", "hello", LONG[:200], SHORT[: SHORT.index("1.5\n2")]])
+@pytest.mark.parametrize("text", ["", "hello", LONG[:200], SHORT[: SHORT.index("1.5\n2")], SHORT[:-12]])
 def test_damaged_files_are_refused(tmp_path, text):
     (tmp_path / "a.TextGrid").write_text(text)
     with pytest.raises(InputError, match="TextGrid: is "):
