@@ -38,6 +38,7 @@ AGREE: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("supervision", "model"): (("tree", "topo"), "Make it again: `hybrid nnet chain-sup --tree {second} …`."),
     ("transforms", "model"): (("tree",), "Estimate them again with this model."),
     ("basis", "model"): (("tree",), "Train the model again."),
+    ("model", "model"): (("phones",), "Give a model of the same phones."),
     ("graph", "calibration"): (("words",), "Train the calibration again: `hybrid confidence train`."),
     ("scores", "model"): (("tree",), "Write the scores again with this model."),
 }

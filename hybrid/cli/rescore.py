@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hybrid.cli.lattices.acoustic import acoustic_command
 from hybrid.cli.lattices.neural import neural_command, tune_command
 from hybrid.cli.lattices.options import FILE, lattices_argument, output_argument, read_table, record, text_option
 from hybrid.cli.options import PORTION, writes_file
@@ -18,6 +19,7 @@ def command() -> None:
     """Take the scores of one model out of lattices and put another's in."""
 
 
+command.add_command(acoustic_command)
 command.add_command(neural_command)
 command.add_command(tune_command)
 

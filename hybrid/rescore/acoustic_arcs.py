@@ -18,9 +18,27 @@ from hybrid.lattice.trim import state_times
 from hybrid.rescore.arc_batch import best_prefixes, best_suffixes, combined_scores
 from hybrid.timing.segments import phone_segments
 
-__all__ = ["phone_frame_scores", "rescore_by_phones", "rescore_same_tree"]
+__all__ = ["phone_frame_scores", "rescore_by_model", "rescore_by_phones", "rescore_same_tree"]
 
 CURE = "Give the scores of the same audio."
+
+
+def rescore_by_model(
+    compact: CompactLattice, model: TransitionModel, other: TransitionModel, scores: np.ndarray, acoustic_scale: float,
+    frame_shifts: tuple[float, float] = (1.0, 1.0),
+) -> CompactLattice:  # fmt: skip
+    """Returns the lattice with another model's scores: `rescore_same_tree` where both agree, else `rescore_by_phones`.
+
+    Args:
+      frame_shifts: seconds per frame of the lattice's model and of the other.
+    """
+    alike = all(
+        np.array_equal(getattr(model, name), getattr(other, name))
+        for name in ("phones", "hmm_states", "is_self_loop", "pdf_ids")
+    )
+    if alike and model.num_pdfs == other.num_pdfs and np.isclose(*frame_shifts):
+        return rescore_same_tree(compact, model, scores)
+    return rescore_by_phones(compact, model, other, scores, acoustic_scale)
 
 
 def rescore_same_tree(compact: CompactLattice, model: TransitionModel, scores: np.ndarray) -> CompactLattice:

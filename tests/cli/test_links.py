@@ -17,6 +17,7 @@ BESIDE = {  # what a command asks for besides its required options
     "lang grapheme": ["--vocabulary", "LOOP"], "lm interpolate": ["LOOP", "--tune-on", "LOOP"],
     "nnet train": ["--tree", "LOOP", "--den", "LOOP", "--sup", "LOOP", "--feats", "LOOP"],
     "rescore ngram": ["--new-lm", "LOOP"], "rescore neural": ["--old-lm", "LOOP"],
+    "rescore acoustic": ["--feats", "LOOP"],
     "gmm decode-fmllr": ["--feats", "LOOP"], "graph build": ["--sentences", "LOOP"],
     "combine tune": ["--words", "LOOP"], "lattice draw": ["--what", "lattice"], "lattice prune": ["--beam", "1"],
     "lang oov": ["--lexicon", "LOOP"], "lang sentencepiece": ["--model", "LOOP", "--vocabulary", "LOOP"],
