@@ -19,7 +19,7 @@ from hybrid.base.errors import HybridError
 from hybrid.base.limited import give_back_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst.compose import compose
-from hybrid.fst.determinize import NotDeterminizableError, determinize_star
+from hybrid.fst.det_star import NotDeterminizableError, determinize_star
 from hybrid.fst.minimize import minimize_encoded
 from hybrid.fst.ops import is_deterministic, replace_symbols
 from hybrid.fst.push import push_special

@@ -8,7 +8,7 @@ import pytest
 
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst.compose import compose
-from hybrid.fst.determinize import determinize_star
+from hybrid.fst.det_star import determinize_star
 from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.report import GraphReport

@@ -17,7 +17,7 @@ from hybrid.base.errors import HybridError
 from hybrid.formats.openfst import FstArrays
 
 if TYPE_CHECKING:
-    from hybrid.fst.determinize_kernels import Made, Sets, Work
+    from hybrid.fst.det_star_tables import Made, Sets, Work
     from hybrid.fst.string_tree import Strings
 
 __all__ = ["NotDeterminizableError", "determinize_star"]
@@ -48,30 +48,31 @@ def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST") -> F
     Raises:
       NotDeterminizableError: one input has two outputs, or the limit was passed.
     """
-    from hybrid.fst import determinize_kernels as kernels
+    from hybrid.fst import det_star_kernels as kernels
+    from hybrid.fst import det_star_tables as names
 
     if fst.start < 0:
         return FstArrays.empty()
     silent = np.zeros(fst.num_states, np.bool_)
     silent[fst.sources()[fst.ilabels == 0]] = True
-    arcs = kernels.Input(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, fst.costs, fst.final_costs, silent)
+    arcs = names.Input(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, fst.costs, fst.final_costs, silent)
     tables, counts = _begun(fst)
-    status = kernels.ROOM
-    while status == kernels.ROOM:
+    status = names.ROOM
+    while status == names.ROOM:
         tables = _with_room(tables, counts)
         status = kernels.determinize(arcs, *tables, counts, limit or np.iinfo(np.int64).max, np.float32(DELTA))
-    if status == kernels.TWO_OUTPUTS:
+    if status == names.TWO_OUTPUTS:
         raise NotDeterminizableError(f"{what} cannot be determinised: one input has two outputs")
-    if status == kernels.TOO_MANY:
+    if status == names.TOO_MANY:
         raise NotDeterminizableError(f"{what} cannot be determinised within {limit} states")
     _, made, strings, _ = tables
     del tables
-    return _written(made, strings, int(counts[kernels.STATES]))
+    return _written(made, strings, int(counts[names.STATES]))
 
 
 def _begun(fst: FstArrays) -> tuple[tuple[Sets, Made, Strings, Work], np.ndarray]:
     """Returns tables with the set of the start state alone, and what is counted."""
-    from hybrid.fst import determinize_kernels as kernels
+    from hybrid.fst import det_star_tables as names
     from hybrid.fst.string_tree import Strings
 
     def none(dtype: type) -> np.ndarray:
@@ -80,28 +81,30 @@ def _begun(fst: FstArrays) -> tuple[tuple[Sets, Made, Strings, Work], np.ndarray
     i, f, q = np.int32, np.float32, np.int64
     lone = np.full(fst.num_states, -1, np.int32)
     lone[fst.start] = 0
-    sets = kernels.Sets(lone, np.array([fst.start], i), none(i), np.zeros((1, 4), q), none(q), none(f))
-    made = kernels.Made(np.zeros(1, i), none(q), none(i), none(f), none(i), none(i), none(i), none(i), none(f))
+    sets = names.Sets(lone, np.array([fst.start], i), none(i), np.zeros((1, 4), q), none(q), none(f))
+    made = names.Made(np.zeros(1, i), none(q), none(i), none(f), none(i), none(i), none(i), none(i), none(f))
     labels = np.arange(1 + int(fst.olabels.max(initial=0)), dtype=i)
     strings = Strings(np.zeros_like(labels), labels, (labels > 0).astype(i), np.empty_like(labels), none(i))
     place = np.full(fst.num_states, -1, np.int32)
-    work = kernels.Work(
+    work = names.Work(
         place, none(i), none(i), none(f), none(f), none(i), none(np.bool_), none(q), none(i), none(f), none(q)
     )
-    counts = np.zeros(kernels.WANTED + 6, np.int64)
-    counts[[kernels.STATES, kernels.STRINGS, kernels.STACK]] = 1, len(labels), 1
+    counts = np.zeros(names.WANTED + 6, np.int64)
+    counts[[names.STATES, names.STRINGS, names.STACK]] = 1, len(labels), 1
     wanted = [fst.num_states, 1, 1, fst.num_arcs, len(labels), 1]
-    counts[kernels.WANTED :] = [number + ROOM for number in wanted]
+    counts[names.WANTED :] = [number + ROOM for number in wanted]
     return (sets, made, strings, work), counts
 
 
 def _with_room(tables: tuple[Sets, Made, Strings, Work], counts: np.ndarray) -> tuple[Sets, Made, Strings, Work]:
     """Returns the tables with room for what is wanted of each kind, and tables of hashes made anew where that helps."""
-    from hybrid.fst import determinize_kernels as kernels
+    from hybrid.fst import det_star_kernels as kernels
+    from hybrid.fst import det_star_tables as names
     from hybrid.fst.string_tree import Strings, list_strings
 
     def larger(array: np.ndarray, kind: int, more: int = 0) -> np.ndarray:
-        wanted, room = int(counts[kernels.WANTED + kind]), len(array) - more
+        """The array with room for what is wanted of its kind, and `more` rows."""
+        wanted, room = int(counts[names.WANTED + kind]), len(array) - more
         if wanted <= room:
             return array
         new = np.empty((max(wanted, room + room // 2) + more, *array.shape[1:]), array.dtype)
@@ -114,7 +117,7 @@ def _with_room(tables: tuple[Sets, Made, Strings, Work], counts: np.ndarray) -> 
     sets, made, strings, work = tables
     s, n, e, a, t, w = range(6)  # kinds, in the order of the kernels' names for them
     rows = larger(sets.rows, n, 1)
-    new_sets = kernels.Sets(
+    new_sets = names.Sets(
         sets.single,
         larger(sets.member, s),
         slots(sets.heads, len(rows)),
@@ -123,18 +126,18 @@ def _with_room(tables: tuple[Sets, Made, Strings, Work], counts: np.ndarray) -> 
         larger(sets.weights, e),
     )
     if new_sets.heads is not sets.heads:
-        kernels.list_sets(new_sets, int(counts[kernels.SETS]))
-    new_made = kernels.Made(*(larger(array, s) for array in made[:5]), *(larger(array, a) for array in made[5:]))
+        kernels.list_sets(new_sets, int(counts[names.SETS]))
+    new_made = names.Made(*(larger(array, s) for array in made[:5]), *(larger(array, a) for array in made[5:]))
     nodes = [larger(array, t) for array in strings[:4]]
     new_strings = Strings(nodes[0], nodes[1], nodes[2], nodes[3], slots(strings.heads, len(nodes[0])))
     if new_strings.heads is not strings.heads:
-        list_strings(new_strings, int(counts[kernels.STRINGS]))
-    return new_sets, new_made, new_strings, kernels.Work(work.place, *(larger(array, w) for array in work[1:]))
+        list_strings(new_strings, int(counts[names.STRINGS]))
+    return new_sets, new_made, new_strings, names.Work(work.place, *(larger(array, w) for array in work[1:]))
 
 
 def _written(made: Made, strings: Strings, num_states: int) -> FstArrays:
     """Returns the result as an FST."""
-    from hybrid.fst.determinize_writing import measure, written
+    from hybrid.fst.det_star_writing import measure, written
 
     arcs, more_states, more_arcs = measure(made, strings, num_states)
     splits = np.zeros(num_states + more_states + 1, np.int64)

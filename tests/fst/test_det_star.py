@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
-from hybrid.fst.determinize import NotDeterminizableError, determinize_star
+from hybrid.fst.det_star import NotDeterminizableError, determinize_star
 
 INF = np.inf
 

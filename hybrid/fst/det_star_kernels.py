@@ -8,95 +8,35 @@ fits, so that the caller can make room and go on.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.fst.det_star_tables import (
+    ARCS,
+    BEGIN,
+    DONE,
+    ELEMENTS,
+    FOLLOWING,
+    HASH,
+    MEMBERS,
+    OF,
+    ROOM,
+    SETS,
+    STACK,
+    STATES,
+    STRINGS,
+    TOO_MANY,
+    TWO_OUTPUTS,
+    WANTED,
+    WAYS,
+)
 from hybrid.fst.string_tree import append, common_prefix, without_prefix
 
-__all__ = ["DONE", "ROOM", "TOO_MANY", "TWO_OUTPUTS", "Input", "Made", "Sets", "Work", "determinize", "list_sets"]
+__all__ = ["determinize", "list_sets"]
 
-DONE, ROOM, TWO_OUTPUTS, TOO_MANY = 0, 1, 2, 3
-STATES, SETS, ELEMENTS, ARCS, STRINGS, WAYS, STACK, MEMBERS = range(8)  # what is counted
-WANTED = 8  # from here on in `counts`: for how many of each of the first six there must be room
 _FEW = 24  # ways that are sorted by insertion
-_HASH, _FOLLOWING, _BEGIN, _OF = range(4)  # columns of the table of sets
 _LOW = np.int64(0xFFFFFFFF)
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-
-
-class Input(NamedTuple):
-    """The input; `silent` marks states with arcs that read nothing."""
-
-    splits: np.ndarray
-    ilabels: np.ndarray
-    olabels: np.ndarray
-    next_states: np.ndarray
-    costs: np.ndarray
-    finals: np.ndarray
-    silent: np.ndarray
-
-
-class Sets(NamedTuple):
-    """The set of input states that each state of the result stands for.
-
-    Attributes:
-      single: int32 [input states], the state of the result that stands for it alone; −1 if none does.
-      member: int32 [states], the only input state, or −1 − the number of the set.
-      heads: int32, the set met last in each slot of the table.
-      rows: int64 [sets + 1][4], hash, the set of the same slot met before, the first element, the state of the result.
-      elements: int64, input state · 2³² + string, sorted; weights: their costs.
-    """
-
-    single: np.ndarray
-    member: np.ndarray
-    heads: np.ndarray
-    rows: np.ndarray
-    elements: np.ndarray
-    weights: np.ndarray
-
-
-class Made(NamedTuple):
-    """The result: arcs in the order in which states were done, states in that in which they were met.
-
-    Attributes:
-      stack: int32, states that are not done.
-      begins, degrees, final_costs, final_strings: [states].
-      ilabels, strings, targets, costs: [arcs].
-    """
-
-    stack: np.ndarray
-    begins: np.ndarray
-    degrees: np.ndarray
-    final_costs: np.ndarray
-    final_strings: np.ndarray
-    ilabels: np.ndarray
-    strings: np.ndarray
-    targets: np.ndarray
-    costs: np.ndarray
-
-
-class Work(NamedTuple):
-    """Of the state that is being done: the members of its closed set, and the ways out of them.
-
-    Attributes:
-      place: int32 [input states], which member a state is; −1 throughout between two calls.
-      queue, queued: members whose `fresh` weight has not been sent on.
-      keys: int64, input label · 2³² + target of each way; order: sorts them.
-    """
-
-    place: np.ndarray
-    states: np.ndarray
-    strings: np.ndarray
-    weights: np.ndarray
-    fresh: np.ndarray
-    queue: np.ndarray
-    queued: np.ndarray
-    keys: np.ndarray
-    way_strings: np.ndarray
-    way_weights: np.ndarray
-    order: np.ndarray
 
 
 @kernel
@@ -121,8 +61,8 @@ def near(a, b, delta):
 def list_sets(sets, number):
     """Puts all sets into an empty table."""
     for s in range(number):
-        slot = sets.rows[s, _HASH] & (len(sets.heads) - 1)
-        sets.rows[s, _FOLLOWING], sets.heads[slot] = sets.heads[slot], s
+        slot = sets.rows[s, HASH] & (len(sets.heads) - 1)
+        sets.rows[s, FOLLOWING], sets.heads[slot] = sets.heads[slot], s
 
 
 @kernel
@@ -136,16 +76,16 @@ def _find_set(heads, rows, elements, weights, number, begin, end, delta):
     slot = name & (len(heads) - 1)
     known = np.int64(heads[slot])
     while known >= 0:
-        if rows[known, _HASH] == name:
-            before = rows[known, _BEGIN] - begin
-            k = begin if rows[known + 1, _BEGIN] - before == end else end + 1
+        if rows[known, HASH] == name:
+            before = rows[known, BEGIN] - begin
+            k = begin if rows[known + 1, BEGIN] - before == end else end + 1
             while k < end and elements[before + k] == elements[k] and near(weights[before + k], weights[k], delta):
                 k += 1
             if k == end:
                 return known
-        known = rows[known, _FOLLOWING]
-    rows[number, _HASH], rows[number, _FOLLOWING], heads[slot] = name, heads[slot], number
-    rows[number + 1, _BEGIN] = end
+        known = rows[known, FOLLOWING]
+    rows[number, HASH], rows[number, FOLLOWING], heads[slot] = name, heads[slot], number
+    rows[number + 1, BEGIN] = end
     return number
 
 
@@ -158,7 +98,7 @@ def _open(fst, sets, work, state, counts):
         counts[MEMBERS] = 1
         return silent[lone]
     rows, elements, lags = sets.rows, sets.elements, sets.weights
-    begin, end = rows[-1 - lone, _BEGIN], rows[-lone, _BEGIN]
+    begin, end = rows[-1 - lone, BEGIN], rows[-lone, BEGIN]
     any_silent = False
     for k in range(end - begin):
         states[k], strings[k] = elements[begin + k] >> 32, elements[begin + k] & _LOW
@@ -329,9 +269,9 @@ def _lead(sets, made, strings, work, counts, ways, delta):
             arc_strings[arc], costs[arc] = _divide(elements, weights, strings, counts, begin, at + 1)
             number = _find_set(heads, rows, elements, weights, counts[SETS], begin, at + 1, delta)
             if number == counts[SETS]:
-                rows[number, _OF], member[states] = states, -1 - number
+                rows[number, OF], member[states] = states, -1 - number
                 counts[SETS], begin = number + 1, at + 1
-            targets[arc] = rows[number, _OF]
+            targets[arc] = rows[number, OF]
         if targets[arc] == states:
             made.stack[counts[STACK]] = states
             counts[STACK] += 1
