@@ -18,14 +18,26 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Page:
-    """A page by its path below the project, its text and what its blocks of Python have defined so far."""
+    """A page by its path below the project, its text and what its blocks of Python have defined so far.
+
+    Attributes:
+      section: the heading (`## …`) of the part that is meant; "" for the whole page.
+    """
 
     path: str
     names: dict[str, object] = field(default_factory=dict)
+    section: str = ""
 
     @property
     def text(self) -> str:
-        return (ROOT / self.path).read_text(encoding="utf-8")
+        text = (ROOT / self.path).read_text(encoding="utf-8")
+        return re.split(r"^## ", text.partition(f"\n## {self.section}\n")[2], flags=re.M)[0] if self.section else text
+
+    def write_files(self, folder: Path) -> None:
+        """Writes each block whose first line says `file: NAME` in a comment."""
+        found = re.findall(r"^```\w+\n((?:#|//|<!--) file: (\S+).*?\n)(.*?)^```", self.text, re.MULTILINE | re.DOTALL)
+        for _, name, body in found:
+            (folder / name).write_text(body, encoding="utf-8")
 
     def blocks(self, language: str) -> list[str]:
         return re.findall(rf"^```{language}\n(.*?)^```", self.text, re.MULTILINE | re.DOTALL)

@@ -49,7 +49,7 @@ class Reader:
       second_pass: what is done to the determinised lattice of an utterance, and gives it other scores.
       calibration: what makes probabilities of posteriors.
       reject: which words are not sure enough.
-      grammar: of the graph, that gives slots. garbage: id of the word that stands for speech outside of it, or -1.
+      grammar: of the graph, that gives slots. garbage: ids of words that stand for speech outside.
     """
 
     model: Model
@@ -63,7 +63,7 @@ class Reader:
     calibration: Calibration | None = None
     reject: RejectConfig = field(default_factory=RejectConfig)
     grammar: GrammarAutomaton | None = field(default=None, repr=False)
-    garbage: int = -1
+    garbage: frozenset[int] = frozenset()
 
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
@@ -113,7 +113,7 @@ class Reader:
     def _slots(self, labels: Sequence[TimedLabel], path: Path | None, start: float) -> tuple[str, tuple[Slot, ...]]:
         """Returns the rule of the grammar that words are, and what its tags say; nothing for those outside of it."""
         words = [word for word in labels if word.label]
-        unheard = path is None or (not words and self.garbage in path.word_ids)
+        unheard = path is None or (not words and bool(self.garbage & set(path.word_ids.tolist())))
         found = None if self.grammar is None or unheard else parse(self.grammar, [word.label for word in words])
         if found is None:
             return "", ()

@@ -89,8 +89,8 @@ class Recognition:
     @property
     def outside(self) -> bool:
         """Whether speech outside of the grammar was heard and nothing else (`hybrid graph build --garbage`)."""
-        heard = [] if self.path is None else self.path.word_ids.tolist()
-        return self.reader.garbage in heard and {self.reader.name(word) for word in heard} == {""}
+        heard = set() if self.path is None else set(self.path.word_ids.tolist())
+        return bool(self.reader.garbage & heard) and {self.reader.name(word) for word in heard} == {""}
 
     def nbest(self, count: int) -> list[Alternative]:
         """Lists the best distinct word sequences, best first.

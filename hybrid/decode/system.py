@@ -23,6 +23,7 @@ from hybrid.decode.reject import RejectConfig
 from hybrid.decode.slot_filler import with_lists
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
+from hybrid.graph.own_grammar import garbage_ids
 from hybrid.graph.own_words import GRAMMAR, Guess
 from hybrid.model.folder import Model, load_model
 from hybrid.search.choose import choose_engine, make_searcher
@@ -41,7 +42,6 @@ from hybrid.timing.word_alignment import (
 from lexicon.symbols import SymbolTable
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.load import read_grammar
-from lm.grammar.values import GARBAGE
 from lm.word_list import ListEntry
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
@@ -162,7 +162,7 @@ class System:
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
             self.spec.raw, self.second_pass, self.calibration, self.spec.reject, self.grammar,
-            self.words.get(GARBAGE, -1),
+            garbage_ids(self.words),
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
@@ -239,9 +239,7 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     searcher = make_searcher(spec.engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
-    silent = silent_words(graph.tables, lang, model.phones) | (
-        {graph.words[GARBAGE]} if GARBAGE in graph.words else set()
-    )
+    silent = silent_words(graph.tables, lang, model.phones) | garbage_ids(graph.words)
     said = graph.tables / GRAMMAR
     check(said)
     calibration = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
@@ -15,7 +16,7 @@ from hybrid.base.reading import read_text
 from hybrid.formats.openfst import FstArrays
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import ARPA, LEXICON, DecodingGraph, compile_decoding_graph
-from hybrid.graph.own_grammar import MixtureConfig, mixed_grammar
+from hybrid.graph.own_grammar import MixtureConfig, garbage_word, mixed_grammar
 from hybrid.graph.word_classes import Classes
 from hybrid.hmm import read_transition_model
 from hybrid.tree import read_tree
@@ -47,6 +48,7 @@ __all__ = ["GRAMMAR", "PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
 logger = get_logger(__name__)
 PRONUNCIATIONS, GRAMMAR = "pronunciations.tsv", "grammar.grxml"
 OOV = "<UNK>"
+WORDS_OF_GARBAGE = 6  # in an utterance that the model of garbage is made from
 SILENCES = ("SIL", "SPN", "NSN", "sil", "spn", "nsn")
 Guess = Callable[[Sequence[str]], Mapping[str, Sequence[Sequence[str]]]]
 Spoken = dict[str, list[tuple[str, ...]]]
@@ -124,18 +126,18 @@ def build_graph(
     said = None if grammar is None else grammar.with_words(normaliser.words)
     listed = {w for line in lines for w in line} | (set() if said and not lines else {*own.words, *own.given})
     words = sorted((listed | (set(said.words) - {GARBAGE} if said else set())) - set(slots))
-    if not words:
+    if not words and not _has_garbage(said):
         raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences, --words or --grammar.")
     spoken, source = _spoken(words, own, lexicon, guess, known)
     rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
     files = {PRONUNCIATIONS: "".join(rows)} | ({} if said is None else {GRAMMAR: write_srgs(said)})
     files |= _slot_lexicon(spoken, lexicon) if slots or open_vocabulary else {}
-    outside = mixture.garbage_phone if said and (mixture.garbage or GARBAGE in said.words) else None
+    pronounced = _sequences(spoken, lexicon, known) if said is not None and mixture.garbage else []
     with tempfile.TemporaryDirectory() as temporary:
-        lang = _make_lang(Path(temporary), spoken, table, known, model, text, outside)
+        lang = _make_lang(Path(temporary), spoken, table, known, model, text, bool(pronounced) or _has_garbage(said))
         sequences = lines or ([] if said else [[w] for w in words])
         settings, symbols = EstimateConfig(order, add_unseen=True), lang.words.extended(slots)
-        acceptor, ngram = _acceptor(sequences, sorted(listed), settings, symbols, said, mixture)
+        acceptor, ngram = _acceptor(sequences, sorted(listed), settings, symbols, said, mixture, pronounced)
         files |= _arpa(ngram, Path(temporary) / ARPA)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
         classes = Classes({name: symbols[name] for name in slots}, {}, open_vocabulary)
@@ -189,6 +191,7 @@ def _acceptor(
     words: SymbolTable,
     grammar: Grammar | None,
     mixture: MixtureConfig,
+    pronounced: list[list[str]],
 ) -> tuple[FstArrays, NgramModel | None]:
     """Returns G of sentences, of a grammar, or of both, and the language model where it is all that G is."""
     ngram = estimated = None
@@ -196,9 +199,25 @@ def _acceptor(
         estimated, _ = estimate_from_sentences(sentences, settings, vocabulary)
         ngram = ngram_to_fst(estimated, words)
     if grammar is not None:
-        return mixed_grammar(automaton_of(grammar), ngram, words, mixture), None
+        phones = None
+        if pronounced:
+            phones = ngram_to_fst(estimate_from_sentences(pronounced, EstimateConfig(2))[0], words)
+        return mixed_grammar(automaton_of(grammar), ngram, phones, words, mixture), None
     assert ngram is not None and estimated is not None
     return ngram, estimated
+
+
+def _has_garbage(grammar: Grammar | None) -> bool:
+    return grammar is not None and GARBAGE in grammar.words
+
+
+def _sequences(spoken: Spoken, lexicon: LangDir | Lexicon | None, known: frozenset[str]) -> list[list[str]]:
+    """Returns utterances of garbage: the phones of random words of the lexicon, some words each."""
+    table = spoken if lexicon is None else {**_of_lexicon(lexicon, _words_of(lexicon)), **spoken}
+    words = [phones for word in sorted(table) for phones in _fitted(table[word], known - set(SILENCES))[:1]]
+    order = np.random.default_rng(0).permutation(len(words)).tolist()
+    chunks = (order[at : at + WORDS_OF_GARBAGE] for at in range(0, len(order), WORDS_OF_GARBAGE))
+    return [[garbage_word(phone) for number in chunk for phone in words[number]] for chunk in chunks]
 
 
 def _spoken(
@@ -249,12 +268,12 @@ def _of_lexicon(lang: LangDir | Lexicon, words: Sequence[str]) -> Spoken:
 
 def _make_lang(
     folder: Path, spoken: Spoken, table: SymbolTable, known: frozenset[str], model: Path, text: TextConfig | None,
-    outside: float | None = None,
+    outside: bool = False,
 ) -> LangDir:  # fmt: skip
     """Makes dictionary and lang folder of some words in the phones of a model.
 
     Args:
-      outside: the cost of a phone of `<garbage>`, nats; None: there is no such word.
+      outside: with words of garbage for all phones.
     """
     marked = is_marked(table)
     silences = sorted(p for p in known if (p in table if marked else p in SILENCES))
@@ -264,8 +283,10 @@ def _make_lang(
         raise InputError.at(model / "phones.txt", "has no phone of silence", cure)
     noise = next((p for p in silences if p in ("SPN", "spn")), silences[-1])
     rows = [Pronunciation(word, phones) for word, some in spoken.items() for phones in some if word != OOV]
-    if outside is not None:
-        rows += [Pronunciation(GARBAGE, (phone,), math.exp(-outside)) for phone in sorted(known - set(silences))]
+    if outside:
+        voiced = sorted(known - set(silences))
+        rows += [Pronunciation(garbage_word(phone), (phone,)) for phone in voiced]
+        rows += [Pronunciation(GARBAGE, (phone,), 1 / len(voiced)) for phone in voiced]
     phones = PhoneSet.from_phones(silences, sorted({p for row in rows for p in row.phones} - set(silences)))
     lexicon = Lexicon((Pronunciation(OOV, (noise,)), *sorted(rows)))
     write_dict_dir(folder / "dict", phones, lexicon)

@@ -203,6 +203,28 @@ def _rules(path: Path, _: Path) -> None:
     WrittenForm(before=rules, after=rules).text(["a", "ab", "b", "five", "thirty", "p", "m"])
 
 
+def _said(path: Path, _: Path) -> None:
+    """As `grammar check` and `graph build` with small grammars, up to L."""
+    from lm.grammar.automaton import automaton_of
+    from lm.grammar.grammar_acceptor import acceptor
+    from lm.grammar.load import read_grammar
+    from lm.grammar.parse import parse, stop_of
+    from lm.grammar.rules import estimate_arcs, findings
+    from lm.grammar.sentences import facts_of
+    from lm.grammar.srgs import parse_srgs, write_srgs
+
+    grammar = read_grammar(path)
+    findings(grammar)
+    if estimate_arcs(grammar) > 5000:
+        return
+    automaton = automaton_of(grammar)
+    facts_of(acceptor(automaton, automaton.word_numbers, len(automaton.words) + 1))
+    for words in (["a", "w"], ["b", "c", "a", "w"]):
+        parse(automaton, words)
+        stop_of(automaton, words)
+    parse_srgs(write_srgs(grammar).encode(), "again")
+
+
 # --- networks --------------------------------------------------------------------------------------------------------
 
 
@@ -830,6 +852,8 @@ READERS: dict[str, Reader] = {
     "lexicon.grapheme": Reader("words.list", _grapheme),
     "lexicon.pieces": Reader("pieces.model", _pieces),
     "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
+    "said.gram": Reader("say.gram", _said),
+    "said.grxml": Reader("say.grxml", _said),
     "written.rules": Reader("rules.tsv", _rules),
     "lm.arpa": Reader("lm.arpa", _arpa),
     "lm.arpa-gz": Reader("lm.arpa.gz", _arpa),

@@ -18,6 +18,19 @@ RATE = 8000
 NETWORK = "dim: 8, bottleneck_dim: 4, prefinal_dim: 4, time_strides: [1], first_context: 1"
 
 
+GRAM = """#JSGF V1.0 UTF-8 en; // a comment
+grammar x.say; import <named.word>;
+public <s> = /3/ [a] <t>* {n=1} | /1/ "b c"+ <s> | /0.5/ (<NULL> | d {t\\}}) <named.word>;
+/* more */ <t> = a | b <t> | <VOID>;
+"""
+GRXML = """<?xml version="1.0" encoding="UTF-8"?>
+<grammar xmlns="http://www.w3.org/2001/06/grammar" version="1.0" root="s" xml:lang="en"><meta name="a" content="b"/>
+<rule id="s" scope="public"><one-of><item weight="2"><ruleref uri="#t"/><tag>n=1</tag></item><item>b "c d"</item>
+</one-of><item repeat="0-2" repeat-prob="0.3">e</item><ruleref special="GARBAGE"/></rule>
+<rule id="t"><item repeat="1-"><token>a</token></item></rule></grammar>
+"""
+
+
 def hybrid(*arguments: object) -> str:
     """Runs `hybrid …` in this process and returns what it printed; its exceptions come through."""
     from hybrid.cli.main import command
@@ -105,6 +118,9 @@ def _texts(root: Path) -> None:
         "text.txt": "A AB\nB A\nBA AB A\nB\n",
         "words.list": "A\nAB\nBA\n",
         "rules.tsv": "# mine\na ab\tA2\nb\tb\n",
+        "say.gram": GRAM,
+        "say.grxml": GRXML,
+        "named.gram": "#JSGF V1.0;\ngrammar named;\npublic <word> = w;\n",
         "table.txt": "u1 A AB\nu2 B A\nu3 BA\n",
         "hyp.txt": "u1 A B\nu2 B A A\nu3 BA\n",
         "utt2spk": "u1 s1\nu2 s1\nu3 s2\n",

@@ -6,21 +6,25 @@ import numpy as np
 import pytest
 
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.own_grammar import MixtureConfig, mixed_grammar
+from hybrid.graph.own_grammar import MixtureConfig, garbage_ids, garbage_word, mixed_grammar
 from lexicon.symbols import SymbolTable
 from lm.grammar.automaton import automaton_of
 from lm.grammar.jsgf import parse_jsgf
 from lm.grammar.values import GARBAGE, Grammar
 
-WORDS = SymbolTable(("<eps>", "a", "b", "c", GARBAGE, "#0"))
+WORDS = SymbolTable(("<eps>", "a", "b", "c", GARBAGE, "#0", garbage_word("P"), garbage_word("Q")))
 # a unigram model of a and b behind a start state whose only way is #0
 NGRAM = FstArrays(0, [0, 1, 3], [5, 1, 2], [0, 1, 2], [1, 1, 1], -np.log([1.0, 0.3, 0.3]), [np.inf, -np.log(0.4)])
+# P or Q at first, Q behind #0; then P or Q or the end
+PHONES = FstArrays(
+    0, [0, 2, 4], [6, 5, 6, 7], [6, 0, 6, 7], [1, 1, 1, 1], -np.log([0.5, 0.5, 0.4, 0.4]), [np.inf, -np.log(0.2)]
+)
 
 
-def mixed(text: str, ngram: FstArrays | None = None, **settings: float) -> FstArrays:
+def mixed(text: str, ngram: FstArrays | None = None, phones: FstArrays | None = None, **settings: float) -> FstArrays:
     file = parse_jsgf(f"#JSGF V1.0;\ngrammar g;\n{text}", "g.gram")
     automaton = automaton_of(Grammar("g", file.rules, file.roots, "g.gram"))
-    return mixed_grammar(automaton, ngram, WORDS, MixtureConfig(**settings))
+    return mixed_grammar(automaton, ngram, phones, WORDS, MixtureConfig(**settings))
 
 
 def paths(fst: FstArrays, words: str) -> list[float]:
@@ -57,11 +61,15 @@ def test_a_grammar_that_comes_back_to_its_start_pays_once() -> None:
     assert paths(fst, "c c") == pytest.approx([0.5 * 0.125], rel=1e-3)
 
 
-def test_garbage_is_any_number_of_its_words() -> None:
-    fst = mixed("public <s> = a;", NGRAM, grammar_weight=0.5, garbage=0.2)
-    assert paths(fst, f"{GARBAGE} {GARBAGE}") == pytest.approx([0.2])
+def test_garbage_is_any_phones_by_their_model() -> None:
+    p, q = garbage_word("P"), garbage_word("Q")
+    fst = mixed("public <s> = a;", NGRAM, PHONES, grammar_weight=0.5, garbage=0.2)
+    assert paths(fst, f"{p} {q}") == pytest.approx([0.2 * 0.5 * 0.4 * 0.2], rel=1e-3)
+    assert paths(fst, q) == pytest.approx([0.2 * 0.5 * 0.4 * 0.2], rel=1e-3)
     assert sum(paths(fst, "a")) == pytest.approx(0.4 + 0.4 * 0.3 * 0.4, rel=1e-3)
     assert is_determinisable(fst)
+    spoken = fst.olabels[np.isin(fst.ilabels, [WORDS[p], WORDS[q]])]
+    assert set(spoken.tolist()) == {WORDS[GARBAGE]} and garbage_ids(WORDS) == {4, 6, 7}
 
 
 def test_an_ngram_model_stands_behind_the_ways_that_stay_apart() -> None:
