@@ -8,7 +8,7 @@
 #   adapted_train chain_fmllr tri3b train       # on tri3b's fMLLR features of data/train at three speeds, on chain's parts
 #   xent_train xent tri3b data/train            # exp/xent by conf/xent.yaml: cross-entropy on tri3b's alignments
 #   lattices_train smbr chain tg train          # exp/smbr: chain goes on by sMBR on lattices of exp/hires/train
-#   joint_decode tg dev-clean                   # exp/joint/decode_tg_dev-clean: chain and chain_fmllr together
+#   joint_decode chain tg dev-clean             # exp/joint/decode_tg_dev-clean: chain and chain_fmllr together
 #   decode chain tg dev-clean exp/hires/dev-clean
 #
 # Words after the named ones go to the command as they are. With `ali=` before it, chain_parts takes the last alignments
@@ -16,7 +16,7 @@
 # $processes torchrun starts so many, on $device.
 
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
-networks=(chain chain_fmllr joint conformer flat xent smbr)
+networks=(chain chain_long chain_fmllr joint conformer flat xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
 [ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
   nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 1 -t 1 -m hybrid.cli.main "${nnet_train[@]:1}")
@@ -89,18 +89,32 @@ lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decode
     --lattices "$decoded" --lang data/lang --out-dir "$dir/$1" "${@:5}"
 }
 
-joint_decode() { # GRAMMAR SET [OPTION …]: by the mean scores of chain and chain_fmllr, whose tree is one, with chain's graph
-  local scores=$dir/joint/scores_$1_$2.ark out=$dir/joint/decode_$1_$2 adapted
-  mapfile -t adapted < <(adapted_by chain_fmllr "$1" "$2")
-  mkdir -p "$dir/joint"
-  ln -sfn "../chain/graph_$1" "$dir/joint/graph_$1"
-  step "scores_joint_$1_$2$tag" --in "$dir/chain" --in "$dir/chain_fmllr" --in "exp/hires/$2" --in "exp/feats/$2" \
-    --in "${adapted[1]}" --out "$scores" -- \
-    hybrid nnet scores --model "$dir/chain" --feats "exp/hires/$2" --transforms none \
-    --model "$dir/chain_fmllr" --feats "exp/feats/$2" "${adapted[@]}" --out "$scores"
-  step "decode_joint_$1_$2$tag" --in "$dir/chain" --in "$dir/chain/graph_$1" --in "$scores" --out "$out" -- \
-    hybrid decode --model "$dir/chain" --graph "$dir/chain/graph_$1" --scores "$scores" --out-dir "$out" --jobs "$jobs" "${@:3}"
+unadapted_of() { # MODELS: prints those of a list with commas that are trained as chain is
+  local names=() name
+  for name in ${1//,/ }; do
+    case $name in chain | chain_long) names+=("$name") ;; esac
+  done
+  printf %s "${names[*]}"
 }
+
+joint_decode() { # "NETWORK …" GRAMMAR SET [OPTION …]: the mean of their scores and chain_fmllr's, of one tree, chain's graph
+  local scores=$dir/joint/scores_$2_$3.ark out=$dir/joint/decode_$2_$3 adapted name inputs=() summed=()
+  mapfile -t adapted < <(adapted_by chain_fmllr "$2" "$3")
+  mkdir -p "$dir/joint"
+  ln -sfn "../chain/graph_$2" "$dir/joint/graph_$2"
+  for name in $1; do
+    inputs+=(--in "$dir/$name")
+    summed+=(--weight "$(share_of $1)" --model "$dir/$name" --feats "exp/hires/$3" --transforms none)
+  done
+  step "scores_joint_$2_$3$tag" "${inputs[@]}" --in "$dir/chain_fmllr" --in "exp/hires/$3" --in "exp/feats/$3" \
+    --in "${adapted[1]}" --out "$scores" -- \
+    hybrid nnet scores "${summed[@]}" \
+    --weight 0.5 --model "$dir/chain_fmllr" --feats "exp/feats/$3" "${adapted[@]}" --out "$scores"
+  step "decode_joint_$2_$3$tag" --in "$dir/chain" --in "$dir/chain/graph_$2" --in "$scores" --out "$out" -- \
+    hybrid decode --model "$dir/chain" --graph "$dir/chain/graph_$2" --scores "$scores" --out-dir "$out" --jobs "$jobs" "${@:4}"
+}
+
+share_of() { awk -v count=$# 'BEGIN { print 0.5 / count }'; } # NAME …: prints the weight of each where all together have a half
 
 is_network() { [[ " ${networks[*]} " == *" $1 "* ]]; }
 

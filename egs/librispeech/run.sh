@@ -14,8 +14,9 @@ option network_sets "" "parts to train networks on, with commas, aligned by tri3
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
 option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a
-    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_fmllr: on its adapted features; joint: the two;
-    conformer: as chain; flat: LF-MMI on texts alone; xent: cross-entropy; smbr: goes on from --smbr-from; NAME_sp: with it too"
+    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, longer; chain_fmllr: on its adapted
+    features; joint: these together; conformer: as chain; flat: LF-MMI on texts alone; xent: cross-entropy; smbr: goes on
+    from --smbr-from; NAME_sp: with it too"
 option num_gaussians 1000 "of the monophone model"
 option tri1 1500,8000 "leaves and Gaussians"
 option tri2b 2000,12000 "likewise"
@@ -98,13 +99,14 @@ if [[ $models, == *sp,* ]] && stage 9 "Count in tri3b's alignments how words are
 fi
 
 [ "$all" = "$train_set" ] || { ladder "exp/feats/$all" && ali=_ali_networks; }
-if wanted chain chain_fmllr conformer xent && stage 10 "Alignments for networks; tree, denominator and supervision of LF-MMI."; then
+if wanted chain chain_long chain_fmllr conformer xent && stage 10 "Alignments for networks; tree, denominator and supervision of LF-MMI."; then
   [ "$all" = "$train_set" ] || align tri3b
-  ! wanted chain chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
+  ! wanted chain chain_long chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
 fi
 
-if wanted chain chain_fmllr conformer flat xent && stage 11 "Networks: LF-MMI, from a flat start also, and cross-entropy."; then
+if wanted chain chain_long chain_fmllr conformer flat xent && stage 11 "Networks: LF-MMI, from a flat start also, and cross-entropy."; then
   ! wanted chain || chain_train chain "data/$all"
+  ! wanted chain_long || chain_train chain_long "data/$all"
   ! wanted chain_fmllr || adapted_train chain_fmllr tri3b "$all"
   ! wanted conformer || chain_train conformer "data/$all"
   ! wanted flat || { flat_parts "$lm_states" && chain_train flat "data/$all"; }
@@ -127,7 +129,7 @@ if stage 14 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two pas
   for target in "${targets[@]}"; do for set in "${sets[@]}"; do
     widths=(--max-active 7000 --beam 13 --lattice-beam 6)
     mapfile -t adapted < <(adapted_by $target "$set")
-    if [ "${target% *}" = joint ]; then joint_decode "${target#* }" "$set" "${widths[@]}"; continue; fi
+    if [ "${target% *}" = joint ]; then joint_decode "$(unadapted_of "$models")" "${target#* }" "$set" "${widths[@]}"; continue; fi
     decode $target "$set" "$(features_of "${target% *}" "$set")" "${adapted[@]}" "${widths[@]}"
   done; done
 fi
