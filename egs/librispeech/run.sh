@@ -105,10 +105,8 @@ if wanted chain chain_long chain_fmllr conformer xent && stage 10 "Alignments fo
 fi
 
 if wanted chain chain_long chain_fmllr conformer flat xent && stage 11 "Networks: LF-MMI, from a flat start also, and cross-entropy."; then
-  ! wanted chain || chain_train chain "data/$all"
-  ! wanted chain_long || chain_train chain_long "data/$all"
+  for name in chain chain_long conformer; do ! wanted "$name" || chain_train "$name" "data/$all"; done
   ! wanted chain_fmllr || adapted_train chain_fmllr tri3b "$all"
-  ! wanted conformer || chain_train conformer "data/$all"
   ! wanted flat || { flat_parts "$lm_states" && chain_train flat "data/$all"; }
   ! wanted xent || xent_train xent tri3b "data/$all"
 fi
