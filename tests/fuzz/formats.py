@@ -203,6 +203,12 @@ def _rules(path: Path, _: Path) -> None:
     WrittenForm(before=rules, after=rules).text(["a", "ab", "b", "five", "thirty", "p", "m"])
 
 
+def _own_words(path: Path, _: Path) -> None:
+    from hybrid.graph.own_words import read_words
+
+    read_words([path])
+
+
 def _said(path: Path, _: Path) -> None:
     """As `grammar check` and `graph build` with small grammars, up to L."""
     from lm.grammar.automaton import automaton_of
@@ -852,6 +858,7 @@ READERS: dict[str, Reader] = {
     "lexicon.grapheme": Reader("words.list", _grapheme),
     "lexicon.pieces": Reader("pieces.model", _pieces),
     "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
+    "own.words": Reader("own.txt", _own_words),
     "said.gram": Reader("say.gram", _said),
     "said.grxml": Reader("say.grxml", _said),
     "written.rules": Reader("rules.tsv", _rules),

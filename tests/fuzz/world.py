@@ -118,6 +118,7 @@ def _texts(root: Path) -> None:
         "text.txt": "A AB\nB A\nBA AB A\nB\n",
         "words.list": "A\nAB\nBA\n",
         "rules.tsv": "# mine\na ab\tA2\nb\tb\n",
+        "own.txt": "A\nAB a b\nBA b a\nB\n",
         "say.gram": GRAM,
         "say.grxml": GRXML,
         "named.gram": "#JSGF V1.0;\ngrammar named;\npublic <word> = w;\n",
