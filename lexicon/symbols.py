@@ -102,20 +102,11 @@ class SymbolTable:
         return self.ids[-1]
 
     def extended(self, more: Sequence[str]) -> SymbolTable:
-        """Returns a table with more symbols after the last, which shares the maps of this one.
-
-        Raises:
-          ValueError: a symbol stands in this table, or twice among those.
-        """
-        ids = range(self.max_id + 1, self.max_id + 1 + len(more))
-        own, made = dict(zip(more, ids)), object.__new__(SymbolTable)
-        if len(own) != len(more) or any(symbol in self for symbol in more):
-            raise ValueError("a symbol stands twice in the table")
-        dense = isinstance(self.ids, range)
-        values = {"symbols": (*self.symbols, *more), "ids": range(ids.stop) if dense else (*self.ids, *ids)}
-        maps = {"_index": ChainMap(own, self._index), "_by_id": ChainMap(dict(zip(ids, more)), self._by_id)}
-        for name, value in {**values, **maps}.items():
-            object.__setattr__(made, name, value)
+        """Returns a table with more symbols, none of which this one has, after the last; its maps are shared."""
+        made, ids = object.__new__(SymbolTable), range(self.max_id + 1, self.max_id + 1 + len(more))
+        every = range(ids.stop) if isinstance(self.ids, range) else (*self.ids, *ids)
+        index, by_id = ChainMap(dict(zip(more, ids)), self._index), ChainMap(dict(zip(ids, more)), self._by_id)
+        made.__dict__.update(symbols=(*self.symbols, *more), ids=every, _index=index, _by_id=by_id)
         return made
 
     def encode(self, symbols: Iterable[str], place: object = "symbol table") -> list[int]:

@@ -71,20 +71,23 @@ def make_searcher(
     wanted, engine = engine, choose_engine(engine, device)
     if wanted == "auto":
         logger.info("engine: %s (%s)", *_automatic(device))
-    if not isinstance(graph, FstArrays) and graph.slots is not None:
-        graph = unfold(graph.fst, graph.slots, filling or Filling.nothing(graph.slots))
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
         fst = graph if isinstance(graph, FstArrays) else graph.fst
+        if not isinstance(graph, FstArrays) and graph.slots is not None:  # it makes an automaton of its own anyway
+            fst = unfold(fst, graph.slots, filling or Filling.nothing(graph.slots))
         return K2Searcher.from_fst(fst, transition_model, config, device, place, k2)
     from hybrid.search.graph import SearchGraph
     from hybrid.search.layout import load_search_graph
+    from hybrid.search.splice import slot_rows
 
     if isinstance(graph, FstArrays):
         laid_out = SearchGraph.from_fst(graph, transition_model.pdf_ids, transition_model.num_pdfs, place)
     else:
         laid_out = load_search_graph(graph, transition_model, place)
+        if filling is not None:
+            laid_out = slot_rows(graph).fill(laid_out, filling, transition_model.pdf_ids)
     if engine == "native":
         from hybrid.search.engines.native import NativeSearcher
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
 from hybrid.ids import check_range
+from hybrid.search.mapped_rows import MappedRows
 
-__all__ = ["SearchGraph"]
+__all__ = ["SearchGraph", "lay_out"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class SearchGraph:
       arcs: int32 [A][3]: next state, pdf_id (-1 for epsilon), bits of the float32 graph score.
       transition_ids, word_ids: int32 [A].
       final_scores: float32 [S], -inf where not final.
+      source: where it is mapped from, if it is.
     """
 
     start: int
@@ -34,6 +36,20 @@ class SearchGraph:
     transition_ids: np.ndarray
     word_ids: np.ndarray
     final_scores: np.ndarray
+    source: MappedRows | None = field(default=None, repr=False)
+
+    def joined(self, name: str, more: np.ndarray, rows: int | None = None) -> np.ndarray:
+        """Returns one of its arrays with more rows behind its first ones; what is mapped stays so.
+
+        Args:
+          rows: that are kept; None: all.
+        """
+        own = getattr(self, name)[:rows]
+        more = np.ascontiguousarray(more, own.dtype)
+        both = None
+        if self.source is not None:
+            both = self.source.joined(name, own.reshape(-1).view(np.uint8), more.reshape(-1).view(np.uint8))
+        return np.concatenate([own, more]) if both is None else both.view(own.dtype).reshape(-1, *own.shape[1:])
 
     @property
     def num_states(self) -> int:
@@ -71,7 +87,7 @@ class SearchGraph:
         pdfs = np.asarray(transition_pdfs, np.int32).copy()
         pdfs[0] = -1
         check_range("pdf_id", pdfs[1:], 0, num_pdfs - 1, place, cure)
-        bounds, arcs, transition_ids, word_ids = _lay_out(
+        bounds, arcs, transition_ids, word_ids = lay_out(
             fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, (0.0 - fst.costs).view(np.int32), pdfs
         )
         state = _epsilon_cycle(bounds, arcs)
@@ -91,7 +107,8 @@ def _check_ways(fst: FstArrays, place: object) -> None:
 
 
 @kernel
-def _lay_out(row_splits, ilabels, olabels, next_states, score_bits, pdfs):
+def lay_out(row_splits, ilabels, olabels, next_states, score_bits, pdfs):
+    """Returns bounds, arcs, transition-ids and words as `SearchGraph` has them, of the arrays of an FST."""
     states, total = len(row_splits) - 1, len(ilabels)
     bounds = np.empty((states + 1, 2), np.int32)
     arcs = np.empty((total, 3), np.int32)

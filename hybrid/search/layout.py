@@ -23,9 +23,12 @@ from hybrid.base.cache import cache_folder
 from hybrid.base.errors import HybridError
 from hybrid.base.integrity import hash_of, vouch, vouched
 from hybrid.base.log import get_logger
+from hybrid.formats.fst_arrays import FstArrays
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.hmm import TransitionModel
 from hybrid.search.graph import SearchGraph
+from hybrid.search.mapped_rows import MappedRows
+from hybrid.search.splice import closed
 
 __all__ = ["load_search_graph"]
 
@@ -49,18 +52,23 @@ def load_search_graph(graph: DecodingGraph, model: TransitionModel, place: objec
       InputError, MismatchError: as `SearchGraph.from_fst`, and where HCLG.fst is not the one that was compiled.
     """
     if graph.arrays is not None or graph.path is None:
-        return SearchGraph.from_fst(graph.fst, model.pdf_ids, model.num_pdfs, place)
+        return SearchGraph.from_fst(_plain(graph), model.pdf_ids, model.num_pdfs, place)
     key = _key(graph, model)
     places = list(_places(graph.path, key))
     for file in places:
         found = _mapped(file, key)
         if found is not None:
             return found
-    made = SearchGraph.from_fst(graph.fst, model.pdf_ids, model.num_pdfs, place)
+    made = SearchGraph.from_fst(_plain(graph), model.pdf_ids, model.num_pdfs, place)
     for file in places:
         if _write(file, made, key):
             return _mapped(file, key) or made
     return made
+
+
+def _plain(graph: DecodingGraph) -> FstArrays:
+    """Returns HCLG without labels of slots."""
+    return graph.fst if graph.slots is None else closed(graph.fst, graph.slots)
 
 
 def _key(graph: DecodingGraph, model: TransitionModel) -> str:
@@ -90,17 +98,18 @@ def _mapped(file: Path, key: str) -> SearchGraph | None:
             return None
         # Private: the arrays may be written, as kernels want them, and still share their memory until somebody does.
         memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+        head = json.loads(memory[:HEAD].rstrip(b"\0"))
+        arrays, begin, begins = {}, HEAD, {}
+        for name, (kind, columns) in ROWS.items():
+            flat = np.frombuffer(memory, kind, head["rows"][name] * columns, begin)
+            arrays[name] = flat.reshape(-1, columns) if columns > 1 else flat
+            begins[name] = begin
+            begin += -(-flat.nbytes // HEAD) * HEAD
+        return SearchGraph(head["start"], head["num_pdfs"], **arrays, source=MappedRows(descriptor, begins))
     except (OSError, ValueError):
         return None
     finally:
         os.close(descriptor)
-    head = json.loads(memory[:HEAD].rstrip(b"\0"))
-    arrays, begin = {}, HEAD
-    for name, (kind, columns) in ROWS.items():
-        flat = np.frombuffer(memory, kind, head["rows"][name] * columns, begin)
-        arrays[name] = flat.reshape(-1, columns) if columns > 1 else flat
-        begin += -(-flat.nbytes // HEAD) * HEAD
-    return SearchGraph(head["start"], head["num_pdfs"], **arrays)
 
 
 def _write(file: Path, graph: SearchGraph, key: str) -> bool:

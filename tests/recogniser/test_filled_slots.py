@@ -10,9 +10,16 @@ import pytest
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
 from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
+from hybrid.graph.filling import Filler
+from hybrid.graph.phrase_graph import Phrase
+from hybrid.graph.unfolded import unfold
 from hybrid.graph.word_classes import Classes
+from hybrid.lattice.paths import best_path
 from hybrid.model.folder import load_model
 from hybrid.recogniser import Recogniser
+from hybrid.search.choose import make_searcher
+from hybrid.search.config import SearchConfig
+from hybrid.search.layout import load_search_graph
 from lexicon.lang_dir import LangDir
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
@@ -135,6 +142,34 @@ def test_what_nothing_is_known_of_is_guessed(tiny, slotted, bursts):
     )
     recogniser.fill({"BAND": ["SOPRANO"]})
     assert recogniser.recognise(bursts(["HIGH"], 12), RATE).text == "SOPRANO"
+
+
+def test_rows_behind_the_base_are_the_graph_written_out(tiny, slotted, tmp_path):
+    """In memory and mapped from a file, which stays as it is; a search of either finds the same lattices."""
+    model = load_model(tiny.model).transition_model
+    slotted.save(tmp_path / "graph")
+    mapped = DecodingGraph.load(tmp_path / "graph")
+    load_search_graph(mapped, model)  # writes the file that the next one is mapped from
+    filler = Filler(slotted.slots, model, (slotted.scales["transition_scale"], slotted.scales["self_loop_scale"]))
+    phones = LangDir.load(tiny.root / "lang").phones
+    spoken = {n: [((phones[f"{p}_S"],), 0.0)] for n, p in ((8, "H"), (9, "M"))}
+    filling = filler({"$BAND": [Phrase((8,), 0.5), Phrase((9, 8), 1.0)]}, spoken)
+    config = SearchConfig(beam=200.0, lattice_beam=8.0, acoustic_scale=0.1)
+    scores = [np.random.default_rng(n).normal(-5, 3, (60, model.num_pdfs)).astype(np.float32) for n in range(3)]
+    written_out = make_searcher("native", unfold(slotted.fst, slotted.slots, filling), model, config).search(scores)
+    before = (tmp_path / "graph" / ".cached.HCLG.search").read_bytes()
+    for engine in ("native", "reference", "torch"):
+        for graph in (slotted, mapped):
+            found = make_searcher(engine, graph, model, config, filling=filling).search(scores)
+            for one, other in zip(found, written_out):
+                first, second = best_path(one.lattice, 0.1), best_path(other.lattice, 0.1)
+                assert first.word_ids.tolist() == second.word_ids.tolist() and len(first.word_ids)
+                assert first.transition_ids.tolist() == second.transition_ids.tolist()
+    assert (tmp_path / "graph" / ".cached.HCLG.search").read_bytes() == before
+    base = load_search_graph(mapped, model)
+    for one in make_searcher("native", mapped, model, config).search(scores):
+        assert not set(best_path(one.lattice, 0.1).word_ids.tolist()) & {8, 9}
+    assert base.source is not None
 
 
 BAD = {
