@@ -208,6 +208,14 @@ def test_align_with_the_ready_model(voice: Path) -> None:
     assert "RADIO" in Path("out/words.ctm").read_text()
 
 
+def test_domain(fresh: Path) -> None:
+    """All but Grammars, which needs real speech and runs in tests/recogniser/test_domain_page.py."""
+    headings = re.findall(r"^## (.*)$", Page("docs/domain.md").text, re.MULTILINE)
+    for heading in headings:
+        if heading != "Grammars":
+            Page("docs/domain.md", section=heading).run_python()
+
+
 def test_vosk(voice: Path, capsys: pytest.CaptureFixture) -> None:
     shutil.copytree("my_corpus", "recordings")
     page = Page("docs/vosk.md")
