@@ -8,7 +8,22 @@ from hybrid.written.tables import CARDINAL_WORDS, TEENS, UNITS, ZEROS, ZONES
 
 __all__ = ["write_time"]
 
-CUES = ("at", "by", "until", "till", "before", "after", "around", "about", "from", "since", "for", "it's", "than")
+CUES = (
+    "at",
+    "by",
+    "until",
+    "till",
+    "before",
+    "after",
+    "around",
+    "about",
+    "from",
+    "since",
+    "for",
+    "it's",
+    "than",
+    "between",
+)
 FOLLOW = ENDS | {"this", "every", "next", "sharp", "because", "so", "i", "we", "he", "she", "they", "you", "it", "my",
                  "our", "exactly", "each", "as", "not", "will", "would", "daily", "monday", "tuesday", "wednesday",
                  "thursday", "friday", "saturday", "sunday", "works", "instead", "train", "bus", "flight",

@@ -113,7 +113,10 @@ def write_year(s: Sentence, i: int) -> list[WrittenToken] | None:
         return s.keep(i, last)  # 19.99 or 1999
     pair = divmod(int(text), 100)
     odd = pair[0] in (16, 17, 18, 19) and pair[1] % 10 and pair[1] not in (pair[0] + 1, pair[0] + 2)
-    linked = s.at(last) in LINKS and _pairs(s, last + 1) or (s.at(i - 1) in LINKS and s.last_year == i - 1)
+    clock = int(text[:2]) <= 12 and int(text[2:]) < 60
+    linked = (
+        not clock and s.at(last) in LINKS and _pairs(s, last + 1) or (s.at(i - 1) in LINKS and s.last_year == i - 1)
+    )
     if linked or s.alone(i, last) or odd or s.at(i - 1) in YEAR_CUES or s.at(i + 1) in ZEROS and s.at(i) not in TENS:
         s.last_year = last
         return [s.put(text, i, last)]

@@ -174,7 +174,13 @@ def _below(s: Sentence, i: int) -> bool:
 def write_number(s: Sentence, i: int) -> list[WrittenToken] | None:
     """A number in a sentence, or alone."""
     found = number(s, i)
-    if found is None and s.at(i) == "a" and (other := number(s, i, True)) is not None and other.value % 100:
+    if (
+        found is None
+        and s.at(i) == "a"
+        and (other := number(s, i, True)) is not None
+        and other.value % 100
+        and other.digits_last == other.last
+    ):
         found = other  # "a hundred and five", not "a hundred thousand"
     if found is None:
         return None
@@ -192,6 +198,8 @@ def write_number(s: Sentence, i: int) -> list[WrittenToken] | None:
         return [s.put(found.text, i, last)] if label and s.free(i, last) else None
     if stays := unsure_pair(s, i, last):
         return s.keep(i, stays)
+    if s.at(i - 1) == "at" and last == i + 1 and found.value <= 12 and s.at(last) in ENDS:
+        return None  # an hour, as "at nine"
     return found.pieces(s, i)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybrid.cli.main import command
 from hybrid.written.spoken import cardinal_words, spoken_text, year_words
 from lexicon.words.config import TextConfig
 from lexicon.words.normaliser import Normaliser
+from lm.arpa import read_arpa
 
 CASES = {
     "At 5:45 p.m. he paid $4.69.": "At five forty five p m he paid four dollars and sixty nine cents.",
@@ -60,3 +65,15 @@ def test_the_normaliser_speaks_where_it_is_asked_to() -> None:
     normaliser = Normaliser(TextConfig(spoken=True), lexicon)
     assert " ".join(normaliser.words(text)) == "HE PAID TWENTY DOLLARS AT FIVE FORTY FIVE"
     assert "2 in lines with numbers" in normaliser.changes.told()
+
+
+def test_texts_of_a_language_model(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("he paid $20\nat 5:45 p.m.\n" * 3, encoding="utf-8")
+    for name, options in {"spoken": ["--spoken", "--case", "lower"], "as_it_is": []}.items():
+        out = tmp_path / f"{name}.arpa"
+        result = CliRunner().invoke(command, ["lm", "train", str(tmp_path / "text"), *options, "--out", str(out)])
+        assert result.exit_code == 0, result.output
+    words = {name: {word.decode() for word in read_arpa(tmp_path / f"{name}.arpa").vocabulary.words[3:]}
+             for name in ("spoken", "as_it_is")}  # fmt: skip
+    assert words["spoken"] == {"he", "paid", "twenty", "dollars", "at", "five", "forty", "p", "m"}
+    assert words["as_it_is"] == {"he", "paid", "$20", "at", "5:45", "p.m."}
