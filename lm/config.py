@@ -70,10 +70,13 @@ class TextAdaptConfig:
         metadata={"help": "exponents of the domain's unigrams that are tried, besides 0; may be repeated"},
     )
     least_count: int = field(default=2, metadata={"help": "words of the large text seen less often stay outside"})
+    prior_tokens: float = field(
+        default=300.0, metadata={"help": "tokens that the belief in small weights of new models counts as in EM"}
+    )
     least_weight: float = field(default=0.001, metadata={"help": "models of less weight are left out of the mixture"})
 
     def __post_init__(self) -> None:
         check_fields(self, held_out=Range(2, 1000), shares=Range(0, 1, above=True), exponents=SHARE,
-                     least_count=Range(1, 1000), least_weight=Range(0, 0.5))  # fmt: skip
+                     least_count=Range(1, 1000), prior_tokens=NATURAL, least_weight=Range(0, 0.5))  # fmt: skip
         if not self.shares:
             raise ValueError("shares are none, wanted at least one")

@@ -27,6 +27,7 @@ __all__ = ["Adapted", "Step", "adapt_to_text"]
 
 logger = get_logger(__name__)
 Sentences = list[list[str]]
+OWN_SHARE = 0.1  # of a mixture, that a model of the domain is given before anything is known
 
 
 @dataclass(frozen=True)
@@ -99,16 +100,16 @@ def adapt_to_text(
         share, chosen = 0.0, None
         if general:
             counts: Counter[str] = Counter()
-            _write(folder / "general", _counted(_all(general, normaliser), counts))
+            _write(folder / "general", _counted(_without(_all(general, normaliser), aside), counts))
             words |= {word for word, count in counts.items() if count >= config.least_count}
             share, chosen = _choose(folder, own, counts.total(), sorted(words), config, estimation)
         parts = [_scale(model, own, folder / "held_out", config, f"model {i}") for i, model in enumerate(models, 1)]
         if chosen is not None:
-            parts.append(_scale(chosen, own, folder / "held_out", config, f"chosen {100 * share:.3g} %"))
+            parts.insert(0, _scale(chosen, own, folder / "held_out", config, f"chosen {100 * share:.3g} %"))
         first, _ = estimate_from_sentences(own, estimation)
         parts.insert(0, (f"domain ({len(own)} sentences)", first))
         mixed = [model for _, model in parts]
-        weights = tune_weights(mixed, [folder / "held_out"]).weights
+        weights = _weights(mixed, folder / "held_out", len(mixed) - len(models), config.prior_tokens)
         steps += [Step(name, _figures(m, folder / "held_out"), w) for (name, m), w in zip(parts, weights)]
         used = [i for i, weight in enumerate(weights) if weight > config.least_weight]
         total = sum(weights[i] for i in used)
@@ -142,6 +143,28 @@ def _counted(sentences: Iterable[list[str]], counts: Counter[str]) -> Iterator[l
     for words in sentences:
         counts.update(words)
         yield words
+
+
+def _without(sentences: Iterable[list[str]], aside: Sentences) -> Iterator[list[str]]:
+    """All but those that are held out, which would choose themselves."""
+    kept_out = set(map(tuple, aside))
+    yield from (words for words in sentences if tuple(words) not in kept_out)
+
+
+def _weights(models: Sequence[NgramModel], held_out: Path, new: int, prior: float) -> list[float]:
+    """Weights of the mixture by EM, drawn towards a tenth for each model of the domain and the rest for those given.
+
+    Args:
+      new: how many of the models, the first ones, were made for the domain.
+      prior: tokens that this belief counts as, beside those of the held-out text.
+    """
+    if len(models) == 1:
+        return [1.0]
+    tuned, given = tune_weights(models, [held_out]), len(models) - new
+    share = OWN_SHARE if given else 1 / new
+    belief = [share] * new + [(1 - new * share) / given for _ in range(given)]
+    total = tuned.tokens + prior
+    return [(tuned.tokens * found + prior * share) / total for found, share in zip(tuned.weights, belief)]
 
 
 def _write(path: Path, sentences: Iterable[Sequence[str]]) -> None:

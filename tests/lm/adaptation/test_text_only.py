@@ -112,6 +112,24 @@ def test_each_step_and_the_whole(texts: Path) -> None:
     assert "perplexity" in found.steps[-1].told() and "% OOV" in found.steps[-1].told()
 
 
+def test_few_held_out_words_do_not_overturn_the_belief(texts: Path) -> None:
+    background, _ = estimate_from_sentences(lines_of(texts / "prose"), TRIGRAM)
+    config = TextAdaptConfig(shares=(0.1,), prior_tokens=1e9)
+    found = adapt_to_text([texts / "calls"], [texts / "large"], [background], config, TRIGRAM)
+    assert [step.weight for step in found.steps[1:4]] == pytest.approx([0.1, 0.1, 0.8], abs=1e-4)
+
+
+def test_held_out_sentences_do_not_choose_themselves(texts: Path) -> None:
+    config = TextAdaptConfig(shares=(1.0,), prior_tokens=0.0)
+    (texts / "aside").write_text("please phone maria tonight\n" * 3)
+    (texts / "all").write_text((texts / "large").read_text() + "please phone maria tonight\n" * 50)
+    with_it, without = (
+        adapt_to_text([texts / "calls"], [texts / name], [], config, TRIGRAM, held_out=[texts / "aside"]).steps[-1]
+        for name in ("all", "large")
+    )
+    assert with_it.figures == without.figures
+
+
 def test_the_command(texts: Path) -> None:
     runner, out = CliRunner(), texts / "out.arpa"
     background = texts / "prose.arpa"
