@@ -78,3 +78,15 @@ def test_decode_writes_slots(corpora: Path, small: Path, tmp_path: Path) -> None
         ("count", "TEN"),
         ("unit", "m"),
     ]
+
+
+def test_a_grammar_beside_sentences(corpora: Path, small: Path, tmp_path: Path) -> None:
+    (tmp_path / "turtle.gram").write_text(MOVE)
+    (tmp_path / "say.txt").write_text("Sunday is the best part of the week.\nGo and see the child.\n")
+    options = ("--sentences", str(tmp_path / "say.txt"), "--grammar-weight", "0.3")
+    recogniser = build(small, tmp_path / "turtle.gram", tmp_path / "graph", *options)
+    audio = corpora / "smoke_english" / "audio"
+    command, free = (recogniser.recognise(audio / name) for name in ("ps_misc/goforward.wav", "sb_asr/spk1_snt5.wav"))
+    assert (command.text, command.segments[0].rule) == ("GO FORWARD TEN METERS", "move")
+    assert (free.text, free.slots) == ("SUNDAY IS THE BEST PART OF THE WEEK", ())
+    assert not any(one.rule or one.outside for one in free.segments)

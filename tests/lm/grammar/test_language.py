@@ -15,8 +15,9 @@ from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.grammar_acceptor import acceptor
 from lm.grammar.jsgf import parse_jsgf
 from lm.grammar.parse import Tag, parse, stop_of
+from lm.grammar.rules import estimate_arcs, findings
 from lm.grammar.sentences import enumerate_language, facts_of, sample
-from lm.grammar.values import NULL, VOID, Choice, Grammar, Ref, Repeat, Rule, Tagged, Together, Word
+from lm.grammar.values import NULL, VOID, Choice, Grammar, Ref, Repeat, Rule, Tagged, Together, Word, over
 
 WORDS = "abc"
 BACKOFF = 9
@@ -78,21 +79,15 @@ tails = st.sampled_from([Ref("s"), Ref("t"), Tagged(Ref("s"), "again"), Repeat(R
 @example(Repeat(Repeat(Repeat(Word("a"), 0, 1))), Word("b"), Ref("s"))
 def test_the_acceptor_is_the_language_of_the_rules(body, other, tail):
     """Every sentence of up to three words has the probability of all its parses; no other sentence has any."""
-    from lm.grammar.rules import _fixed_point, _has_words, _void
-
-    def unnamed(node):
-        return Word("c") if isinstance(node, Ref) else node
-
-    from lm.grammar.values import over
 
     def plain(node):
-        return unnamed(node) if isinstance(node, Ref) else over(node, plain)
+        return Word("c") if isinstance(node, Ref) else over(node, plain)
 
     grammar = grammar_of(Rule("s", Choice(((1, body), (2, Together((Word("b"), tail)))))), Rule("t", plain(other)))
-    assert _fixed_point(grammar, _has_words)
-    if "s" in _void(grammar):
+    if "s" in findings(grammar).void:
         return
     automaton = automaton_of(grammar)
+    assert len(automaton.sources) <= estimate_arcs(grammar)
     fst = compiled(automaton)
     wanted = enumerate_language(grammar, 3, 18)
     for length in range(4):

@@ -11,7 +11,7 @@ from hybrid.base.errors import InputError
 from lm.grammar.automaton import automaton_of
 from lm.grammar.grammar_acceptor import Closures
 from lm.grammar.load import read_grammar
-from lm.grammar.parse import parse
+from lm.grammar.parse import parse, stop_of
 from lm.grammar.rules import findings
 from lm.grammar.sentences import enumerate_language
 from lm.grammar.srgs import write_srgs
@@ -234,3 +234,11 @@ def test_parts_that_may_all_be_left_out_are_refused_before_they_explode(tmp_path
         grammar = read(tmp_path, f"{HEAD}public <s> = {text};")
         with pytest.raises(InputError, match=f"g.gram: {found}. Use fewer optional parts in a row."):
             Closures(automaton_of(grammar), 1000)
+
+
+def test_garbage_in_a_grammar_is_no_word_of_a_sentence(tmp_path: Path) -> None:
+    automaton = automaton_of(read(tmp_path, HEAD + "public <s> = [<GARBAGE>] call anna {who=ANNA};"))
+    found = parse(automaton, ("call", "anna"))
+    assert found is not None and [(tag.text, tag.begin, tag.end) for tag in found.tags] == [("who=ANNA", 1, 2)]
+    stop = stop_of(automaton, ("call",))
+    assert stop is not None and stop.wanted == ("anna",)
