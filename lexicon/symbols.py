@@ -47,10 +47,9 @@ class SymbolTable:
             raise ValueError(f"{len(self.symbols)} symbols and {len(ids)} ids")
         if not self.symbols or self.symbols[0] != EPSILON or ids[0] != 0:
             raise ValueError(f"the first symbol must be {EPSILON} with id 0")
-        if not isinstance(ids, range):
-            ids = tuple(ids)
-            if any(b <= a for a, b in zip(ids, ids[1:])):
-                raise ValueError("ids must rise")
+        ids = ids if isinstance(ids, range) else tuple(ids)
+        if not isinstance(ids, range) and any(b <= a for a, b in zip(ids, ids[1:])):
+            raise ValueError("ids must rise")
         object.__setattr__(self, "ids", ids)
         if len(self._index) != len(self.symbols):
             raise ValueError("a symbol stands twice in the table")
@@ -136,8 +135,7 @@ class SymbolTable:
     def write(self, path: str | os.PathLike) -> None:
         """Writes `symbol id` lines in the order of the ids, as Kaldi does."""
         with atomic_path(path) as temporary:
-            text = "".join(f"{s} {i}\n" for s, i in zip(self.symbols, self.ids))
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+            temporary.write_text("".join(map("%s %d\n".__mod__, zip(self.symbols, self.ids))), "utf-8", newline="\n")
 
 
 def check_symbols(path: str | os.PathLike) -> tuple[SymbolTable | None, list[Problem]]:
