@@ -53,6 +53,23 @@ def test_train(folder):
     assert read_arpa(folder / "wb.arpa").order == 2
 
 
+def test_unseen_words_are_counted_apart(folder, caplog):
+    (folder / "more").write_text("A\nAWAY\nCAT\nDOG\nRAN\nSAT\nTHE\nZEBRA\nGNU\n")
+    caplog.set_level("INFO")
+    run(
+        "train",
+        folder / "text",
+        "--order",
+        1,
+        "--vocabulary",
+        folder / "more",
+        "--add-unseen",
+        "--out",
+        folder / "u.arpa",
+    )
+    assert "1-grams: 10 of 10 kept and 2 unseen words added" in caplog.text  # 7 words, <s>, </s>, <unk>
+
+
 def test_a_model_of_other_figures_than_it_was_written_with_is_refused(folder):
     run("train", folder / "text", "--order", 2, "--out", folder / "lm.arpa")
     text = (folder / "lm.arpa").read_text()
