@@ -10,27 +10,39 @@ from hybrid.cli.echo import echo
 from hybrid.cli.options import writes_folder
 
 FILE = click.Path(path_type=Path)
+TRANSFORMS = "trans.1"
 
 
 @click.command("to-kaldi")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-@writes_folder("kaldi-model", "source", argument="target")
-def to_kaldi(source: Path, target: Path) -> None:
+@click.option("--transforms", type=FILE, help="fMLLR transforms of speakers (of gmm decode-fmllr, …): trans.1.")
+@writes_folder("kaldi-model", "source", "transforms", argument="target")
+def to_kaldi(source: Path, target: Path, transforms: Path | None) -> None:
     """Write a GMM for Kaldi's programs: final.mdl, final.alimdl, final.mat, tree and options into a folder.
 
-    Example: hybrid gmm to-kaldi exp/tri3b kaldi/exp/tri3b
+    \b
+    hybrid gmm to-kaldi exp/tri3b kaldi/exp/tri3b
+    hybrid gmm to-kaldi exp/tri3b kaldi/exp/tri3b --transforms exp/tri3b/decode_test.transforms.2.safetensors
     """
     from hybrid.base.artifact import write_meta
     from hybrid.base.doors import output_folder
+    from hybrid.formats.kaldi_io import write_matrices
     from hybrid.gmm.kaldi_folder import kaldi_files, write_kaldi_folder
+    from hybrid.gmm.speaker_transforms import load_transforms
     from hybrid.model.folder import load_model
 
     model = load_model(source)
+    given = {} if transforms is None else load_transforms(transforms, model.pipeline.dim, model.hashes["tree"])
+    files = [*kaldi_files(model), *([TRANSFORMS] if given else [])]
     with output_folder(target, "kaldi-model", [source], "TARGET"):
         write_kaldi_folder(target, model)
-        write_meta(target, "kaldi-model", {}, {"model": source / "final.safetensors"}, {}, kaldi_files(model))
-    echo(f"{target}: {' '.join(kaldi_files(model))}")
+        if given:
+            write_matrices(target / TRANSFORMS, sorted(given.items()))
+        write_meta(target, "kaldi-model", {}, {"model": source / "final.safetensors"}, {}, files)
+    echo(f"{target}: {' '.join(files)}")
+    if model.pipeline.cmvn.kind == "utterance":
+        echo("normalised by utterance: compute-cmvn-stats and apply-cmvn want no --spk2utt and --utt2spk")
 
 
 @click.command("from-kaldi")
