@@ -266,9 +266,9 @@ def oov(
     """
     from hybrid.base.artifact import atomic_path
     from lexicon.lexicon import Lexicon
-    from lexicon.oov import count_oov
     from lexicon.word_sources import read_utterances
     from lexicon.words.normaliser import Normaliser
+    from lexicon.words.oov import count_oov
     from lexicon.words.spelling import told_loss
 
     if (lexicon is None) == (lang is None):

@@ -1,4 +1,4 @@
-"""lexicon.oov and lexicon.word_sources: words of texts that a lexicon lacks."""
+"""lexicon.words.oov and lexicon.word_sources: words of texts that a lexicon lacks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
-from lexicon.oov import count_oov
 from lexicon.word_sources import read_utterances, vocabulary_of
+from lexicon.words.oov import count_oov
 
 LAW = settings(deadline=None, max_examples=60)
 
