@@ -1,4 +1,4 @@
-"""`hybrid rescore`: a second pass over lattices with other models."""
+"""`hybrid rescore`: a second pass over lattices with other models, or a list of phrases."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hybrid.cli.lattices.acoustic import acoustic_command
+from hybrid.cli.lattices.bias import bias_command
 from hybrid.cli.lattices.neural import neural_command, tune_command
 from hybrid.cli.lattices.options import FILE, lattices_argument, output_argument, read_table, record, text_option
 from hybrid.cli.options import PORTION, writes_file
@@ -21,6 +22,7 @@ def command() -> None:
 
 command.add_command(acoustic_command)
 command.add_command(neural_command)
+command.add_command(bias_command)
 command.add_command(tune_command)
 
 

@@ -53,6 +53,25 @@ def decode(tiny: Tiny, world: Path, out: Path, *rest: object):
                "--nbest", 3, *WIDE, *rest)  # fmt: skip
 
 
+@pytest.mark.parametrize("before", [(), ("--rescore", "b.arpa")])
+def test_a_list_of_phrases_does_what_the_command_does(tiny, world: Path, tmp_path: Path, before) -> None:
+    (tmp_path / "list.txt").write_text("mid low\t4\nhigh\n")
+    models = [world / one if one == "b.arpa" else one for one in before]
+    boosts = ("--bias", tmp_path / "list.txt", "--bias-boost", 6)
+    assert decode(tiny, world, tmp_path / "plain", *models).exit_code == 0
+    assert decode(tiny, world, tmp_path / "biased", *models, *boosts).exit_code == 0
+    must("rescore", "bias", tmp_path / "plain", tmp_path / "by_hand.gz", "--list", tmp_path / "list.txt",
+         "--boost", 6, "--words", world / "graph" / "words.txt")  # fmt: skip
+    by_hand = dict(read_compact_folder(tmp_path / "by_hand.gz"))
+    for utterance, compact in read_compact_folder(tmp_path / "biased"):
+        ours, theirs = (nbest(expand(one), 20, 0.1) for one in (compact, by_hand[utterance]))
+        assert [p.word_ids.tolist() for p in ours] == [p.word_ids.tolist() for p in theirs]
+        assert [p.graph_score for p in ours] == pytest.approx([p.graph_score for p in theirs], abs=1e-3)
+    said = nbest(expand(dict(read_compact_folder(tmp_path / "plain"))["ann-ann_03"]), 1, 0.1)[0]  # HIGH HIGH
+    raised = nbest(expand(by_hand["ann-ann_03"]), 1, 0.1)[0]
+    assert raised.graph_score == pytest.approx(said.graph_score + 12, abs=1e-3)
+
+
 def test_one_option_does_what_the_commands_do(tiny, world: Path, tmp_path: Path) -> None:
     assert decode(tiny, world, tmp_path / "first").exit_code == 0
     assert decode(tiny, world, tmp_path / "second", "--rescore", world / "b.arpa").exit_code == 0
@@ -153,6 +172,6 @@ def test_what_cannot_be_rescored(tiny, world: Path, tmp_path: Path) -> None:
     shared = passes_of([world / "a.arpa", world / "b.arpa"], 0.3)
     assert shared is not None and [one.share for one in shared.passes] == [1.0, 0.3]  # type: ignore[attr-defined]
     raw = decode(tiny, world, tmp_path / "r", "--raw", "--rescore", world / "b.arpa")
-    assert raw.exit_code == 2 and "--rescore goes over determinised lattices, not with --raw" in raw.output
+    assert raw.exit_code == 2 and "--rescore and --bias go over determinised lattices, not with --raw" in raw.output
     lonely = decode(tiny, world, tmp_path / "r", "--rescore-share", 0.5)
     assert lonely.exit_code == 2 and "--rescore-share goes with --rescore" in lonely.output

@@ -122,6 +122,7 @@ def _texts(root: Path) -> None:
         "say.gram": GRAM,
         "say.grxml": GRXML,
         "named.gram": "#JSGF V1.0;\ngrammar named;\npublic <word> = w;\n",
+        "bias.txt": "A AB\t1.5\nBA\t-0.5\tB\nab\n",
         "table.txt": "u1 A AB\nu2 B A\nu3 BA\n",
         "hyp.txt": "u1 A B\nu2 B A A\nu3 BA\n",
         "utt2spk": "u1 s1\nu2 s1\nu3 s2\n",

@@ -188,7 +188,7 @@ def test_places_that_overlap() -> None:
     assert merged_hits(hits) == [KeywordHit(40, 50, 0.9), KeywordHit(2, 11, 0.7), KeywordHit(11, 20, 0.3)]
     with pytest.raises(ValueError, match=r"phrase \[\]: wanted word ids above 0"):
         find_keyword(some(1), (), 0.1)
-    with pytest.raises(ValueError, match=r"phrase \[1\] with bonus nan: wanted word ids and a finite number"):
+    with pytest.raises(ValueError, match=r"phrase \[1\] with boost nan: wanted a finite number"):
         boosted(some(1), {(1,): float("nan")})
     assert find_keyword(no_paths(), (1,), 0.1) == [] == merged_hits([])
 

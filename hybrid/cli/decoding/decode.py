@@ -89,7 +89,7 @@ from hybrid.search.engines.k2_config import K2Config
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "rescore",
-               "search_lm", "g2p", "written_rules", "written_after", "files")  # fmt: skip
+               "bias", "search_lm", "g2p", "written_rules", "written_after", "files")  # fmt: skip
 def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads: int, **options: Any) -> None:
     """Search audio FILES and folders (`-`: standard input), features, cuts or scores for words.
 
@@ -148,7 +148,7 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
         warn_unadapted(load_model(model), "hybrid gmm decode-fmllr")
     second, arpa = second_pass(options)
     if second is not None and options["raw"]:
-        raise click.UsageError("--rescore goes over determinised lattices, not with --raw")
+        raise click.UsageError("--rescore and --bias go over determinised lattices, not with --raw")
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
         options["kaldi_times"], own, options["raw"], calibration, reject, second, arpa,

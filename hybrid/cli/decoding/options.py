@@ -26,6 +26,10 @@ format_option = click.option("--format", "formats", type=click.Choice(FORMATS), 
 def rescore_options(function: Any) -> Any:
     """Adds the options of a second pass; `second_pass` takes them."""
     for option in (
+        click.option("--bias-boost", type=Real(), default=2.0,
+                     help="With --bias: natural log per word of phrases without their own."),
+        click.option("--bias", type=FILE, help="Raise the phrases of this list in the lattices: a phrase a line, after "
+                     "a tab its boost per word, after another the words that must stand before it."),
         click.option("--search-lm", type=FILE, help="ARPA of the graph, where its records do not lead to it."),
         click.option("--rescore-share", type=PORTION,
                      help="Of the last model's probabilities; by default all of an n-gram's, half of a neural one's."),
@@ -56,12 +60,16 @@ def slot_lists(options: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], st
 
 def second_pass(options: dict[str, Any]) -> tuple[Any, str | None]:
     """Takes the options of a second pass: what it does, and the ARPA file of the graph where it was named."""
-    from hybrid.rescore.decoding_pass import passes_of
+    from hybrid.rescore.decoding_pass import BiasedPasses, passes_of
 
+    phrases, boost = options.pop("bias"), options.pop("bias_boost")
     paths, share, arpa = (options.pop(name) for name in ("rescore", "rescore_share", "search_lm"))
     if share is not None and not paths:
         raise click.UsageError("--rescore-share goes with --rescore")
-    return passes_of(paths, share), None if arpa is None else str(arpa)
+    passes: Any = passes_of(paths, share)
+    if phrases is not None:
+        passes = BiasedPasses(str(phrases), boost, passes)
+    return passes, None if arpa is None else str(arpa)
 
 
 def written_options(function: Any) -> Any:

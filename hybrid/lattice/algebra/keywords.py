@@ -6,7 +6,7 @@ and what `find_keyword` then finds there, with times and posteriors, is the sear
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from hybrid.lattice import kernels
 from hybrid.lattice.algebra.product import product
 from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.trim import state_times
+from lm.biasing import BiasAutomaton, BiasPhrase
 
 __all__ = ["KeywordHit", "boosted", "find_keyword", "merged_hits"]
 
@@ -40,35 +41,7 @@ def boosted(compact: CompactLattice, bonuses: Mapping[Phrase, float]) -> Compact
     Raises:
       ValueError: an empty phrase, or a bonus that is no finite number.
     """
-    for phrase, bonus in bonuses.items():
-        if not phrase or min(phrase) < 1 or not np.isfinite(bonus):
-            raise ValueError(f"phrase {list(phrase)} with bonus {bonus}: wanted word ids and a finite number")
-    return product(compact, _Phrases(bonuses))
-
-
-class _Phrases:
-    """Reads everything, and knows how much of which phrases has just been said (Aho and Corasick, 1975).
-
-    A state is the longest end of what was read that begins a phrase.
-    """
-
-    start: Phrase = ()
-
-    def __init__(self, bonuses: Mapping[Phrase, float]) -> None:
-        self._bonuses = bonuses
-        self._beginnings = {phrase[:n] for phrase in bonuses for n in range(len(phrase) + 1)} | {()}
-
-    def steps(self, state: Phrase, word: int) -> Iterable[tuple[Phrase, int, float]]:
-        said = (*state, word)
-        ends = [said[n:] for n in range(len(said) + 1)]
-        bonus = sum(self._bonuses.get(end, 0.0) for end in ends)
-        yield next(end for end in ends if end in self._beginnings), word, bonus
-
-    def free_steps(self, state: Phrase) -> Iterable[tuple[Phrase, int, float]]:
-        return ()
-
-    def end(self, state: Phrase) -> float | None:
-        return 0.0
+    return product(compact, BiasAutomaton(BiasPhrase(phrase, bonus) for phrase, bonus in bonuses.items()))
 
 
 def find_keyword(

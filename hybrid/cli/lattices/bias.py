@@ -1,0 +1,106 @@
+"""`hybrid rescore bias`: a list of phrases over lattices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hybrid.cli.echo import echo
+from hybrid.cli.lattices.options import (
+    FILE,
+    lattices_argument,
+    output_argument,
+    read_table,
+    record,
+    scale_of,
+    scale_option,
+    text_option,
+)  # fmt: skip
+from hybrid.cli.options import Real, writes_file
+
+if TYPE_CHECKING:
+    from hybrid.rescore.lattice_biasing import BiasShare, BiasWhy
+    from lexicon.symbols import SymbolTable
+    from lm.bias_list import BiasList
+
+__all__ = ["bias_command"]
+
+BOOST = 2.0
+
+
+def _biased(
+    lattices: Path, phrases: BiasList, scale: float, share: BiasShare, told: dict[str, list[BiasWhy]] | None
+) -> Iterator[tuple[str, Any]]:
+    from hybrid.lattice.archive import read_compact_folder
+    from hybrid.lattice.compact import expand
+    from hybrid.lattice.paths import best_path
+    from hybrid.rescore.lattice_biasing import biased, explain_bias
+
+    automaton = phrases.automaton()
+    for utterance, compact in read_compact_folder(lattices):
+        lattice = biased(compact, automaton)
+        before, after = (best_path(expand(one), scale) for one in (compact, lattice))
+        plain = [] if before is None else before.word_ids.tolist()
+        share.add(plain, [] if after is None else after.word_ids.tolist())
+        if told is not None:
+            told[utterance] = explain_bias(lattice, phrases, scale, plain)
+        yield utterance, lattice
+
+
+@click.command("bias")
+@lattices_argument
+@output_argument
+@click.option("--list", "phrases", type=FILE, required=True,
+              help="A phrase a line; after a tab its boost per word, after another the words that must stand before "
+              "it.")  # fmt: skip
+@click.option("--boost", type=Real(), default=BOOST, show_default=True,
+              help="Natural log per word of phrases without their own; below 0 they are pushed down.")  # fmt: skip
+@click.option("--words", type=FILE, required=True, help="words.txt of the graph.")
+@click.option("--why", type=FILE, help="Write what became of each phrase in each utterance: lines of JSON.")
+@scale_option
+@text_option
+@writes_file("lattices", "lattices", "phrases", "words", argument="output", dash=True)
+def bias_command(
+    lattices: Path, output: Path, phrases: Path, boost: float, words: Path, why: Path | None,
+    acoustic_scale: float | None, text: bool,
+) -> None:  # fmt: skip
+    """Raise the phrases of a list in determinised lattices, into the archive OUTPUT in Kaldi's compact form.
+
+    \b
+    hybrid rescore bias dev.lat.gz dev.biased.gz --list names.txt --words graph/words.txt --why why.jsonl
+    """
+    from hybrid.base.log import get_logger
+    from hybrid.lattice.archive import write_lattices
+    from hybrid.rescore.lattice_biasing import BiasShare
+    from lm.bias_list import read_bias_list
+
+    table = read_table(lattices, words)
+    assert table is not None
+    found, scale, share = read_bias_list(phrases, table, boost), scale_of(lattices, acoustic_scale), BiasShare()
+    told: dict[str, list[BiasWhy]] | None = None if why is None else {}
+    count = write_lattices(output, _biased(lattices, found, scale, share, told), compact=True, text=text)
+    record(output, lattices, {"list": str(phrases), "boost": boost}, count)
+    if why is not None and told is not None:
+        _write_why(why, told, table)
+    if share.warning():
+        get_logger(__name__).warning("%s: %s", phrases, share.warning())
+    echo(f"{share.written} of {share.words} words were written by the list", err=True)
+
+
+def _write_why(path: Path, told: dict[str, list[BiasWhy]], table: SymbolTable) -> None:
+    """Writes a line of JSON for each utterance: phrases that were said or beaten, and how many were neither."""
+    from hybrid.base.artifact import atomic_path
+
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for utterance, rows in told.items():
+            shown = [asdict(row) for row in rows if row.outcome in ("said", "beaten")]
+            for row in shown:
+                row["instead_of"] = [table.symbol(word) for word in row["instead_of"]]
+            others = {name: sum(row.outcome == name for row in rows) for name in ("no path", "no pronunciation")}
+            line = {"utterance": utterance, "phrases": shown, "neither": others}
+            stream.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,0 +1,151 @@
+"""Lists of phrases as people write them: a phrase a line; after a tab its boost, after another its context.
+
+    NGUYEN
+    NEW YORK CITY	2.5
+    PETER	1.5	CALL
+
+Boosts are natural logs a word of the phrase; a line without one has that of the list. Words are found in the spelling
+of the word table.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from hybrid.base.errors import InputError, quote
+from hybrid.base.log import get_logger
+from hybrid.base.reading import text_lines
+from lexicon.symbols import SymbolTable, is_disambig
+from lexicon.words.spelling import Spelling
+from lm.biasing import MAX_WORDS, BiasAutomaton, BiasPhrase
+
+__all__ = ["BiasList", "read_bias_list"]
+
+CURE = "Write a phrase a line, after a tab its boost per word."
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class BiasList:
+    """Phrases in word ids, and those that no graph with these words can recognise.
+
+    Attributes:
+      phrases: in the order of the list.
+      texts: of them, as the word table spells them.
+      unknown: phrase, its words that are not in the word table.
+    """
+
+    phrases: tuple[BiasPhrase, ...]
+    texts: tuple[str, ...]
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @classmethod
+    def of(cls, lines: Iterable[tuple[str, float, str]], words: SymbolTable) -> BiasList:
+        """Finds the words of phrases.
+
+        Args:
+          lines: phrase, boost per word, context.
+          words: those of the graph or the lattices.
+        """
+        find = _Words(words)
+        phrases: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[BiasPhrase, str]] = {}
+        unknown: dict[str, tuple[str, ...]] = {}
+        twice = 0
+        for text, boost, context in lines:
+            said, before = text.split(), context.split()
+            ids, before_ids = find.ids(said), find.ids(before)
+            missing = tuple(word for word in said + before if not find.id(word))
+            if missing:
+                unknown[text] = missing
+                continue
+            key = (before_ids, ids)
+            twice += key in phrases
+            phrases.setdefault(key, (BiasPhrase(ids, boost * len(ids), before_ids), text))
+        if twice:
+            get_logger(__name__).warning("%d phrases stand in the list again; the first of each counts", twice)
+        made = tuple(one for one, _ in phrases.values())
+        return cls(made, tuple(text for _, text in phrases.values()), tuple(unknown.items()))
+
+    def automaton(self) -> BiasAutomaton:
+        """The phrases as an automaton."""
+        return BiasAutomaton(self.phrases)
+
+
+class _Words:
+    """Word ids by the spelling of a table; each word is looked for once."""
+
+    def __init__(self, table: SymbolTable) -> None:
+        self._table = table
+        self._known: dict[str, int] = {}
+        self._spelling: Spelling | None = None
+
+    def id(self, word: str) -> int:
+        """The id of a word, 0 where the table has none."""
+        if word not in self._known:
+            found = self._table.get(word) or self._other(word)
+            self._known[word] = 0 if found is None or is_disambig(word) else found
+        return self._known[word]
+
+    def _other(self, word: str) -> int | None:
+        for other in (word.upper(), word.lower()):
+            if found := self._table.get(other):
+                return found
+        if self._spelling is None:
+            self._spelling = Spelling(self._table.symbols, ("<eps>", "#0", "<s>", "</s>"))
+        pair = self._spelling.find(word)
+        return None if pair is None else self._table.get(pair[0])
+
+    def ids(self, words: Iterable[str]) -> tuple[int, ...]:
+        """The ids of words."""
+        return tuple(map(self.id, words))
+
+
+def read_bias_list(path: str | os.PathLike, words: SymbolTable, boost: float) -> BiasList:
+    """Reads a list of phrases.
+
+    Args:
+      words: those of the graph or the lattices.
+      boost: natural log a word, of phrases without their own.
+
+    Raises:
+      InputError: no phrase, a boost that is no finite number, a phrase too long, or no phrase whose words are known.
+    """
+    found = BiasList.of(_lines(path, boost), words)
+    if not found.phrases and not found.unknown:
+        raise InputError.at(path, "holds no phrase", CURE)
+    shown = ", ".join(quote(word) for _, missing in found.unknown[:SHOWN] for word in missing[:1])
+    if not found.phrases:
+        what = f"none of {len(found.unknown)} phrases has only words of the word table; the first unknown are {shown}"
+        raise InputError.at(path, what, "Write the phrases in the language and script of the graph.")
+    if found.unknown:
+        get_logger(__name__).warning(
+            "%s: %d of %d phrases have words that the graph does not know and cannot be found: %s%s. Add the words to "
+            "the graph (`hybrid graph build`).", path, len(found.unknown), len(found.unknown) + len(found.phrases),
+            shown, " …" if len(found.unknown) > SHOWN else "",
+        )  # fmt: skip
+    return found
+
+
+def _lines(path: str | os.PathLike, boost: float) -> Iterator[tuple[str, float, str]]:
+    for number, line in text_lines(path):
+        text, *rest = line.lstrip("\ufeff").split("\t")
+        if not text.strip():
+            continue
+        value, context = ([*rest, "", ""])[:2]
+        if len(rest) > 2:
+            raise InputError.at(path, f"has {1 + len(rest)} columns, wanted at most 3", CURE, number)
+        own = boost
+        if value.strip():
+            try:
+                own = float(value)
+            except ValueError:
+                own = math.nan
+            if not math.isfinite(own):
+                raise InputError.at(path, f"has the boost {quote(value)}, wanted a finite number", CURE, number)
+        size = len(text.split()) + len(context.split())
+        if size > MAX_WORDS:
+            raise InputError.at(path, f"has a phrase of {size} words, wanted at most {MAX_WORDS}", CURE, number)
+        yield " ".join(text.split()), own, context

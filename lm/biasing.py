@@ -1,0 +1,124 @@
+"""Phrases that a search is to prefer, or to avoid, as an automaton over word ids (Aho and Corasick, 1975).
+
+A sequence of words gains the boost of a phrase each time it says it, overlapping phrases each their own. On the way
+through a phrase a share of its boost is lent, so that a search does not prune what it is about to reward; whoever
+leaves the phrase pays it back. Sums over whole sequences know nothing of the loan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["BiasAutomaton", "BiasPhrase"]
+
+MAX_WORDS = 50  # of a phrase with its context
+
+
+@dataclass(frozen=True)
+class BiasPhrase:
+    """Some words and what saying them is worth.
+
+    Attributes:
+      words: ids.
+      boost: natural log, of the whole phrase; below 0 it is pushed down, 0 changes nothing.
+      context: ids of words that must stand right before it; none: anywhere.
+    """
+
+    words: tuple[int, ...]
+    boost: float
+    context: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        said = self.context + self.words
+        if not self.words or min(said) < 1:
+            raise ValueError(f"phrase {list(said)} with boost {self.boost}: wanted word ids above 0")
+        if not math.isfinite(self.boost):
+            raise ValueError(f"phrase {list(said)} with boost {self.boost}: wanted a finite number")
+        if len(said) > MAX_WORDS:
+            raise ValueError(f"a phrase of {len(said)} words, wanted at most {MAX_WORDS}")
+
+
+class BiasAutomaton:
+    """How much of which phrases has just been said.
+
+    State 0 knows of nothing; every other one is a beginning of phrases, of which the words just said are the longest.
+    It serves `hybrid.lattice.algebra.product` as it is.
+    """
+
+    start = 0
+
+    def __init__(self, phrases: Iterable[BiasPhrase]) -> None:
+        """Takes the phrases; of two with the same words both count."""
+        self._children: dict[int, int] = {}  # state · 2³² + word → state
+        self._gain, self._held = [0.0], [0.0]  # boosts of all phrases that end in a state; what is lent there
+        self._fail = [0]
+        levels: list[list[tuple[int, int, int]]] = []  # by number of words said: state, the one before it, word
+        for phrase in phrases:
+            self._enter(phrase, levels)
+        self._link(levels)
+
+    def _enter(self, phrase: BiasPhrase, levels: list[list[tuple[int, int, int]]]) -> None:
+        state, before, size = 0, len(phrase.context), len(phrase.words)
+        for depth, word in enumerate(phrase.context + phrase.words):
+            key = state << 32 | word
+            child = self._children.get(key)
+            if child is None:
+                child = self._children[key] = len(self._gain)
+                self._gain.append(0.0)
+                self._held.append(0.0)
+                self._fail.append(0)
+                if depth == len(levels):
+                    levels.append([])
+                levels[depth].append((child, state, word))
+            state = child
+            said = depth + 1 - before
+            if 0 < said < size and phrase.boost > 0:
+                self._held[state] = max(self._held[state], phrase.boost * said / size)
+        self._gain[state] += phrase.boost
+
+    def _link(self, levels: Sequence[list[tuple[int, int, int]]]) -> None:
+        """Finds the longest shorter beginning that each state also is, whose phrases end with it as well."""
+        for level in levels[1:]:
+            for state, parent, word in level:
+                other = self._fail[parent]
+                while other and other << 32 | word not in self._children:
+                    other = self._fail[other]
+                other = self._children.get(other << 32 | word, 0)
+                self._fail[state] = other
+                self._gain[state] += self._gain[other]
+                self._held[state] = max(self._held[state], self._held[other])
+
+    def __len__(self) -> int:
+        """How many states there are."""
+        return len(self._gain)
+
+    def step(self, state: int, word: int) -> tuple[int, float]:
+        """Returns the state after a word and what the word gains: boosts, and the change of what is lent."""
+        to = state
+        while (child := self._children.get(to << 32 | word)) is None and to:
+            to = self._fail[to]
+        to = child or 0
+        return to, self._gain[to] + self._held[to] - self._held[state]
+
+    def steps(self, state: int, word: int) -> Iterable[tuple[int, int, float]]:
+        """The one way to read a word: (state, the word, gain)."""
+        to, gain = self.step(state, word)
+        return ((to, word, gain),)
+
+    def free_steps(self, state: int) -> Iterable[tuple[int, int, float]]:
+        """None: every step reads a word."""
+        return ()
+
+    def end(self, state: int) -> float:
+        """What ending in a state gains: what is lent is paid back."""
+        return -self._held[state]
+
+    def score(self, words: Sequence[int]) -> float:
+        """The boosts of all phrases that a sequence of words says."""
+        state, total = 0, 0.0
+        for word in words:
+            state, gain = self.step(state, word)
+            total += gain
+        return total + self.end(state)
