@@ -123,7 +123,7 @@ def _file_of(file: GrammarFile, wanted: Import) -> Path:
             raise InputError.at(
                 file.path, f"imports '{quote(wanted.grammar)}', wanted a file beside it", cure, wanted.line
             )
-        if (folder / name).is_file():
+        if os.path.isfile(folder / name):  # Path.is_file raises where a name is too long
             return folder / name
     shown = ", ".join(quote(name, 60) for name in tried)
     cure = f"Make one of {shown} in {quote(folder, 200)}." if len(tried) > 1 else f"Make {shown} there."

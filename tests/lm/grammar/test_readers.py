@@ -143,6 +143,7 @@ WRONG = [
     (HEAD + "import <x.y.s>;\npublic <s> = a;",
      "g.gram:3: imports 'x.y', which is not there. Make one of x/y.gram, x/y.jsgf, "
      "x.y.gram, x.y.jsgf, y.gram, y.jsgf"),
+    (HEAD + f"import <{'x' * 300}.s>;\npublic <s> = a;", "which is not there. Make one of xxx"),
     (HEAD + "import <../x.s>;\npublic <s> = a;", "g.gram:3: imports '<../x.s>', wanted a rule."),
     (HEAD + "import <h.t>;\npublic <s> = <t>;", "g.gram:3: <t> is not public of "),
     (HEAD + "import <h.v>;\npublic <s> = <v>;", "g.gram:3: <v> is no rule of "),
