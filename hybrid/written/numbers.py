@@ -231,7 +231,8 @@ def write_ordinal(s: Sentence, i: int) -> list[WrittenToken] | None:
     value, end = found
     if s.alone(i, end):
         return [s.put(suffixed(value), i, end)]
-    fraction = s.at(i) == "one" and end == i + 2
+    whole = s.at(i - 1) == "the" and s.at(end) != "of"  # "the one hundredth visitor", "one hundredth of a second"
+    fraction = s.at(i) == "one" and end == i + 2 and not whole
     if value < SMALLEST or fraction or s.at(i - 1) in ("a", "an", "point") or s.joined(i):
         return None
     if s.at(end - 1) == "second" and s.at(i - 1) not in ("the", "his", "her", "my", "our", "their", "your"):

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybrid.written.form import WrittenForm
@@ -75,6 +75,8 @@ def test_every_number_to_a_million() -> None:
 
 
 @given(st.integers(10, 99_999))
+@example(100)
+@example(1000)
 def test_an_ordinal_that_was_spoken_is_written_as_it_was(value: int) -> None:
     last = "th" if value // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
     assert PLAIN.text(["the", *ordinal_words(value).split(), "floor"]) == f"the {value}{last} floor"
