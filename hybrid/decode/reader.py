@@ -28,6 +28,7 @@ from hybrid.timing.lattice_alignment import align_lattice
 from hybrid.timing.slot import Slot
 from hybrid.timing.word_alignment import WordAlignment, path_segments, position_marks
 from lexicon.symbols import SymbolTable
+from lexicon.words.phone_fit import bare_names
 from lm.grammar.automaton import GrammarAutomaton
 from lm.grammar.parse import parse
 
@@ -68,6 +69,11 @@ class Reader:
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
         return "" if word_id in self.silent_words else self.words.symbol(word_id)
+
+    @cached_property
+    def plain_phones(self) -> Mapping[str, str]:
+        """Each phone → its name without the mark of its place in a word, as texts with times tell it."""
+        return {self.model.phones.symbol(i): name for i, name in bare_names(self.model.phones).items()}
 
     @cached_property
     def _marks(self) -> Mapping[int, str] | None:

@@ -121,7 +121,8 @@ class Recognition:
         for word in self.words:
             inside = []
             while rest and rest[0].end <= word.end + SAME:
-                inside.append(rest.pop(0))
+                phone = rest.pop(0)
+                inside.append(replace(phone, label=self.reader.plain_phones.get(phone.label, phone.label)))
             words.append(TimedWord(word.label, word.start, word.duration, word.confidence, phones=tuple(inside)))
         return TimedText(
             self.utterance, self.recording, self.start, self.duration, tuple(words), overall=self.confidence,

@@ -168,6 +168,12 @@ def test_digital_silence_at_the_ends_is_told_from_sound() -> None:
     assert Recording(None, zeros, rate=RATE).sounding == TimeSpan(0.0, 1.0)
 
 
+def test_texts_with_times_tell_phones_without_marks_of_place(recogniser: Recogniser, bursts) -> None:
+    (one,) = recogniser.recognise(bursts(["LOW", "HIGH"], 3), RATE).segments
+    assert {p.label for p in one.phones} >= {"L_S", "H_S"}  # as phones.ctm and Kaldi have them
+    assert [p.label for word in one.timed.spoken for p in word.phones] == ["L", "H"]
+
+
 def test_model_and_graph_in_memory(tiny, bursts, tmp_path):
     """Model, lang and G make a graph value and a recogniser, and no graph folder; saved and loaded it is the same."""
     model, lang = load_model(tiny.model), LangDir.load(tiny.root / "lang")
