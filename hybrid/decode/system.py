@@ -157,6 +157,11 @@ class System:
         return FrameTimes.of(self.model, self.spec.kaldi_times)
 
     @cached_property
+    def pauses(self) -> np.ndarray:
+        """Which transition-ids are of pauses between words, bool [transition-ids + 1]."""
+        return np.isin(self.model.transition_model.phones, self.pause_phones)
+
+    @cached_property
     def reader(self) -> Reader:
         """What turns the results of the search into recognitions."""
         return Reader(

@@ -237,18 +237,14 @@ class Session:
         found_any = [one for one in out if one.result.num_frames]
         return [one for one in found_any if self._is_said(one.start, one.start + one.duration)]
 
-    def _silent(self, transition_ids: np.ndarray) -> np.ndarray:
-        return np.isin(self._model.transition_model.phones[transition_ids], self._system.pause_phones)
-
     def _at_end(self, found: PartialResult) -> bool:
-        silent = self._silent(found.transition_ids)
-        trailing = len(silent) if silent.all() else int(np.argmin(silent[::-1]))
-        heard = len(found.word_ids) > 0 and not silent.all()
+        trailing = found.trailing_frames(self._system.pauses)
+        heard = len(found.word_ids) > 0 and trailing < len(found.transition_ids)
         return trailing * self._model.frame_shift >= (self._endpoint.pause if heard else self._endpoint.silence)
 
     def _cut(self, settled: np.ndarray) -> int:
         """Returns where to commit: in the middle of the last pause among the settled frames, else after all of them."""
-        silent = self._silent(settled)
+        silent = self._system.pauses[settled]
         if not silent.any():
             return len(settled)
         end = len(silent) - int(np.argmax(silent[::-1]))

@@ -73,6 +73,8 @@ class PartialResult:
       settled_frames: of these, the first ones that no later frame can change.
       settled_words: the words put out on them.
       first_frame: frames committed before.
+      final_loss: by how much the best path that may end now, its final score counted, is worse than this one, in nats
+        of scaled scores; inf where none may end, None where the engine cannot tell. Small where a sentence is whole.
     """
 
     word_ids: np.ndarray
@@ -81,6 +83,16 @@ class PartialResult:
     settled_frames: int = 0
     settled_words: int = 0
     first_frame: int = 0
+    final_loss: float | None = None
+
+    def trailing_frames(self, silent: np.ndarray) -> int:
+        """Returns how many frames the path has spent in silence by now.
+
+        Args:
+          silent: bool [transition-ids + 1], those of silence; entry 0 unused.
+        """
+        loud = np.flatnonzero(~silent[self.transition_ids])
+        return len(self.transition_ids) - (int(loud[-1]) + 1 if len(loud) else 0)
 
 
 class Stream(Protocol):

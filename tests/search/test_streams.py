@@ -152,6 +152,48 @@ def test_streams_in_threads_do_not_disturb_each_other(build, tools) -> None:
     assert [found[i] for i in range(8)] == wanted
 
 
+@pytest.mark.parametrize("engine", ["reference", "native", "torch"])
+def test_facts_for_an_end_by_hand(build, tools, engine: str) -> None:
+    """Word 3 over transition-id 1, then silence, 2, which may end at a cost of 1; or id 3, after which nothing ends."""
+    fst = FstArrays.from_arcs(
+        0, np.array([0, 1, 2, 1]), np.array([1, 2, 2, 3]), np.array([3, 0, 0, 0]), np.array([1, 2, 2, 3]),
+        np.zeros(4), np.array([np.inf, np.inf, 1.0, np.inf]),
+    )  # fmt: skip
+    stream, silent = build(engine, fst, CONFIG).open(), np.array([False, False, True, False, False, False])
+    assert stream.partial().trailing_frames(silent) == 0 and stream.partial().final_loss == np.inf
+    scores = np.full((3, tools.num_pdfs), -40.0, np.float32)
+    scores[0, 0] = scores[1:, 1] = -2.0
+    stream.advance(scores[:1])
+    found = stream.partial()
+    assert (found.trailing_frames(silent), found.final_loss) == (0, np.inf)
+    stream.advance(scores[1:])
+    found = stream.partial()
+    assert (found.trailing_frames(silent), found.final_loss) == (2, 1.0)
+    quiet = build(engine, fst, CONFIG).open()
+    quiet.advance(np.array([[-2, -40, -40, 0, 0], [-40, -4, -2, 0, 0]], np.float32))
+    assert quiet.partial().trailing_frames(silent) == 0
+    assert quiet.partial().final_loss == pytest.approx(1 + SCALE * 2)
+
+
+def test_k2_does_not_tell_what_an_end_costs(build, tools) -> None:
+    pytest.importorskip("k2")
+    assert build("k2", tools.fst(1), CONFIG).open().partial().final_loss is None
+
+
+@pytest.mark.parametrize("engine", ["native", "torch"])
+def test_a_stream_given_up_in_the_middle_leaves_the_others_alone(build, tools, engine: str) -> None:
+    searcher = build(engine, tools.fst(7, 12, 40), CONFIG)
+    scores = [tools.scores(i, 60) for i in range(3)]
+    streams = [searcher.open() for _ in range(3)]
+    searcher.advance(streams, [each[:28] for each in scores])
+    del streams[1]
+    searcher.advance(streams, [scores[0][28:], scores[2][28:]])
+    for stream, each in zip(streams, (scores[0], scores[2])):
+        (alone,) = searcher.search([each])
+        result = stream.finish()
+        assert result.status == alone.status and tools.arcs_of(result.lattice) == tools.arcs_of(alone.lattice)
+
+
 def test_trace_by_hand() -> None:
     """Start 0; two tokens from it; both survivors of frame 2 come from the first of them."""
     trace = begin_trace(np.full((1, 2), -1, np.int32))

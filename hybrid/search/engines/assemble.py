@@ -16,6 +16,8 @@ __all__ = ["BEAM_DELTA", "INTERVAL", "assemble", "commit", "partial_result"]
 BEAM_DELTA = 0.5  # as in Kaldi: how much wider than the tokens kept the next frame is, where a limit decides
 INTERVAL = 25  # frames between prunings of old links, and between looks at what is settled
 
+Tokens = tuple[np.ndarray, np.ndarray]  # their states and scores
+
 
 def assemble(
     graph: SearchGraph,
@@ -88,11 +90,14 @@ def commit(
     return assemble(graph, config, done, limited, first_frame, committed=True), place, rest
 
 
-def partial_result(graph: SearchGraph, trunk: np.ndarray, branch: np.ndarray, frames: int, first: int) -> PartialResult:
+def partial_result(
+    graph: SearchGraph, trunk: np.ndarray, branch: np.ndarray, frames: int, first: int, tokens: Tokens
+) -> PartialResult:
     """Reads words and transition-ids off the graph arcs of the best path.
 
     Args:
       trunk: arcs of its settled part. branch: of the rest. frames: taken in. first: committed before.
+      tokens: states and scores of the last level.
     """
     arcs = np.concatenate([trunk, branch]).astype(np.int64)
     words, ids = graph.word_ids[arcs], graph.transition_ids[arcs]
@@ -100,5 +105,12 @@ def partial_result(graph: SearchGraph, trunk: np.ndarray, branch: np.ndarray, fr
     last = int(np.flatnonzero(settled)[-1]) + 1 if settled.any() else 0
     return PartialResult(
         words[words != 0], ids[ids != 0], frames, int(np.count_nonzero(settled)),
-        int(np.count_nonzero(words[:last])), first,
+        int(np.count_nonzero(words[:last])), first, _final_loss(graph, *tokens),
     )  # fmt: skip
+
+
+def _final_loss(graph: SearchGraph, states: np.ndarray, scores: np.ndarray) -> float:
+    """Returns what the best token with its final score loses against the best token."""
+    if not len(scores):
+        return float("inf")
+    return float(scores.max() - (scores + graph.final_scores[states]).max())

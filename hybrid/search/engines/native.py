@@ -91,7 +91,8 @@ class NativeStream:
         kin, branch = trace.kin, np.zeros(0, np.int32)
         if kin.any():
             branch = trace.branch(int(np.argmax(np.where(kin, trellis.scores[trellis.last], -np.inf))))
-        return partial_result(self._graph, trace.trunk, branch, trellis.num_frames, self._first)
+        tokens = trellis.states[trellis.last], trellis.scores[trellis.last]
+        return partial_result(self._graph, trace.trunk, branch, trellis.num_frames, self._first, tokens)
 
     def commit(self, frames: int) -> SearchResult | None:
         """See `Stream.commit`."""

@@ -146,7 +146,7 @@ class ReferenceStream:
         count = len(self._trunk)
         return partial_result(
             self._graph, np.array(best[:count], np.int32), np.array(best[count:], np.int32), len(self._levels) - 1,
-            self._first,
+            self._first, (self._levels[-1].states, scores),
         )  # fmt: skip
 
     def _kin(self) -> dict[int, list[int]]:

@@ -183,7 +183,9 @@ class TorchStream:
         """See `Stream.partial`; frames are settled where all that lived before the last one has one past."""
         tail, place = self._tail()
         trunk, branch = self._kept.path(place)
-        return partial_result(self._graph, trunk, np.concatenate([branch, tail]), self._frames, self._first)
+        level = self.standing.level
+        tokens = level.state.cpu().numpy(), level.score.cpu().numpy()
+        return partial_result(self._graph, trunk, np.concatenate([branch, tail]), self._frames, self._first, tokens)
 
     def _tail(self) -> tuple[np.ndarray, int]:
         """Returns the arcs of the best path in the last level, and the number of the token before; -1 at the start."""
