@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -60,6 +61,11 @@ class SearchGraph:
     def graph_scores(self) -> np.ndarray:
         """float32 [A], a view."""
         return self.arcs.view(np.float32)[:, 2]
+
+    def link_rows(self, links: Any) -> np.ndarray:
+        """Returns links, int32 [N][3], source, target and graph arc, with the bits of the arc's score: int32 [N][4]."""
+        rows = np.asarray(links, np.int32).reshape(-1, 3)
+        return np.column_stack([rows, self.arcs[rows[:, 2], 2]])
 
     @classmethod
     def from_fst(

@@ -40,12 +40,20 @@ class HandedOut:
         """Takes in the levels that follow."""
         extra = np.zeros(len(piece.scores))
         self._waiting.append(
-            Trellis(len(piece.splits) - 1, piece.splits, piece.states, piece.scores, extra, *piece[3:])
+            Trellis(
+                len(piece.splits) - 1,
+                piece.splits,
+                piece.states,
+                piece.scores,
+                extra,
+                self._graph.link_rows(piece.links),
+                piece.acoustic,
+                self._graph.link_rows(piece.epsilons),
+            )
         )
         self._entries = None
         if len(self._waiting) > PIECES:
-            arcs = self._graph.arcs.view(np.float32)
-            prune_trellis(self.trellis, arcs, self._config.scale, float(self._config.lattice_beam), INTERVAL)
+            prune_trellis(self.trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
 
     @property
     def trellis(self) -> Trellis:
@@ -134,7 +142,7 @@ class HandedOut:
 def _joined(parts: list[Trellis]) -> Trellis:
     """Puts stretches of levels one after the other."""
     if not parts:
-        none = np.zeros((0, 3), np.int32)
+        none = np.zeros((0, 4), np.int32)
         flat = np.zeros(0, np.float32)
         return Trellis(0, np.zeros((1, 3), np.int64), none[:, 0], np.zeros(0), np.zeros(0), none, flat, none)
     ends = np.cumsum([part.splits[part.levels] for part in parts], axis=0)

@@ -6,9 +6,6 @@ by pruning old links every few frames (Povey et al. 2012, section 4), as Kaldi's
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,8 +13,9 @@ import numpy as np
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.native_kernels import GraphArrays, Widths, begin_search, search_frames
+from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores, split_batch
 
 __all__ = ["NativeSearcher"]
 
@@ -25,9 +23,8 @@ __all__ = ["NativeSearcher"]
 class NativeSearcher(SearcherBase):
     """Implements `Searcher` over a `SearchGraph`."""
 
-    def __init__(self, graph: SearchGraph, config: SearchConfig | None = None, slots: SlotPool | None = None) -> None:
+    def __init__(self, graph: SearchGraph, config: SearchConfig | None = None) -> None:
         self.graph, self.config = graph, config or SearchConfig()
-        self.slots = slots or SlotPool(graph.num_states)
 
     @property
     def num_pdfs(self) -> int:
@@ -36,40 +33,37 @@ class NativeSearcher(SearcherBase):
 
     def with_config(self, config: SearchConfig) -> "NativeSearcher":
         """The same graph with other settings."""
-        return NativeSearcher(self.graph, config, self.slots)
+        return NativeSearcher(self.graph, config)
 
     def open(self) -> "NativeStream":
         """See `Searcher.open`."""
         return NativeStream(self)
 
-
-class SlotPool:
-    """Arrays int32 [num_states] of -1 that a call borrows: one for each thread at work, not one for each stream."""
-
-    def __init__(self, num_states: int) -> None:
-        self._num_states = num_states
-        self._free: deque[np.ndarray] = deque()
-
-    @contextmanager
-    def borrow(self) -> Iterator[np.ndarray]:
-        """Yields an array that nobody else has, int32 [states of the graph]; the borrower leaves -1 everywhere."""
-        try:
-            slot = self._free.pop()
-        except IndexError:
-            slot = np.full(self._num_states, -1, np.int32)
-        yield slot
-        self._free.append(slot)  # after an exception its state is unknown: it is dropped then
+    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
+        """See `Searcher.search`; one utterance after the other, without what partial results need."""
+        results = []
+        for utterance in split_batch(scores, lengths, self.num_pdfs):
+            stream = NativeStream(self, follow=False)
+            stream.advance(utterance)
+            results.append(stream.finish())
+        return results
 
 
 class NativeStream:
     """Implements `Stream`."""
 
-    def __init__(self, searcher: NativeSearcher) -> None:
-        self._graph, self._config, self._slots = searcher.graph, searcher.config, searcher.slots
-        self._arcs = GraphArrays(self._graph.bounds, self._graph.arcs, self._graph.arcs.view(np.float32))
+    def __init__(self, searcher: NativeSearcher, follow: bool = True) -> None:
+        """Opens it.
+
+        Args:
+          follow: keep what `partial` and `commit` need.
+        """
+        self._follow = follow
+        self._graph, self._config = searcher.graph, searcher.config
+        bounds, arcs = self._graph.bounds.reshape(-1), self._graph.arcs.reshape(-1)
+        self._arcs = GraphArrays(bounds.view(np.uint32), arcs.view(np.uint32), arcs.view(np.float32))
         self._limited = self._first = 0
-        with self._slots.borrow() as slot:
-            self._trellis, self._trace = begin_search(self._arcs, self._graph.start, slot)
+        self._trellis, self._trace = begin_search(self._arcs, self._graph.start)
 
     @property
     def memory(self) -> int:
@@ -79,10 +73,9 @@ class NativeStream:
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
         frames = np.require(check_scores(scores, self._graph.num_pdfs), requirements="W")
-        with self._slots.borrow() as slot:
-            self._trellis, self._trace, limited = search_frames(
-                self._arcs, _widths(self._config), self._trellis, self._trace, slot, frames
-            )
+        self._trellis, self._trace, limited = search_frames(
+            self._arcs, _widths(self._config), self._trellis, self._trace, frames, self._follow
+        )
         self._limited += limited
 
     def partial(self) -> PartialResult:
@@ -106,7 +99,8 @@ class NativeStream:
         return result
 
     def finish(self) -> SearchResult:
-        """See `Stream.finish`."""
+        """See `Stream.finish`; the last links are pruned first, most of them leave and need not become arcs."""
+        prune_trellis(self._trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
         return assemble(self._graph, self._config, self._trellis, self._limited, self._first)
 
 

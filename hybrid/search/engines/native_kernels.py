@@ -1,7 +1,9 @@
 """The loop of token passing over the frames of a chunk, compiled by numba.
 
-The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens.
-`slot` is int32 [num_states], -1 everywhere between calls: the place of a state among the tokens of the frame.
+The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens. Rows are
+read as flat arrays of unsigned numbers: the compiler then needs no strides, and no look at whether an index counts from
+the end. Rows of the graph are asked for some tokens ahead. The tokens of a level are found in a small hash table
+(uint32, pairs of state, FREE where there is none, and place of its token), which stays in the nearest caches.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.search.engines.fetch import fetch
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.trace import begin_trace, extend, settle
 from hybrid.search.engines.trellis import Trellis, enlarged
@@ -18,13 +21,19 @@ from hybrid.search.engines.trellis import Trellis, enlarged
 __all__ = ["GraphArrays", "Widths", "begin_search", "search_frames"]
 
 NEG_INF = -np.inf
+LEAST = -np.finfo(np.float64).max  # what is not less is possible
+AHEAD = 12  # tokens whose arcs are asked for before they are needed
+SMALLEST = 256  # pairs of the table
+FREE = np.uint32(2**32 - 1)
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours lie apart
+SHIFT = np.uint64(40)
 
 
 class GraphArrays(NamedTuple):
-    """A `SearchGraph` for the kernels.
+    """A `SearchGraph` for the kernels, flat.
 
     Attributes:
-      bounds, arcs: as there. scores: float32 [A][3], the same memory as `arcs`.
+      bounds, arcs: as there, uint32 [2 (S+1)] and [3 A]. scores: float32 [3 A], the same memory as `arcs`.
     """
 
     bounds: np.ndarray
@@ -50,41 +59,80 @@ class Widths(NamedTuple):
 
 
 @kernel
-def begin_search(graph, start, slot):
+def begin_search(graph, start):
     """Returns the trellis and the trace of an utterance without frames: the start and what it reaches by epsilons."""
     trellis = Trellis(
         1, np.zeros((64, 3), np.int64), np.empty(64, np.int32), np.empty(64, np.float64), np.empty(64, np.float64),
-        np.empty((64, 3), np.int32), np.empty(64, np.float32), np.empty((64, 3), np.int32),
+        np.empty((64, 4), np.int32), np.empty(64, np.float32), np.empty((64, 4), np.int32),
     )  # fmt: skip
     trellis.states[0], trellis.scores[0] = start, 0.0
     trellis.splits[1, 0] = 1
-    trellis, entries = _follow_epsilons(graph, trellis, slot, NEG_INF)
+    table = _table_of(trellis.states[:1], np.empty(2 * SMALLEST, np.uint32))
+    trellis, table, entries = _follow_epsilons(graph, trellis, table, LEAST)
     return trellis, begin_trace(entries)
 
 
 @kernel
-def search_frames(graph, widths, trellis, trace, slot, frames):
+def search_frames(graph, widths, trellis, trace, frames, follow):
     """Searches the next frames.
 
     Args:
       frames: float32 [frame][pdf_id], unscaled.
+      follow: keep the trace; without, there are no partial results from here on.
 
     Returns:
       The trellis and the trace, in the memory of those given and more; and at how many frames max-active decided.
     """
     limited = 0
+    memory = np.empty(2 * SMALLEST, np.uint32)
     for t in range(len(frames)):
         first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
         cutoff, width, limit = _find_cutoff(trellis.scores[first:end], widths)
         limited += limit
-        trellis, entries, floor = _pass_frame(graph, widths, trellis, slot, frames[t], cutoff, width)
-        trellis, epsilons = _follow_epsilons(graph, trellis, slot, floor)
-        trace = extend(trace, entries, epsilons)
-        if trellis.levels % widths.interval == 0:
-            prune_trellis(trellis, graph.scores, widths.scale, widths.lattice_beam, widths.interval)
+        moved, totals, floor = _expand(graph, widths, trellis, frames[t], cutoff, width)
+        memory = enlarged(memory, 0, _table_size(len(totals)))
+        table = memory[: _table_size(len(totals))]
+        trellis, entries = _recombine(graph, trellis, table, frames[t], moved, totals, floor)
+        trellis, table, epsilons = _follow_epsilons(graph, trellis, table, floor)
+        if follow:
+            trace = extend(trace, entries, epsilons)
+        if trellis.levels % widths.interval:
+            continue
+        prune_trellis(trellis, widths.scale, widths.lattice_beam, widths.interval)
+        if follow:
             first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
             trace = settle(trace, _inside(trellis.scores[first:end], widths.beam))
     return trellis, trace, limited
+
+
+@kernel
+def _table_size(tokens):
+    """Returns the numbers of a table that is at most half full with so many tokens."""
+    size = SMALLEST
+    while size < 2 * tokens:
+        size *= 2
+    return 2 * size
+
+
+@kernel
+def _find(table, state):
+    """Returns where a state stands in a table, or the free place that it would take."""
+    mask = np.uint64(len(table) - 1)
+    at = ((np.uint64(state) * FACTOR) >> SHIFT) & mask & ~np.uint64(1)
+    while table[at] != state and table[at] != FREE:
+        at = (at + np.uint64(2)) & mask
+    return at
+
+
+@kernel
+def _table_of(states, memory):
+    """Returns a table of tokens, in some memory if that is large enough."""
+    table = enlarged(memory, 0, _table_size(len(states)))[: _table_size(len(states))]
+    table[:] = FREE
+    for i in range(len(states)):
+        at = _find(table, np.uint32(states[i]))
+        table[at], table[at + np.uint64(1)] = states[i], i
+    return table
 
 
 @kernel
@@ -128,73 +176,108 @@ def _find_cutoff(scores, widths):
 
 
 @kernel
-def _best_of(graph, widths, frame, state, score):
+def _best_of(graph, scaled, state, score):
     """Returns the best score that a token reaches over one emitting arc."""
     best = NEG_INF
-    for a in range(graph.bounds[state, 0], graph.bounds[state, 1]):
-        acoustic = widths.scale * np.float64(frame[graph.arcs[a, 1]])
-        best = max(best, score + np.float64(graph.scores[a, 2]) + acoustic)
+    for a in range(graph.bounds[2 * state], graph.bounds[2 * state + 1]):
+        best = max(best, score + np.float64(graph.scores[3 * a + 2]) + scaled[graph.arcs[3 * a + 1]])
     return best
 
 
 @kernel
-def _pass_frame(graph, widths, trellis, slot, frame, cutoff, width):
-    """Adds a level: moves the tokens of the last one over their emitting arcs.
+def _rows_of(graph, states, scores, cutoff):
+    """Returns the tokens that go on, uint32 [N], where their arcs begin and end, and how many arcs these are."""
+    bounds = graph.bounds
+    tokens, begins, ends = (
+        np.empty(len(states), np.uint32),
+        np.empty(len(states), np.uint32),
+        np.empty(len(states), np.uint32),
+    )
+    count, room = 0, np.int64(0)
+    for i in range(len(states)):
+        if scores[i] >= cutoff:
+            s = 2 * np.int64(states[i])
+            tokens[count], begins[count], ends[count] = i, bounds[s], bounds[s + 1]
+            room += np.int64(ends[count]) - np.int64(begins[count])
+            count += 1
+    return tokens[:count], begins[:count], ends[:count], room
+
+
+@kernel
+def _expand(graph, widths, trellis, frame, cutoff, width):
+    """Moves the tokens of the last level that go on over their emitting arcs.
 
     Returns:
-      The trellis; the best link into each new token, int32 [N][2], source and arc; and the floor: the best new score
-      less `width`, which all new tokens and links reach.
+      Links that may be good enough: uint32 [2 N], pairs of source and arc, and float64 [N], their scores; and the
+      floor, the best of these scores less `width`, which fewer of them reach.
     """
-    bounds, arcs, arc_scores = graph.bounds, graph.arcs, graph.scores
+    arcs, arc_scores = graph.arcs, graph.scores
     begin, first = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
-    room, top = 0, begin
-    for i in range(begin, first):
-        if trellis.scores[i] >= cutoff:
-            room += bounds[trellis.states[i], 1] - bounds[trellis.states[i], 0]
-        if trellis.scores[i] > trellis.scores[top]:
-            top = i
-    trellis = _with_level(trellis, room)
-    states, scores = trellis.states, trellis.scores
-    old = trellis.links[trellis.splits[trellis.levels - 1, 1] :]
-    best = _best_of(graph, widths, frame, states[top], scores[top]) if first > begin else NEG_INF
-    new_states, new_scores = states[first:], scores[first:]
-    entries, totals = np.empty((room, 2), np.int32), np.empty(room, np.float64)
-    used = count = 0
-    floor = best - width
-    for i in range(begin, first):
+    states, scores = trellis.states[begin:first], trellis.scores[begin:first]
+    tokens, begins, ends, room = _rows_of(graph, states, scores, cutoff)
+    scaled = np.empty(len(frame), np.float64)
+    for p in range(len(frame)):
+        scaled[p] = widths.scale * np.float64(frame[p])
+    best = NEG_INF
+    if len(scores):
+        top = np.argmax(scores)
+        best = _best_of(graph, scaled, np.int64(states[top]), scores[top])
+    floor = max(best - width, LEAST)
+    moved, totals = np.empty(2 * room, np.uint32), np.empty(room, np.float64)
+    used = np.uint64(0)
+    for n in range(len(tokens)):
+        if n + AHEAD < len(tokens):
+            fetch(arcs, 3 * np.int64(begins[n + AHEAD]))
+            fetch(arcs, 3 * np.int64(ends[n + AHEAD]) - 1)
+        i = tokens[n]
         score = scores[i]
-        if score < cutoff:
-            continue
-        for a in range(bounds[states[i], 0], bounds[states[i], 1]):
-            total = score + np.float64(arc_scores[a, 2]) + widths.scale * np.float64(frame[arcs[a, 1]])
-            if total < floor or total == NEG_INF:
-                continue
+        for a in range(np.int64(begins[n]), np.int64(ends[n])):
+            total = score + np.float64(arc_scores[3 * a + 2]) + scaled[arcs[3 * a + 1]]
+            moved[used * np.uint64(2)], moved[used * np.uint64(2) + np.uint64(1)], totals[used] = i, a, total
+            used += np.uint64(total >= floor)
             if total > best:
                 best = total
-                floor = best - width
-            d = arcs[a, 0]
-            j = slot[d]
-            if j < 0:
-                j = count
-                slot[d] = j
-                new_states[j], new_scores[j] = d, total
-                entries[j, 0], entries[j, 1] = i - begin, a
-                count += 1
-            elif total > new_scores[j]:
-                new_scores[j] = total
-                entries[j, 0], entries[j, 1] = i - begin, a
-            old[used, 0], old[used, 1], old[used, 2], totals[used] = i - begin, j, a, total
-            used += 1
-    place, kept = _keep_tokens(slot, new_states[:count], new_scores[:count], entries, floor)
+                floor = max(best - width, LEAST)
+    return moved, totals[:used], floor
+
+
+@kernel
+def _recombine(graph, trellis, table, frame, moved, totals, floor):
+    """Adds a level of the links that reach the floor and the tokens that they lead to, which the table then finds.
+
+    Returns:
+      The trellis; and the best link into each new token, int32 [N][2], source and arc.
+    """
+    trellis = _with_level(trellis, len(totals))
     end = trellis.splits[trellis.levels]
-    end[0] += kept
-    for k in range(used):
-        if totals[k] >= floor:
-            link = trellis.links[end[1]]
-            link[0], link[1], link[2] = old[k, 0], place[old[k, 1]], old[k, 2]
-            trellis.acoustic[end[1]] = frame[arcs[old[k, 2], 1]]
-            end[1] += 1
-    return trellis, entries[:kept], floor
+    states, scores = trellis.states[end[0] :], trellis.scores[end[0] :]
+    links, acoustic = trellis.links[end[1] :].reshape(-1), trellis.acoustic[end[1] :]
+    arcs, bounds = graph.arcs, graph.bounds
+    entries = np.empty(2 * len(totals), np.int32)
+    table[:] = FREE
+    count = used = 0
+    for k in range(len(totals)):
+        total = totals[k]
+        if total < floor:
+            continue
+        source, a = moved[2 * k], moved[2 * k + 1]
+        row = 3 * np.int64(a)
+        state = arcs[row]
+        at = _find(table, state)
+        if table[at] == FREE:
+            table[at], table[at + np.uint64(1)] = state, count
+            fetch(bounds, 2 * np.int64(state))
+            states[count], scores[count], entries[2 * count], entries[2 * count + 1] = state, total, source, a
+            count += 1
+        j = table[at + np.uint64(1)]
+        if total > scores[j]:
+            scores[j], entries[2 * np.int64(j)], entries[2 * np.int64(j) + 1] = total, source, a
+        links[4 * used], links[4 * used + 1], links[4 * used + 2], links[4 * used + 3] = source, j, a, arcs[row + 2]
+        acoustic[used] = frame[arcs[row + 1]]
+        used += 1
+    end[0] += count
+    end[1] += used
+    return trellis, entries[: 2 * count].reshape((-1, 2))
 
 
 @kernel
@@ -212,106 +295,112 @@ def _with_level(trellis, room):
 
 
 @kernel
-def _keep_tokens(slot, states, scores, entries, floor):
-    """Moves the tokens of at least `floor` to the front; returns each token's new place, or -1, and their number."""
-    place = np.full(len(states), -1, np.int32)
-    kept = 0
-    for j in range(len(states)):
-        slot[states[j]] = -1
-        if scores[j] >= floor:
-            place[j] = kept
-            states[kept], scores[kept] = states[j], scores[j]
-            entries[kept, 0], entries[kept, 1] = entries[j, 0], entries[j, 1]
-            kept += 1
-    return place, kept
+def _with_epsilons(graph, states):
+    """Returns the tokens that epsilon arcs leave, uint32 with room for more; which these are; and their number."""
+    bounds, arcs = graph.bounds, graph.arcs
+    count, depth = len(states), 0
+    stack, waiting = np.empty(count + 16, np.uint32), np.zeros(count + 16, np.bool_)
+    for i in range(count):
+        s = 2 * np.int64(np.uint32(states[i]))
+        if bounds[s + 2] > bounds[s + 1]:
+            fetch(arcs, 3 * np.int64(bounds[s + 1]))
+            stack[depth], waiting[i] = i, True
+            depth += 1
+    return stack, waiting, depth
 
 
 @kernel
-def _follow_epsilons(graph, trellis, slot, floor):
+def _follow_epsilons(graph, trellis, table, floor):
     """Adds the tokens that epsilon arcs reach from the last level at no less than `floor`, and these links.
 
     Returns:
-      The trellis; and for each token of the level that its best path enters by an epsilon arc the first such link:
-      int32 [N][2], source and arc, else -1.
+      The trellis; the table, perhaps a larger one; and for each token of the level that its best path enters by an
+      epsilon arc the first such link: int32 [N][2], source and arc, else -1.
     """
-    bounds = graph.bounds
+    bounds, arcs, arc_scores = graph.bounds, graph.arcs, graph.scores
     first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
-    before = trellis.scores[first:end].copy()
-    count = end - first
-    stack, waiting = np.empty(count + 16, np.int32), np.zeros(count + 16, np.bool_)
-    depth = 0
-    for i in range(count):
-        state = trellis.states[first + i]
-        slot[state] = i
-        if bounds[state + 1, 0] > bounds[state, 1]:
-            stack[depth] = i
-            waiting[i] = True
-            depth += 1
     states, scores = trellis.states, trellis.scores
+    before = scores[first:end].copy()
+    count = end - first
+    stack, waiting, depth = _with_epsilons(graph, states[first:end])
+    sources, number = stack[: depth + 16].copy(), depth
     while depth > 0:
         depth -= 1
         i = stack[depth]
         waiting[i] = False
-        s = states[first + i]
-        for a in range(bounds[s, 1], bounds[s + 1, 0]):
-            total = scores[first + i] + np.float64(graph.scores[a, 2])
-            if total < floor or total == NEG_INF:
+        s = 2 * np.int64(np.uint32(states[first + i]))
+        for a in range(np.int64(bounds[s + 1]), np.int64(bounds[s + 2])):
+            total = scores[first + i] + np.float64(arc_scores[3 * a + 2])
+            if total < floor:
                 continue
-            d = graph.arcs[a, 0]
-            j = slot[d]
-            if j < 0:
-                states, scores = enlarged(states, end, end + 1), enlarged(scores, end, end + 1)
-                stack, waiting = enlarged(stack, count, count + 1), enlarged(waiting, count, count + 1)
-                j = count
-                slot[d] = j
+            d = arcs[3 * a]
+            at = _find(table, d)
+            new = table[at] == FREE
+            if not new:
+                j = table[at + np.uint64(1)]
+                if total <= scores[first + j]:
+                    continue
+                scores[first + j] = total
+            leads_on = bounds[2 * np.int64(d) + 2] > bounds[2 * np.int64(d) + 1]
+            if new:
+                if end == len(states) or end == len(scores) or count == len(waiting):
+                    states, scores = enlarged(states, end, end + 1), enlarged(scores, end, end + 1)
+                    stack, waiting = enlarged(stack, count, count + 1), enlarged(waiting, count, count + 1)
+                j = np.uint32(count)
+                table[at], table[at + np.uint64(1)] = d, j
                 states[end], scores[end], waiting[j] = d, total, False
                 count, end = count + 1, end + 1
-            elif total > scores[first + j]:
-                scores[first + j] = total
-            else:
-                continue
-            if not waiting[j] and bounds[d + 1, 0] > bounds[d, 1]:
-                stack[depth] = j
-                waiting[j] = True
+                if 4 * count > len(table):
+                    table = _table_of(states[first:end], table[:0])
+                if leads_on:
+                    if number == len(sources):
+                        sources = enlarged(sources, number, number + 1)
+                    sources[number] = j
+                    number += 1
+            if leads_on and not waiting[j]:
+                stack[depth], waiting[j] = j, True
                 depth += 1
     extra = enlarged(trellis.extra, first, end)
     extra[first:end] = 0.0
     trellis.splits[trellis.levels, 0] = end
-    epsilons = _epsilon_links(graph, trellis, slot, states[first:end], scores[first:end], floor)
-    for i in range(first, end):
-        slot[states[i]] = -1
+    epsilons = _epsilon_links(graph, trellis, table, states[first:end], scores[first:end], sources[:number], floor)
     trellis = Trellis(
         trellis.levels, trellis.splits, states, scores, extra, trellis.links, trellis.acoustic, epsilons
     )  # fmt: skip
-    return trellis, _best_epsilons(graph, trellis, before)
+    return trellis, table, _best_epsilons(trellis, before)
 
 
 @kernel
-def _epsilon_links(graph, trellis, slot, states, scores, floor):
+def _epsilon_links(graph, trellis, table, states, scores, sources, floor):
     """Appends the epsilon arcs between the tokens of the last level that reach at least `floor`."""
-    bounds, ends = graph.bounds, trellis.splits[trellis.levels]
-    room = 0
-    for i in range(len(states)):
-        room += bounds[states[i] + 1, 0] - bounds[states[i], 1]
+    bounds, arcs, arc_scores, ends = graph.bounds, graph.arcs, graph.scores, trellis.splits[trellis.levels]
+    room = np.int64(0)
+    for i in sources:
+        s = 2 * np.int64(np.uint32(states[i]))
+        room += np.int64(bounds[s + 2]) - np.int64(bounds[s + 1])
     links = enlarged(trellis.epsilons, ends[2], ends[2] + room)
-    for i in range(len(states)):
-        for a in range(bounds[states[i], 1], bounds[states[i] + 1, 0]):
-            total = scores[i] + np.float64(graph.scores[a, 2])
-            if total >= floor and total > NEG_INF:
-                links[ends[2], 0], links[ends[2], 1], links[ends[2], 2] = i, slot[graph.arcs[a, 0]], a
-                ends[2] += 1
+    new, used = links[ends[2] :].reshape(-1), 0
+    for i in sources:
+        s = 2 * np.int64(np.uint32(states[i]))
+        for a in range(np.int64(bounds[s + 1]), np.int64(bounds[s + 2])):
+            if scores[i] + np.float64(arc_scores[3 * a + 2]) >= floor:
+                target = table[_find(table, arcs[3 * a]) + np.uint64(1)]
+                new[4 * used], new[4 * used + 1], new[4 * used + 2], new[4 * used + 3] = i, target, a, arcs[3 * a + 2]
+                used += 1
+    ends[2] += used
     return links
 
 
 @kernel
-def _best_epsilons(graph, trellis, before):
+def _best_epsilons(trellis, before):
     """Returns by which epsilon arc the best path enters the tokens of the last level; `before`: scores without them."""
     begin, end = trellis.splits[trellis.levels - 1], trellis.splits[trellis.levels]
-    scores = trellis.scores[begin[0] : end[0]]
-    entries = np.full((len(scores), 2), -1, np.int32)
-    for k in range(begin[2], end[2]):
-        i, j, a = trellis.epsilons[k, 0], trellis.epsilons[k, 1], trellis.epsilons[k, 2]
+    scores, epsilons = trellis.scores[begin[0] : end[0]], trellis.epsilons[begin[2] : end[2]].reshape(-1)
+    weights = epsilons.view(np.float32)
+    entries = np.full(2 * len(scores), -1, np.int32)
+    for k in range(0, len(epsilons), 4):
+        i, j = np.uint32(epsilons[k]), np.uint32(epsilons[k + 1])
         better = j >= len(before) or scores[j] > before[j]
-        if better and entries[j, 0] < 0 and scores[i] + np.float64(graph.scores[a, 2]) == scores[j]:
-            entries[j, 0], entries[j, 1] = i, a
-    return entries
+        if better and scores[i] + np.float64(weights[k + 3]) == scores[j] and entries[2 * np.int64(j)] < 0:
+            entries[2 * np.int64(j)], entries[2 * np.int64(j) + 1] = i, epsilons[k + 2]
+    return entries.reshape((-1, 2))

@@ -12,7 +12,7 @@ TOLERANCE = 0.1  # times the lattice beam: growth of a token's deficit that is w
 
 
 @kernel
-def prune_trellis(trellis, arc_scores, scale, lattice_beam, interval):
+def prune_trellis(trellis, scale, lattice_beam, interval):
     """Drops links and tokens that no path within the lattice beam of the living tokens uses; in place."""
     count, splits = trellis.levels, trellis.splits
     if splits[count - 1, 0] == splits[count, 0]:
@@ -21,7 +21,7 @@ def prune_trellis(trellis, arc_scores, scale, lattice_beam, interval):
     sizes = splits[1 : count + 1] - splits[:count]
     first = count - 1
     for t in range(count - 2, -1, -1):
-        growth = _prune_level(trellis, t, sizes, arc_scores, scale, lattice_beam)
+        growth = _prune_level(trellis, t, sizes, scale, lattice_beam)
         first = t
         if growth <= TOLERANCE * lattice_beam and t < count - interval:
             break
@@ -29,7 +29,7 @@ def prune_trellis(trellis, arc_scores, scale, lattice_beam, interval):
 
 
 @kernel
-def _prune_level(trellis, t, sizes, arc_scores, scale, lattice_beam):
+def _prune_level(trellis, t, sizes, scale, lattice_beam):
     """Finds how much worse than the best path each token of a level is, and drops what is beyond the lattice beam.
 
     What stays of the level's arrays, and of the links to the level after, moves to their front.
@@ -43,40 +43,44 @@ def _prune_level(trellis, t, sizes, arc_scores, scale, lattice_beam):
     begin, end = trellis.splits[t], trellis.splits[t + 1]
     scores, extra = trellis.scores[begin[0] : end[0]], trellis.extra[begin[0] : end[0]]
     next_scores, next_extra = trellis.scores[end[0] :], trellis.extra[end[0] :]
-    links, acoustic = trellis.links[end[1] :], trellis.acoustic[end[1] :]
+    links, acoustic = trellis.links[end[1] :].reshape(-1), trellis.acoustic[end[1] :]
+    weights = links.view(np.float32)
     before = extra.copy()
     extra[:] = np.inf
     left = 0
     for k in range(sizes[t + 1, 1]):
-        i, j = links[k, 0], links[k, 1]
-        total = scores[i] + np.float64(arc_scores[links[k, 2], 2]) + scale * np.float64(acoustic[k])
+        i, j = np.uint32(links[4 * k]), np.uint32(links[4 * k + 1])
+        total = scores[i] + np.float64(weights[4 * k + 3]) + scale * np.float64(acoustic[k])
         worse = next_extra[j] + (next_scores[j] - total)
         if worse <= lattice_beam:
             extra[i] = min(extra[i], max(worse, 0.0))
-            links[left, 0], links[left, 1], links[left, 2], acoustic[left] = i, j, links[k, 2], acoustic[k]
+            for column in range(4):
+                links[4 * left + column] = links[4 * k + column]
+            acoustic[left] = acoustic[k]
             left += 1
     sizes[t + 1, 1] = left
-    sizes[t, 2] = _prune_epsilons(scores, extra, trellis.epsilons[begin[2] : end[2]], arc_scores, lattice_beam)
+    sizes[t, 2] = _prune_epsilons(scores, extra, trellis.epsilons[begin[2] : end[2]], lattice_beam)
     return _drop_tokens(trellis, t, sizes, before)
 
 
 @kernel
-def _prune_epsilons(scores, extra, links, arc_scores, lattice_beam):
+def _prune_epsilons(scores, extra, links, lattice_beam):
     """Lets `extra` flow back over the links inside a level, and moves those that stay to the front."""
+    weights = links.view(np.float32)
     changed = True
     while changed:
         changed = False
         for k in range(len(links) - 1, -1, -1):
             i, j = links[k, 0], links[k, 1]
-            worse = extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[links[k, 2], 2])))
+            worse = extra[j] + (scores[j] - (scores[i] + np.float64(weights[k, 3])))
             if worse <= lattice_beam and max(worse, 0.0) < extra[i]:
                 extra[i] = max(worse, 0.0)
                 changed = True
     left = 0
     for k in range(len(links)):
         i, j = links[k, 0], links[k, 1]
-        if extra[j] + (scores[j] - (scores[i] + np.float64(arc_scores[links[k, 2], 2]))) <= lattice_beam:
-            links[left, 0], links[left, 1], links[left, 2] = i, j, links[k, 2]
+        if extra[j] + (scores[j] - (scores[i] + np.float64(weights[k, 3]))) <= lattice_beam:
+            links[left, 0], links[left, 1], links[left, 2], links[left, 3] = i, j, links[k, 2], links[k, 3]
             left += 1
     return left
 
@@ -101,16 +105,18 @@ def _drop_tokens(trellis, t, sizes, before):
     sizes[t, 0] = alive
     if alive == len(states):
         return growth
-    after, inside = trellis.links[end[1] :], trellis.epsilons[begin[2] :]
+    after, inside = trellis.links[end[1] :].reshape(-1), trellis.epsilons[begin[2] :].reshape(-1)
     for k in range(sizes[t + 1, 1]):
-        after[k, 0] = place[after[k, 0]]
+        after[4 * k] = place[np.uint32(after[4 * k])]
     for k in range(sizes[t, 2]):
-        inside[k, 0], inside[k, 1] = place[inside[k, 0]], place[inside[k, 1]]
-    links, acoustic = trellis.links[begin[1] :], trellis.acoustic[begin[1] :]
+        inside[4 * k], inside[4 * k + 1] = place[np.uint32(inside[4 * k])], place[np.uint32(inside[4 * k + 1])]
+    links, acoustic = trellis.links[begin[1] :].reshape(-1), trellis.acoustic[begin[1] :]
     entering = 0
     for k in range(sizes[t, 1]):
-        if place[links[k, 1]] >= 0:
-            links[entering, 0], links[entering, 1], links[entering, 2] = links[k, 0], place[links[k, 1]], links[k, 2]
+        target = place[np.uint32(links[4 * k + 1])]
+        if target >= 0:
+            links[4 * entering], links[4 * entering + 1] = links[4 * k], target
+            links[4 * entering + 2], links[4 * entering + 3] = links[4 * k + 2], links[4 * k + 3]
             acoustic[entering] = acoustic[k]
             entering += 1
     sizes[t, 1] = entering
@@ -120,7 +126,7 @@ def _drop_tokens(trellis, t, sizes, before):
 @kernel
 def _close_up(trellis, first, sizes):
     """Moves what is left of the levels from `first` on together."""
-    splits = trellis.splits
+    splits, rows, inside = trellis.splits, trellis.links.reshape(-1), trellis.epsilons.reshape(-1)
     tokens, links, epsilons = splits[first, 0], splits[first, 1], splits[first, 2]
     for t in range(first, trellis.levels):
         i, k, e = splits[t, 0], splits[t, 1], splits[t, 2]
@@ -130,12 +136,11 @@ def _close_up(trellis, first, sizes):
             trellis.scores[tokens + n] = trellis.scores[i + n]
             trellis.extra[tokens + n] = trellis.extra[i + n]
         for n in range(sizes[t, 1]):
-            for column in range(3):
-                trellis.links[links + n, column] = trellis.links[k + n, column]
             trellis.acoustic[links + n] = trellis.acoustic[k + n]
-        for n in range(sizes[t, 2]):
-            for column in range(3):
-                trellis.epsilons[epsilons + n, column] = trellis.epsilons[e + n, column]
+        for n in range(4 * sizes[t, 1]):
+            rows[4 * links + n] = rows[4 * k + n]
+        for n in range(4 * sizes[t, 2]):
+            inside[4 * epsilons + n] = inside[4 * e + n]
         tokens, links, epsilons = tokens + sizes[t, 0], links + sizes[t, 1], epsilons + sizes[t, 2]
     count = trellis.levels
     splits[count, 0], splits[count, 1], splits[count, 2] = tokens, links, epsilons

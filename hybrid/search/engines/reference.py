@@ -54,7 +54,7 @@ class ReferenceStream:
         tokens = {graph.start: 0.0}
         eps = self._follow_epsilons(tokens, -np.inf)
         self._tokens = tokens
-        self._levels = [_level({}, tokens, [], eps)]
+        self._levels = [_level(self._graph, {}, tokens, [], eps)]
 
     @property
     def memory(self) -> int:
@@ -70,7 +70,7 @@ class ReferenceStream:
             tokens = {state: score for state, score in tokens.items() if score >= floor}
             links = [link[:4] for link in links if link[4] >= floor]
             eps = self._follow_epsilons(tokens, floor)
-            self._levels.append(_level(self._tokens, tokens, links, eps))
+            self._levels.append(_level(self._graph, self._tokens, tokens, links, eps))
             self._tokens = tokens
             if len(self._levels) % INTERVAL == 0:
                 self._settle()
@@ -180,12 +180,12 @@ class ReferenceStream:
         """(graph arc, source token, frames crossed) of the first link that gives a token its score."""
         level, wanted = self._levels[frame], self._levels[frame].scores[token]
         for k in np.flatnonzero(level.links[:, 1] == token):
-            source, _, arc = level.links[k].tolist()
+            source, _, arc = level.links[k][:3].tolist()
             total = self._levels[frame - 1].scores[source] + float(self._graph_scores[arc])
             if total + self._config.scale * float(level.acoustic[k]) == wanted:
                 return arc, source, 1
         for k in np.flatnonzero(level.epsilons[:, 1] == token):
-            source, _, arc = level.epsilons[k].tolist()
+            source, _, arc = level.epsilons[k][:3].tolist()
             if level.scores[source] + float(self._graph_scores[arc]) == wanted:
                 return arc, source, 0
         return None
@@ -207,7 +207,7 @@ class ReferenceStream:
         return assemble(self._graph, self._config, join(self._levels), self._limited, self._first)
 
 
-def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:
+def _level(graph: SearchGraph, before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:
     """Turns states into places in the list of tokens."""
     source = {state: place for place, state in enumerate(before)}
     here = {state: place for place, state in enumerate(tokens)}
@@ -215,7 +215,7 @@ def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple])
         np.array(list(tokens), np.int32),
         np.array(list(tokens.values()), np.float64),
         np.zeros(len(tokens)),
-        np.array([(source[link[0]], here[link[1]], link[2]) for link in links], np.int32).reshape(-1, 3),
+        graph.link_rows([(source[link[0]], here[link[1]], link[2]) for link in links]),
         np.array([link[3] for link in links], np.float32),
-        np.array([(here[link[0]], here[link[1]], link[2]) for link in eps], np.int32).reshape(-1, 3),
+        graph.link_rows([(here[link[0]], here[link[1]], link[2]) for link in eps]),
     )

@@ -26,9 +26,10 @@ class Trellis(NamedTuple):
       states: int32 [tokens], graph state of each token.
       scores: float64 [tokens], the best score of a path to it.
       extra: float64 [tokens], by how much the best path through a token was known to be worse than the best path.
-      links: int32 [links][3], over one frame: token of the level before, token of this level, graph arc.
+      links: int32 [links][4], over one frame: token of the level before, token of this level, graph arc, bits of the
+        arc's float32 score.
       acoustic: float32 [links], their unscaled acoustic scores.
-      epsilons: int32 [epsilon links][3]: from token and to token, both of this level, graph arc.
+      epsilons: int32 [epsilon links][4]: from token and to token, both of this level, graph arc, bits of its score.
     """
 
     levels: int
@@ -115,7 +116,7 @@ def cut(trellis: Trellis, frame: int, state: int) -> tuple[Trellis, Trellis]:
     token = int(np.flatnonzero(level.states == state)[0])
     into = level.links[:, 1] == token
     ends = Level(
-        level.states[[token]], level.scores[[token]], np.zeros(1), level.links[into] * np.array([1, 0, 1], np.int32),
+        level.states[[token]], level.scores[[token]], np.zeros(1), level.links[into] * np.array([1, 0, 1, 1], np.int32),
         level.acoustic[into], level.epsilons[:0],
     )  # fmt: skip
     reached = [token]

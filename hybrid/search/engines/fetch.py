@@ -1,0 +1,39 @@
+"""A word to the processor that a row of an array will be needed soon; its arrival is not waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+__all__ = ["fetch"]
+
+
+def fetch(array: np.ndarray, row: Any) -> None:
+    """Asks for the cache line of one element, or row, of an array; within kernels, elsewhere it does nothing."""
+
+
+@intrinsic
+def _prefetch(_typing: Any, array: Any, row: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        """Writes the instruction: the place is where the array begins, and the number of rows by their width."""
+        view = context.make_array(signature.args[0])(context, builder, values[0])
+        stride = builder.extract_value(view.strides, 0)
+        wide = values[1] if values[1].type == stride.type else builder.sext(values[1], stride.type)
+        place = builder.mul(wide, stride)
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = builder.gep(builder.bitcast(view.data, byte), [place])
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        builder.call(function, [address, number(0), number(3), number(1)])  # to read, near, data
+        return context.get_dummy_value()
+
+    return types.none(array, row), generate
+
+
+@overload(fetch)
+def _fetch(array, row):  # type: ignore[no-untyped-def]  # numba wants the names of what it stands for, no more
+    return lambda array, row: _prefetch(array, row)  # type: ignore[call-arg]
