@@ -151,10 +151,11 @@ def speeds(
 ) -> None:
     """Searches more and more utterances side by side."""
     table.line("\n| lanes | frames | seconds | frames/s | × real time, with lattices | GB |\n|---|---|---|---|---|---|")
+    each = 0.0  # seconds of a lane, twice: recorded and measured
     for count in lanes:
-        if left() <= 0:
+        if left() <= count * each:
             break
-        batch = tiled(scores, count)
+        begin, batch = left(), tiled(scores, count)
         frames = sum(map(len, batch))
         if searcher.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(searcher.device)
@@ -163,6 +164,7 @@ def speeds(
         peak = torch.cuda.max_memory_allocated(searcher.device) / 1e9 if searcher.device.type == "cuda" else 0.0
         rate = frames / seconds
         table.line(f"| {count} | {frames} | {seconds:.2f} | {rate:.0f} | {rate * shift:.0f} | {peak:.1f} |")
+        each = (begin - left()) / count
 
 
 def chunks_of(scores: list[np.ndarray], chunk: int) -> Iterator[list[np.ndarray]]:

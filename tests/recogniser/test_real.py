@@ -1,8 +1,9 @@
-"""Fifty real utterances: k2, the native engine and the reference find the same paths with the same scores."""
+"""Real utterances: k2, the native engine and the reference find the same paths; our engines the same lattices."""
 
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ import pytest
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.feats.store import FeatureStore
 from hybrid.formats.openfst import FstArrays, write_fst
+from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
+from hybrid.search.engines.torch_search import TorchSearcher
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 DIGITS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]
@@ -78,6 +81,28 @@ def test_engines_agree_with_the_reference(fsdd: Path, engine: str) -> None:
         assert theirs.acoustic_score == pytest.approx(ours.acoustic_score, rel=1e-5)
         right += ours.word_ids.tolist() == [reference.words[w] for w in store.text(utterance)]
     assert right >= 35
+
+
+def arcs_of(lattice: Lattice) -> list[tuple]:
+    """What a lattice holds, whatever the numbers of its states."""
+    frames = lattice.state_frames[lattice.sources].tolist()
+    columns = lattice.transition_ids, lattice.word_ids, lattice.graph_scores, lattice.acoustic_scores
+    return sorted(zip(frames, *(column.tolist() for column in columns)))
+
+
+def test_our_engines_make_the_same_lattices(fsdd: Path) -> None:
+    """Triton's interpreter is slow: it gets the first frames of three utterances, the others whole ones."""
+    store, reference = FeatureStore.open(fsdd / "feats" / "test"), system(fsdd, "reference")
+    scores = [reference.model.scores(reference.model.pipeline.features(store, u)) for u in store.ids[::20][:12]]
+    for engine, some in (("native", scores), ("torch", scores), ("triton", [each[:4] for each in scores[:3]])):
+        searcher = system(fsdd, engine if engine != "triton" else "torch").searcher
+        if engine == "triton":
+            if not find_spec("triton"):
+                continue
+            searcher = TorchSearcher(searcher.graph, searcher.config, kernels="triton")
+        for slow, fast in zip(reference.searcher.search(some), searcher.search(some)):
+            assert (slow.status, slow.limited_frames) == (fast.status, fast.limited_frames)
+            assert arcs_of(slow.lattice) == arcs_of(fast.lattice), engine
 
 
 def test_streams_equal_whole_utterances(fsdd: Path) -> None:
