@@ -21,7 +21,7 @@ from hybrid.fst.minimize import minimize_encoded
 from lm.grammar.automaton import GrammarAutomaton
 from lm.grammar.rules import MAX_ARCS, components
 
-__all__ = ["Closures", "acceptor", "is_exact_minimum"]
+__all__ = ["Closures", "acceptor"]
 
 DELTA = 2.0**-16  # nats between costs that are told apart
 DIGITS = 9  # of probabilities of states in a subset
@@ -127,11 +127,6 @@ def acceptor(automaton: GrammarAutomaton, labels: Mapping[str, int], backoff: in
     arcs, finals = _apart(automaton, closures) if found is None else found
     fst = minimize_encoded(_fst(arcs, finals, ids), DELTA)
     return _behind_backoff(fst, backoff) if apart else _sorted(fst)
-
-
-def is_exact_minimum(automaton: GrammarAutomaton) -> bool:
-    """Tells whether a deterministic acceptor of the automaton's probabilities was found."""
-    return _deterministic(automaton, Closures(automaton)) is not None
 
 
 def _deterministic(automaton: GrammarAutomaton, closures: Closures) -> tuple[Arcs, Weights] | None:
