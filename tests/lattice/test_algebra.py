@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from hybrid.formats.fst_arrays import FstArrays
+from hybrid.formats.openfst import write_fst
 from hybrid.lattice.algebra.difference import difference
 from hybrid.lattice.algebra.keywords import KeywordHit, boosted, find_keyword, merged_hits
 from hybrid.lattice.algebra.minimal import minimize
 from hybrid.lattice.algebra.product import compose, intersect
 from hybrid.lattice.algebra.pushing import push, push_scores, push_strings
 from hybrid.lattice.archive import read_compact_folder, write_lattices
+from hybrid.lattice.combine import combine, log_weight, union
 from hybrid.lattice.compact import CompactLattice, expand, factor, no_paths
 from hybrid.lattice.lattice import LatticeError
+from hybrid.lattice.mbr import mbr_decode
 from hybrid.lattice.paths import nbest
 from hybrid.lattice.trim import from_rows, trimmed
 
@@ -294,3 +297,51 @@ def test_equals_kaldis_difference(determinised, kaldi_bin: Path, tmp_path: Path)
     for utterance, lattice in determinised.items():
         found, wanted = best_sentences(difference(lattice, best[utterance])), best_sentences(theirs[utterance])
         assert found == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.peer
+def test_equals_kaldis_composition(determinised, kaldi_bin: Path, tmp_path: Path) -> None:
+    """A transducer of one state with costs: every fifth word becomes another, every seventh is not read."""
+    words = np.unique(np.concatenate([lattice.word_ids for lattice in determinised.values()]))
+    read = words[words % 7 != 0].astype(np.int32)
+    told = np.where(read % 5 == 0, read + 1, read).astype(np.int32)
+    costs = np.random.default_rng(3).uniform(0, 3, len(read)).round(3)
+    fst = FstArrays(0, np.array([0, len(read)]), read, told, np.zeros(len(read)), costs, np.array([0.25]))
+    write_fst(tmp_path / "fst", fst)
+    write_lattices(tmp_path / "in", determinised.items(), compact=True)
+    program = [str(kaldi_bin / "lattice-compose"), f"ark:{tmp_path}/in", f"{tmp_path}/fst", f"ark:{tmp_path}/out"]
+    subprocess.run(program, check=False, capture_output=True)  # 1 where a composition is empty
+    theirs = dict(read_compact_folder(tmp_path / "out"))
+    told_some = 0
+    for utterance, lattice in determinised.items():
+        ours = compose(lattice, fst)
+        assert (ours.start < 0) == (utterance not in theirs)
+        if utterance in theirs:
+            assert best_sentences(ours) == pytest.approx(best_sentences(theirs[utterance]), rel=1e-5)
+            told_some += 1
+    assert told_some >= 3
+
+
+@pytest.mark.peer
+def test_equals_kaldis_combination(determinised, peers: Path, kaldi_bin: Path, tmp_path: Path) -> None:
+    """Lattices with trigram and 4-gram scores as systems, weighted 0.3 and 0.7 (lattice-union does not end here)."""
+    scale = 0.0714286
+    others = dict(read_compact_folder(peers / "lattices" / "clat_fg.txt.gz"))
+    for name, lattices in (("one", determinised), ("two", others)):
+        write_lattices(tmp_path / name, lattices.items(), compact=True)
+    given = [f"--acoustic-scale={scale}", "--lat-weights=0.3:0.7"]
+    line = [str(kaldi_bin / "lattice-combine"), *given, *(f"ark:{tmp_path}/{name}" for name in ("one", "two", "both"))]
+    subprocess.run(line, check=True, capture_output=True)
+    combined = dict(read_compact_folder(tmp_path / "both"))
+    for utterance, lattice in determinised.items():
+        pair = [lattice, others[utterance]]
+        sums = [log_weight(one, scale) for one in pair]
+        gains = [np.log(weight) - total for weight, total in zip([0.3, 0.7], sums)]
+        united = {tuple(p.word_ids.tolist()): p.score(scale) for p in nbest(expand(union(pair, gains)), 20, scale)}
+        paths = {tuple(p.word_ids.tolist()): p.score(1.0) for p in nbest(expand(combined[utterance]), 20, 1.0)}
+        assert united == pytest.approx(paths, abs=1e-3)
+        ours = mbr_decode(combine(pair, [0.3, 0.7], scale), scale)
+        theirs = mbr_decode(combined[utterance], 1.0)
+        assert ours.word_ids.tolist() == theirs.word_ids.tolist()
+        assert ours.confidences == pytest.approx(theirs.confidences, abs=0.01)
+        assert ours.risk == pytest.approx(theirs.risk, abs=1e-3)

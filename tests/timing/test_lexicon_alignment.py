@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hybrid.lattice.archive import read_compact_folder
+from hybrid.gmm import AmDiagGmm
+from hybrid.gmm.kaldi_model import write_kaldi_model
+from hybrid.hmm import HmmTopology, TransitionModel
+from hybrid.lattice.archive import read_compact_folder, write_lattices
 from hybrid.lattice.combine import log_weight
 from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.lattice import LatticeError
-from hybrid.lattice.trim import from_rows
+from hybrid.lattice.trim import from_rows, state_times
 from hybrid.timing.lattice_alignment import align_lattice
 from hybrid.timing.lexicon_alignment import align_by_lexicon, pronunciations_of
+from hybrid.tree import ContextTree
 from tests.timing.test_lattice_alignment import BOUNDARY, MODEL, kaldi, random_words, units  # noqa: F401
 
 from .test_lattice_alignment import IDS
@@ -112,3 +117,70 @@ def test_same_as_by_marks_on_real_lattices(kaldi, peers: Path) -> None:  # noqa:
         ours, theirs = align_by_lexicon(compact, model, lexicon), align_lattice(compact, model, boundary)
         assert {(w, tuple(i)) for w, i in units(ours)} == {(w, tuple(i)) for w, i in units(theirs)}
         assert log_weight(ours, 0.0714286) == pytest.approx(log_weight(theirs, 0.0714286))
+
+
+SPOKEN = {0: [(1,)], 5: [(2,), (2, 3)], 6: [(3, 4)], 7: [(4,)]}  # word: pronunciations, word 0 a pause
+
+
+def three_state_model() -> TransitionModel:
+    topology = HmmTopology.kaldi_default([2, 3, 4], [1], num_silence_states=3)
+    tree = ContextTree.monophone([[1], [2], [3], [4]], topology.pdf_class_counts())
+    return TransitionModel(topology, tree)
+
+
+def spoken(model: TransitionModel, phones: list[int], frames: int, random: np.random.Generator) -> list[int]:
+    """Transition-ids of phones over so many frames: each state's way out, then its self-loops."""
+    more = random.multinomial(frames - 3 * len(phones), np.full(3 * len(phones), 1 / (3 * len(phones))))
+    found: list[int] = []
+    for place, count in enumerate(more.tolist()):
+        of_state = np.flatnonzero((model.phones == phones[place // 3]) & (model.hmm_states == place % 3))
+        loops = model.is_self_loop[of_state]
+        leave = next(i for i in of_state[~loops] if model.targets[i] == place % 3 + 1)
+        found += [int(leave), *[int(of_state[loops][0])] * count]
+    return found
+
+
+def random_speech(model: TransitionModel, seed: int) -> CompactLattice:
+    """Three sentences of as many frames, whose words and frames lie on any of their arcs, words before their frames."""
+    random, rows, states = np.random.default_rng(seed), [], 2
+    for _ in range(3):
+        words = [int(w) for w in random.choice([5, 6, 7], int(random.integers(2, 5)))]
+        units = [w for word in words for w in ([0] if random.random() < 0.5 else []) + [word]]
+        phones = [p for w in units for p in SPOKEN[w][int(random.integers(len(SPOKEN[w])))]]
+        ids, cuts = spoken(model, phones, 60, random), np.sort(random.integers(0, 60, len(words)))
+        cuts[0] = 0
+        parts = np.split(np.array(ids), cuts[1:])
+        path = [0, *range(states, states + len(words) - 1), 1]
+        early = [(w, part.tolist()) for w, part in zip(words, parts)]
+        for (w, part), source, to in zip(early, path, path[1:]):
+            rows.append((source, to, w, float(-random.integers(5)), float(-random.integers(50)), part))
+        states += len(words) - 1
+    return from_rows(rows, {1: (0.0, 0.0, ())}, states)
+
+
+@pytest.mark.peer
+def test_equals_kaldis_words_by_lexicon(kaldi_bin: Path, tmp_path: Path) -> None:
+    """Where each word lies and what it costs, in all of the lattice; a pronunciation begins another (lexicon above)."""
+    model = three_state_model()
+    count = model.num_pdfs
+    gmm = AmDiagGmm.from_normal(np.arange(count + 1), np.ones(count), np.zeros((count, 2)), np.ones((count, 2)))
+    write_kaldi_model(tmp_path / "final.mdl", model, gmm)
+    rows = [[word, word, *phones] for word, many in SPOKEN.items() for phones in many]
+    (tmp_path / "lexicon.int").write_text("".join(" ".join(map(str, row)) + "\n" for row in rows))
+    given = {f"u{seed:02d}": random_speech(model, seed) for seed in range(40)}
+    write_lattices(tmp_path / "in", given.items(), compact=True)
+    command = ["lattice-align-words-lexicon", "lexicon.int", "final.mdl", "ark:in", "ark:out"]
+    subprocess.run([str(kaldi_bin / command[0]), *command[1:]], check=True, capture_output=True, cwd=tmp_path)
+    theirs = dict(read_compact_folder(tmp_path / "out"))
+    for name, lattice in given.items():
+        ours = align_by_lexicon(lattice, model, pronunciations_of(rows))
+        assert words_in_time(ours) == words_in_time(theirs[name])
+
+
+def words_in_time(compact: CompactLattice) -> dict[tuple, float]:
+    """Words with their frames, and the score, of every path; of two that say the same at the same time the better."""
+    assert state_times(compact).max() == 60
+    found: dict[tuple, float] = {}
+    for words, score in said(compact):
+        found[words] = max(round(score), found.get(words, -np.inf))
+    return found
