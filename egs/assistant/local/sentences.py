@@ -70,18 +70,19 @@ class Grammar:
         entries = [e for group in (self.domains, self.slots) for entries in group.values() for e in entries]
         return sorted({word for entry in entries for word in SLOT.sub(" ", entry).split()})
 
+    def _filled(self, sentence: str) -> list[str]:
+        """Returns a sentence with each entry of its first slot in turn, or itself where it has none."""
+        if not (slot := SLOT.search(sentence)):
+            return [sentence]
+        return [sentence.replace(slot.group(0), entry, 1) for entry in self.slots[slot.group(1)]]
+
     def few(self, limit: int = 10) -> list[str]:
         """Returns every sentence of the templates that have at most `limit`."""
         found = []
         for template in (t for templates in self.domains.values() for t in templates):
             sentences = [template]
-            while len(sentences) <= limit and SLOT.search(sentences[0]):
-                sentences = [
-                    sentence.replace(match.group(0), entry, 1)
-                    for sentence in sentences
-                    if (match := SLOT.search(sentence))
-                    for entry in self.slots[match.group(1)]
-                ]
+            while len(sentences) <= limit and any(map(SLOT.search, sentences)):
+                sentences = [filled for sentence in sentences for filled in self._filled(sentence)]
             found += sentences if len(sentences) <= limit else []
         return found
 
