@@ -22,7 +22,7 @@ from lexicon.symbols import SymbolTable, is_disambig
 from lexicon.words.spelling import Spelling
 from lm.biasing import MAX_WORDS, BiasAutomaton, BiasPhrase
 
-__all__ = ["BiasList", "read_bias_list"]
+__all__ = ["BiasList", "WordFinder", "read_bias_list"]
 
 CURE = "Write a phrase a line, after a tab its boost per word."
 SHOWN = 5
@@ -43,51 +43,49 @@ class BiasList:
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def of(cls, lines: Iterable[tuple[str, float, str]], words: SymbolTable) -> BiasList:
+    def of(cls, lines: Iterable[tuple[str, float, str]], words: SymbolTable | WordFinder) -> BiasList:
         """Finds the words of phrases.
 
         Args:
           lines: phrase, boost per word, context.
-          words: those of the graph or the lattices.
+          words: those of the graph or the lattices; a finder serves many lists.
         """
-        find = _Words(words)
+        find = words if isinstance(words, WordFinder) else WordFinder(words)
         phrases: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[BiasPhrase, str]] = {}
         unknown: dict[str, tuple[str, ...]] = {}
         twice = 0
         for text, boost, context in lines:
             said, before = text.split(), context.split()
-            ids, before_ids = find.ids(said), find.ids(before)
-            missing = tuple(word for word in said + before if not find.id(word))
-            if missing:
-                unknown[text] = missing
-                continue
-            key = (before_ids, ids)
-            twice += key in phrases
-            phrases.setdefault(key, (BiasPhrase(ids, boost * len(ids), before_ids), text))
+            ids, before_ids = tuple([find[word] for word in said]), tuple([find[word] for word in before])
+            if 0 in ids or 0 in before_ids:
+                unknown[text] = tuple(word for word in said + before if not find[word])
+            elif (before_ids, ids) in phrases:
+                twice += 1
+            else:
+                phrases[before_ids, ids] = BiasPhrase(ids, boost * len(ids), before_ids), text
         if twice:
             get_logger(__name__).warning("%d phrases stand in the list again; the first of each counts", twice)
-        made = tuple(one for one, _ in phrases.values())
-        return cls(made, tuple(text for _, text in phrases.values()), tuple(unknown.items()))
+        made = tuple([one for one, _ in phrases.values()])
+        return cls(made, tuple([text for _, text in phrases.values()]), tuple(unknown.items()))
 
     def automaton(self) -> BiasAutomaton:
         """The phrases as an automaton."""
         return BiasAutomaton(self.phrases)
 
 
-class _Words:
-    """Word ids by the spelling of a table; each word is looked for once."""
+class WordFinder(dict[str, int]):
+    """Word ids by the spelling of a table, 0 for words that it lacks; each word is looked for once."""
 
     def __init__(self, table: SymbolTable) -> None:
+        super().__init__()
         self._table = table
-        self._known: dict[str, int] = {}
         self._spelling: Spelling | None = None
 
-    def id(self, word: str) -> int:
-        """The id of a word, 0 where the table has none."""
-        if word not in self._known:
-            found = self._table.get(word) or self._other(word)
-            self._known[word] = 0 if found is None or is_disambig(word) else found
-        return self._known[word]
+    def __missing__(self, word: str) -> int:
+        """Looks for a word: as it is, in upper and lower case, by other marks and Unicode forms."""
+        found = None if is_disambig(word) else self._table.get(word) or self._other(word)
+        self[word] = found or 0
+        return self[word]
 
     def _other(self, word: str) -> int | None:
         for other in (word.upper(), word.lower()):
@@ -97,10 +95,6 @@ class _Words:
             self._spelling = Spelling(self._table.symbols, ("<eps>", "#0", "<s>", "</s>"))
         pair = self._spelling.find(word)
         return None if pair is None else self._table.get(pair[0])
-
-    def ids(self, words: Iterable[str]) -> tuple[int, ...]:
-        """The ids of words."""
-        return tuple(map(self.id, words))
 
 
 def read_bias_list(path: str | os.PathLike, words: SymbolTable, boost: float) -> BiasList:

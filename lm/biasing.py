@@ -55,28 +55,30 @@ class BiasAutomaton:
         self._gain, self._held = [0.0], [0.0]  # boosts of all phrases that end in a state; what is lent there
         self._fail = [0]
         levels: list[list[tuple[int, int, int]]] = []  # by number of words said: state, the one before it, word
-        for phrase in phrases:
-            self._enter(phrase, levels)
+        self._enter(phrases, levels)
         self._link(levels)
 
-    def _enter(self, phrase: BiasPhrase, levels: list[list[tuple[int, int, int]]]) -> None:
-        state, before, size = 0, len(phrase.context), len(phrase.words)
-        for depth, word in enumerate(phrase.context + phrase.words):
-            key = state << 32 | word
-            child = self._children.get(key)
-            if child is None:
-                child = self._children[key] = len(self._gain)
-                self._gain.append(0.0)
-                self._held.append(0.0)
-                self._fail.append(0)
-                if depth == len(levels):
-                    levels.append([])
-                levels[depth].append((child, state, word))
-            state = child
-            said = depth + 1 - before
-            if 0 < said < size and phrase.boost > 0:
-                self._held[state] = max(self._held[state], phrase.boost * said / size)
-        self._gain[state] += phrase.boost
+    def _enter(self, phrases: Iterable[BiasPhrase], levels: list[list[tuple[int, int, int]]]) -> None:
+        """Makes a state for each beginning of a phrase."""
+        children, gain, held = self._children, self._gain, self._held
+        for phrase in phrases:
+            state, before, size = 0, len(phrase.context), len(phrase.words)
+            while len(levels) < before + size:
+                levels.append([])
+            for level, word in zip(levels, phrase.context + phrase.words):
+                key = state << 32 | word
+                child = children.get(key)
+                if child is None:
+                    child = children[key] = len(gain)
+                    gain.append(0.0)
+                    held.append(0.0)
+                    level.append((child, state, word))
+                state = child
+                before -= 1
+                if before < 0 and -before < size and phrase.boost > 0:
+                    held[state] = max(held[state], phrase.boost * -before / size)
+            gain[state] += phrase.boost
+        self._fail += [0] * (len(gain) - 1)
 
     def _link(self, levels: Sequence[list[tuple[int, int, int]]]) -> None:
         """Finds the longest shorter beginning that each state also is, whose phrases end with it as well."""

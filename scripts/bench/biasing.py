@@ -41,7 +41,7 @@ def main() -> None:
     from hybrid.lattice.paths import best_path
     from hybrid.rescore.lattice_biasing import biased
     from lexicon.symbols import SymbolTable
-    from lm.bias_list import BiasList
+    from lm.bias_list import BiasList, WordFinder
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lattices", type=Path)
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--half", type=int, choices=[0, 1])
     options = parser.parse_args()
     words = SymbolTable.read(options.words)
+    finder = WordFinder(words)
     rows = [line.split("\t") for line in options.lists.read_text(encoding="utf-8").splitlines()]
     table = {name: (text, *map(json.loads, lists)) for name, text, *lists in rows}
     boosts = [0.0, *(options.boost or [1.0, 2.0, 3.0])]
@@ -64,7 +65,7 @@ def main() -> None:
         outside += sum(word in rare and word.upper() not in words for word in text.split())
         for boost in boosts:
             begin = time.process_time()
-            automaton = BiasList.of([(phrase, boost, "") for phrase in listed], words).automaton()
+            automaton = BiasList.of([(phrase, boost, "") for phrase in listed], finder).automaton()
             middle = time.process_time()
             lattice = biased(compact, automaton)
             making, biasing = making + middle - begin, biasing + time.process_time() - middle

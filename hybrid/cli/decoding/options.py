@@ -26,7 +26,7 @@ format_option = click.option("--format", "formats", type=click.Choice(FORMATS), 
 def rescore_options(function: Any) -> Any:
     """Adds the options of a second pass; `second_pass` takes them."""
     for option in (
-        click.option("--bias-boost", type=Real(), default=2.0,
+        click.option("--bias-boost", type=Real(), default=5.0,
                      help="With --bias: natural log per word of phrases without their own."),
         click.option("--bias", type=FILE, help="Raise the phrases of this list in the lattices: a phrase a line, after "
                      "a tab its boost per word, after another the words that must stand before it."),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bias_command"]
 
-BOOST = 2.0
+BOOST = 5.0
 
 
 def _biased(
