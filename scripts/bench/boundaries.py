@@ -61,7 +61,7 @@ def run(command: list[str], log: Path, folder: Path | None = None) -> None:
 
 def align_ours(options: argparse.Namespace, scratch: Path, pauses: set[str]) -> Phones:
     """Aligns the test set with the product."""
-    command = [sys.executable, "-m", "hybrid.cli.main", "align", "audio", "--format", "lhotse"]
+    command = [sys.executable, "-m", "hybrid.cli.main", "align", "audio", "--format", "lhotse", "--phone-marks"]
     command += ["--model", str(options.model), "--lang", str(options.lang), "--out-dir", str(scratch / "ours")]
     run([*command, "--cuts", str(options.test / "cuts.jsonl.gz")], scratch / "ours.log")
     with gzip.open(scratch / "ours" / "supervisions.jsonl.gz", "rt", encoding="utf-8") as stream:

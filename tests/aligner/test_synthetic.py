@@ -54,7 +54,7 @@ def spoken(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_boundaries_of_unknown_voices(spoken, tmp_path):
     run_hybrid("align", "audio", "--model", spoken / "mono", "--lang", spoken / "lang", "--format", "lhotse",
-               "--cuts", spoken / "test" / "cuts.jsonl.gz", "--out-dir", tmp_path)  # fmt: skip
+               "--phone-marks", "--cuts", spoken / "test" / "cuts.jsonl.gz", "--out-dir", tmp_path)  # fmt: skip
     with gzip.open(spoken / "test" / "phones.jsonl.gz", "rt", encoding="utf-8") as stream:
         truth = {row["id"]: starts_of(row["phones"]) for row in map(json.loads, stream)}
     found = []
