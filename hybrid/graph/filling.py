@@ -178,8 +178,10 @@ class Filler:
         """Groups phones by the HMMs that they give to windows when they stand in them at `place`."""
         if len(phones) == 1:
             return [list(phones)]
-        table = np.repeat(np.array(windows, np.int32)[None], len(phones), axis=0)
-        table = np.insert(table, place, np.array(phones, np.int32)[:, None], axis=2)
+        known = np.array(windows, np.int32)
+        table = np.empty((len(phones), len(known), known.shape[1] + 1), np.int32)
+        table[:, :, place] = np.array(phones, np.int32)[:, None]
+        table[:, :, [p for p in range(table.shape[2]) if p != place]] = known
         states = self._expander.transition_states(table.reshape(-1, table.shape[2])).reshape(len(phones), -1)
         groups: dict[bytes, list[int]] = {}
         for one, row in zip(phones, states):

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ class SlotTable:
         Raises:
           HybridError: no such phone may stand there.
         """
-        return self._key(slot, before, first, self.before, self.first)
+        return self._key(slot, before, first, 0)
 
     def exit(self, slot: int, last: int, after: int) -> int:
         """The key of an exit: after all entries.
@@ -114,13 +115,19 @@ class SlotTable:
         Raises:
           HybridError: no such phone may stand there.
         """
-        return self.num_entries + self._key(slot, last, after, self.last, self.after)
+        return self.num_entries + self._key(slot, last, after, 2)
 
-    def _key(self, slot: int, one: int, other: int, ones: Sequence[int], others: Sequence[int]) -> int:
-        try:
-            return (slot * len(ones) + ones.index(one)) * len(others) + others.index(other)
-        except ValueError:
-            raise HybridError(f"slot {self.names[slot]}: phones {one} and {other} do not stand at its edge") from None
+    def _key(self, slot: int, one: int, other: int, group: int) -> int:
+        ones, others = self._places[group], self._places[group + 1]
+        if one not in ones or other not in others:
+            raise HybridError(f"slot {self.names[slot]}: phones {one} and {other} do not stand at its edge")
+        return (slot * len(ones) + ones[one]) * len(others) + others[other]
+
+    @cached_property
+    def _places(self) -> tuple[dict[int, int], ...]:
+        """Of the groups of phones before, first, last and after the place of each phone."""
+        groups = self.before, self.first, self.last, self.after
+        return tuple({phone: place for place, phone in enumerate(phones)} for phones in groups)
 
     def name(self, name: str) -> str:
         """The name of a slot, of which the $ may be left out.
