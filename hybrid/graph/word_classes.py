@@ -118,7 +118,8 @@ class Classes:
                 open_ = np.isin(grammar.ilabels, [self.labels[name] for name in self.slots])
                 return replace(grammar, olabels=np.where(open_, 0, grammar.olabels))
             grammar = self._expand_once(grammar, waiting, names)
-        found = ", ".join(quote(names[int(label)]) for label in np.unique(grammar.ilabels[waiting]))
+        left = grammar.ilabels[(grammar.olabels == grammar.ilabels) & np.isin(grammar.ilabels, list(names))]
+        found = ", ".join(quote(names[int(label)]) for label in np.unique(left))
         raise HybridError(f"classes stand inside one another more than {MAX_DEPTH} deep: {found}")
 
     def _expand_once(self, grammar: FstArrays, waiting: np.ndarray, names: Mapping[int, str]) -> FstArrays:

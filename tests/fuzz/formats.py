@@ -642,6 +642,19 @@ def _pronunciations(path: Path, _: Path) -> None:
     read_user_lexicon(path)
 
 
+def _slot_list(path: Path, root: Path) -> None:
+    from lm.word_list import read_word_list as read_entries
+
+    for entry in read_entries(path):
+        entry.line()
+
+
+def _slot_table(path: Path, root: Path) -> None:
+    from hybrid.graph.slot_table import SlotTable
+
+    SlotTable.read(path).to_json()
+
+
 def _vocabulary(path: Path, root: Path) -> None:
     from hybrid.data.check_report import read_vocabulary
     from lm.word_stream import read_word_list
@@ -866,6 +879,8 @@ READERS: dict[str, Reader] = {
     "lexicon.pieces": Reader("pieces.model", _pieces),
     "lexicon.pronunciations": Reader("dict/lexicon.txt", _pronunciations),
     "own.words": Reader("own.txt", _own_words),
+    "slots.list": Reader("contacts.txt", _slot_list),
+    "slots.table": Reader("slots.json", _slot_table),
     "said.gram": Reader("say.gram", _said),
     "said.grxml": Reader("say.grxml", _said),
     "written.rules": Reader("rules.tsv", _rules),

@@ -199,6 +199,13 @@ def test_classes_inside_classes(language, models):
     assert y not in graph.fst.olabels
 
 
+def test_a_class_that_contains_itself_is_refused(language):
+    x = language.labels["$X"]
+    loop = FstArrays.from_arcs(0, [0], [x], [x], [1], [0.25], [np.inf, 0.0])
+    with pytest.raises(HybridError, match=r"classes stand inside one another more than 20 deep: \$X"):
+        Classes({"$X": x}, {"$X": loop}).expand(language.grammar)
+
+
 def test_a_folder_keeps_its_slots(language, models, tmp_path):
     graph = language.open(models["biphone"])
     graph.save(tmp_path / "graph")
