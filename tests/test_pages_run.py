@@ -152,7 +152,8 @@ def test_a_second_pass(trained: Path) -> None:
     decode("tri3b", "dev", "exp/chain/decode_dev")
     shutil.copy("exp/tri3b/graph/words.txt", "words.txt")
     must("lattice", "copy", "exp/chain/decode_dev", "test.fg.gz")
-    must_run(Page("docs/rescoring.md").lines())
+    # another acoustic model wants a network: tests/rescore run that command
+    must_run([line for line in Page("docs/rescoring.md").lines() if not line.startswith("hybrid rescore acoustic ")])
 
 
 def test_lattices(trained: Path) -> None:
