@@ -35,5 +35,8 @@ def _prefetch(_typing: Any, array: Any, row: Any) -> Any:
 
 
 @overload(fetch)
-def _fetch(array, row):  # type: ignore[no-untyped-def]  # numba wants the names of what it stands for, no more
-    return lambda array, row: _prefetch(array, row)  # type: ignore[call-arg]
+def _fetch(array: Any, row: Any) -> Any:
+    def asked(array: Any, row: Any) -> None:  # the very parameters of the function around it, as numba wants
+        _prefetch(array, row)  # type: ignore[call-arg]
+
+    return asked

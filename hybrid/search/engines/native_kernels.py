@@ -2,8 +2,8 @@
 
 The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens. Rows are
 read as flat arrays of unsigned numbers: the compiler then needs no strides, and no look at whether an index counts from
-the end. Rows of the graph are asked for some tokens ahead. The tokens of a level are found in a small hash table
-(uint32, pairs of state, FREE where there is none, and place of its token), which stays in the nearest caches.
+the end. Rows of the graph are asked for some tokens ahead. The tokens of a level are found in a hash table
+(`token_kernels`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.search.engines.fetch import fetch
 from hybrid.search.engines.native_prune import prune_trellis
+from hybrid.search.engines.token_kernels import FREE, SMALLEST, find, table_of, table_size
 from hybrid.search.engines.trace import begin_trace, extend, settle
 from hybrid.search.engines.trellis import Trellis, enlarged
 
@@ -23,10 +24,6 @@ __all__ = ["GraphArrays", "Widths", "begin_search", "search_frames"]
 NEG_INF = -np.inf
 LEAST = -np.finfo(np.float64).max  # what is not less is possible
 AHEAD = 12  # tokens whose arcs are asked for before they are needed
-SMALLEST = 256  # pairs of the table
-FREE = np.uint32(2**32 - 1)
-FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours lie apart
-SHIFT = np.uint64(40)
 
 
 class GraphArrays(NamedTuple):
@@ -67,7 +64,7 @@ def begin_search(graph, start):
     )  # fmt: skip
     trellis.states[0], trellis.scores[0] = start, 0.0
     trellis.splits[1, 0] = 1
-    table = _table_of(trellis.states[:1], np.empty(2 * SMALLEST, np.uint32))
+    table = table_of(trellis.states[:1], np.empty(2 * SMALLEST, np.uint32))
     trellis, table, entries = _follow_epsilons(graph, trellis, table, LEAST)
     return trellis, begin_trace(entries)
 
@@ -90,8 +87,8 @@ def search_frames(graph, widths, trellis, trace, frames, follow):
         cutoff, width, limit = _find_cutoff(trellis.scores[first:end], widths)
         limited += limit
         moved, totals, floor = _expand(graph, widths, trellis, frames[t], cutoff, width)
-        memory = enlarged(memory, 0, _table_size(len(totals)))
-        table = memory[: _table_size(len(totals))]
+        memory = enlarged(memory, 0, table_size(len(totals)))
+        table = memory[: table_size(len(totals))]
         trellis, entries = _recombine(graph, trellis, table, frames[t], moved, totals, floor)
         trellis, table, epsilons = _follow_epsilons(graph, trellis, table, floor)
         if follow:
@@ -103,36 +100,6 @@ def search_frames(graph, widths, trellis, trace, frames, follow):
             first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
             trace = settle(trace, _inside(trellis.scores[first:end], widths.beam))
     return trellis, trace, limited
-
-
-@kernel
-def _table_size(tokens):
-    """Returns the numbers of a table that is at most half full with so many tokens."""
-    size = SMALLEST
-    while size < 2 * tokens:
-        size *= 2
-    return 2 * size
-
-
-@kernel
-def _find(table, state):
-    """Returns where a state stands in a table, or the free place that it would take."""
-    mask = np.uint64(len(table) - 1)
-    at = ((np.uint64(state) * FACTOR) >> SHIFT) & mask & ~np.uint64(1)
-    while table[at] != state and table[at] != FREE:
-        at = (at + np.uint64(2)) & mask
-    return at
-
-
-@kernel
-def _table_of(states, memory):
-    """Returns a table of tokens, in some memory if that is large enough."""
-    table = enlarged(memory, 0, _table_size(len(states)))[: _table_size(len(states))]
-    table[:] = FREE
-    for i in range(len(states)):
-        at = _find(table, np.uint32(states[i]))
-        table[at], table[at + np.uint64(1)] = states[i], i
-    return table
 
 
 @kernel
@@ -263,7 +230,7 @@ def _recombine(graph, trellis, table, frame, moved, totals, floor):
         source, a = moved[2 * k], moved[2 * k + 1]
         row = 3 * np.int64(a)
         state = arcs[row]
-        at = _find(table, state)
+        at = find(table, state)
         if table[at] == FREE:
             table[at], table[at + np.uint64(1)] = state, count
             fetch(bounds, 2 * np.int64(state))
@@ -334,7 +301,7 @@ def _follow_epsilons(graph, trellis, table, floor):
             if total < floor:
                 continue
             d = arcs[3 * a]
-            at = _find(table, d)
+            at = find(table, d)
             new = table[at] == FREE
             if not new:
                 j = table[at + np.uint64(1)]
@@ -351,7 +318,7 @@ def _follow_epsilons(graph, trellis, table, floor):
                 states[end], scores[end], waiting[j] = d, total, False
                 count, end = count + 1, end + 1
                 if 4 * count > len(table):
-                    table = _table_of(states[first:end], table[:0])
+                    table = table_of(states[first:end], table[:0])
                 if leads_on:
                     if number == len(sources):
                         sources = enlarged(sources, number, number + 1)
@@ -384,7 +351,7 @@ def _epsilon_links(graph, trellis, table, states, scores, sources, floor):
         s = 2 * np.int64(np.uint32(states[i]))
         for a in range(np.int64(bounds[s + 1]), np.int64(bounds[s + 2])):
             if scores[i] + np.float64(arc_scores[3 * a + 2]) >= floor:
-                target = table[_find(table, arcs[3 * a]) + np.uint64(1)]
+                target = table[find(table, arcs[3 * a]) + np.uint64(1)]
                 new[4 * used], new[4 * used + 1], new[4 * used + 2], new[4 * used + 3] = i, target, a, arcs[3 * a + 2]
                 used += 1
     ends[2] += used
