@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from hybrid.base.reading import require_readable
+
 __all__ = ["Samples", "Tail", "find_samples", "raw_layout"]
 
 STREAMED = 0x7FFFFFFF - 4096  # from here on a length in 32 bits says that it was not known
@@ -45,7 +47,12 @@ class Samples:
 
 
 def find_samples(path: str | os.PathLike) -> Samples | None:
-    """Looks where the samples of a file lie; None for formats whose length is no matter of the header, and streams."""
+    """Looks where the samples of a file lie; None for formats whose length is no matter of the header, and streams.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    require_readable(path)
     with open(path, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         head = stream.read(12)

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import sys
+import weakref
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,9 +22,7 @@ class MappedRows:
     def __init__(self, descriptor: int, begins: Mapping[str, int]) -> None:
         """Takes a descriptor, which is duplicated, and array → its first byte, each at the beginning of a page."""
         self._descriptor, self._begins = os.dup(descriptor), begins
-
-    def __del__(self) -> None:
-        os.close(self._descriptor)
+        weakref.finalize(self, os.close, self._descriptor)
 
     def joined(self, name: str, own: np.ndarray, more: np.ndarray) -> np.ndarray | None:
         """Returns an array followed by more rows, as bytes; None where this system cannot share memory so.

@@ -15,6 +15,7 @@ OUTPUTS = {"out_dir", "out", "output"}
 BESIDE = {  # what a command asks for besides its required options
     "doctor": ["--verify", "LOOP"], "decode": ["--feats", "LOOP", "--out-dir", "O"], "align audio": ["--cuts", "LOOP"],
     "lang grapheme": ["--vocabulary", "LOOP"], "lm interpolate": ["LOOP", "--tune-on", "LOOP"],
+    "lm adapt": ["--from", "LOOP"],
     "nnet train": ["--tree", "LOOP", "--den", "LOOP", "--sup", "LOOP", "--feats", "LOOP"],
     "rescore ngram": ["--new-lm", "LOOP"], "rescore neural": ["--old-lm", "LOOP"],
     "rescore acoustic": ["--feats", "LOOP"],
