@@ -211,6 +211,7 @@ FORMATS: dict[str, Callable[[bytes], bool]] = {
     "table": lambda head: b"\t" in head.split(b"\n")[0],
     "mdl": lambda head: head.startswith(b"<TransitionModel>"),
     "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
+    "why": lambda head: head.startswith(b'{"utterance"'),
     "svg": lambda head: b"<svg" in head,
 }
 

@@ -133,6 +133,8 @@ def build(
 
     if not sentences and not lists and grammar is None:
         raise click.UsageError("Give --sentences, --words or --grammar.")
+    if rule is not None and grammar is None:
+        raise click.UsageError("--rule goes with --grammar")
     said = None if grammar is None else read_grammar(grammar, rule)
     mixture: Any = make_config(_mixture_class(), options)
     text = make_text_config(options, lang)

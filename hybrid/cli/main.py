@@ -88,15 +88,15 @@ def main() -> None:
 
     try:
         with ending_well():
-            command.main(standalone_mode=False)
+            status = command.main(standalone_mode=False)  # what Exit was raised with: click returns it
         if sys.stdout is not None:
             sys.stdout.flush()  # what cannot be written is told here, not at exit
+        if isinstance(status, int) and status:
+            sys.exit(status)
     except click.exceptions.Abort as error:
         if isinstance(error.__cause__, EOFError):  # click calls any end of any file an interruption
             raise error.__cause__ from None
         sys.exit("hybrid: interrupted")
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show(shown := io.StringIO())
         click.echo("\n".join(shortened(one_line(line)) for line in shown.getvalue().splitlines()), err=True)

@@ -279,6 +279,29 @@ def writes_file(
     return _output(argument, door)
 
 
+def apart(*outputs: str) -> Callable[[Command], Command]:
+    """Decorates a command that makes several files, above their `writes_file`: none may be another."""
+
+    def decorate(function: Command) -> Command:
+        """The command, which refuses before it begins."""
+
+        @functools.wraps(function)
+        def wrapper(**arguments: Any) -> Any:
+            """Compares the places behind links; they need not exist."""
+            from hybrid.base.errors import quote
+
+            given = [(name, arguments[name]) for name in outputs if arguments[name] is not None]
+            places = {os.path.realpath(path): (name, path) for name, path in given}
+            if len(places) < len(given):
+                names = " and ".join(_flag(name) for name, _ in given)
+                raise click.UsageError(f"{names} are one file, '{quote(given[0][1])}'; give each its own")
+            return function(**arguments)
+
+        return wrapper
+
+    return decorate
+
+
 def writes_either(
     first_if: Callable[[Path], bool],
     first: Callable[[Command], Command],

@@ -133,17 +133,17 @@ def build_graph(
     files = {PRONUNCIATIONS: "".join(rows)} | ({} if said is None else {GRAMMAR: write_srgs(said)})
     files |= _slot_lexicon(spoken, lexicon) if slots or open_vocabulary else {}
     pronounced = _sequences(spoken, lexicon, known) if said is not None and mixture.garbage else []
+    _tell(source, len(lines))
     with tempfile.TemporaryDirectory() as temporary:
-        lang = _make_lang(Path(temporary), spoken, table, known, model, text, bool(pronounced) or _has_garbage(said))
+        lang = _make_lang(Path(temporary), spoken, table, known, model, text, bool(pronounced) or _has_garbage(said),
+                          bool(slots) or open_vocabulary)  # fmt: skip
         sequences = lines or ([] if said else [[w] for w in words])
         settings, symbols = EstimateConfig(order, add_unseen=True), lang.words.extended(slots)
         acceptor, ngram = _acceptor(sequences, sorted(listed), settings, symbols, said, mixture, pronounced)
         files |= _arpa(ngram, Path(temporary) / ARPA)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
         classes = Classes({name: symbols[name] for name in slots}, {}, open_vocabulary)
-        graph = compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files, classes)
-    _tell(source, len(lines))
-    return graph
+        return compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files, classes)
 
 
 def _arpa(ngram: NgramModel | None, file: Path) -> dict[str, str]:
@@ -268,12 +268,13 @@ def _of_lexicon(lang: LangDir | Lexicon, words: Sequence[str]) -> Spoken:
 
 def _make_lang(
     folder: Path, spoken: Spoken, table: SymbolTable, known: frozenset[str], model: Path, text: TextConfig | None,
-    outside: bool = False,
+    outside: bool = False, filled: bool = False,
 ) -> LangDir:  # fmt: skip
     """Makes dictionary and lang folder of some words in the phones of a model.
 
     Args:
       outside: with words of garbage for all phones.
+      filled: with all phones of the model, since words are put in later.
     """
     marked = is_marked(table)
     silences = sorted(p for p in known if (p in table if marked else p in SILENCES))
@@ -287,7 +288,8 @@ def _make_lang(
         voiced = sorted(known - set(silences))
         rows += [Pronunciation(garbage_word(phone), (phone,)) for phone in voiced]
         rows += [Pronunciation(GARBAGE, (phone,), 1 / len(voiced)) for phone in voiced]
-    phones = PhoneSet.from_phones(silences, sorted({p for row in rows for p in row.phones} - set(silences)))
+    said = known if filled else {p for row in rows for p in row.phones}
+    phones = PhoneSet.from_phones(silences, sorted(said - set(silences)))
     lexicon = Lexicon((Pronunciation(OOV, (noise,)), *sorted(rows)))
     write_dict_dir(folder / "dict", phones, lexicon)
     topo = read_text(model / "topo")

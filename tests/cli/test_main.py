@@ -40,6 +40,18 @@ def test_a_users_mistake_is_one_line_and_status_one(monkeypatch, capsys):
     assert caught.value.code == "hybrid: data/x:3: is empty. Fill it."
 
 
+def test_a_status_that_a_command_ends_with_is_the_programs(monkeypatch, tmp_path, capsys):
+    (tmp_path / "g.gram").write_text("#JSGF V1.0;\ngrammar g;\npublic <go> = go left | go right;\n")
+    (tmp_path / "said.txt").write_text("go home\n")
+    said = ["--text", str(tmp_path / "said.txt"), "--strict"]
+    monkeypatch.setattr("sys.argv", ["hybrid", "grammar", "check", str(tmp_path / "g.gram"), *said])
+    with pytest.raises(SystemExit) as caught:
+        main.main()
+    assert caught.value.code == 1
+    monkeypatch.setattr("sys.argv", ["hybrid", "grammar", "check", str(tmp_path / "g.gram")])
+    main.main()
+
+
 @pytest.mark.parametrize(
     ("error", "expected", "text"),
     [(KeyboardInterrupt(), SystemExit, "hybrid: interrupted"), (EOFError("no data left"), EOFError, "no data left")],

@@ -53,3 +53,11 @@ def test_the_lang_folder_has_the_models_phones(model: Path, tmp_path: Path) -> N
     lang = _make_lang(tmp_path, {"AKKA": [("A", "K", "A")], "KA": [("K", "A")]}, PHONES, KNOWN, model, None)
     assert lang.words.symbols == ("<eps>", "<UNK>", "AKKA", "KA", "#0", "<s>", "</s>")
     assert lang.phones["A_B"] == PHONES["A_B"] and lang.phones.symbol(lang.optional_silence) == "SIL"
+
+
+def test_a_lang_folder_that_is_filled_later_has_every_phone(model: Path, tmp_path: Path) -> None:
+    spoken = {"A": [("A",)]}
+    for filled in (False, True):
+        _make_lang(tmp_path / str(filled), spoken, PHONES, KNOWN, model, None, filled=filled)
+        listed = (tmp_path / str(filled) / "dict" / "nonsilence_phones.txt").read_text().split()
+        assert set(listed) == ({"A", "K"} if filled else {"A"})

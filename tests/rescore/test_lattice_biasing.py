@@ -100,3 +100,17 @@ def test_the_command(tmp_path, lattice):
                                   "instead_of": ["PETER"], "needed": None}  # fmt: skip
     assert told["neither"] == {"no path": 1, "no pronunciation": 0}
     assert "33% of 3 words were written by the list alone; its boosts are too high" in result.output
+
+
+@pytest.mark.parametrize(("why", "text"), [("names.txt", "also an input"), ("out.gz", "are one file")])
+def test_the_report_of_a_list_replaces_nothing_else(tmp_path, why, text):
+    for name in ("in.gz", "names.txt", "words.txt", "out.gz"):
+        (tmp_path / name).write_text("kept\n")
+    arguments = ["rescore", "bias", "in.gz", "out2.gz" if why != "out.gz" else "out.gz", "--list", "names.txt"]
+    arguments += ["--words", "words.txt", "--why", why]
+    (tmp_path / "out.gz").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        result = CliRunner().invoke(hybrid, arguments)
+    assert result.exit_code and text in f"{result.output} {result.exception}"
+    assert (tmp_path / "names.txt").read_text() == (tmp_path / "words.txt").read_text() == "kept\n"

@@ -21,7 +21,7 @@ from hybrid.cli.lattices.options import (
     scale_option,
     text_option,
 )  # fmt: skip
-from hybrid.cli.options import Real, writes_file
+from hybrid.cli.options import Real, apart, writes_file
 
 if TYPE_CHECKING:
     from hybrid.rescore.lattice_biasing import BiasShare, BiasWhy
@@ -64,7 +64,9 @@ def _biased(
 @click.option("--why", type=FILE, help="Write what became of each phrase in each utterance: lines of JSON.")
 @scale_option
 @text_option
+@apart("output", "why")
 @writes_file("lattices", "lattices", "phrases", "words", argument="output", dash=True)
+@writes_file("why", "lattices", "phrases", "words", argument="why")
 def bias_command(
     lattices: Path, output: Path, phrases: Path, boost: float, words: Path, why: Path | None,
     acoustic_scale: float | None, text: bool,

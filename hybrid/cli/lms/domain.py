@@ -9,7 +9,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, text_options
-from hybrid.cli.options import config_options, make_config, writes_file
+from hybrid.cli.options import apart, config_options, make_config, writes_file
 from lm.config import EstimateConfig, TextAdaptConfig
 
 __all__ = ["COMMANDS"]
@@ -28,6 +28,7 @@ FILE = click.Path(path_type=Path)
 @config_options(TextAdaptConfig)
 @config_options(EstimateConfig, exclude=("prune", "add_unseen", "skip_special"))
 @click.option("--out", type=FILE, required=True, help="The ARPA file to write; .gz compresses it.")
+@apart("out", "report")
 @writes_file("arpa", "domain", "general", "models", "tune_on", "lang")
 @writes_file("table", "domain", "general", "models", "tune_on", "lang", argument="report")
 def adapt(
