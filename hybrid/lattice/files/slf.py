@@ -205,6 +205,9 @@ def _built(draft: _Draft, words: SymbolTable, shift: float) -> CompactLattice:
     _require_reached(starts[0], draft)
     order = [starts[0], *sorted(set(draft.times) - {starts[0]})]
     number = {node: i for i, node in enumerate(order)}
+    late = max(draft.times, key=lambda node: abs(draft.times[node]))
+    if abs(draft.times[late]) > MAX_FRAMES * shift:
+        raise LatticeError(f"has node {late} at {draft.times[late]:g} s, wanted at most {MAX_FRAMES * shift:g}")
     frames = {node: round(time / shift) for node, time in draft.times.items()}
     rows: list[tuple] = []
     left = MAX_FRAMES
