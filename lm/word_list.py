@@ -109,9 +109,11 @@ def _entry(path: object, number: int, line: str) -> ListEntry:
     if more and more[0].strip():
         try:
             weight = float(more[0])
+            if not math.isfinite(weight):
+                raise ValueError
         except ValueError:
             found = f"found '{quote(more[0], 60)}', wanted a weight, a number above 0"
             raise InputError.at(path, found, "Correct the line.", number) from None
     if len(more) == 2:
         phones = tuple(tuple(part.split()) for part in more[1].split("|"))
-    return ListEntry(tuple(split_words(text)), weight if math.isfinite(weight) else -1.0, phones)
+    return ListEntry(tuple(split_words(text)), weight, phones)

@@ -132,6 +132,7 @@ class _Found:
     texts: list[TimedText] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
+        """Puts one outcome where it belongs, with its notes."""
         if outcome.text is None:
             self.failed[outcome.utterance] = outcome.reason
         else:

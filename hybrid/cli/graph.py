@@ -10,7 +10,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_text_config, text_options
-from hybrid.cli.options import MODEL, Real, config_options, make_config, named_files, writes_folder
+from hybrid.cli.options import MODEL, Real, config_options, make_config, named_files, refuse_if_given, writes_folder
 
 __all__ = ["command"]
 
@@ -133,8 +133,11 @@ def build(
 
     if not sentences and not lists and grammar is None:
         raise click.UsageError("Give --sentences, --words or --grammar.")
-    if rule is not None and grammar is None:
-        raise click.UsageError("--rule goes with --grammar")
+    if grammar is None or not sentences:
+        refuse_if_given("grammar_weight", "--grammar and --sentences")
+    if grammar is None:
+        refuse_if_given("rule", "--grammar")
+        refuse_if_given("garbage", "--grammar")
     said = None if grammar is None else read_grammar(grammar, rule)
     mixture: Any = make_config(_mixture_class(), options)
     text = make_text_config(options, lang)

@@ -279,6 +279,13 @@ def writes_file(
     return _output(argument, door)
 
 
+def refuse_if_given(name: str, partners: str) -> None:
+    """Raises UsageError if an option of the running command was given, whose partners were not: it would do nothing."""
+    source = click.get_current_context().get_parameter_source(name)
+    if source is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"{_flag(name)} goes with {partners}")
+
+
 def apart(*outputs: str) -> Callable[[Command], Command]:
     """Decorates a command that makes several files, above their `writes_file`: none may be another."""
 

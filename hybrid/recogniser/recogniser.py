@@ -74,7 +74,7 @@ class Recogniser:
         Args:
           config: widths of the search, and an acoustic scale where it is not to be the model's.
           lang_dir: wanted for word times where phones carry no position marks.
-          engine: "auto", "native", "k2" or "reference".
+          engine: "auto", "native", "torch", "k2" or "reference".
           device: "cpu" or "cuda".
           kaldi_times: boundaries lie at frame number × shift, as Kaldi's, and not in the middle between windows.
           reject: confidences below which words or utterances are left out.

@@ -82,3 +82,28 @@ def test_fst_takes_the_words_of_a_lang_folder(folder: Path) -> None:
     result = CliRunner().invoke(command, ["grammar", "fst", str(folder / "phone.gram"), "--lang", str(folder / "lang"),
                                           "--out", str(folder / "H.fst")])  # fmt: skip
     assert "2 words are not in" in str(result.exception) and ": DOCTOR, PLEASE. Give them" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["--grammar", "go.gram", "--grammar-weight", "0.2"], "--grammar-weight goes with --grammar and --sentences"),
+        (["--sentences", "say.txt", "--rule", "go"], "--rule goes with --grammar"),
+        (["--sentences", "say.txt", "--garbage", "0.5"], "--garbage goes with --grammar"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(tmp_path: Path, monkeypatch, given: list[str], text: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "go.gram").write_text("#JSGF V1.0;\ngrammar g;\npublic <go> = go left;\n")
+    (tmp_path / "say.txt").write_text("go left\n")
+    result = CliRunner().invoke(command, ["graph", "build", "--model", "en-small", *given, "--out-dir", "g"])
+    assert result.exit_code == 2 and text in result.output
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_boost_without_a_list_is_refused(tmp_path: Path) -> None:
+    arguments = ["decode", "--model", "en-small", "--graph", "g", "--bias-boost", "3", "my.wav"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        result = CliRunner().invoke(command, arguments)
+    assert "--bias-boost goes with --bias" in f"{result.output} {result.exception}"

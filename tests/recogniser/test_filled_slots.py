@@ -211,7 +211,7 @@ def test_lists_on_disk(tmp_path):
         "A\tmany": "list.txt:1: found 'many', wanted a weight, a number above 0",
         "A\t1\tB\tC": "list.txt:1: has 4 columns, wanted the words, a weight and a pronunciation",
         "A B\t1\tX": "entry 1, 'A B', has pronunciations of 1 words, wanted 2",
-        "A\tinf": "entry 1, 'A', has weight -1, wanted above 0",
+        "A\tinf": "list.txt:1: found 'inf', wanted a weight, a number above 0",
     }.items():
         file.write_text(text)
         with pytest.raises(InputError, match=message.replace("(", r"\(")):

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import CHANNEL, PORTION, Real, named_files
+from hybrid.cli.options import CHANNEL, PORTION, Real, named_files, refuse_if_given
 
 __all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass",
            "show_transcript", "slot_lists", "slot_options", "tell_failed", "written_form",
@@ -67,7 +67,9 @@ def second_pass(options: dict[str, Any]) -> tuple[Any, str | None]:
     if share is not None and not paths:
         raise click.UsageError("--rescore-share goes with --rescore")
     passes: Any = passes_of(paths, share)
-    if phrases is not None:
+    if phrases is None:
+        refuse_if_given("bias_boost", "--bias")
+    else:
         passes = BiasedPasses(str(phrases), boost, passes)
     return passes, None if arpa is None else str(arpa)
 
