@@ -30,7 +30,7 @@ from hybrid.timing.word_alignment import WordAlignment, path_segments, position_
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import bare_names
 from lm.grammar.automaton import GrammarAutomaton
-from lm.grammar.parse import parse
+from lm.grammar.parse import Filling, parse
 
 __all__ = ["Reader"]
 
@@ -51,6 +51,7 @@ class Reader:
       calibration: what makes probabilities of posteriors.
       reject: which words are not sure enough.
       grammar: of the graph, that gives slots. garbage: ids of words that stand for speech outside.
+      fillings: what stands in the places that the grammar leaves open.
     """
 
     model: Model
@@ -65,6 +66,7 @@ class Reader:
     reject: RejectConfig = field(default_factory=RejectConfig)
     grammar: GrammarAutomaton | None = field(default=None, repr=False)
     garbage: frozenset[int] = frozenset()
+    fillings: Mapping[str, Filling] = field(default_factory=dict, repr=False)
 
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
@@ -120,7 +122,9 @@ class Reader:
         """Returns the rule of the grammar that words are, and what its tags say; nothing for those outside of it."""
         words = [word for word in labels if word.label]
         unheard = path is None or (not words and bool(self.garbage & set(path.word_ids.tolist())))
-        found = None if self.grammar is None or unheard else parse(self.grammar, [word.label for word in words])
+        found = None
+        if self.grammar is not None and not unheard:
+            found = parse(self.grammar, [word.label for word in words], self.fillings)
         if found is None:
             return "", ()
         ends = [start, *(word.end for word in words)]

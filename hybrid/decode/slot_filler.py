@@ -27,7 +27,7 @@ from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_m
 from lm.g2p.guesser import g2p_guesser
 from lm.word_list import ListEntry, check_entries, read_word_list
 
-__all__ = ["Contents", "SlotFiller", "with_lists"]
+__all__ = ["Contents", "SlotFiller", "entry_costs", "with_lists"]
 
 if TYPE_CHECKING:
     from hybrid.decode.system import System
@@ -133,7 +133,7 @@ class SlotFiller:
             logger.info("guessed: %s %s", quote(word), quote(" / ".join(" ".join(row) for row in spoken[word]), 200))
         table = self.graph.words.extended(sorted(word for word in spoken if word not in self.graph.words))
         phrases = {
-            name: [Phrase(tuple(table[w] for w in words), cost) for words, cost in _costs(name, entries).items()]
+            name: [Phrase(tuple(table[w] for w in words), cost) for words, cost in entry_costs(name, entries).items()]
             for name, entries in contents.items()
         }
         pronunciations = {table[word]: [(self._ids(p), 0.0) for p in some] for word, some in spoken.items()}
@@ -174,8 +174,8 @@ def with_lists(system: System) -> System:
     return system
 
 
-def _costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:
-    """Returns what each entry costs in its slot; the first of several of one text counts."""
+def entry_costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:
+    """Returns words → negative natural log of each entry; of several of one text the first counts."""
     weights: dict[tuple[str, ...], float] = {}
     for entry in entries:
         weights.setdefault(entry.words, entry.weight)

@@ -20,7 +20,7 @@ from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
-from hybrid.decode.slot_filler import with_lists
+from hybrid.decode.slot_filler import entry_costs, with_lists
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
 from hybrid.graph.own_grammar import garbage_ids
@@ -42,6 +42,7 @@ from hybrid.timing.word_alignment import (
 from lexicon.symbols import SymbolTable
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.load import read_grammar
+from lm.grammar.parse import Filling
 from lm.word_list import ListEntry
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
@@ -164,10 +165,11 @@ class System:
     @cached_property
     def reader(self) -> Reader:
         """What turns the results of the search into recognitions."""
+        fillings = {name: Filling(entry_costs(name, entries)) for name, entries in self.contents.items()}
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
             self.spec.raw, self.second_pass, self.calibration, self.spec.reject, self.grammar,
-            garbage_ids(self.words),
+            garbage_ids(self.words), fillings,
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:

@@ -25,7 +25,7 @@ from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
 from lm.grammar_fst import ngram_to_fst
 from lm.word_list import ListEntry, read_word_list
-from tests.tiny_recogniser import RATE
+from tests.tiny_recogniser import RATE, make_audio, write_wav
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +239,28 @@ def test_commands_with_slots(tiny, hybrid, tmp_path):
     ):
         result = hybrid(*decode, "--fill", value)
         assert result.exit_code and message in " ".join(str(result.exception or "").split() + result.output.split())
+
+
+def test_what_fills_a_slot_of_a_grammar_comes_back_by_its_tag(tiny, hybrid, tmp_path):
+    """A grammar with an open place: its tag gives the phrase of the list that was said there."""
+    (tmp_path / "say.gram").write_text("#JSGF V1.0;\ngrammar g;\npublic <say> = (LOW $BAND {band}) {intent=say};\n")
+    (tmp_path / "list.txt").write_text("MID\nTREBLE BASS\t1\tH | M\n")
+    lang, out = tiny.root / "lang", tmp_path / "graph"
+    made = hybrid("graph", "build", "--model", tiny.model, "--lang", lang, "--grammar", tmp_path / "say.gram",
+                  "--slot", "BAND", "--out-dir", out)  # fmt: skip
+    assert made.exit_code == 0, (made.output, made.exception)
+    write_wav(tmp_path / "low.wav", make_audio(["LOW", "HIGH", "MID"], 5))
+    recogniser = Recogniser.load(tiny.model, out)
+    assert recogniser.recognise(tmp_path / "low.wav").slots == ()
+    recogniser.fill({"BAND": tmp_path / "list.txt"})
+    transcript = recogniser.recognise(tmp_path / "low.wav")
+    assert transcript.segments[0].rule == "say"
+    assert [(slot.name, slot.value) for slot in transcript.slots] == [("intent", "say"), ("band", "TREBLE BASS")]
+    assert transcript.slots[1].start == next(word.start for word in transcript.words if word.label == "TREBLE")
+    session = recogniser.session(RATE)
+    session.fill({"BAND": [ListEntry(("ALT", "MID"), 1.0, (("H",), ("M",)))]})
+    session.advance_together([session], [make_audio(["LOW", "HIGH", "MID"], 5)])
+    assert [slot.value for one in session.finish() for slot in one.slots] == ["say", "ALT MID"]
 
 
 def test_classes_are_expanded_by_commands(tiny, hybrid, tmp_path):
