@@ -43,8 +43,19 @@ def test_a_file_is_printed_and_nothing_is_written(tiny, folder: Path, tmp_path: 
     record = json.loads(result.stdout)
     assert record["recording"] == "one" and record["utterances"][0]["text"] == "LOW HIGH MID"
     assert 0 < record["utterances"][0]["confidence"] <= 1
+    many = decode(tiny, "--format", "json", folder / "ann" / "one.wav", folder / "bob" / "long.wav")
+    assert [one["recording"] for one in json.loads(many.stdout)] == ["long", "one"]  # one document
+    assert [one["recording"] for one in json.loads(decode(tiny, "--format", "json", folder / "ann").stdout)] == ["one"]
+    for name in ("srt", "vtt", "textgrid", "textgrid-short"):
+        refused = decode(tiny, "--format", name, folder)
+        assert refused.exit_code == 2 and f"--format {name} holds one recording, and there are 3: " in refused.output
     ctm = decode(tiny, "--format", "ctm", folder / "ann" / "one.wav").stdout.splitlines()
     assert [line.split()[4] for line in ctm[1:]] == ["LOW", "HIGH", "MID"] and len(ctm[1].split()) == 6
+
+
+def test_what_only_files_hold_wants_a_folder(tiny, folder: Path) -> None:
+    for name in ("--phones", "--nbest=2"):
+        assert f"{name.split('=')[0]} goes with --out-dir" in decode(tiny, name, folder / "ann" / "one.wav").output
 
 
 def test_a_folder_its_failures_and_formats(tiny, folder: Path, tmp_path: Path) -> None:

@@ -33,12 +33,15 @@ from hybrid.cli.options import (
     config_options,
     make_config,
     make_trust,
+    refuse_if_given,
     trust_options,
     writes_folder,
 )
 from hybrid.decode.reject import RejectConfig
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
+
+ALONE = ("srt", "vtt", "textgrid", "textgrid-short")  # formats whose files cannot follow each other in one
 
 
 @click.command(context_settings={"show_default": True})
@@ -106,14 +109,16 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
     from hybrid.decode.decode_set import TooManyFailedError, decode_corpus
 
     formats = tuple(options["formats"])
-    if out_dir is None and (not options["files"] or len(formats) > 1 or formats == ("lhotse",)):
-        raise click.UsageError("give --out-dir, or audio FILES and at most one --format to print")
+    if out_dir is None:
+        _require_printable(formats, options["files"])
     if quiet:
         quiet_screen()
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hybrid-decode-")))
         source = _source(options, scratch)
         spec = _spec(options, hasattr(source, "transforms"))
+        if out_dir is None:
+            _require_one(formats, source.files)
         out = out_dir or scratch / "out"
         try:
             with pool(jobs, threads) as executor:
@@ -126,7 +131,8 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
             raise HybridError(f"{quote(options['files'][0])}: {cause}") from error
         tell_failed(out / "failed.txt")
         if options["files"] and not (quiet and out_dir is not None):
-            show_transcript(out, formats if out_dir is None else ())
+            files = options["files"]
+            show_transcript(out, formats if out_dir is None else (), len(files) > 1 or files[0].is_dir())
         if not quiet and out_dir is not None:
             echo(
                 f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed",
@@ -154,6 +160,22 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
         options["kaldi_times"], own, options["raw"], calibration, reject, second, arpa,
         *slot_lists(options),
     )  # fmt: skip
+
+
+def _require_printable(formats: tuple[str, ...], files: tuple[Path, ...]) -> None:
+    """Refuses without --out-dir what only its files would hold."""
+    if not files or len(formats) > 1 or formats == ("lhotse",):
+        raise click.UsageError("give --out-dir, or audio FILES and at most one --format to print")
+    for name in ("nbest", "phones"):
+        refuse_if_given(name, "--out-dir")
+
+
+def _require_one(formats: tuple[str, ...], files: tuple[str, ...]) -> None:
+    """Refuses to print several recordings in a format that holds one."""
+    if formats and formats[0] in ALONE and len(files) > 1:
+        raise click.UsageError(
+            f"--format {formats[0]} holds one recording, and there are {len(files)}: give --out-dir, for a file of each"
+        )
 
 
 def _options(options: dict[str, Any]) -> Any:

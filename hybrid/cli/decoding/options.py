@@ -115,8 +115,12 @@ def tell_failed(path: Path) -> None:
         echo(f"failed: {len(lines) - SHOWN} more, see {path}", err=True)
 
 
-def show_transcript(out: Path, formats: tuple[str, ...] = ()) -> None:
-    """Prints the transcript, in written form where there is one, or the files of a format."""
+def show_transcript(out: Path, formats: tuple[str, ...] = (), several: bool = False) -> None:
+    """Prints the transcript, in written form where there is one, or the files of a format; of JSON one document.
+
+    Args:
+      several: recordings were asked for, not one: JSON is an array, however many there are.
+    """
     kind = formats[0] if formats else "txt"
     written = (out / "written.txt").exists()
     if kind == "txt":
@@ -125,8 +129,11 @@ def show_transcript(out: Path, formats: tuple[str, ...] = ()) -> None:
         files = [out / ("written.ctm" if written else "words.ctm")]
     else:
         files = sorted((out / "recordings").glob("*"))
-    for file in files:
-        echo(file.read_text(encoding="utf-8"), nl=False)
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    if kind == "json" and several:
+        texts = ["[\n", ",\n".join(text.rstrip() for text in texts), "\n]\n"]
+    for text in texts:
+        echo(text, nl=False)
 
 
 def audio_options(function: Any) -> Any:
