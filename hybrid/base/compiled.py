@@ -34,7 +34,7 @@ from hybrid.base.cache import VARIABLE, CacheFolder, cache_folder
 from hybrid.base.errors import quote
 from hybrid.base.locks import temporary_name
 
-__all__ = ["KERNELS", "Kernel", "examine_kernels", "kernel", "kernels_folder"]
+__all__ = ["KERNELS", "Kernel", "examine_kernels", "is_kept", "kernel", "kernels_folder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,6 +57,14 @@ class Kernel(CPUDispatcher):
         super().__init__(function, targetoptions=options)
         self._cache = KernelCache(function)
         KERNELS.append(self)
+
+    def is_kept(self, *arguments: Any) -> bool:
+        """Tells whether a call with such arguments has nothing to compile."""
+        signature = tuple(map(self.typeof_pyval, arguments))
+        if signature in self.overloads:
+            return True
+        path = self._cache.path(signature, self.targetctx)
+        return path is not None and path.exists()
 
     def compile(self, signature: Any) -> Any:
         """Compiles for one signature, or loads what this or another process has compiled."""
@@ -84,6 +92,11 @@ def kernel(function: Any = None, **options: Any) -> Any:
     return Kernel(function, {"nopython": True, "nogil": True, "boundscheck": None, **options})
 
 
+def is_kept(function: Callable[..., Any], *arguments: Any) -> bool:
+    """Tells whether calling a kernel would compile nothing: it has such a form in memory or on disk."""
+    return function.is_kept(*arguments) if isinstance(function, Kernel) else True  # numba may be switched off
+
+
 class KernelCache(_Cache):
     """The compiled forms of one kernel on disk."""
 
@@ -107,7 +120,8 @@ class KernelCache(_Cache):
     def _identity(self) -> bytes:
         return "\0".join([numba.__version__, sys.version, *sorted(_sources(self._function))]).encode()
 
-    def _path(self, signature: Any, target: Any) -> Path | None:
+    def path(self, signature: Any, target: Any) -> Path | None:
+        """Where the form for one signature is kept; None where there is no folder."""
         folder = kernels_folder().path
         if folder is None:
             return None
@@ -119,13 +133,13 @@ class KernelCache(_Cache):
 
     def holds(self, signature: Any, target: Any) -> bool:
         """Tells whether there is nothing to compile, or no place to keep it."""
-        path = self._path(signature, target)
+        path = self.path(signature, target)
         return path is None or path.exists()
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Returns the compiled kernel, None where it must be compiled."""
         target.refresh()
-        path = self._path(signature, target)
+        path = self.path(signature, target)
         try:
             if path is not None and path.exists():
                 # Code, like any module of the package, in a folder that only its owner may write.
@@ -144,7 +158,7 @@ class KernelCache(_Cache):
 
     def save_overload(self, signature: Any, result: Any) -> None:
         """Keeps a compiled kernel; where that fails, the process goes on with what it has."""
-        path = self._path(signature, result.target_context)
+        path = self.path(signature, result.target_context)
         if path is None or not kernels_folder().writable or result.library.has_dynamic_globals:
             return
         payload = dumps(result._reduce())

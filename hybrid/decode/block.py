@@ -124,7 +124,7 @@ def _stored(
     """Reads and stores what was found in one utterance; the record of it."""
     begin = time.thread_time()
     one = system.read(*found)
-    if not one.result.empty:
+    if not one.result.empty and not system.spec.only_best:
         writer.write(one.utterance, one.lattice if system.spec.raw else one.compact)
     record = _record(system, one, options)
     costs["read_seconds"] += time.thread_time() - begin

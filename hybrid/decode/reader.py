@@ -52,6 +52,7 @@ class Reader:
       reject: which words are not sure enough.
       grammar: of the graph, that gives slots. garbage: ids of words that stand for speech outside.
       fillings: what stands in the places that the grammar leaves open.
+      only_best: read the best path alone, without confidences, and keep no lattice.
     """
 
     model: Model
@@ -67,6 +68,7 @@ class Reader:
     grammar: GrammarAutomaton | None = field(default=None, repr=False)
     garbage: frozenset[int] = frozenset()
     fillings: Mapping[str, Filling] = field(default_factory=dict, repr=False)
+    only_best: bool = False
 
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
@@ -97,7 +99,8 @@ class Reader:
         path, compact = best_path(result.lattice, self.scale), no_paths()
         kept = result
         if path is not None:
-            compact = self._determinized(result)
+            if not self.only_best:
+                compact = self._determinized(result)
             if not self.raw:
                 kept = replace(result, lattice=Lattice.empty())
             if self.second_pass is not None:
@@ -107,11 +110,13 @@ class Reader:
         phones: list[TimedLabel] = []
         confidence = 0.0
         if path is not None:
-            values, confidence = self._confidences(compact, path)
             phone_segments, word_segments = path_segments(path, self.model.transition_model, self.word_alignment)
             around = (self.times, item.start, duration, first_frame)
             phones = timed_labels(phone_segments, self.model.phones.symbol, *around)
-            words = _sure(timed_labels(word_segments, self.name, *around), values)
+            words = timed_labels(word_segments, self.name, *around)
+            if not self.only_best:
+                values, confidence = self._confidences(compact, path)
+                words = _sure(words, values)
         left, rejected = self.reject.split(words, confidence)
         return Recognition(
             item.id, item.recording, left, tuple(phones), path, kept, self.scale, item.start, duration, first_frame,

@@ -140,7 +140,7 @@ class SlotFiller:
         spec, model = self.system.spec, self.system.model.transition_model
         searcher = make_searcher(
             spec.engine, self.graph, model, self.system.config, spec.device, spec.graph_dir, spec.k2,
-            self.filler(phrases, pronunciations),
+            self.filler(phrases, pronunciations), spec.brief,
         )  # fmt: skip
         alignment = self.system.word_alignment
         if isinstance(alignment, LexiconWordAlignment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from hybrid.base.integrity import check, state_of
 from hybrid.base.log import get_logger
 from hybrid.base.names import mended_name
 from hybrid.base.reading import require_followed
-from hybrid.data.audio import MIX
+from hybrid.data.audio import MIX, probe_audio
 from hybrid.data.manifest import Cut, load_samples, manifest_path, usable_cuts
 from hybrid.data.own import speaker_of
 from hybrid.data.survey import tell_notes
@@ -177,6 +178,14 @@ class AudioFiles:
     def names(self) -> dict[str, str]:
         """Recording id → file; files of one name in several folders carry the folder's name too."""
         return _names(self.files)
+
+    def seconds(self) -> float:
+        """Returns how long the files are by their headers, those left out that cannot be read."""
+        total = 0.0
+        for file in self.files:
+            with suppress(HybridError, OSError):
+                total += probe_audio(file).duration
+        return total
 
     def utterances(self) -> tuple[list[Utterance], list[tuple[str, str]]]:
         """See `ScoreSource.utterances`."""

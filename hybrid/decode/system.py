@@ -68,6 +68,8 @@ class SystemSpec:
       reject: confidences below which words or utterances are left out.
       second_pass: over each determinised lattice; what is told and kept is its result.
       search_arpa: the language model of the graph, where its records do not lead to it.
+      only_best: words and phones of the best path, without lattices and confidences, for what is only read.
+      brief: a few seconds of speech, see `make_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
     """
 
@@ -87,8 +89,14 @@ class SystemSpec:
     search_arpa: str | None = None
     slots: tuple[tuple[str, str], ...] = ()
     g2p: str | None = None
+    only_best: bool = False
+    brief: bool = False
 
     def __post_init__(self) -> None:
+        if self.only_best and (self.raw or self.second_pass is not None or self.reject != RejectConfig()):
+            raise ValueError(
+                "only_best leaves no lattices, wanted no raw ones, no second pass and no rejection with it"
+            )
         if self.raw and self.second_pass is not None:
             raise ValueError("raw lattices are those of the search, wanted no second pass with them")
 
@@ -169,7 +177,7 @@ class System:
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
             self.spec.raw, self.second_pass, self.calibration, self.spec.reject, self.grammar,
-            garbage_ids(self.words), fillings,
+            garbage_ids(self.words), fillings, self.spec.only_best,
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
@@ -243,7 +251,9 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
         require_fit(graph.part, lang_folder)
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
-    searcher = make_searcher(spec.engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2)
+    searcher = make_searcher(
+        spec.engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2, brief=spec.brief
+    )
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
     silent = silent_words(graph.tables, lang, model.phones) | garbage_ids(graph.words)

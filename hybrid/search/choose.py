@@ -17,6 +17,7 @@ from hybrid.search.protocol import Searcher
 if TYPE_CHECKING:
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.hmm import TransitionModel
+    from hybrid.search.graph import SearchGraph
 
 __all__ = ["choose_engine", "make_searcher"]
 
@@ -50,6 +51,7 @@ def make_searcher(
     place: object = "graph",
     k2: K2Config | None = None,
     filling: Filling | None = None,
+    brief: bool = False,
 ) -> Searcher:
     """Loads a decoding graph into an engine.
 
@@ -62,6 +64,8 @@ def make_searcher(
       place: names the graph in errors.
       k2: settings of that engine.
       filling: of the slots of a graph that has some; None: nothing is in them.
+      brief: for a few seconds of speech: "auto" takes "torch" where "native" would have to be compiled first, which
+        takes longer than they do; both find the same.
 
     Raises:
       InputError: no such engine, or a graph that it cannot take.
@@ -69,7 +73,7 @@ def make_searcher(
       MismatchError: the graph has transition-ids that the model lacks.
     """
     wanted, engine = engine, choose_engine(engine, device)
-    if wanted == "auto":
+    if wanted == "auto" and not brief:
         logger.info("engine: %s (%s)", *_automatic(device))
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
@@ -88,10 +92,19 @@ def make_searcher(
         laid_out = load_search_graph(graph, transition_model, place)
         if filling is not None:
             laid_out = slot_rows(graph).fill(laid_out, filling, transition_model.pdf_ids)
+    return _open(engine, laid_out, config, device, brief and wanted == "auto")
+
+
+def _open(engine: str, laid_out: SearchGraph, config: SearchConfig, device: Any, compiled_only: bool) -> Searcher:
+    """Opens one of the project's own engines; `compiled_only`: "torch" where "native" would have to be compiled."""
     if engine == "native":
         from hybrid.search.engines.native import NativeSearcher
 
-        return NativeSearcher(laid_out, config)
+        native = NativeSearcher(laid_out, config)
+        if not compiled_only or native.compiled:
+            return native
+        engine = "torch"
+        logger.info("engine: torch, for native is not compiled yet (once, a few minutes: `hybrid doctor --compile`)")
     if engine == "torch":
         from hybrid.search.engines.torch_search import TorchSearcher
 

@@ -58,6 +58,18 @@ def test_a_kernel_is_compiled_once_and_kept(folder, caplog):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_what_is_kept_is_known_before_a_call(folder):
+    first, second = kernel(total), kernel(total)
+    assert not compiled.is_kept(first, np.arange(4.0))
+    first(np.arange(4.0))
+    assert compiled.is_kept(first, np.arange(4.0)) and compiled.is_kept(second, np.arange(9.0))
+    assert not compiled.is_kept(second, np.arange(4))  # other types
+    for file in folder.glob("*.kernel"):
+        file.unlink()
+    assert compiled.is_kept(first, np.arange(4.0)) and not compiled.is_kept(second, np.arange(4.0))
+    assert compiled.is_kept(total)  # numba is switched off
+
+
 def difference(pair):
     """Subtracts one field of a named tuple from another."""
     return pair.more - pair.less

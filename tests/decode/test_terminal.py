@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,39 @@ def test_a_file_is_printed_and_nothing_is_written(tiny, folder: Path, tmp_path: 
         assert refused.exit_code == 2 and f"--format {name} holds one recording, and there are 3: " in refused.output
     ctm = decode(tiny, "--format", "ctm", folder / "ann" / "one.wav").stdout.splitlines()
     assert [line.split()[4] for line in ctm[1:]] == ["LOW", "HIGH", "MID"] and len(ctm[1].split()) == 6
+
+
+def test_text_alone_is_read_off_the_best_path(tiny, folder: Path, monkeypatch) -> None:
+    """What is printed and not kept needs no lattices, and little speech no kernels that are not compiled yet."""
+    file = folder / "ann" / "one.wav"
+    monkeypatch.setattr("hybrid.decode.reader.determinize", None)
+    assert decode(tiny, file).stdout == decode(tiny, "--format", "txt", file).stdout == "one LOW HIGH MID\n"
+    for wanted in (["--format", "ctm"], ["--reject-below", 0.1], ["--raw"]):
+        assert "object is not callable" in str(decode(tiny, *wanted, file).exception)
+
+
+def test_little_speech_does_not_wait_for_kernels(tiny, folder: Path, tmp_path: Path, monkeypatch) -> None:
+    file, told = folder / "ann" / "one.wav", "engine: torch, for native is not compiled yet (once, a few minutes: "
+    for compiled in (False, True):
+        monkeypatch.setattr("hybrid.search.engines.native.NativeSearcher.compiled", compiled)
+        result = decode(tiny, file)
+        assert result.stdout == "one LOW HIGH MID\n" and (told in result.stderr) != compiled
+    monkeypatch.setattr("hybrid.search.engines.native.NativeSearcher.compiled", False)
+    monkeypatch.setattr("hybrid.cli.decoding.decode.BRIEF", 0.5)
+    assert "engine: native (the fastest on a CPU)" in decode(tiny, file).stderr
+    monkeypatch.undo()
+    assert "engine: native" in decode(tiny, "--out-dir", tmp_path / "out", file).stderr
+
+
+@pytest.mark.slow
+def test_the_first_decoding_compiles_little(tiny, folder: Path, tmp_path: Path) -> None:
+    """In a fresh cache: ten kernels of a second at most, not the ninety of the native search and its lattices."""
+    command = [sys.executable, "-m", "hybrid.cli.main", "decode", "--model", tiny.model, "--graph", tiny.graph]
+    fresh = {**os.environ, "HYBRID_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([*map(str, command), str(folder / "ann" / "one.wav")], capture_output=True, env=fresh)
+    assert done.stdout == b"one LOW HIGH MID\n" and b"compiling kernels, " in done.stderr
+    kept = [file.name for file in tmp_path.glob("kernels/*.kernel")]
+    assert 5 <= len(kept) <= 16 and not any("native_kernels" in name or "determinize" in name for name in kept)
 
 
 def test_what_only_files_hold_wants_a_folder(tiny, folder: Path) -> None:

@@ -42,6 +42,7 @@ from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 
 ALONE = ("srt", "vtt", "textgrid", "textgrid-short")  # formats whose files cannot follow each other in one
+BRIEF = 20.0  # seconds of speech that another engine finds before the kernels of the fastest are compiled
 
 
 @click.command(context_settings={"show_default": True})
@@ -119,6 +120,7 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
         spec = _spec(options, hasattr(source, "transforms"))
         if out_dir is None:
             _require_one(formats, source.files)
+            spec = _for_printing(spec, formats, source)
         out = out_dir or scratch / "out"
         try:
             with pool(jobs, threads) as executor:
@@ -176,6 +178,14 @@ def _require_one(formats: tuple[str, ...], files: tuple[str, ...]) -> None:
         raise click.UsageError(
             f"--format {formats[0]} holds one recording, and there are {len(files)}: give --out-dir, for a file of each"
         )
+
+
+def _for_printing(spec: Any, formats: tuple[str, ...], source: Any) -> Any:
+    """What is printed and not kept: text alone wants no lattices, and little speech no compilation before it."""
+    from dataclasses import replace
+
+    text = formats in ((), ("txt",)) and spec.second_pass is None and spec.reject == RejectConfig()
+    return replace(spec, only_best=text and not spec.raw, brief=source.seconds() <= BRIEF)
 
 
 def _options(options: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.base.compiled import is_kept
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.native_kernels import GraphArrays, Widths, begin_search, search_frames
@@ -25,6 +26,17 @@ class NativeSearcher(SearcherBase):
 
     def __init__(self, graph: SearchGraph, config: SearchConfig | None = None) -> None:
         self.graph, self.config = graph, config or SearchConfig()
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its kernels are there; otherwise the first search compiles them, for a minute."""
+        return is_kept(begin_search, self.arrays, self.graph.start)
+
+    @property
+    def arrays(self) -> GraphArrays:
+        """The graph as the kernels take it."""
+        bounds, arcs = self.graph.bounds.reshape(-1), self.graph.arcs.reshape(-1)
+        return GraphArrays(bounds.view(np.uint32), arcs.view(np.uint32), arcs.view(np.float32))
 
     @property
     def num_pdfs(self) -> int:
@@ -60,8 +72,7 @@ class NativeStream:
         """
         self._follow = follow
         self._graph, self._config = searcher.graph, searcher.config
-        bounds, arcs = self._graph.bounds.reshape(-1), self._graph.arcs.reshape(-1)
-        self._arcs = GraphArrays(bounds.view(np.uint32), arcs.view(np.uint32), arcs.view(np.float32))
+        self._arcs = searcher.arrays
         self._limited = self._first = 0
         self._trellis, self._trace = begin_search(self._arcs, self._graph.start)
 
