@@ -53,7 +53,7 @@ def transform_of(
             features = recording.features(chunk.start, chunk.end, transform)
             if len(features):
                 (result,) = search_with_retries(searcher, [scorer.scores(features)], retry=system.spec.retry)
-                stats += counting.of(model, result.lattice, features)
+                stats += counting.of(model, result.require(recording.path).lattice, features)
         if not stats.beta:
             return transform
         transform, _ = next_transform(stats, transform, fmllr, basis)

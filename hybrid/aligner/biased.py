@@ -100,10 +100,13 @@ class BiasedDecoder:
 
         Args:
           scores: float32 [frame][pdf_id], unscaled.
+
+        Raises:
+          InputError: scores that cannot be searched.
         """
         if not len(scores):
             return []
-        result = self._searcher.search([scores])[0]
+        result = self._searcher.search([scores])[0].require("scores")
         path = best_path(result.lattice, self._scale)
         if path is None:
             return []

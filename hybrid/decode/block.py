@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.artifact import atomic_path
-from hybrid.base.errors import HybridError
 from hybrid.base.jobs import one_behind
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import whole_record
@@ -23,7 +22,8 @@ from hybrid.decode.scoring import BATCH_FRAMES, NothingSaid
 from hybrid.decode.sources import ScoreSource
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.lattice.archive import LatticeWriter, open_writer
-from hybrid.search.protocol import SearchResult, check_scores
+from hybrid.search.batch import as_array
+from hybrid.search.protocol import SearchResult
 from hybrid.timing.ctm import ctm_header, ctm_lines
 from hybrid.timing.timed_text import TimedText
 from hybrid.written.form import WrittenForm
@@ -81,7 +81,7 @@ def decode_block(
     start = time.thread_time()
     with open_writer(part.with_name(f"lat.{number}.gz"), compact=not spec.raw) as writer:
         scores = source.scores(system.model, speech, options.batch_frames)
-        searched = _searched(system, _batches(system, scores, speech, failed, silent), costs)
+        searched = _searched(system, _batches(scores, speech, failed, silent), costs, failed)
         utterances += one_behind(partial(_stored, system, options, writer, costs), searched)
     if silent:
         utterances += (_silence(item, options) for item in silent)
@@ -106,15 +106,20 @@ def decode_block(
 
 
 def _searched(
-    system: System, batches: Iterable[tuple[list[Utterance], list[np.ndarray]]], costs: dict[str, float]
-) -> Iterator[tuple[Utterance, SearchResult]]:
+    system: System, batches: Iterable[tuple[list[Utterance], list[np.ndarray]]], costs: dict[str, float],
+    failed: list[tuple[str, str]],
+) -> Iterator[tuple[Utterance, SearchResult]]:  # fmt: skip
+    """Yields utterances with what the search found; appends those that it cannot take to `failed`."""
     for items, scores in batches:
         results = system.search_each(scores)
         for item in items:
             begin = time.thread_time()
             result = next(results)
             costs["search_seconds"] += time.thread_time() - begin
-            yield item, result
+            if result.failed:
+                failed.append((item.id, result.error))
+            else:
+                yield item, result
 
 
 def _stored(
@@ -132,10 +137,9 @@ def _stored(
 
 
 def _batches(
-    system: System, found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]],
-    silent: list[Utterance],
-) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:  # fmt: skip
-    """Yields utterances with good scores, at most BATCH_SCORES numbers together.
+    found: Iterable[Any], speech: Sequence[Utterance], failed: list[tuple[str, str]], silent: list[Utterance]
+) -> Iterator[tuple[list[Utterance], list[np.ndarray]]]:
+    """Yields utterances with scores, at most BATCH_SCORES numbers together.
 
     Appends those in which nothing is said to `silent`, and the others to `failed`.
     """
@@ -148,14 +152,7 @@ def _batches(
         if isinstance(one, str):
             failed.append((item.id, one))
             continue
-        try:
-            matrix = check_scores(one, system.searcher.num_pdfs)
-        except HybridError as error:
-            failed.append((item.id, str(error)))
-            continue
-        if not len(matrix):
-            failed.append((item.id, "has no frames"))
-            continue
+        matrix = as_array(one)
         if items and sum(s.size for s in scores) + matrix.size > BATCH_SCORES:
             yield items, scores
             items, scores = [], []

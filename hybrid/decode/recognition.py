@@ -83,7 +83,7 @@ class Recognition:
 
     @property
     def status(self) -> str:
-        """complete, partial or empty."""
+        """complete, partial, empty, or failed, of which `result.error` tells why."""
         return self.result.status
 
     @property

@@ -181,7 +181,11 @@ class System:
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
-        """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled."""
+        """Searches utterances, with the retry ladder; scores are float32 [frame][pdf_id], unscaled.
+
+        Returns:
+          A result each; of scores that cannot be searched one that failed.
+        """
         return search_with_retries(self.searcher, scores, retry=self.spec.retry)
 
     def search_each(self, scores: Sequence[np.ndarray]) -> Iterator[SearchResult]:
@@ -198,8 +202,12 @@ class System:
         return list(one_behind(lambda pair: self.read(*pair), zip(utterances, self.search_each(scores))))
 
     def recognise_each(self, spoken: Iterable[tuple[Utterance, np.ndarray]]) -> Iterator[Recognition]:
-        """Does the same to utterances whose scores are made one after the other."""
-        found = ((item, self.search([scores])[0]) for item, scores in spoken)
+        """Does the same to utterances whose scores are made one after the other.
+
+        Raises:
+          InputError: scores that cannot be searched; names the utterance.
+        """
+        found = ((item, self.search([scores])[0].require(item.id)) for item, scores in spoken)
         yield from one_behind(lambda pair: self.read(*pair), found)
 
     def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:

@@ -70,7 +70,7 @@ def make_searcher(
     Raises:
       InputError: no such engine, or a graph that it cannot take.
       MissingDependencyError: k2 is wanted and absent.
-      MismatchError: the graph has transition-ids that the model lacks.
+      MismatchError: the graph has transition-ids that the model lacks, or words that its table lacks.
     """
     wanted, engine = engine, choose_engine(engine, device)
     if wanted == "auto" and not brief:
@@ -78,9 +78,7 @@ def make_searcher(
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
-        fst = graph if isinstance(graph, FstArrays) else graph.fst
-        if not isinstance(graph, FstArrays) and graph.slots is not None:  # it makes an automaton of its own anyway
-            fst = unfold(fst, graph.slots, filling or Filling.nothing(graph.slots))
+        fst = graph if isinstance(graph, FstArrays) else _one_fst(graph, filling, place)
         return K2Searcher.from_fst(fst, transition_model, config, device, place, k2)
     from hybrid.search.graph import SearchGraph
     from hybrid.search.layout import load_search_graph
@@ -112,3 +110,12 @@ def _open(engine: str, laid_out: SearchGraph, config: SearchConfig, device: Any,
     from hybrid.search.engines.reference import ReferenceSearcher
 
     return ReferenceSearcher(laid_out, config)
+
+
+def _one_fst(graph: DecodingGraph, filling: Filling | None, place: object) -> FstArrays:
+    """Returns a graph with what fills its slots inside, for an engine that makes an automaton of its own anyway."""
+    from hybrid.search.layout import with_words
+
+    if graph.slots is None:
+        return with_words(graph, place)
+    return unfold(graph.fst, graph.slots, filling or Filling.nothing(graph.slots))

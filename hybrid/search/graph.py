@@ -13,7 +13,7 @@ from hybrid.formats.openfst import FstArrays
 from hybrid.ids import check_range
 from hybrid.search.mapped_rows import MappedRows
 
-__all__ = ["SearchGraph", "lay_out"]
+__all__ = ["SearchGraph", "check_fst", "lay_out"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,16 +83,11 @@ class SearchGraph:
           MismatchError: a transition-id that the model does not have.
           InputError: the graph is empty, too large for 32 bits, has no way in or out, or a cycle of input epsilons.
         """
-        cure = "Compile the graph from this model's tree and topology."
-        check_range("transition_id", fst.ilabels, 0, len(transition_pdfs) - 1, place, cure)
-        if fst.start < 0 or not fst.num_states:
-            raise InputError.at(place, "the graph has no states", "Compile it again; look at the language model.")
+        check_fst(fst, transition_pdfs, num_pdfs, place)
         if 2 * fst.num_arcs >= 2**32 or fst.num_states >= 2**31:
             raise InputError.at(place, f"{fst.num_arcs} arcs are more than this engine's 32 bits can count")
-        _check_ways(fst, place)
         pdfs = np.asarray(transition_pdfs, np.int32).copy()
         pdfs[0] = -1
-        check_range("pdf_id", pdfs[1:], 0, num_pdfs - 1, place, cure)
         bounds, arcs, transition_ids, word_ids = lay_out(
             fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, (0.0 - fst.costs).view(np.int32), pdfs
         )
@@ -104,8 +99,19 @@ class SearchGraph:
         return cls(fst.start, num_pdfs, bounds, arcs, transition_ids, word_ids, 0.0 - fst.final_costs)
 
 
-def _check_ways(fst: FstArrays, place: object) -> None:
+def check_fst(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, place: object) -> None:
+    """Checks what every engine wants of HCLG; see `SearchGraph.from_fst` for arguments.
+
+    Raises:
+      MismatchError: a transition-id or pdf_id that the model does not have.
+      InputError: no states, no arc out of the start, or no final state.
+    """
+    cure = "Compile the graph from this model's tree and topology."
+    check_range("transition_id", fst.ilabels, 0, len(transition_pdfs) - 1, place, cure)
+    check_range("pdf_id", np.asarray(transition_pdfs)[1:], 0, num_pdfs - 1, place, cure)
     cure = "Compile the graph again; look at the language model."
+    if fst.start < 0 or not fst.num_states:
+        raise InputError.at(place, "the graph has no states", cure)
     if fst.row_splits[fst.start] == fst.row_splits[fst.start + 1]:
         raise InputError.at(place, f"no arc leaves the start, state {fst.start}", cure)
     if not np.isfinite(fst.final_costs).any():

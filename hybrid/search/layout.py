@@ -26,11 +26,12 @@ from hybrid.base.log import get_logger
 from hybrid.formats.fst_arrays import FstArrays
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.hmm import TransitionModel
+from hybrid.ids import check_range
 from hybrid.search.graph import SearchGraph
 from hybrid.search.mapped_rows import MappedRows
 from hybrid.search.splice import closed
 
-__all__ = ["load_search_graph"]
+__all__ = ["load_search_graph", "with_words"]
 
 VERSION = "1"  # of the form of these files
 NAME = ".cached.HCLG.search"
@@ -52,23 +53,34 @@ def load_search_graph(graph: DecodingGraph, model: TransitionModel, place: objec
       InputError, MismatchError: as `SearchGraph.from_fst`, and where HCLG.fst is not the one that was compiled.
     """
     if graph.arrays is not None or graph.path is None:
-        return SearchGraph.from_fst(_plain(graph), model.pdf_ids, model.num_pdfs, place)
+        return SearchGraph.from_fst(_plain(graph, place), model.pdf_ids, model.num_pdfs, place)
     key = _key(graph, model)
     places = list(_places(graph.path, key))
     for file in places:
         found = _mapped(file, key)
         if found is not None:
             return found
-    made = SearchGraph.from_fst(_plain(graph), model.pdf_ids, model.num_pdfs, place)
+    made = SearchGraph.from_fst(_plain(graph, place), model.pdf_ids, model.num_pdfs, place)
     for file in places:
         if _write(file, made, key):
             return _mapped(file, key) or made
     return made
 
 
-def _plain(graph: DecodingGraph) -> FstArrays:
+def _plain(graph: DecodingGraph, place: object) -> FstArrays:
     """Returns HCLG without labels of slots."""
-    return graph.fst if graph.slots is None else closed(graph.fst, graph.slots)
+    return with_words(graph, place) if graph.slots is None else closed(graph.fst, graph.slots)
+
+
+def with_words(graph: DecodingGraph, place: object) -> FstArrays:
+    """Returns HCLG of a graph without slots, whose words have names.
+
+    Raises:
+      MismatchError: a word_id that words.txt lacks.
+    """
+    cure = "Use the words.txt that HCLG.fst was compiled with."
+    check_range("word_id", graph.fst.olabels, 0, graph.words.max_id, place, cure)
+    return graph.fst
 
 
 def _key(graph: DecodingGraph, model: TransitionModel) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from hybrid.base.errors import InputError
-from hybrid.base.scores import first_bad_score
 from hybrid.lattice.lattice import Lattice
+from hybrid.search.batch import NO_FRAMES, as_array, score_fault, split_batch
 from hybrid.search.config import SearchConfig
 
-__all__ = ["PartialResult", "SearchResult", "Searcher", "SearcherBase", "Stream", "check_scores", "split_batch"]
+__all__ = ["PartialResult", "SearchResult", "Searcher", "SearcherBase", "Stream"]
 
-Status = Literal["complete", "partial", "empty", "committed"]
+Status = Literal["complete", "partial", "empty", "failed", "committed"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class SearchResult:
     Attributes:
       lattice: the paths within the lattice beam; unscaled acoustic scores.
       status: "complete": a final state was reached; "partial": none was, the lattice ends in whatever states were
-        alive at the last frame; "empty": nothing survived, or there was no frame; "committed": a stretch of a stream
-        that goes on; all its paths end in the one state that the best path goes on from.
+        alive at the last frame; "empty": nothing survived, or a stream had no frame; "failed": it could not be
+        searched, see `error`; "committed": a stretch of a stream that goes on; all its paths end in the one state that
+        the best path goes on from.
       limited_frames: frames at which max-active, not the beam, decided; None where the engine cannot tell.
       num_frames: frames searched.
       attempts: the settings tried; the last one gave this result.
       first_frame: frames of the stream that were committed before this stretch.
+      error: what is wrong with an utterance that failed, and the cure, in one line without its name; else "".
     """
 
     lattice: Lattice
@@ -40,6 +42,24 @@ class SearchResult:
     num_frames: int
     attempts: tuple[SearchConfig, ...]
     first_frame: int = 0
+    error: str = ""
+
+    def fail(self, error: str) -> SearchResult:
+        """Returns the result of the same frames for an utterance that cannot be used."""
+        return replace(self, lattice=Lattice.empty(), status="failed", error=error)
+
+    def require(self, place: object) -> SearchResult:
+        """Returns it, where there is no error.
+
+        Args:
+          place: names the utterance.
+
+        Raises:
+          InputError: the error.
+        """
+        if self.failed:
+            raise InputError(f"{place}: {self.error}")
+        return self
 
     @property
     def complete(self) -> bool:
@@ -53,8 +73,13 @@ class SearchResult:
 
     @property
     def empty(self) -> bool:
-        """There is no path at all."""
-        return self.status == "empty"
+        """There is no path at all: none survived, or the utterance failed."""
+        return self.status in ("empty", "failed")
+
+    @property
+    def failed(self) -> bool:
+        """The utterance could not be searched; `error` tells why."""
+        return self.status == "failed"
 
     @property
     def limited_by_max_active(self) -> bool | None:
@@ -109,7 +134,7 @@ class Stream(Protocol):
         """Takes in the scores of the next frames, float32 [frame][pdf_id], unscaled.
 
         Raises:
-          InputError: NaN, or a wrong number of pdfs.
+          InputError: NaN or +inf, a frame of nothing but -inf, or a wrong number of pdfs; the stream has not moved.
         """
 
     def partial(self) -> PartialResult:
@@ -162,19 +187,28 @@ class Searcher(Protocol):
           lengths: int64 [utterance], frames of each; all of them by default.
 
         Returns:
-          One result per utterance, in order; an utterance's result does not depend on its neighbours.
+          One result per utterance, in order; an utterance's result does not depend on its neighbours. One that cannot
+          be searched has status "failed" and an error: no frames, NaN or +inf, a frame of nothing but -inf, a wrong
+          number of pdfs, more than memory holds.
 
         Raises:
-          InputError: NaN or +inf among the scores, or a wrong number of pdfs.
+          InputError: lengths that do not fit the scores.
         """
 
     def open(self) -> Stream:
         """Opens a stream: an utterance whose scores come in chunks."""
 
-    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
+    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> list[str]:
         """Takes in a chunk of each of many streams of this searcher at once; see `Stream.advance`.
 
-        A chunk may be empty. Raises before any stream has moved.
+        A chunk may be empty. A stream that is given up is simply left out of the next call.
+
+        Returns:
+          Of each stream what is wrong with its chunk, and the cure; "" where it was taken in. Such a stream has not
+          moved (or, where memory does not hold it, not to the end of the chunk); the others have.
+
+        Raises:
+          InputError: not one chunk for each stream; none has moved.
         """
 
     def with_config(self, config: SearchConfig) -> "Searcher":
@@ -182,9 +216,13 @@ class Searcher(Protocol):
 
 
 class SearcherBase(ABC):
-    """The parts of `Searcher` that follow from `open`."""
+    """The parts of `Searcher` that follow from `open`, and what all engines do with utterances that are bad.
+
+    An engine that searches many side by side has its own `_search` and `_advance`.
+    """
 
     batched = False
+    config: SearchConfig
 
     @property
     @abstractmethod
@@ -194,71 +232,35 @@ class SearcherBase(ABC):
     def open(self) -> Stream: ...
 
     def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
-        """See `Searcher.search`; one utterance after the other."""
+        """See `Searcher.search`."""
+        utterances = split_batch(scores, lengths)
+        faults = [score_fault(one, self.num_pdfs) or ("" if len(one) else NO_FRAMES) for one in utterances]
+        found = iter(self._search([one for one, fault in zip(utterances, faults) if not fault]))
+        nothing = SearchResult(Lattice.empty(), "empty", None, 0, (self.config,))
+        return [nothing.fail(fault) if fault else next(found) for fault in faults]
+
+    def advance(self, streams: Sequence[Any], chunks: Sequence[Any]) -> list[str]:
+        """See `Searcher.advance`."""
+        if len(streams) != len(chunks):
+            raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
+        arrays = [as_array(chunk) for chunk in chunks]
+        faults = [score_fault(one, self.num_pdfs) for one in arrays]
+        good = [i for i, fault in enumerate(faults) if not fault]
+        for i, fault in zip(good, self._advance([streams[i] for i in good], [arrays[i] for i in good])):
+            faults[i] = fault
+        return faults
+
+    def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
+        """Searches utterances whose scores can be searched; one after the other."""
         results = []
-        for utterance in split_batch(scores, lengths, self.num_pdfs):
+        for utterance in utterances:
             stream = self.open()
             stream.advance(utterance)
             results.append(stream.finish())
         return results
 
-    def advance(self, streams: Sequence[Stream], chunks: Sequence[Any]) -> None:
-        """See `Searcher.advance`; one stream after the other."""
-        if len(streams) != len(chunks):
-            raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
-        checked = [check_scores(chunk, self.num_pdfs, f"chunk {i} of the batch") for i, chunk in enumerate(chunks)]
-        for stream, chunk in zip(streams, checked):
+    def _advance(self, streams: Sequence[Any], chunks: Sequence[np.ndarray]) -> list[str]:
+        """Takes in chunks that can be searched, one stream after the other; returns an error, or "", of each."""
+        for stream, chunk in zip(streams, chunks):
             stream.advance(chunk)
-
-
-def check_scores(scores: Any, num_pdfs: int, place: object = "scores") -> np.ndarray:
-    """Checks the scores of one utterance and returns them as a float32 array [frame][pdf_id].
-
-    -inf is a score like others (an impossible pdf); NaN and +inf are not.
-
-    Raises:
-      InputError: names the first bad frame and pdf.
-    """
-    if hasattr(scores, "detach"):
-        scores = scores.detach().cpu().numpy()
-    array = np.ascontiguousarray(scores, dtype=np.float32)
-    if array.ndim != 2 or (array.shape[1] != num_pdfs and array.shape[0] > 0):
-        raise InputError.at(
-            place,
-            f"scores have shape {tuple(array.shape)}, wanted [frames][{num_pdfs}], a column for each pdf",
-            "Use the scores and the graph of one model.",
-        )
-    bad = first_bad_score(array)
-    if bad is not None:
-        frame, pdf = bad
-        raise InputError.at(
-            place, f"score {array[frame, pdf]} at frame {frame}, pdf {pdf}", "Look at the features and the model."
-        )
-    return array
-
-
-def split_batch(scores: Any, lengths: Any, num_pdfs: int) -> list[np.ndarray]:
-    """Cuts a batch into checked utterances.
-
-    Args:
-      scores: [N][T][num_pdfs], or a sequence of [T][num_pdfs]: arrays or tensors, natural logs.
-      lengths: frames of each, [N]; None: all there are.
-
-    Returns:
-      float32 [T][num_pdfs] of each utterance.
-
-    Raises:
-      InputError: lengths that do not fit, or bad scores; names the utterance by its place in the batch.
-    """
-    items: Sequence[Any] = scores
-    if lengths is None:
-        lengths = [len(item) for item in items]
-    lengths = [int(n) for n in lengths]
-    if len(lengths) != len(items):
-        raise InputError.at("scores", f"{len(items)} utterances but {len(lengths)} lengths")
-    utterances = []
-    for index, (item, length) in enumerate(zip(items, lengths)):
-        if not 0 <= length <= len(item):
-            raise InputError.at(f"utterance {index} of the batch", f"length {length} of {len(item)} frames")
-        utterances.append(check_scores(item[:length], num_pdfs, f"utterance {index} of the batch"))
-    return utterances
+        return [""] * len(streams)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from hybrid.search.batch import split_batch
 from hybrid.search.config import RetryConfig
-from hybrid.search.protocol import Searcher, SearchResult, split_batch
+from hybrid.search.protocol import Searcher, SearchResult
 
 __all__ = ["search_with_retries"]
 
@@ -18,13 +19,13 @@ def search_with_retries(
     """Searches a batch, and again with wider beams what came out partial or empty.
 
     The result of a repetition is kept if it is complete, or if there was none before it; `attempts` lists all
-    settings tried. What stays partial after the last one is given as it is, flagged.
+    settings tried. What stays partial after the last one is given as it is, flagged. What failed is not tried again.
     """
     retry = retry or RetryConfig()
-    utterances = split_batch(scores, lengths, searcher.num_pdfs)
+    utterances = split_batch(scores, lengths)
     results = searcher.search(utterances)
     for config in retry.ladder(searcher.config):
-        again = [i for i, result in enumerate(results) if not result.complete and len(utterances[i])]
+        again = [i for i, result in enumerate(results) if not (result.complete or result.failed)]
         if not again:
             break
         for i, new in zip(again, searcher.with_config(config).search([utterances[i] for i in again])):

@@ -249,9 +249,9 @@ def test_scores_give_what_features_give(tiny, spec, decoded: Path, tmp_path: Pat
     assert (totals.done, totals.failed) == (10, 3)
     assert (tmp_path / "out" / "transcript.txt").read_bytes() == (decoded / "transcript.txt").read_bytes()
     failed = (tmp_path / "out" / "failed.txt").read_text().splitlines()
-    assert failed[0].startswith("bad scores: score nan at frame 0, pdf 0.")
-    assert failed[1] == "none has no frames"
-    assert failed[2].startswith("wide scores: scores have shape (3, 99), wanted [frames][")
+    assert failed[0].startswith("bad score nan at frame 0, pdf 0. Look")
+    assert failed[1] == "none has no frames. Leave it out, or look at its audio."
+    assert failed[2].startswith("wide scores have shape (3, 99), wanted [frames][")
 
 
 def test_audio_with_times_in_the_recording(tiny, spec, hybrid, bursts, save_wav, tmp_path: Path) -> None:

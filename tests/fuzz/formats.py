@@ -58,7 +58,7 @@ def _scores(path: Path, root: Path) -> None:
     """As `decode --scores`, up to the search."""
     from hybrid.base.errors import HybridError
     from hybrid.decode.sources import ScoreFolder
-    from hybrid.search.protocol import check_scores
+    from hybrid.search.batch import check_scores
 
     source = ScoreFolder(str(path.parent if path.suffix == ".npy" else path))
     speech, _ = source.utterances()

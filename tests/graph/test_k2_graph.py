@@ -113,8 +113,10 @@ def test_graphs_that_cannot_be_used():
     loop = FstArrays(0, [0, 1, 3], [0, 0, 1], [0, 7, 0], [1, 0, 1], [0.0, 0.0, 0.0], [np.inf, 0.0])
     with pytest.raises(InputError, match="state [01] lies on a cycle of input epsilons"):
         prepare_graph(loop, PDFS, 5)
-    with pytest.raises(InputError, match="the graph has no final state"):
+    with pytest.raises(InputError, match="none of the 1 states is final: no utterance can end"):
         prepare_graph(FstArrays(0, [0, 1], [1], [0], [0], [0.0], [np.inf]), PDFS, 5)
+    with pytest.raises(InputError, match="no way leads from the start to a final state. Compile the graph again; look"):
+        prepare_graph(FstArrays(0, [0, 1, 1], [1], [0], [0], [0.0], [np.inf, 0.0]), PDFS, 5)
 
 
 @pytest.mark.k2

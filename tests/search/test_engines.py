@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.errors import InputError, MismatchError
+from hybrid.base.errors import HybridError, InputError
 from hybrid.decode.system import SystemSpec, load_system
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
@@ -17,7 +17,6 @@ from hybrid.search.choose import choose_engine, make_searcher
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.k2 import K2Searcher
 from hybrid.search.engines.k2_config import K2Config
-from hybrid.search.graph import SearchGraph
 
 SCALE = 0.5
 WIDE = SearchConfig(beam=1000.0, lattice_beam=1000.0, max_active=10**6, min_active=0, acoustic_scale=SCALE)
@@ -109,7 +108,7 @@ def test_batches_equal_single_utterances(build, tools, engine, seed, lengths) ->
 
 @every_engine
 @few
-@given(seed=seeds, frames=st.integers(0, 60), cuts=st.lists(st.integers(0, 60), max_size=3))
+@given(seed=seeds, frames=st.integers(1, 60), cuts=st.lists(st.integers(0, 60), max_size=3))
 def test_chunks_equal_the_whole(build, tools, engine, seed, frames, cuts) -> None:
     searcher = build(engine, tools.fst(seed), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     scores = tools.scores(seed, frames)
@@ -121,6 +120,15 @@ def test_chunks_equal_the_whole(build, tools, engine, seed, frames, cuts) -> Non
     result = stream.finish()
     (whole,) = searcher.search([scores])
     assert result.status == whole.status and tools.arcs_of(result.lattice) == tools.arcs_of(whole.lattice)
+
+
+@every_engine
+def test_a_stream_that_hears_nothing_is_empty(build, engine: str) -> None:
+    """A session may end right after an utterance; nothing is wrong then."""
+    stream = build(engine, linear(), WIDE).open()
+    stream.advance(np.zeros((0, 5), np.float32))
+    result = stream.finish()
+    assert (result.status, result.num_frames, result.error) == ("empty", 0, "") and result.lattice.is_empty
 
 
 @own_engines
@@ -138,11 +146,11 @@ def test_partial_is_the_best_path_so_far(build, engine: str) -> None:
 def test_flags(build, engine: str) -> None:
     searcher = build(engine, linear(), WIDE)
     one, dead = np.zeros((1, 5), np.float32), np.full((3, 5), -np.inf, np.float32)
-    partial, empty, nothing = searcher.search([one, dead, one[:0]])
+    dead[:, 1] = 0  # of a pdf that nothing begins with
+    partial, empty = searcher.search([one, dead])
     assert partial.partial and not partial.complete and partial.lattice.transition_ids.tolist() == [1]
-    assert empty.empty and empty.lattice.is_empty and empty.num_frames == 3
-    assert nothing.empty and nothing.num_frames == 0
-    assert partial.attempts == (WIDE,)
+    assert empty.empty and not empty.failed and empty.lattice.is_empty and empty.num_frames == 3
+    assert partial.attempts == (WIDE,) and partial.require("u") is partial
 
 
 @own_engines
@@ -176,21 +184,68 @@ def test_max_active_of_k2_is_found_by_a_second_search(build, tools) -> None:
     assert free.search([scores])[0].limited_frames == 0
 
 
+def bad_utterances() -> dict[str, np.ndarray]:
+    """Error → scores that have it."""
+    one, model = np.zeros((3, 5), np.float32), "Look at the features and the model."
+    found = {
+        f"score nan at frame 1, pdf 2. {model}": one.copy(),
+        f"score inf at frame 2, pdf 0. {model}": one.copy(),
+        f"all 5 scores are -inf at frame 1, which no path goes through. {model}": one.copy(),
+        "has no frames. Leave it out, or look at its audio.": one[:0],
+    }
+    for scores, (frame, pdf, value) in zip(found.values(), [(1, 2, np.nan), (2, 0, np.inf), (1, slice(None), -np.inf)]):
+        scores[frame, pdf] = value
+    shape = "wanted [frames][5], a column for each pdf. Use the scores and the graph of one model."
+    wrong = {f"scores have shape {x.shape}, {shape}": x for x in (one[:, :4], np.zeros((3, 6)), np.zeros(3))}
+    return {**found, **wrong}
+
+
 @every_engine
-def test_bad_scores_are_named(build, engine: str) -> None:
+def test_a_bad_utterance_fails_alone(build, tools, engine: str) -> None:
+    searcher, bad = build(engine, tools.fst(1), SearchConfig(20.0, 5.0, 1000, 0, SCALE)), bad_utterances()
+    good = [tools.scores(i, 4 + i) for i in range(len(bad) + 1)]
+    batch = [good[0]]
+    for one, other in zip(bad.values(), good[1:]):
+        batch += [one, other]
+    results = searcher.search(batch)
+    assert [one.error for one in results[1::2]] == list(bad)
+    assert all(one.failed and one.empty and one.lattice.is_empty and one.num_frames == 0 for one in results[1::2])
+    for scores, result in zip(good, results[::2]):
+        (alone,) = searcher.search([scores])
+        assert (result.status, result.error) == (alone.status, "")
+        assert tools.arcs_of(result.lattice) == tools.arcs_of(alone.lattice)
+    with pytest.raises(InputError, match="^u1: score nan at frame 1, pdf 2. Look at the features and the model.$"):
+        results[1].require("u1")
+
+
+@every_engine
+def test_a_bad_chunk_fails_its_stream_alone(build, tools, engine: str) -> None:
+    searcher, bad = build(engine, tools.fst(1), SearchConfig(20.0, 5.0, 1000, 0, SCALE)), bad_utterances()
+    bad = {error: scores for error, scores in bad.items() if len(scores)}  # a chunk may be empty
+    good = tools.scores(0, 12)
+    for error, scores in bad.items():
+        first, second, third = streams = [searcher.open() for _ in range(3)]
+        assert searcher.advance(streams, [good[:5]] * 3) == ["", "", ""]
+        assert searcher.advance(streams, [good[5:9], scores, good[5:9]]) == ["", error, ""]
+        assert second.partial().num_frames == 5 and first.partial().num_frames == 9
+        assert searcher.advance([first, third], [good[9:], good[9:]]) == ["", ""]  # the bad one is given up
+        whole = tools.arcs_of(searcher.search([good])[0].lattice)
+        assert tools.arcs_of(first.finish().lattice) == tools.arcs_of(third.finish().lattice) == whole
+        failed = second.finish().fail(error)
+        assert failed.failed and failed.error == error and failed.num_frames == 5 and failed.lattice.is_empty
+        with pytest.raises(InputError, match=r"^scores: "):
+            searcher.open().advance(scores)
+
+
+@every_engine
+def test_faults_of_the_call_are_raised(build, engine: str) -> None:
     searcher = build(engine, linear(), WIDE)
-    bad = np.zeros((3, 5), np.float32)
-    bad[1, 2] = np.nan
-    with pytest.raises(InputError, match=r"utterance 1 of the batch: score nan at frame 1, pdf 2. Look at"):
-        searcher.search([np.zeros((1, 5)), bad])
-    with pytest.raises(InputError, match=r"scores have shape \(3, 4\), wanted \[frames\]\[5\]"):
-        searcher.search([bad[:, :4]])
     with pytest.raises(InputError, match="length 7 of 3 frames"):
         searcher.search([np.zeros((3, 5))], [7])
     with pytest.raises(InputError, match="1 utterances but 2 lengths"):
         searcher.search([np.zeros((3, 5))], [1, 1])
-    with pytest.raises(InputError, match="score inf at frame 0, pdf 0"):
-        searcher.open().advance(np.full((1, 5), np.inf))
+    with pytest.raises(InputError, match="streams: 2 streams but 1 chunks. Give each its own."):
+        searcher.advance([searcher.open(), searcher.open()], [np.zeros((3, 5))])
 
 
 def test_tensors_are_taken_too(build, tools) -> None:
@@ -202,22 +257,26 @@ def test_tensors_are_taken_too(build, tools) -> None:
     assert tools.arcs_of(a.lattice) == tools.arcs_of(b.lattice)
 
 
-def test_graphs_that_are_refused(tools) -> None:
-    with pytest.raises(InputError, match="g: the graph has no states"):
-        SearchGraph.from_fst(FstArrays.empty(), tools.transition_pdfs, 5, "g")
-    loop = FstArrays.from_arcs(
-        0, np.array([0, 1]), np.zeros(2), np.zeros(2), np.array([1, 0]), np.zeros(2), np.zeros(2)
-    )
-    with pytest.raises(InputError, match="g: state 0 lies on a cycle of input epsilons"):
-        SearchGraph.from_fst(loop, tools.transition_pdfs, 5, "g")
-    rest = np.zeros(1), np.array([1]), np.zeros(1), np.array([np.inf, np.inf])
-    with pytest.raises(InputError, match="g: none of the 2 states is final: no utterance can end. Compile the graph"):
-        SearchGraph.from_fst(FstArrays.from_arcs(0, np.array([0]), np.array([1]), *rest), tools.transition_pdfs, 5, "g")
-    with pytest.raises(InputError, match="g: no arc leaves the start, state 1. Compile the graph again"):
-        SearchGraph.from_fst(FstArrays.from_arcs(1, np.array([0]), np.array([1]), *rest), tools.transition_pdfs, 5, "g")
-    other = FstArrays.from_arcs(0, np.array([0]), np.array([9]), np.zeros(1), np.array([0]), np.zeros(1), np.zeros(1))
-    with pytest.raises(MismatchError, match="g: transition_id 9 lies outside 0–5"):
-        SearchGraph.from_fst(other, tools.transition_pdfs, 5, "g")
+CURE = "Compile the graph again; look at the language model."
+
+
+@every_engine
+@pytest.mark.parametrize(
+    ("arcs", "final", "start", "error"),
+    [
+        ([], [], -1, f"the graph has no states. {CURE}"),
+        ([(0, 0, 1, -0.5), (1, 0, 0, -0.5), (0, 1, 1, 0.0)], [np.inf, 0.0], 0, "lies on a cycle of input epsilons"),
+        ([(0, 1, 1, 0.0)], [np.inf, np.inf], 0, f"none of the 2 states is final: no utterance can end. {CURE}"),
+        ([(0, 1, 1, 0.0)], [np.inf, 0.0], 1, f"no arc leaves the start, state 1. {CURE}"),
+        ([(0, 9, 0, 0.0)], [0.0], 0, "transition_id 9 lies outside 0–5. Compile the graph from this model's tree"),
+    ],
+)
+def test_graphs_that_are_refused(build, engine: str, arcs: list, final: list, start: int, error: str) -> None:
+    """At load: the second one has a loop that pays for going round it."""
+    source, label, target, cost = np.array(arcs).reshape(-1, 4).T
+    fst = FstArrays.from_arcs(start, source, label, np.zeros(len(arcs)), target, cost, np.array(final))
+    with pytest.raises(HybridError, match=f"^graph: .*{error}"):
+        build(engine, fst if arcs else FstArrays.empty(), WIDE)
 
 
 def test_engines_by_name() -> None:

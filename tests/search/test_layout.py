@@ -11,11 +11,14 @@ import pytest
 
 from hybrid.base import integrity
 from hybrid.base.cache import cache_folder
+from hybrid.base.errors import MismatchError
 from hybrid.base.output import check_folder
 from hybrid.decode.system import _load_system, load_system
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.model.folder import load_model
 from hybrid.search import layout
+from hybrid.search.choose import make_searcher
+from hybrid.search.config import SearchConfig
 from hybrid.search.graph import SearchGraph
 
 ARRAYS = ("bounds", "arcs", "transition_ids", "word_ids", "final_scores")
@@ -164,3 +167,14 @@ def test_a_system_is_loaded_once_though_its_graph_is_laid_out(folder, tiny) -> N
     spec = SystemSpec(str(tiny.model), str(folder))
     assert load_system(spec) is load_system(spec)
     _load_system.cache_clear()
+
+
+@pytest.mark.parametrize("engine", ["reference", "native", "torch", pytest.param("k2", marks=pytest.mark.k2)])
+def test_a_word_without_a_name_is_told_at_load(folder, model, engine: str) -> None:
+    """As in a folder of another toolkit, whose words.txt has no hash."""
+    (folder / "meta.json").unlink()
+    lines = (folder / "words.txt").read_text().splitlines()
+    (folder / "words.txt").write_text("\n".join(lines[:3]) + "\n")
+    error = "^g: word_id [0-9]+ lies outside 0–2. Use the words.txt that HCLG.fst was compiled with.$"
+    with pytest.raises(MismatchError, match=error):
+        make_searcher(engine, DecodingGraph.load(folder), model, SearchConfig(acoustic_scale=1.0), place="g")

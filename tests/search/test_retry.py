@@ -25,9 +25,9 @@ def test_ladder_reaches_the_end(build, engine: str) -> None:
     scores = np.zeros((4, 5), np.float32)
     (first,) = searcher.search([scores])
     assert first.partial
-    empty, result = search_with_retries(searcher, [scores[:0], scores])
+    nothing, result, bad = search_with_retries(searcher, [scores[:0], scores, scores + np.nan])
     assert result.complete and [a.beam for a in result.attempts] == [5.0, 7.5, 11.25]
-    assert empty.empty and len(empty.attempts) == 1
+    assert nothing.failed and bad.failed and len(nothing.attempts) == len(bad.attempts) == 1  # no beam helps
     (given_up,) = search_with_retries(searcher, [scores], retry=RetryConfig(retries=1))
     assert given_up.partial and [a.beam for a in given_up.attempts] == [5.0, 7.5]
     assert given_up.attempts[-1].max_active == 150
@@ -35,7 +35,7 @@ def test_ladder_reaches_the_end(build, engine: str) -> None:
 
 def test_a_partial_result_is_kept_when_the_wider_search_is_no_better(build) -> None:
     config = SearchConfig(beam=5.0, lattice_beam=3.0, max_active=100, min_active=0, acoustic_scale=1.0)
-    (result,) = search_with_retries(build("native", fork(), config), [np.full((2, 5), -np.inf)])
+    (result,) = search_with_retries(build("native", fork(), config), [np.array([[-np.inf] * 4 + [0]] * 2)])
     assert result.empty and result.lattice.num_states == Lattice.empty().num_states == 0
     assert len(result.attempts) == 3
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
@@ -117,18 +116,6 @@ def test_streams_share_the_memory_of_a_graph(build, tools) -> None:
     streams = [searcher.open() for _ in range(50)]
     searcher.advance(streams, [tools.scores(i, 3) for i in range(50)])
     assert all(stream.memory < 50_000 for stream in streams)  # nothing of the graph's size is a stream's own
-
-
-def test_a_batch_of_chunks_is_refused_as_a_whole(build, tools) -> None:
-    searcher = build("native", tools.fst(1), CONFIG)
-    streams = [searcher.open(), searcher.open()]
-    bad = tools.scores(1, 2)
-    bad[1, 3] = np.nan
-    with pytest.raises(InputError, match="chunk 1 of the batch: score nan at frame 1, pdf 3"):
-        searcher.advance(streams, [tools.scores(0, 2), bad])
-    assert [s.partial().num_frames for s in streams] == [0, 0]
-    with pytest.raises(InputError, match="2 streams but 1 chunks"):
-        searcher.advance(streams, [tools.scores(0, 2)])
 
 
 def test_streams_in_threads_do_not_disturb_each_other(build, tools) -> None:

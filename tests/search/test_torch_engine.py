@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines import torch_search
 
 SCALE = 0.5
+NARROWER = "Use a narrower beam or fewer active tokens, or the engine native."
 seeds = st.integers(0, 10**6)
 
 
@@ -152,17 +154,43 @@ def test_a_batch_larger_than_memory_shrinks(build, tools, monkeypatch, caplog) -
         raise torch.cuda.OutOfMemoryError("out of memory")
 
     monkeypatch.setattr(torch_search.TorchSearcher, "_move", never)
-    with pytest.raises(InputError, match="cpu: one utterance does not fit into memory. Use a narrower beam"):
-        searcher.search(scores)
+    results = searcher.search(scores)
+    assert {one.error for one in results} == {f"does not fit into the memory of cpu by itself. {NARROWER}"}
+
+
+def test_an_utterance_larger_than_memory_fails_alone(build, tools, monkeypatch) -> None:
+    searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    scores = [tools.scores(i, 30 + 7 * i) for i in range(3)]
+    wanted = [tools.arcs_of(one.lattice) for one in searcher.search(scores)]
+    whole = torch_search.TorchSearcher._move
+
+    def short(self, streams, chunks):  # type: ignore[no-untyped-def]
+        if any(len(chunk) and chunk[0, 0] == 77 for chunk in chunks):
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        whole(self, streams, chunks)
+
+    monkeypatch.setattr(torch_search.TorchSearcher, "_move", short)
+    large = np.zeros((60, tools.num_pdfs), np.float32)
+    large[50, 0] = 77  # its beginning fits
+    results = searcher.search([scores[0], large, *scores[1:]])
+    assert results[1].failed and results[1].error.endswith(NARROWER)
+    assert [tools.arcs_of(results[i].lattice) for i in (0, 2, 3)] == wanted
+    streams = [searcher.open(), searcher.open()]
+    errors = searcher.advance(streams, [scores[0], large])
+    assert errors[0] == "" and errors[1].endswith(NARROWER)
+    assert tools.arcs_of(streams[0].finish().lattice) == wanted[0]
 
 
 def test_impossible_and_dead_utterances_leave_the_others_alone(build, tools) -> None:
-    searcher = build("torch", tools.fst(1), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    fst = tools.fst(1)
+    fst = replace(fst, ilabels=np.minimum(fst.ilabels, 4))  # of pdf 4 there is no arc
+    searcher = build("torch", fst, SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     good, dead = tools.scores(1, 40), np.full((40, 5), -np.inf, np.float32)
     late = good.copy()
     late[30] = -np.inf
-    alone, empty, other, nothing = searcher.search([good, dead, late, good[:0]])
-    assert (alone.status, empty.status, other.status, nothing.status) == ("complete", "empty", "empty", "empty")
+    dead[:, 4] = late[30, 4] = 0
+    alone, empty, other = searcher.search([good, dead, late])
+    assert (alone.status, empty.status, other.status) == ("complete", "empty", "empty")
     assert other.num_frames == 40 and other.lattice.is_empty
     assert tools.arcs_of(alone.lattice) == tools.arcs_of(searcher.search([good])[0].lattice)
     stream = searcher.open()

@@ -61,7 +61,7 @@ def _rescored(
     from hybrid.decode.scoring import or_reason
     from hybrid.lattice.archive import read_compact_folder
     from hybrid.rescore.acoustic_arcs import rescore_by_model
-    from hybrid.search.protocol import check_scores
+    from hybrid.search.batch import check_scores
 
     models, rates = (old.transition_model, new.transition_model), (old.frame_shift, new.frame_shift)
 

@@ -25,10 +25,11 @@ from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.prune import prune
+from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.engines.k2_graph import PreparedGraph, prepare_graph
-from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores, split_batch
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 
 if TYPE_CHECKING:
     from hybrid.hmm import TransitionModel
@@ -94,11 +95,10 @@ class K2Searcher(SearcherBase):
         """See `Searcher.open`; the chunks are searched together at the end."""
         return K2Stream(self)
 
-    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
-        """See `Searcher.search`."""
-        utterances = split_batch(scores, lengths, self.num_pdfs)
+    def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
+        """See `SearcherBase`; batch by batch."""
         lattices = self.lattices(utterances, self.config, ends_anywhere=False)
-        failed = [i for i, lattice in enumerate(lattices) if lattice.is_empty and len(utterances[i])]
+        failed = [i for i, lattice in enumerate(lattices) if lattice.is_empty]
         for i, lattice in zip(failed, self.lattices([utterances[i] for i in failed], self.config, ends_anywhere=True)):
             lattices[i] = lattice
         limited: list[int | None] = [None] * len(lattices)
@@ -297,4 +297,7 @@ class K2Stream:
 
     def finish(self) -> SearchResult:
         """See `Stream.finish`."""
-        return self._searcher.search([self._gathered()])[0]
+        scores = self._gathered()
+        if not len(scores):
+            return SearchResult(Lattice.empty(), "empty", None, 0, (self._searcher.config,))
+        return self._searcher.search([scores])[0]

@@ -15,14 +15,12 @@ import numpy as np
 from hybrid.base.errors import InputError
 from hybrid.base.optional import import_k2
 from hybrid.formats.openfst import FstArrays
-from hybrid.ids import check_range
+from hybrid.search.graph import check_fst
 
 if TYPE_CHECKING:
     import k2
 
 __all__ = ["PreparedGraph", "prepare_graph"]
-
-CURE = "Compile the graph from this model's tree and topology."
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +88,16 @@ def prepare_graph(fst: FstArrays, transition_pdfs: np.ndarray, num_pdfs: int, pl
       MismatchError: a transition-id or pdf_id that the model does not have.
       InputError: the graph accepts nothing, or has a cycle of input epsilons.
     """
-    check_range("transition_id", fst.ilabels, 0, len(transition_pdfs) - 1, place, CURE)
-    check_range("pdf_id", np.asarray(transition_pdfs)[1:], 0, num_pdfs - 1, place, CURE)
-    if fst.start < 0:
-        raise InputError.at(place, "the graph has no states", "Compile it again; look at the grammar.")
+    check_fst(fst, transition_pdfs, num_pdfs, place)
     columns, sequences = _without_epsilons(fst, place)
     columns = _without_dead_ends(columns, fst.num_states)
     source, transition_ids, word_ids, target, costs = columns
     if not (transition_ids == 0).any():
-        raise InputError.at(place, "the graph has no final state", "Compile it again; look at the grammar.")
+        raise InputError.at(
+            place,
+            "no way leads from the start to a final state",
+            "Compile the graph again; look at the language model.",
+        )
     # The start comes first and the final state last; all others keep their order.
     kept = np.zeros(fst.num_states, bool)
     kept[source] = True
@@ -144,7 +143,7 @@ def _without_epsilons(fst: FstArrays, place: object) -> tuple[list[np.ndarray], 
         state, used, num_pairs, cycle = kernels.close_epsilons(state, used, num_pairs, entering, *arrays)
         if cycle:
             what = f"state {state} lies on a cycle of input epsilons"
-            raise InputError.at(place, what, "Remove the epsilons of the grammar.")
+            raise InputError.at(place, what, "Remove the epsilons of the language model.")
         if state < fst.num_states:
             ways = [np.concatenate([a, np.empty(len(a) // 2, a.dtype)]) for a in ways]
             pairs = [np.concatenate([a, np.empty_like(a)]) for a in pairs]

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.compiled import is_kept
+from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.native_kernels import GraphArrays, Widths, begin_search, search_frames
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores, split_batch
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 
 __all__ = ["NativeSearcher"]
 
@@ -51,10 +52,10 @@ class NativeSearcher(SearcherBase):
         """See `Searcher.open`."""
         return NativeStream(self)
 
-    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
-        """See `Searcher.search`; one utterance after the other, without what partial results need."""
+    def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
+        """See `SearcherBase`; without what partial results need."""
         results = []
-        for utterance in split_batch(scores, lengths, self.num_pdfs):
+        for utterance in utterances:
             stream = NativeStream(self, follow=False)
             stream.advance(utterance)
             results.append(stream.finish())

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.trellis import Level, join, split
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 
 __all__ = ["ReferenceSearcher"]
 

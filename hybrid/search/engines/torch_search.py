@@ -22,7 +22,7 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.handed_out import HandedOut
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult, check_scores, split_batch
+from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 
 __all__ = ["TorchSearcher"]
 
@@ -77,22 +77,15 @@ class TorchSearcher(SearcherBase):
         """See `Searcher.open`."""
         return TorchStream(self)
 
-    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
-        """See `Searcher.search`; utterances of like length go together."""
-        utterances = split_batch(scores, lengths, self.num_pdfs)
+    def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
+        """See `SearcherBase`; utterances of like length go together."""
         streams = [self.open() for _ in utterances]
-        self._advance(streams, utterances)
-        return [stream.finish() for stream in streams]
+        errors = self._advance(streams, utterances)
+        return [s.finish().fail(error) if error else s.finish() for s, error in zip(streams, errors)]
 
-    def advance(self, streams: Sequence[Any], chunks: Sequence[Any]) -> None:
-        """See `Searcher.advance`; all streams move side by side."""
-        if len(streams) != len(chunks):
-            raise InputError.at("streams", f"{len(streams)} streams but {len(chunks)} chunks", "Give each its own.")
-        checked = [check_scores(chunk, self.num_pdfs, f"chunk {i} of the batch") for i, chunk in enumerate(chunks)]
-        self._advance(streams, checked)
-
-    def _advance(self, streams: Sequence["TorchStream"], chunks: Sequence[np.ndarray]) -> None:
-        """Moves as many streams at once as fit, the longest chunks first."""
+    def _advance(self, streams: Sequence["TorchStream"], chunks: Sequence[np.ndarray]) -> list[str]:
+        """Moves as many streams at once as fit, the longest chunks first; returns an error, or "", of each."""
+        errors = [""] * len(streams)
         order = sorted(range(len(streams)), key=lambda i: -len(chunks[i]))
         at_once = lanes_within(self.placed, self.widths, self.num_pdfs, INTERVAL, self.device)
         while order:
@@ -102,16 +95,18 @@ class TorchSearcher(SearcherBase):
             except torch.cuda.OutOfMemoryError:  # type: ignore[misc]
                 if len(now) == 1:
                     cure = "Use a narrower beam or fewer active tokens, or the engine native."
-                    raise InputError.at(self.device, "one utterance does not fit into memory", cure) from None
-                at_once = len(now) // 2
-                logger.warning(
-                    "%d utterances at once do not fit into %s; going on with %d", len(now), self.device, at_once
-                )
-                done = {i: streams[i].taken for i in now}
-                chunks = [chunk[done.get(i, 0) :] for i, chunk in enumerate(chunks)]
-                order = now + order
+                    errors[now[0]] = f"does not fit into the memory of {self.device} by itself. {cure}"
+                else:
+                    at_once = len(now) // 2
+                    logger.warning(
+                        "%d utterances at once do not fit into %s; going on with %d", len(now), self.device, at_once
+                    )
+                    done = {i: streams[i].taken for i in now}
+                    chunks = [chunk[done.get(i, 0) :] for i, chunk in enumerate(chunks)]
+                    order = now + order
             for i in now:
                 streams[i].taken = 0
+        return errors
 
     def _advance_group(self, streams: list["TorchStream"], chunks: list[np.ndarray]) -> None:
         for begin in range(0, max(map(len, chunks)), INTERVAL):
@@ -171,7 +166,9 @@ class TorchStream:
 
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
-        self._searcher.advance([self], [scores])
+        (error,) = self._searcher.advance([self], [scores])
+        if error:
+            raise InputError(f"scores: {error}")
 
     def take(self, frames: int, piece: Any, standing: Standing, limited: int) -> None:
         """Takes in what the device made of the next frames."""

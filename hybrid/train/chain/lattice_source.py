@@ -63,6 +63,8 @@ class WaysOfText:
         config = SearchConfig(self.beam, self.beam, acoustic_scale=scale)
         searcher = make_searcher("native", graph, self.aligner.transition_model, config)
         result = searcher.search([self.aligner.scores(features)])[0]
+        if result.failed:
+            raise NumeratorError(result.error)
         if not result.complete:
             raise NumeratorError(f"has no way through its text within a beam of {self.beam:g}")
         phones, times = phone_ways(result.lattice, self.aligner.transition_model, self.beam, scale)
