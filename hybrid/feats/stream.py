@@ -119,10 +119,7 @@ class FeatureStream:
         Raises:
           InputError: not one channel, or NaN or infinity; the stream is as it was.
         """
-        samples = np.asarray(samples, np.float32)
-        if samples.ndim != 1 or not np.isfinite(samples).all():
-            what = "hold NaN or infinity" if samples.ndim == 1 else f"have shape {samples.shape}, wanted [N]"
-            raise InputError.at("samples", what, "Mend the audio.")
+        samples = self.check(samples)
         static = self._static.advance(self._resampler.advance(samples, last), last)
         require_finite(static)
         if self._cmvn is not None:
@@ -131,6 +128,19 @@ class FeatureStream:
             static = normalise(static, self.pipeline.cmvn, self._stats)
         self._kept = np.concatenate([self._kept, static])
         return self._give(last)
+
+    @staticmethod
+    def check(samples: np.ndarray) -> np.ndarray:
+        """Returns samples as float32 [N].
+
+        Raises:
+          InputError: not one channel, or NaN or infinity.
+        """
+        samples = np.asarray(samples, np.float32)
+        if samples.ndim != 1 or not np.isfinite(samples).all():
+            what = "hold NaN or infinity" if samples.ndim == 1 else f"have shape {samples.shape}, wanted [N]"
+            raise InputError.at("samples", what, "Mend the audio.")
+        return samples
 
     def _give(self, last: bool) -> np.ndarray:
         """Puts context around the frames whose right context is there."""

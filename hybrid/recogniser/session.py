@@ -143,6 +143,8 @@ class Session:
     def advance(self, samples: np.ndarray) -> list[Recognition]:
         """Takes in samples, float32 [N] in [-1, 1]; returns the utterances that ended, or were committed, in them.
 
+        A session whose features or scores cannot be searched ends with an utterance that failed (`result.error`).
+
         Raises:
           InputError: not one channel, NaN or infinity, or the session has ended; nothing was taken in then.
         """
@@ -159,7 +161,7 @@ class Session:
           last: whether a session ends with its chunk.
 
         Returns:
-          Of each session the utterances that ended, or were committed.
+          Of each session the utterances that ended, or were committed; one that fails leaves the others unharmed.
 
         Raises:
           InputError: see `Session.advance`; sessions of several models or graphs, or one that another thread uses.
@@ -184,8 +186,10 @@ class Session:
                 raise InputError.at("sessions", "are of several systems", "Advance those of each system by themselves.")
             if session._ended:
                 raise InputError.at(f"session '{quote(session.name)}'", "has ended", "Open another one.")
-        features = [s._features.advance(chunk, end) for s, chunk, end in zip(sessions, chunks, last)]
-        for session, chunk in zip(sessions, chunks):
+        checked = [FeatureStream.check(chunk) for chunk in chunks]  # before any of them has moved
+        frames = [s._frames_of(chunk, end) for s, chunk, end in zip(sessions, checked, last)]
+        features, faults = [rows for rows, _ in frames], [fault for _, fault in frames]
+        for session, chunk in zip(sessions, checked):
             if session._loudness is not None:
                 session._loudness.advance(chunk)
         model = sessions[0]._model.acoustic_model
@@ -194,17 +198,27 @@ class Session:
         # An utterance may end anywhere in a long chunk: the search looks for its end every tenth of a second.
         step = max(1, math.ceil(0.1 / sessions[0]._model.frame_shift))
         for begin in range(0, max(1, *(len(rows) for rows in scores)), step):
-            at = [i for i, rows in enumerate(scores) if begin < len(rows) or (last[i] and begin == 0 and not len(rows))]
+            there = (i for i, fault in enumerate(faults) if not fault)
+            at = [i for i in there if begin < len(scores[i]) or (last[i] and begin == 0 and not len(scores[i]))]
             for searcher in {id(sessions[i]._system.searcher): sessions[i]._system.searcher for i in at}.values():
                 own = [i for i in at if sessions[i]._system.searcher is searcher]
                 pieces = [scores[i][begin : begin + step] for i in own]
-                searcher.advance([sessions[i]._search for i in own], pieces)
-            for i in at:
+                for i, fault in zip(own, searcher.advance([sessions[i]._search for i in own], pieces)):
+                    faults[i] = fault
+            for i in (i for i in at if not faults[i]):
                 taken = len(scores[i][begin : begin + step])
                 out[i] += sessions[i]._heard(taken, last[i] and begin + step >= len(scores[i]))
-        for session, end in zip(sessions, last):
-            session._ended = end
+        for i, (session, end) in enumerate(zip(sessions, last)):
+            session._ended = end or bool(faults[i])
+            out[i] += [session._read(session._search.finish().fail(faults[i]))] if faults[i] else []
         return out
+
+    def _frames_of(self, samples: np.ndarray, last: bool) -> tuple[np.ndarray, str]:
+        """Returns the frames of features that are complete now, and what is wrong with them."""
+        try:
+            return self._features.advance(samples, last), ""
+        except InputError as error:
+            return np.zeros((0, self._model.pipeline.dim), np.float32), str(error)
 
     def finish(self) -> list[Recognition]:
         """Ends the session; returns what is left."""

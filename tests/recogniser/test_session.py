@@ -98,6 +98,37 @@ def test_many_sessions_in_one_batch_are_each_as_alone(recogniser, bursts) -> Non
     assert [facts(f) for f in found] == alone
 
 
+def test_a_session_whose_scores_are_bad_fails_alone(recogniser, bursts, monkeypatch) -> None:
+    audio = [bursts(WORDS[i : i + 3], i) for i in range(3)]
+    alone = [facts(hear(recogniser.session(RATE, f"s{i}"), samples, 4000)) for i, samples in enumerate(audio)]
+    sessions = [recogniser.session(RATE, f"s{i}") for i in range(4)]
+    spoiled, huge = sessions[1], np.full(4000, 1e30, np.float32)
+    model = type(spoiled._model.acoustic_model)
+    whole, calls = model.advance, []
+
+    def advance(self, streams, chunks, last=None):  # type: ignore[no-untyped-def]
+        scores = whole(self, streams, chunks, last)
+        calls.append(len(streams))
+        return [rows * np.nan if s is spoiled._scores and len(calls) == 3 else rows for s, rows in zip(streams, scores)]
+
+    monkeypatch.setattr(model, "advance", advance)
+    found: list[list] = [[] for _ in sessions]
+    at = list(range(4))
+    for begin in range(0, max(map(len, audio)), 4000):
+        pieces = [huge if i == 3 else audio[i][begin : begin + 4000] for i in at]
+        for i, more in zip(at, Session.advance_together([sessions[i] for i in at], pieces)):
+            found[i] += more
+        at = [i for i in at if not any(one.result.failed for one in found[i])]
+    assert at == [0, 2]
+    for i in at:
+        assert facts(found[i] + sessions[i].finish()) == alone[i]
+    (bad,), (loud,) = found[1], found[3]
+    assert bad.result.error.startswith("score nan at frame 0, pdf 0. Look at") and not bad.words
+    assert loud.result.error.startswith("features: value ")
+    with pytest.raises(InputError, match="session 's1': has ended. Open another one."):
+        spoiled.advance(audio[1])
+
+
 def test_another_rate_and_nothing_at_all(recogniser, bursts) -> None:
     from hybrid.data.audio import resample
 
@@ -124,6 +155,10 @@ def test_wrong_use_is_told(recogniser, tiny, bursts) -> None:
     session = recogniser.session(RATE)
     with pytest.raises(InputError, match="samples: hold NaN or infinity"):
         session.advance(np.array([np.nan], np.float32))
+    two, samples = [recogniser.session(RATE, "both"), recogniser.session(RATE)], bursts(WORDS, 5)
+    with pytest.raises(InputError, match="samples: hold NaN or infinity"):
+        Session.advance_together(two, [samples[:900], np.array([np.inf])])  # told before any has moved
+    assert facts(hear(two[0], samples, 4000)) == facts(hear(recogniser.session(RATE, "both"), samples, 4000))
     with pytest.raises(InputError, match="sessions: 1 sessions but 2 chunks"):
         Session.advance_together([session], [np.zeros(1)] * 2)
     other = Session(dataclasses.replace(recogniser.system, graph=None), RATE)
