@@ -25,6 +25,7 @@ from hybrid.lattice.archive import LatticeWriter, open_writer
 from hybrid.search.batch import as_array
 from hybrid.search.protocol import SearchResult
 from hybrid.timing.ctm import ctm_header, ctm_lines
+from hybrid.timing.slot import Slot
 from hybrid.timing.timed_text import TimedText
 from hybrid.written.form import WrittenForm
 
@@ -34,6 +35,8 @@ PARTS = ".parts"
 BATCH_SCORES = 1 << 24  # scores of one batch: 64 MB
 TABLE = ("utterance", "frames", "seconds", "status", "limited_frames", "searches", "beam", "graph_score",
          "acoustic_score", "depth", "confidence", "rejected")  # fmt: skip
+WORDS = "words.txt"  # of a graph whose slots hold words that it lacks
+SLOT_TABLE = ("utterance", "name", "value", "text", "list", "start", "end", "confidence")
 COSTS = ("search_seconds", "read_seconds", "score_seconds")
 
 
@@ -70,10 +73,13 @@ def decode_block(
     number, speech = item
     part = Path(out) / PARTS / f"{number}.json"
     lists, numbers = ("utterances", "failed", "ctm_header"), (*COSTS, "acoustic_scale")
-    record = whole_record(part, {**dict.fromkeys(lists, list), **dict.fromkeys(numbers, (int, float)), "frames": dict})
+    record = whole_record(part, {**dict.fromkeys(lists, list), **dict.fromkeys(numbers, (int, float)), "frames": dict,
+                                 "tells_slots": bool})  # fmt: skip
     if record is not None:
         return {"done": len(record["utterances"]), "failed": len(record["failed"])}
     system = load_system(spec)
+    if system.graph is not None and len(system.words) > len(system.graph.words):
+        system.words.write(part.with_name(WORDS))  # the same of every block
     failed: list[tuple[str, str]] = []
     silent: list[Utterance] = []
     utterances: list[dict[str, Any]] = []
@@ -97,6 +103,7 @@ def decode_block(
             "boundaries": system.times.convention,
         },
         "boundary_lag": system.times.lag,
+        "tells_slots": system.reader.tells_slots,
         "failed": failed,
         "utterances": utterances,
     }
@@ -166,10 +173,18 @@ def _silence(item: Utterance, options: DecodeOptions) -> dict[str, Any]:
     """The record of an utterance in which nothing is said: no words, no lattice."""
     seconds = item.duration or 0.0
     row = [item.id, "0", f"{seconds:.3f}", "silence", "", "1", *[""] * (len(TABLE) - 6)]
-    empty: dict[str, Any] = {"words": [], "phones": [], "nbest": [], "timed": {}, "written": "", "written_words": []}
+    empty: dict[str, Any] = {"words": [], "phones": [], "nbest": [], "timed": {}, "written": "", "written_words": [],
+                             "slots": []}  # fmt: skip
     if options.formats:
         empty["timed"] = asdict(TimedText(item.id, item.recording, item.start, seconds, ()))
     return {"row": row, "text": "", "seconds": seconds, **empty, "start": [item.recording, item.start]}
+
+
+def _slot_line(utterance: str, slot: Slot) -> str:
+    """A line of slots.tsv."""
+    sure = "" if slot.confidence is None else f"{slot.confidence:.4f}"
+    texts = (" ".join(one.split()) for one in (slot.name, slot.value, slot.text, slot.slot))
+    return "\t".join([utterance, *texts, f"{slot.start:.3f}", f"{slot.start + slot.duration:.3f}", sure])
 
 
 def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[str, Any]:
@@ -193,6 +208,7 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
         "phones": ctm_lines(one.recording, one.phones) if options.phones else [],
         "nbest": lines,
         "timed": asdict(written.timed) if options.formats else {},
+        "slots": [_slot_line(one.utterance, slot) for slot in one.slots],
         "written": written.text if options.written else "",
         "written_words": ctm_lines(one.recording, written.words) if options.written else [],
         "start": [one.recording, one.words[0].start if one.words else 0.0],

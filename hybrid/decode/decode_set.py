@@ -4,6 +4,8 @@ OUT/lat.<n>.gz       lattices of block n, determinised (Kaldi CompactLattice arc
 OUT/transcript.txt   utterance, words
 OUT/words.ctm        recording channel start duration word confidence
 OUT/written.txt      utterance, written form, and its times in written.ctm, where that was asked for
+OUT/words.txt        what word ids mean, where slots were filled with words that the graph lacks
+OUT/slots.tsv        what tags of a grammar and slots of the graph say, where it has some
 OUT/utterances.tsv   flags and scores of each utterance
 OUT/failed.txt       utterance, reason
 OUT/recordings/      files of other formats
@@ -31,7 +33,7 @@ from hybrid.base.jobs import blocks, map_in_order
 from hybrid.base.log import cpu_seconds, get_logger, log_file, log_settings, log_totals, peak_memory_gb, progress
 from hybrid.base.reading import read_bytes, whole_record
 from hybrid.data.utterance import Utterance
-from hybrid.decode.block import COSTS, PARTS, DecodeOptions, decode_block
+from hybrid.decode.block import COSTS, PARTS, WORDS, DecodeOptions, decode_block
 from hybrid.decode.outputs import RECORDINGS, WRITTEN, DecodeTotals, TooManyFailedError, merge, too_many, write_lines
 from hybrid.decode.sources import ScoreSource
 from hybrid.decode.system import SystemSpec
@@ -167,7 +169,8 @@ def _finish(
     for name, folder in (("model", spec.model_dir), ("graph", spec.graph_dir)):
         if (Path(folder) / "meta.json").exists():
             inputs[name] = Path(folder) / "meta.json"
-    inputs["words"] = Path(spec.graph_dir) / "words.txt"
+    filled = out / WORDS  # what the ids of the lattices mean, where slots hold words that the graph lacks
+    inputs["words"] = filled if filled.exists() else Path(spec.graph_dir) / "words.txt"
     inputs |= {name: Path(spec.model_dir) / name for name in ("tree", "topo")} | source.inputs()
     inputs |= {f"list {name}": Path(path) for name, path in spec.slots}
     if spec.second_pass is not None:

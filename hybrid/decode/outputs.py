@@ -15,7 +15,7 @@ from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
 from hybrid.base.output import FAILED_NOW
 from hybrid.base.reading import read_json
-from hybrid.decode.block import COSTS, PARTS, TABLE, DecodeOptions
+from hybrid.decode.block import COSTS, PARTS, SLOT_TABLE, TABLE, WORDS, DecodeOptions
 from hybrid.timing.ctm import TimedLabel
 from hybrid.timing.formats import write_formats
 from hybrid.timing.frame_times import FrameTimes
@@ -25,8 +25,8 @@ from hybrid.timing.timed_text import TimedText, TimedWord
 __all__ = ["RECORDINGS", "WRITTEN", "DecodeTotals", "TooManyFailedError", "merge", "too_many", "write_lines"]
 
 RECORDINGS = "recordings"  # files of the formats asked for
-WRITTEN = ("decode.json", "transcript.txt", "words.ctm", "phones.ctm", "nbest.txt", "written.txt", "written.ctm",
-           "utterances.tsv", "failed.txt")  # fmt: skip
+MAYBE = ("decode.json", "phones.ctm", "nbest.txt", "written.txt", "written.ctm", "slots.tsv", WORDS)  # not always there
+WRITTEN = (*MAYBE, "transcript.txt", "words.ctm", "utterances.tsv", "failed.txt")
 
 
 class TooManyFailedError(HybridError):
@@ -93,13 +93,14 @@ def merge(
     header: list[str] = []
     frames: dict[str, Any] = {"frame_shift": 0.0, "subsampling_factor": 0, "boundaries": ""}
     costs: dict[str, Any] = dict.fromkeys(COSTS, 0.0)
-    failed, scale, lag = list(failed), 0.0, 0.0
+    failed, scale, lag, tells_slots = list(failed), 0.0, 0.0, False
     for number in range(1, count + 1):
         part = read_json(out / PARTS / f"{number}.json")
         failed += [tuple(pair) for pair in part["failed"]]
         costs = {name: seconds + part[name] for name, seconds in costs.items()}
         records, scale = records + part["utterances"], part["acoustic_scale"]
         header, frames, lag = part["ctm_header"], part["frames"], part["boundary_lag"]
+        tells_slots = part["tells_slots"]
     empty = [r["row"][0] for r in records if r["row"][3] == "empty"]
     failed += [(name, "the search found no path; look at its scores, or widen the beam") for name in empty]
     done = len(records) - len(empty)
@@ -118,6 +119,8 @@ def merge(
     if options.written is not None:
         write_lines(out / "written.txt", [f"{r['row'][0]} {r['written']}".rstrip() for r in records])
         write_lines(out / "written.ctm", header + [line for r in by_time for line in r["written_words"]])
+    if tells_slots:
+        write_lines(out / "slots.tsv", ["\t".join(SLOT_TABLE), *(line for r in records for line in r["slots"])])
     if options.nbest:
         write_lines(out / "nbest.txt", [line for r in records for line in r["nbest"]])
     return DecodeTotals(
@@ -149,7 +152,7 @@ def _write_recordings(
             TimedWord(**{**word, "phones": tuple(TimedLabel(**phone) for phone in word["phones"])})
             for word in record["words"]
         ]
-        slots = tuple(Slot(**slot) for slot in record["slots"])
+        slots = None if record["slots"] is None else tuple(Slot(**slot) for slot in record["slots"])
         texts.append(TimedText(**{**record, "words": tuple(words), "slots": slots}))
     return list(write_formats(texts, folder, formats, times=times, facts=models).items())
 
@@ -173,7 +176,7 @@ def _replace_lattices(out: Path, count: int) -> None:
     remove_mark(out)
     names = {f"lat.{number}.gz" for number in range(1, count + 1)}
     with writing(out):
-        for name in ("decode.json", "phones.ctm", "nbest.txt", "written.txt", "written.ctm", FAILED_NOW):
+        for name in (*MAYBE, FAILED_NOW):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / RECORDINGS, ignore_errors=True)
         for file in out.glob("lat.*.gz"):
@@ -182,6 +185,8 @@ def _replace_lattices(out: Path, count: int) -> None:
         for name in names:
             if (out / PARTS / name).exists():
                 os.replace(out / PARTS / name, out / name)
+        if (out / PARTS / WORDS).exists():
+            shutil.copyfile(out / PARTS / WORDS, out / WORDS)
         sync_folder(out)
 
 

@@ -14,6 +14,7 @@ from hybrid.data.utterance import Utterance
 from hybrid.decode.language import Rescorer
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
+from hybrid.decode.slot_trace import SlotSpan, SlotTracer
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.determinize import determinize
 from hybrid.lattice.lattice import Lattice
@@ -30,7 +31,7 @@ from hybrid.timing.word_alignment import WordAlignment, path_segments, position_
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import bare_names
 from lm.grammar.automaton import GrammarAutomaton
-from lm.grammar.parse import Filling, parse
+from lm.grammar.parse import parse
 
 __all__ = ["Reader"]
 
@@ -51,8 +52,9 @@ class Reader:
       calibration: what makes probabilities of posteriors.
       reject: which words are not sure enough.
       grammar: of the graph, that gives slots. garbage: ids of words that stand for speech outside.
-      fillings: what stands in the places that the grammar leaves open.
       only_best: read the best path alone, without confidences, and keep no lattice.
+      tracer: what tells which words stand in slots of the graph, where some are filled.
+      has_slots: the graph has slots, filled or not.
     """
 
     model: Model
@@ -67,8 +69,14 @@ class Reader:
     reject: RejectConfig = field(default_factory=RejectConfig)
     grammar: GrammarAutomaton | None = field(default=None, repr=False)
     garbage: frozenset[int] = frozenset()
-    fillings: Mapping[str, Filling] = field(default_factory=dict, repr=False)
     only_best: bool = False
+    tracer: SlotTracer | None = field(default=None, repr=False)
+    has_slots: bool = False
+
+    @property
+    def tells_slots(self) -> bool:
+        """Whether an utterance may have slots: a grammar's tags, or slots of the graph."""
+        return self.grammar is not None or self.has_slots
 
     def name(self, word_id: int) -> str:
         """The word of an id; "" for one that is silence."""
@@ -120,20 +128,41 @@ class Reader:
         left, rejected = self.reject.split(words, confidence)
         return Recognition(
             item.id, item.recording, left, tuple(phones), path, kept, self.scale, item.start, duration, first_frame,
-            compact, confidence, rejected, self, *self._slots([] if rejected else left, path, item.start),
+            compact, confidence, rejected, self, *self._slots([] if rejected else left, path, item.start, result.begin),
         )  # fmt: skip
 
-    def _slots(self, labels: Sequence[TimedLabel], path: Path | None, start: float) -> tuple[str, tuple[Slot, ...]]:
-        """Returns the rule of the grammar that words are, and what its tags say; nothing for those outside of it."""
+    def _slots(
+        self, labels: Sequence[TimedLabel], path: Path | None, start: float, begin: int | None
+    ) -> tuple[str, tuple[Slot, ...]]:
+        """Returns the rule of the grammar that words are; and what its tags and the slots of the graph say, in order.
+
+        Args:
+          labels: words and pauses. begin: state of the graph that the path begins in, None for its start.
+        """
         words = [word for word in labels if word.label]
-        unheard = path is None or (not words and bool(self.garbage & set(path.word_ids.tolist())))
-        found = None
-        if self.grammar is not None and not unheard:
-            found = parse(self.grammar, [word.label for word in words], self.fillings)
-        if found is None:
+        if path is None or (not words and bool(self.garbage & set(path.word_ids.tolist()))):
             return "", ()
         ends = [start, *(word.end for word in words)]
-        return found.rule, tuple(Slot.of(tag.text, words[tag.begin : tag.end], ends[tag.begin]) for tag in found.tags)
+        spans = self._spans(path, begin, len(words))
+        tokens, begins = _with_slots([word.label for word in words], spans)
+        found = None if self.grammar is None else parse(self.grammar, tokens)
+        places = [] if found is None else [(begins[tag.begin], begins[tag.end], tag.text) for tag in found.tags]
+        filled = {(b, e): name for name, b, e in spans}
+        told = [(b, -e, Slot.of(text, words[b:e], ends[b], filled.get((b, e), ""))) for b, e, text in places]
+        untagged = [(b, e, name) for (b, e), name in filled.items() if (b, -e) not in {one[:2] for one in told}]
+        told += [(b, -e, Slot.of(name, words[b:e], ends[b], name)) for b, e, name in untagged]
+        slots = tuple(slot for _, _, slot in sorted(told, key=lambda one: one[:2]))
+        return "" if found is None else found.rule, slots
+
+    def _spans(self, path: Path, begin: int | None, count: int) -> list[SlotSpan]:
+        """Returns which of the `count` words of a transcript stand in slots."""
+        if self.tracer is None or not count:
+            return []
+        heard = np.cumsum([0, *(bool(self.name(word)) for word in path.word_ids.tolist())]).tolist()
+        if heard[-1] != count:  # words without times
+            return []
+        found = self.tracer.spans(path.transition_ids, path.word_ids, begin)
+        return [SlotSpan(slot, heard[b], heard[e]) for slot, b, e in found if heard[b] < heard[e]]
 
     def _determinized(self, result: SearchResult) -> CompactLattice:
         beam, starts = result.attempts[-1].lattice_beam, self.model.transition_model.phone_starts
@@ -155,6 +184,22 @@ class Reader:
         if known is not None:
             values = known.apply(word_facts(compact, found, [self.name(word) for word in heard.tolist()], *scales))
         return values.tolist(), utterance_confidence(values)
+
+
+def _with_slots(words: Sequence[str], spans: Sequence[SlotSpan]) -> tuple[list[str], list[int]]:
+    """Returns words with the name of a slot for what stands in it, as a grammar has them.
+
+    Returns:
+      These tokens; and the first word of each, with the number of words at the end.
+    """
+    tokens: list[str] = []
+    begins: list[int] = []
+    at = 0
+    for slot, begin, end in spans:
+        tokens += [*words[at:begin], slot]
+        begins += range(at, begin + 1)
+        at = end
+    return [*tokens, *words[at:]], [*begins, *range(at, len(words) + 1)]
 
 
 def _sure(labels: Sequence[TimedLabel], values: Sequence[float]) -> list[TimedLabel]:

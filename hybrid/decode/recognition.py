@@ -46,7 +46,8 @@ class Recognition:
       rejected: words that were not sure enough, in whose places `words` has pauses.
       reader: what names words and tells times.
       rule: the public rule of the graph's grammar that was said; empty where there is no grammar, or it was none.
-      slots: what the tags of that grammar say of the words; of an utterance with rejected words nothing.
+      slots: what the tags of that grammar say of the words, and which entries stand in slots of the graph; of an
+        utterance with rejected words nothing.
     """
 
     utterance: str
@@ -126,7 +127,8 @@ class Recognition:
             words.append(TimedWord(word.label, word.start, word.duration, word.confidence, phones=tuple(inside)))
         return TimedText(
             self.utterance, self.recording, self.start, self.duration, tuple(words), overall=self.confidence,
-            rule=None if self.reader.grammar is None else self.rule, slots=self.slots,
+            rule=None if self.reader.grammar is None else self.rule,
+            slots=self.slots if self.reader.tells_slots else None,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
+from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
 from hybrid.graph.new_words import NEW, NEW_COST
@@ -27,7 +28,7 @@ from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_m
 from lm.g2p.guesser import g2p_guesser
 from lm.word_list import ListEntry, check_entries, read_word_list
 
-__all__ = ["Contents", "SlotFiller", "entry_costs", "with_lists"]
+__all__ = ["Contents", "SlotFiller", "with_lists"]
 
 if TYPE_CHECKING:
     from hybrid.decode.system import System
@@ -133,19 +134,27 @@ class SlotFiller:
             logger.info("guessed: %s %s", quote(word), quote(" / ".join(" ".join(row) for row in spoken[word]), 200))
         table = self.graph.words.extended(sorted(word for word in spoken if word not in self.graph.words))
         phrases = {
-            name: [Phrase(tuple(table[w] for w in words), cost) for words, cost in entry_costs(name, entries).items()]
+            name: [Phrase(tuple(table[w] for w in words), cost) for words, cost in _costs(name, entries).items()]
             for name, entries in contents.items()
         }
         pronunciations = {table[word]: [(self._ids(p), 0.0) for p in some] for word, some in spoken.items()}
         spec, model = self.system.spec, self.system.model.transition_model
+        filling = self.filler(phrases, pronunciations)
         searcher = make_searcher(
-            spec.engine, self.graph, model, self.system.config, spec.device, spec.graph_dir, spec.k2,
-            self.filler(phrases, pronunciations), spec.brief,
+            spec.engine, self.graph, model, self.system.config, spec.device, spec.graph_dir, spec.k2, filling,
+            spec.brief,
         )  # fmt: skip
+        tracer = SlotTracer.of(searcher, self.graph, model, filling)
         alignment = self.system.word_alignment
         if isinstance(alignment, LexiconWordAlignment):
             alignment = alignment.with_words((w, w, *p) for w, some in pronunciations.items() for p, _ in some)
-        return replace(self.system, words=table, searcher=searcher, word_alignment=alignment, contents=dict(contents))
+        second = self.system.second_pass
+        if spec.second_pass is not None and (second is None or len(table) > len(self.graph.words)):
+            second = spec.second_pass.open(table, spec.search_lm, self.system.config.scale)
+        return replace(
+            self.system, words=table, searcher=searcher, word_alignment=alignment, contents=dict(contents),
+            tracer=tracer, second_pass=second,
+        )  # fmt: skip
 
     def _ids(self, phones: Sequence[str]) -> tuple[int, ...]:
         """The ids of a word's phones, with marks of place where the model has them."""
@@ -174,7 +183,7 @@ def with_lists(system: System) -> System:
     return system
 
 
-def entry_costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:
+def _costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:
     """Returns words → negative natural log of each entry; of several of one text the first counts."""
     weights: dict[tuple[str, ...], float] = {}
     for entry in entries:

@@ -20,7 +20,8 @@ from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
-from hybrid.decode.slot_filler import entry_costs, with_lists
+from hybrid.decode.slot_filler import with_lists
+from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
 from hybrid.graph.own_grammar import garbage_ids
@@ -42,7 +43,6 @@ from hybrid.timing.word_alignment import (
 from lexicon.symbols import SymbolTable
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.load import read_grammar
-from lm.grammar.parse import Filling
 from lm.word_list import ListEntry
 
 __all__ = ["System", "SystemSpec", "load_system", "make_system"]
@@ -137,6 +137,7 @@ class System:
       grammar: of the graph, where it was made of one.
       graph: that the searcher searches. contents: of its slots. filler: what compiles them, where it has slots.
       guess: pronunciations of words that fill slots and that nobody knows; see `hybrid.decode.slot_filler`.
+      tracer: what tells which words stand in slots, where some are filled.
     """
 
     spec: SystemSpec
@@ -154,6 +155,7 @@ class System:
     contents: Mapping[str, Sequence[ListEntry]] = field(default_factory=dict)
     filler: Filler | None = field(default=None, repr=False)
     guess: Guess | None = field(default=None, repr=False)
+    tracer: SlotTracer | None = field(default=None, repr=False)
 
     @property
     def config(self) -> SearchConfig:
@@ -173,11 +175,10 @@ class System:
     @cached_property
     def reader(self) -> Reader:
         """What turns the results of the search into recognitions."""
-        fillings = {name: Filling(entry_costs(name, entries)) for name, entries in self.contents.items()}
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
             self.spec.raw, self.second_pass, self.calibration, self.spec.reject, self.grammar,
-            garbage_ids(self.words), fillings, self.spec.only_best,
+            garbage_ids(self.words), self.spec.only_best, self.tracer, self.filler is not None,
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:
@@ -271,7 +272,9 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
     if file := spec.calibration_file:
         require_fit(graph.part, part_of(file, "calibration"))
         calibration = Calibration.load(file)
-    second = None if spec.second_pass is None else spec.second_pass.open(graph.words, spec.search_lm, config.scale)
+    second = None
+    if spec.second_pass is not None and not spec.slots:  # else it is opened with their words (`with_lists`)
+        second = spec.second_pass.open(graph.words, spec.search_lm, config.scale)
     return System(
         spec, model, graph.words, searcher, word_alignment, pause_phones(graph.tables, lang), silent, second,
         calibration, silence_phones(graph.tables, lang), automaton_of(read_grammar(said)) if said.is_file() else None,

@@ -44,7 +44,7 @@ class Transcript:
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """What the tags of the graph's grammar say of its utterances, in order."""
+        """What the tags of the graph's grammar say of its utterances, and which entries its slots hold, in order."""
         return tuple(slot for segment in self.segments for slot in segment.slots)
 
     @property

@@ -34,11 +34,13 @@ class Filling:
       fst: transition-ids in, words out; its start means nothing, its final states are the exits.
       entry: int32 [table.num_entries], the state that each entry leads to; -1 where nothing begins so.
       exit: int32 [table.num_exits], the final state that each exit leaves; -1 where nothing ends so.
+      owners: first state of each slot's part of `fst`, and the slot; ascending.
     """
 
     fst: FstArrays
     entry: np.ndarray
     exit: np.ndarray
+    owners: tuple[tuple[int, str], ...] = ()
 
     @classmethod
     def nothing(cls, table: SlotTable) -> Filling:
@@ -100,13 +102,14 @@ class Filler:
         table = self.table
         entry, exit_ = np.full(table.num_entries, -1, np.int32), np.full(table.num_exits, -1, np.int32)
         parts: list[FstArrays] = []
+        owners: list[tuple[int, str]] = []
         for name in sorted(contents):
             number, phrases = table.names.index(table.name(name)), sorted(contents[name])
             if phrases:
-                parts.append(
-                    self._slot(number, phrases, pronunciations, entry, exit_, sum(p.num_states for p in parts))
-                )
-        return Filling(_side_by_side(parts), entry, exit_)
+                offset = sum(part.num_states for part in parts)
+                parts.append(self._slot(number, phrases, pronunciations, entry, exit_, offset))
+                owners.append((offset, table.names[number]))
+        return Filling(_side_by_side(parts), entry, exit_, tuple(owners))
 
     def _slot(
         self, slot: int, phrases: Sequence[Phrase], pronunciations: WordPhones, entry: np.ndarray,

@@ -34,6 +34,7 @@ class SearchResult:
       attempts: the settings tried; the last one gave this result.
       first_frame: frames of the stream that were committed before this stretch.
       error: what is wrong with an utterance that failed, and the cure, in one line without its name; else "".
+      begin: the state of the graph that its paths begin in; None: the graph's start.
     """
 
     lattice: Lattice
@@ -43,6 +44,7 @@ class SearchResult:
     attempts: tuple[SearchConfig, ...]
     first_frame: int = 0
     error: str = ""
+    begin: int | None = None
 
     def fail(self, error: str) -> SearchResult:
         """Returns the result of the same frames for an utterance that cannot be used."""

@@ -176,7 +176,9 @@ def json_record(text: TimedText) -> dict[str, Any]:
         record["confidence"] = round(confidence, 4)
     record |= {"text": " ".join(word.label for word in text.spoken), "words": words}
     if text.rule is not None:
-        record |= {"rule": text.rule, "slots": [slot.to_dict() for slot in text.slots]}
+        record["rule"] = text.rule
+    if text.slots is not None:
+        record["slots"] = [slot.to_dict() for slot in text.slots]
     return record
 
 

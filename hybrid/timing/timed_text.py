@@ -51,7 +51,7 @@ class TimedText:
       speaker: where known.
       overall: confidence of the whole, where it is not the mean of its words'.
       rule: of a grammar, that the words are; "" where they are outside of it, None where there is none.
-      slots: what its tags say.
+      slots: what its tags and the slots of a graph say; None where there can be none.
 
     Raises:
       ValueError: words that overlap or lie outside, or a time that is no number.
@@ -65,7 +65,7 @@ class TimedText:
     speaker: str = ""
     overall: float | None = None
     rule: str | None = None
-    slots: tuple[Slot, ...] = ()
+    slots: tuple[Slot, ...] | None = None
 
     def __post_init__(self) -> None:
         last = self.start

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from lm.grammar.automaton import GrammarAutomaton
 from lm.grammar.values import GARBAGE
 
-__all__ = ["Filling", "Parse", "Stop", "Tag", "parse", "stop_of"]
+__all__ = ["Parse", "Stop", "Tag", "parse", "stop_of"]
 
 END = 1
-Column = tuple[dict[int, int], dict[int, tuple[int, int]]]  # state → arc without a word; → arc with words, how many
 
 
 @dataclass(frozen=True)
@@ -43,29 +41,6 @@ class Parse:
     log_probability: float
 
 
-@dataclass(frozen=True, eq=False)
-class Filling:
-    """What may stand in the place of a word of a grammar: a slot's phrases.
-
-    Attributes:
-      costs: words of a phrase → negative natural log of its probability.
-    """
-
-    costs: Mapping[tuple[str, ...], float]
-
-    @cached_property
-    def lengths(self) -> tuple[int, ...]:
-        """Numbers of words that phrases have, from the least."""
-        return tuple(sorted({len(phrase) for phrase in self.costs}))
-
-    def at(self, words: Sequence[str], position: int) -> Iterator[tuple[int, float]]:
-        """Yields length and cost of each phrase that stands at a position."""
-        for length in self.lengths:
-            phrase = tuple(words[position : position + length])
-            if len(phrase) == length and phrase in self.costs:
-                yield length, self.costs[phrase]
-
-
 @dataclass(frozen=True)
 class Stop:
     """Where words leave the grammar.
@@ -80,40 +55,29 @@ class Stop:
     may_end: bool
 
 
-def parse(
-    automaton: GrammarAutomaton, words: Sequence[str], fillings: Mapping[str, Filling] | None = None
-) -> Parse | None:
+def parse(automaton: GrammarAutomaton, words: Sequence[str]) -> Parse | None:
     """Finds the most probable parse of words; None where the grammar does not accept them.
 
     Viterbi's search over the automaton; between two words the nearest way through empty arcs (Dijkstra).
-
-    Args:
-      fillings: word of the grammar → phrases that stand for it.
     """
-    numbers = automaton.word_numbers
-    filled = {numbers[name]: filling for name, filling in (fillings or {}).items() if name in numbers}
-    tentative: list[dict[int, float]] = [{} for _ in range(len(words) + 1)]
-    columns: list[Column] = [({}, {}) for _ in tentative]
-    tentative[0] = {0: 0.0}
-    reached: dict[int, float] = {}
-    for position, costs in enumerate(tentative):
+    costs, columns = {0: 0.0}, []
+    for word in words:
         reached, came = _closed(automaton, costs)
-        columns[position] = came, columns[position][1]
-        if position == len(words):
-            break
-        label = numbers.get(words[position], -1)
+        label = automaton.word_numbers.get(word, -1)
+        costs, back = {}, {}
         for state, cost in reached.items():
             for arc in automaton.leaving[state]:
-                steps = [(1, 0.0)] if automaton.labels[arc] == label else []
-                if filling := filled.get(automaton.labels[arc]):
-                    steps += filling.at(words, position)
-                for length, price in steps:
-                    new, target = cost + price - math.log(automaton.probabilities[arc]), automaton.targets[arc]
-                    if new < tentative[position + length].get(target, math.inf):
-                        tentative[position + length][target] = new
-                        columns[position + length][1][target] = arc, length
+                if automaton.labels[arc] == label:
+                    new, target = cost - math.log(automaton.probabilities[arc]), automaton.targets[arc]
+                    if new < costs.get(target, math.inf):
+                        costs[target], back[target] = new, arc
+        if not costs:
+            return None
+        columns.append((came, back))
+    reached, came = _closed(automaton, costs)
     if END not in reached:
         return None
+    columns.append((came, {}))
     return _told(automaton, _arcs(automaton, columns), -reached[END])
 
 
@@ -138,28 +102,27 @@ def _closed(automaton: GrammarAutomaton, costs: dict[int, float]) -> tuple[dict[
     return best, came
 
 
-def _arcs(automaton: GrammarAutomaton, columns: Sequence[Column]) -> list[tuple[int, int]]:
-    """Returns the arcs of the best way with the number of words of each, from its end back."""
-    state, position, arcs = END, len(columns) - 1, []
-    while True:
-        came, back = columns[position]
+def _arcs(automaton: GrammarAutomaton, columns: Sequence[tuple[dict[int, int], dict[int, int]]]) -> list[int]:
+    """Returns the arcs of the best way, from its end back."""
+    state, arcs = END, []
+    for number in range(len(columns) - 1, -1, -1):
+        came = columns[number][0]
         while state in came:
-            arcs.append((came[state], 0))
-            state = automaton.sources[arcs[-1][0]]
-        if not position:
-            return arcs[::-1]
-        arcs.append(back[state])
-        state = automaton.sources[arcs[-1][0]]
-        position -= arcs[-1][1]
+            arcs.append(came[state])
+            state = automaton.sources[arcs[-1]]
+        if number:
+            arcs.append(columns[number - 1][1][state])
+            state = automaton.sources[arcs[-1]]
+    return arcs[::-1]
 
 
-def _told(automaton: GrammarAutomaton, arcs: Sequence[tuple[int, int]], log_probability: float) -> Parse:
+def _told(automaton: GrammarAutomaton, arcs: Sequence[int], log_probability: float) -> Parse:
     """Reads rule and tags off the marks of a way."""
-    position, rule = 0, ""
+    position, rule, garbage = 0, "", automaton.word_numbers.get(GARBAGE, 0)
     open_: list[tuple[int, int]] = []
     tags: list[Tag] = []
-    for arc, length in arcs:
-        position += length
+    for arc in arcs:
+        position += automaton.labels[arc] not in (0, garbage)
         mark = automaton.marks[arc]
         if mark > 0:
             open_.append((mark, position))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,10 +19,12 @@ from hybrid.graph.word_classes import Classes
 from hybrid.lattice.paths import best_path
 from hybrid.model.folder import load_model
 from hybrid.recogniser import Recogniser
+from hybrid.recogniser.session import EndpointConfig
 from hybrid.search.choose import make_searcher
 from hybrid.search.config import SearchConfig
 from hybrid.search.layout import load_search_graph
 from lexicon.lang_dir import LangDir
+from lexicon.symbols import SymbolTable
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
 from lm.grammar_fst import ngram_to_fst
@@ -68,7 +72,67 @@ def test_names_never_met_are_heard(recogniser, bursts):
 
 def test_a_phrase_of_several_words(recogniser, bursts):
     recogniser.fill({"BAND": ["HIGH MID", "MID HIGH"]})
-    assert recogniser.recognise(bursts(["HIGH", "MID", "LOW"], 8), RATE).text == "HIGH MID LOW"
+    transcript = recogniser.recognise(bursts(["HIGH", "MID", "LOW", "MID", "HIGH"], 8), RATE)
+    assert transcript.text == "HIGH MID LOW MID HIGH"
+    assert [(slot.name, slot.value) for slot in transcript.slots] == [("$BAND", "HIGH MID"), ("$BAND", "MID HIGH")]
+
+
+def test_a_transcript_tells_which_entries_were_said(recogniser, bursts):
+    """Words of the graph and the same words of a list are told apart, with times and confidences."""
+    audio = bursts(["LOW", "HIGH", "LOW", "MID"], 7)
+    assert recogniser.recognise(audio, RATE).slots == ()
+    recogniser.fill({"BAND": ["MID", ListEntry(("TREBLE",), 2.0, (("H",),)), ListEntry(("LOW",), 1e-6)]})
+    for engine in ("native", "reference", "torch"):
+        system = recogniser.system
+        other = Recogniser(replace(system, spec=replace(system.spec, engine=engine)))
+        other.fill({"BAND": system.contents["$BAND"]})
+        transcript = other.recognise(audio, RATE)
+        words = [word for word in transcript.words if word.label]
+        assert [(slot.name, slot.value, slot.text) for slot in transcript.slots] == [
+            ("$BAND", "TREBLE", "TREBLE"), ("$BAND", "MID", "MID")
+        ]  # fmt: skip
+        assert [(s.start, s.confidence) for s in transcript.slots] == [(w.start, w.confidence) for w in words[1::2]]
+    record = json.loads(transcript.to_json())["utterances"][0]
+    assert [slot["value"] for slot in record["slots"]] == ["TREBLE", "MID"] and "rule" not in record
+    recogniser.fill({"BAND": [ListEntry(("LOW",), 1.0, (("H",),))]})
+    transcript = recogniser.recognise(audio[: len(audio) // 2], RATE)
+    assert transcript.text == "LOW LOW" and [slot.start for slot in transcript.slots] == [transcript.words[1].start]
+
+
+def test_entries_are_told_where_a_long_utterance_is_committed(recogniser, bursts):
+    session = recogniser.session(RATE, endpoint=EndpointConfig(pause=60, silence=60, longest=1.0))
+    session.fill({"BAND": ["MID", "HIGH MID"]})
+    words = ["LOW", "HIGH", "MID", "LOW", "MID", "HIGH", "MID", "LOW", "MID"]
+    audio = bursts(words, 21)
+    found = [one for part in np.array_split(audio, 30) for one in session.advance(part)] + session.finish()
+    assert len(found) > 1 and [word for one in found for word in one.text.split()] == words
+    told = [word for one in found for slot in one.slots for word in slot.value.split()]
+    assert told == [word for word in words if word != "LOW"]
+
+
+def test_a_slot_inside_a_grammar(tiny, hybrid, bursts, tmp_path):
+    """Tags around a slot cover what was said in it; rules and tags beside it stay."""
+    (tmp_path / "say.gram").write_text(
+        "#JSGF V1.0;\ngrammar say;\npublic <say> = low {first} $BAND {band} | $BAND {alone=yes} low {last};\n"
+    )
+    result = hybrid("graph", "build", "--model", tiny.model, "--lang", tiny.root / "lang", "--grammar",
+                    tmp_path / "say.gram", "--slot", "BAND", "--out-dir", tmp_path / "graph")  # fmt: skip
+    assert result.exit_code == 0, (result.output, result.exception)
+    recogniser = Recogniser.load(tiny.model, tmp_path / "graph")
+    recogniser.fill({"BAND": ["HIGH MID", "MID"]})
+    transcript = recogniser.recognise(bursts(["LOW", "HIGH", "MID"], 22), RATE)
+    words = transcript.words
+    assert transcript.segments[0].rule == "say"
+    assert [(slot.name, slot.value, slot.start) for slot in transcript.slots] == [
+        ("first", "LOW", words[0].start),
+        ("band", "HIGH MID", words[1].start),
+    ]
+    assert [slot.slot for slot in transcript.slots] == ["", "$BAND"]
+    other = recogniser.recognise(bursts(["MID", "LOW"], 23), RATE)
+    assert [(slot.name, slot.value, slot.text, slot.slot) for slot in other.slots] == [
+        ("alone", "yes", "MID", "$BAND"),
+        ("last", "LOW", "LOW", ""),
+    ]
 
 
 def test_sessions_have_lists_of_their_own(recogniser, bursts):
@@ -225,10 +289,31 @@ def test_commands_with_slots(tiny, hybrid, tmp_path):
     result = hybrid("graph", "build", "--model", tiny.model, "--lang", tiny.root / "lang", "--sentences",
                     tmp_path / "say.txt", "--slot", "BAND", "--open", "--out-dir", tmp_path / "graph")  # fmt: skip
     assert result.exit_code == 0, result.output
-    audio = tiny.audio / "ann" / "ann_00.wav"
+    audio = tmp_path / "u.wav"
+    write_wav(audio, make_audio(["LOW", "HIGH"], 3))
     decode = ("decode", "--model", tiny.model, "--graph", tmp_path / "graph", audio)
     filled = hybrid(*decode, "--fill", f"BAND={tmp_path / 'list.txt'}")
     assert filled.exit_code == 0, filled.output
+    out = tmp_path / "out"
+    made = hybrid(*decode, "--fill", f"BAND={tmp_path / 'list.txt'}", "--out-dir", out)
+    assert made.exit_code == 0, made.output
+    table = SymbolTable.read(out / "words.txt")
+    assert "TREBLE" in table and "TREBLE" not in SymbolTable.read(tmp_path / "graph" / "words.txt")
+    rows = [line.split("\t") for line in (out / "slots.tsv").read_text().splitlines()]
+    assert rows[0] == ["utterance", "name", "value", "text", "list", "start", "end", "confidence"]
+    assert rows[1][:5] == ["u", "$BAND", "TREBLE", "TREBLE", "$BAND"] and float(rows[1][5]) < float(rows[1][6])
+    for command in (("lattice", "best-path", out, "--words"), ("lattice", "mbr", out, "--words"),
+                    ("lattice", "nbest", out, "--words")):  # fmt: skip
+        found = hybrid(*command, out / "words.txt")
+        assert found.exit_code == 0 and "TREBLE" in found.output, (command, found.output, found.exception)
+    stale = hybrid("lattice", "best-path", out, "--words", tmp_path / "graph" / "words.txt")
+    assert stale.exit_code and "words.txt" in said_by(stale) and "MismatchError" not in stale.output
+    (tmp_path / "ref.txt").write_text("u LOW\n")
+    report = hybrid("report", out, "--ref", tmp_path / "ref.txt", "--out", tmp_path / "report.html")
+    assert report.exit_code == 0 and "TREBLE" in (tmp_path / "report.html").read_text(), said_by(report)
+    (tmp_path / "bias.txt").write_text("TREBLE\t3\n")
+    biased = hybrid(*decode, "--fill", f"BAND={tmp_path / 'list.txt'}", "--bias", tmp_path / "bias.txt")
+    assert biased.exit_code == 0 and "not in the graph" not in said_by(biased), said_by(biased)
     empty = hybrid(*decode)
     assert empty.exit_code == 0 and "nothing fills $BAND, $NEW: no word can be heard there" in empty.output
     assert Recogniser.load(tiny.model, tmp_path / "graph").can_add()

@@ -50,7 +50,8 @@ def assemble(
     columns = sources, targets, ids, words, graph.graph_scores[graph_arcs], acoustic
     lattice = Lattice.from_arcs(last.stop, 0, columns, (final_graph, final_acoustic))
     lattice = prune(lattice, config.lattice_beam, config.scale)
-    return SearchResult(lattice, "empty" if lattice.is_empty else status, limited, frames, (config,), first_frame)
+    status, begin = "empty" if lattice.is_empty else status, int(trellis.states[0])
+    return SearchResult(lattice, status, limited, frames, (config,), first_frame, begin=begin)
 
 
 def _arcs(trellis: Trellis) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from hybrid.formats.openfst import FstArrays
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.grammar_acceptor import acceptor
 from lm.grammar.jsgf import parse_jsgf
-from lm.grammar.parse import Filling, Tag, parse, stop_of
+from lm.grammar.parse import Tag, parse, stop_of
 from lm.grammar.rules import estimate_arcs, findings
 from lm.grammar.sentences import enumerate_language, facts_of, sample
 from lm.grammar.values import NULL, VOID, Choice, Grammar, Ref, Repeat, Rule, Tagged, Together, Word, over
@@ -143,26 +143,6 @@ def test_tags_cover_the_words_that_they_stand_behind():
 def test_the_more_probable_of_two_parses_gives_the_tags():
     automaton = automaton_of(jsgf("public <s> = /1/ a {rare=1} | /3/ a {often=1};"))
     assert [tag.text for tag in parse(automaton, ("a",)).tags] == ["often=1"]
-
-
-@pytest.mark.parametrize("words", ["a b", "a b c b", "a c", "c b b", "a", "a a b c", "a b c c b", "b"])
-def test_phrases_stand_for_a_word_as_if_they_were_written_there(words: str):
-    text = "public <s> = [a] {N} {{name}} (b | {N} {{again}} b)* {{tail}};"
-    phrases = {("b",): 0.25, ("b", "c"): 0.5, ("c", "b"): 0.25}
-    fillings = {"$N": Filling({phrase: -math.log(p) for phrase, p in phrases.items()})}
-    written = " | ".join(f"/{p}/ {' '.join(phrase)}" for phrase, p in phrases.items())
-    found = parse(automaton_of(jsgf(text.format(N="$N"))), words.split(), fillings)
-    wanted = parse(automaton_of(jsgf(text.format(N=f"({written})"))), words.split())
-    assert (found is None) == (wanted is None)
-    if found is not None and wanted is not None:
-        assert found.log_probability == pytest.approx(wanted.log_probability)
-        assert found.tags == wanted.tags
-
-
-def test_a_place_that_nothing_fills_is_not_said():
-    automaton = automaton_of(jsgf("public <s> = a $N {name} | b;"))
-    assert parse(automaton, ("a", "b")) is None and parse(automaton, ("a", "$N"), {"$N": Filling({})}) is not None
-    assert parse(automaton, ("a", "b", "c"), {"$N": Filling({("b", "c"): 0.0})}).tags == (Tag("name", 1, 3),)
 
 
 def test_tags_of_a_recursion_end_with_it():
