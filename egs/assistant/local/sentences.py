@@ -13,7 +13,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +28,15 @@ SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Grammar:
-    """Templates by domain, and what their slots may hold."""
+    """Templates by domain, and what their slots may hold.
+
+    Attributes:
+      intents: what a template asks for; by default its domain.
+    """
 
     domains: dict[str, list[str]]
     slots: dict[str, list[str]]
+    intents: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Grammar":
@@ -41,9 +46,18 @@ class Grammar:
           InputError: no domain, an entry that is no text, or a slot that is not there.
         """
         values = read_yaml(path)
-        domains, slots = values.get("domains"), values.get("slots") or {}
-        if not domains:
+        given, slots = values.get("domains"), values.get("slots") or {}
+        if not given:
             raise InputError.at(path, "has no domains", "Write `domains:` with lists of templates.")
+        domains: dict[str, list[str]] = {}
+        intents: dict[str, str] = {}
+        for name, entries in given.items():
+            groups = entries if isinstance(entries, dict) else {name: entries}
+            domains[name] = [entry for some in groups.values() for entry in some]
+            for intent, some in groups.items():
+                for entry in some:
+                    if intents.setdefault(str(entry), intent) != intent:
+                        raise InputError.at(path, f"'{entry}' has two intents", "Leave it in one of them.")
         for name, entries in [*domains.items(), *slots.items()]:
             for entry in entries:
                 if not isinstance(entry, str):
@@ -51,15 +65,32 @@ class Grammar:
                 for slot in SLOT.findall(entry):
                     if slot not in slots:
                         raise InputError.at(path, f"'{entry}' uses the slot '{slot}', which is not there", "Add it.")
-        return cls(domains, slots)
+        return cls(domains, slots, intents)
 
     def draw(self, generator: np.random.Generator) -> str:
         """Draws a sentence."""
         domain = list(self.domains)[int(generator.integers(len(self.domains)))]
-        text = self._one(self.domains[domain], generator)
+        return self.filled(self._one(self.domains[domain], generator), generator)
+
+    def filled(self, text: str, generator: np.random.Generator) -> str:
+        """Draws something for each slot of a template."""
         while SLOT.search(text):
             text = SLOT.sub(lambda match: self._one(self.slots[match.group(1)], generator), text, count=1)
         return text
+
+    def naming(self, slot: str) -> list[tuple[str, str]]:
+        """Returns intent and template wherever a slot stands, in a template or in what another slot may hold there."""
+        sign, found = f"{{{slot}}}", []
+        for domain, template in ((name, t) for name, templates in self.domains.items() for t in templates):
+            inner = [
+                template.replace(other.group(0), entry, 1)
+                for other in SLOT.finditer(template)
+                for entry in self.slots[other.group(1)]
+                if sign in entry
+            ]
+            intent = self.intents.get(template, domain)
+            found += [(intent, one) for one in (template, *inner) if sign in one]
+        return found
 
     @staticmethod
     def _one(entries: list[str], generator: np.random.Generator) -> str:
