@@ -37,6 +37,7 @@ NEEDED = {
 OPTIONAL = {
     "k2": ("k2", "the k2 search engine (CPU, CUDA)"),
     "espeakng_loader": ("espeakng-loader", "egs/assistant and `hybrid synth`"),
+    "av": ("av", "audio of m4a, webm, wma, amr files"),
 }
 
 
@@ -75,7 +76,7 @@ def cure(distribution: str) -> str:
             return "Python 3.11, which k2's wheels on the package index need; or a wheel from k2's wheel page"
         command = SETUP if checkout else "pip install k2==1.23.4 torch==1.13.1 'numpy<2'"
         return f"{command}   # Python 3.11, torch 1.13.1, k2 1.23.4"
-    if checkout and distribution != "espeakng-loader":
+    if checkout and distribution not in ("espeakng-loader", "av"):
         return SETUP
     try:
         asked = metadata.requires("hybrid-asr") or []

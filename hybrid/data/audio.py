@@ -1,4 +1,4 @@
-"""Reading and writing of audio: any format that libsndfile knows, one channel, one rate, whole or in blocks.
+"""Reading and writing of audio: formats of libsndfile or (with PyAV) FFmpeg, one channel, one rate, whole or in blocks.
 
 Whatever is wrong with a file is told in one line: missing, empty, no audio, cut short, an impossible rate.
 """
@@ -21,6 +21,7 @@ from hybrid.base.errors import InputError
 from hybrid.base.reading import require_followed, require_readable
 from hybrid.data.decoder_noise import may_be_mpeg, quiet_decoder
 from hybrid.data.headers import Samples, Tail, find_samples, raw_layout
+from hybrid.formats.media import decoded, demuxer_of
 
 __all__ = ["MIX", "AudioError", "AudioInfo", "audio_blocks", "audio_comment", "audio_frames", "in_range", "probe_audio",
            "read_audio", "resample", "write_audio"]  # fmt: skip
@@ -81,17 +82,7 @@ def _open(path: str | os.PathLike) -> Any:
         with quiet_decoder(path, may_be_mpeg(path)):
             file = soundfile.SoundFile(str(path.absolute()))  # a file called - is not standard input
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        try:
-            require_readable(path)
-        except InputError as forbidden:
-            raise _error("unreadable", path, forbidden.found, forbidden.cure) from error
-        reason = str(error).split(":")[-1].strip().rstrip(".")
-        raise _error(
-            "unreadable",
-            path,
-            f"cannot be read as audio ({reason})",
-            "Wanted wav, flac, ogg, mp3 or another format of libsndfile; convert others: `ffmpeg -i IN OUT.flac`.",
-        ) from error
+        file = _open_media(path, error)
     extent = find_samples(path)
     if extent is not None and _is_understated(file, extent):
         file = _beyond_header(file, path, extent)
@@ -105,6 +96,25 @@ def _open(path: str | os.PathLike) -> Any:
             "Mend its header.",
         )
     return file
+
+
+def _open_media(path: Path, error: Exception) -> Any:
+    """Opens what libsndfile does not know with FFmpeg's libraries, or tells why that cannot be."""
+    import soundfile
+
+    try:
+        require_readable(path)
+        if demuxer_of(path):
+            return soundfile.SoundFile(decoded(path))
+    except InputError as other:
+        raise _error("unreadable", path, other.found, other.cure) from error
+    reason = str(error).split(":")[-1].strip().rstrip(".")
+    raise _error(
+        "unreadable",
+        path,
+        f"cannot be read as audio ({reason})",
+        "Wanted wav, flac, ogg, mp3 or another format of libsndfile; convert others: `ffmpeg -i IN OUT.flac`.",
+    ) from error
 
 
 def _is_understated(file: Any, extent: Samples) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from hybrid.base.errors import InputError
 from hybrid.base.names import mended_name
 from hybrid.base.reading import require_followed
+from hybrid.formats.media import MEDIA
 
 __all__ = ["SUFFIXES", "Found", "companions", "find_audio", "place_of", "scan"]
 
@@ -17,8 +18,6 @@ SUFFIXES = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph",
     ".caf", ".w64", ".rf64",
 )  # fmt: skip
-# Audio by their names that libsndfile does not decode: used all the same, so that they fail with a reason.
-FOREIGN = (".m4a", ".m4b", ".mp4", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".ape", ".wv", ".ac3", ".ra")
 COMPANIONS = (".txt", ".lab", ".textgrid")  # texts beside audio
 _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b".snd", b"dns.", b"caff", b"NIST_1A", b"ID3")
 
@@ -101,7 +100,7 @@ def _sort(
             dead.append((name, str(error)))
         elif not is_link:
             others.append(file)
-    elif suffix in SUFFIXES or suffix in FOREIGN or (suffix not in COMPANIONS and _is_audio(file)):
+    elif suffix in SUFFIXES or suffix in MEDIA or (suffix not in COMPANIONS and _is_audio(file)):
         audio.append((name, file))
     elif suffix not in COMPANIONS:
         others.append(file)

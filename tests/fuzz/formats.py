@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -847,6 +848,7 @@ READERS: dict[str, Reader] = {
     "audio.wav": Reader("audio/u3.wav", _audio),
     "audio.flac": Reader("sound.flac", _audio),
     "audio.ogg": Reader("sound.ogg", _audio),
+    **({"audio.m4a": Reader("sound.m4a", _audio)} if find_spec("av") else {}),
     **{f"audio.header.{kind}": Reader(f"sound.{kind}", _header) for kind in ("au", "aiff", "w64", "caf", "rf64")},
     "audio.header.wav": Reader("audio/u2.wav", _header),
     **{

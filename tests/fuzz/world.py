@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import struct
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -151,8 +152,22 @@ def _audio(root: Path, random: np.random.RandomState) -> None:
         (root / f"audio/u{number}.txt").write_text(text + "\n")
     for kind in ("flac", "ogg", "au", "aiff", "w64", "caf", "rf64"):
         soundfile.write(str(root / f"sound.{kind}"), samples, RATE)
+    if find_spec("av"):
+        _m4a(root / "sound.m4a", samples)
     for name in ("0000", "0001"):
         soundfile.write(str(root / f"libri/LibriSpeech/dev-clean/1/2/1-2-{name}.flac"), samples, RATE)
+
+
+def _m4a(path: Path, samples: np.ndarray) -> None:
+    import av
+
+    with av.open(str(path), "w", format="ipod") as out:
+        stream = out.add_stream("aac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples.astype(np.float32)[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = RATE, 0
+        pieces = av.AudioResampler(format="fltp", layout="mono", rate=RATE, frame_size=1024)
+        for part in [*pieces.resample(frame), *pieces.resample(None), None]:
+            out.mux(stream.encode(part))
 
 
 def _kaldi_folders(root: Path) -> None:
