@@ -17,6 +17,7 @@ import numpy as np
 from hybrid.base.errors import InputError
 from hybrid.data.audio import MIX, AudioInfo, probe_audio, read_audio, resample
 from hybrid.data.survey import survey
+from hybrid.feats.background import PADDING, filled
 from hybrid.feats.cmvn import CmvnStats
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.loudness import LEAST, measure_loudness
@@ -27,7 +28,6 @@ __all__ = ["CONTEXT", "Recording"]
 
 CONTEXT = 15.0  # seconds on each side of a stretch whose statistics normalise it too
 SAME = 1e-6  # seconds between times that are the same
-PADDING = 0.1  # seconds of digital silence that are no part of speech; less may be of a quiet recording
 SHORTEST = 0.05  # seconds of a chunk at the edge of a stretch
 
 
@@ -136,8 +136,8 @@ class Recording:
         return read_audio(self.audio, channel=self.channel, start=first, count=count)[0]
 
     def static(self, start: float, end: float) -> np.ndarray:
-        """Returns static features of a stretch, float32 [T][D]."""
-        settings, samples = self.model.pipeline.static, self.samples(start, end)
+        """Returns static features of a stretch, float32 [T][D]; digital silence within it is filled."""
+        settings, samples = self.model.pipeline.static, filled(self.samples(start, end), self.rate)
         if self.rate != settings.sampling_rate:
             samples = resample(samples, self.rate, settings.sampling_rate)
         return FeatureExtractor(settings)(samples, settings.sampling_rate)

@@ -20,6 +20,7 @@ from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.data.utterance import Utterance
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import System
+from hybrid.feats.background import Background
 from hybrid.feats.loudness import LoudnessStream
 from hybrid.feats.online_cmvn import OnlineCmvnConfig
 from hybrid.feats.stream import FeatureStream
@@ -96,6 +97,7 @@ class Session:
         self._model = system.model.unadapted
         self.name, self._endpoint = name, endpoint or EndpointConfig()
         self._features = FeatureStream(self._model.pipeline, rate, stats, online)
+        self._background = Background(rate or self._model.pipeline.static.sampling_rate)
         self._loudness = LoudnessStream(rate or self._model.pipeline.static.sampling_rate) if said else None
         self._scores = self._model.acoustic_model.open()
         self._search = system.searcher.open()
@@ -216,7 +218,7 @@ class Session:
     def _frames_of(self, samples: np.ndarray, last: bool) -> tuple[np.ndarray, str]:
         """Returns the frames of features that are complete now, and what is wrong with them."""
         try:
-            return self._features.advance(samples, last), ""
+            return self._features.advance(self._background.advance(samples), last), ""
         except InputError as error:
             return np.zeros((0, self._model.pipeline.dim), np.float32), str(error)
 
