@@ -92,14 +92,14 @@ class SlotTracer:
             way.append((int(rows[token, 0]), int(rows[token, 1])))
             token = int(rows[token, 2])
         spans: list[SlotSpan] = []
-        inside, begin = "", 0
+        inside, begin, before = "", 0, 0
         for state, said in reversed(way):
             slot = self._slot(state)
             if slot and not inside:
                 begin = said
-            elif inside and not slot and said > begin:
-                spans.append(SlotSpan(inside, begin, said))
-            inside = slot
+            elif inside and not slot and before > begin:  # the word of the arc that leads out is not the slot's
+                spans.append(SlotSpan(inside, begin, before))
+            inside, before = slot, said
         return [*spans, SlotSpan(inside, begin, words)] if inside and words > begin else spans
 
     def _slot(self, state: int) -> str:

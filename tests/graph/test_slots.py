@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid.base.errors import HybridError
+from hybrid.decode.slot_trace import SlotTracer
 from hybrid.formats.openfst import FstArrays
 from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.graph.config import GraphConfig
@@ -18,6 +20,7 @@ from hybrid.graph.filling import Filler, Filling
 from hybrid.graph.phrase_graph import Phrase
 from hybrid.graph.unfolded import unfold
 from hybrid.graph.word_classes import Classes
+from hybrid.search.protocol import Searcher
 from lexicon.lang_dir import LangDir
 from lexicon.symbols import SymbolTable
 from lm.config import EstimateConfig
@@ -142,6 +145,21 @@ def test_the_weighted_language_is_identical(language, straight_models, name, spo
     theirs = enumerate_language(made.static(model, contents))
     assert ours.keys() == theirs.keys()
     assert all(abs(cost - theirs[key]) < 0.02 for key, cost in ours.items())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_words_around_a_slot_are_not_told_to_be_in_it(language, straight_models, name):
+    """The last phone of a slot knows the first one behind it, so that the word of that phone is said on the way out."""
+    table = {**language.labels, **{w: language.lang.words[w] for w in WORDS}}
+    grammar = language.acceptor([Phrase(tuple(table[w] for w in ("ADS", "$X", "SEEDS", "SEA")), 0.0)])
+    made, model = replace(language, grammar=grammar, labels={"$X": table["$X"]}), straight_models[name]
+    graph = made.open(model)
+    filling = made.filler(model, graph)(made.phrases({"$X": PHRASES["$X"]}), made.spoken())
+    tracer = SlotTracer.of(cast(Searcher, None), graph, model, filling)
+    paths = enumerate_language(unfold(graph.fst, graph.slots, filling))
+    assert {len(words) for _, words in paths} == {4, 5, 6}
+    for ids, words in paths:
+        assert tracer.spans(np.array(ids), np.array(words)) == [("$X", 1, len(words) - 2)]
 
 
 def equal(one: Filling, other: Filling) -> bool:
