@@ -31,6 +31,7 @@ from hybrid.model.folder import load_model
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
 from hybrid.search.graph import SearchGraph
+from hybrid.search.layout import load_search_graph
 
 
 def parse_options() -> argparse.Namespace:
@@ -65,7 +66,7 @@ def load_graph(options: argparse.Namespace) -> SearchGraph:
     if options.graph is None:
         return made_up_graph(options.states)
     model = load_model(options.model).transition_model
-    return SearchGraph.from_fst(DecodingGraph.load(options.graph).fst, model.pdf_ids, model.num_pdfs)
+    return load_search_graph(DecodingGraph.load(options.graph), model)
 
 
 def make_scores(options: argparse.Namespace, num_pdfs: int) -> list[np.ndarray]:
