@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
+from hybrid.decode.engine import open_searcher
 from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
@@ -21,7 +22,6 @@ from hybrid.graph.new_words import NEW, NEW_COST
 from hybrid.graph.own_words import Spoken
 from hybrid.graph.phrase_graph import Phrase
 from hybrid.graph.slot_table import SlotTable
-from hybrid.search.choose import make_searcher
 from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
@@ -140,10 +140,7 @@ class SlotFiller:
         pronunciations = {table[word]: [(self._ids(p), 0.0) for p in some] for word, some in spoken.items()}
         spec, model = self.system.spec, self.system.model.transition_model
         filling = self.filler(phrases, pronunciations)
-        searcher = make_searcher(
-            spec.engine, self.graph, model, self.system.config, spec.device, spec.graph_dir, spec.k2, filling,
-            spec.brief,
-        )  # fmt: skip
+        searcher = open_searcher(spec, self.graph, model, self.system.config, filling)
         tracer = SlotTracer.of(searcher, self.graph, model, filling)
         alignment = self.system.word_alignment
         if isinstance(alignment, LexiconWordAlignment):

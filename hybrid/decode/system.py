@@ -16,6 +16,7 @@ from hybrid.base.jobs import one_behind
 from hybrid.base.log import get_logger
 from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
+from hybrid.decode.engine import open_searcher
 from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
@@ -27,7 +28,7 @@ from hybrid.graph.filling import Filler
 from hybrid.graph.own_grammar import garbage_ids
 from hybrid.graph.own_words import GRAMMAR, Guess
 from hybrid.model.folder import Model, load_model
-from hybrid.search.choose import choose_engine, make_searcher
+from hybrid.search.choose import choose_engine
 from hybrid.search.config import RetryConfig, SearchConfig
 from hybrid.search.engines.k2_config import K2Config
 from hybrid.search.protocol import Searcher, SearchResult
@@ -69,7 +70,7 @@ class SystemSpec:
       second_pass: over each determinised lattice; what is told and kept is its result.
       search_arpa: the language model of the graph, where its records do not lead to it.
       only_best: words and phones of the best path, without lattices and confidences, for what is only read.
-      brief: a few seconds of speech, see `make_searcher`.
+      brief: a few seconds of speech, see `open_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
     """
 
@@ -260,9 +261,7 @@ def make_system(model: Model, graph: DecodingGraph, spec: SystemSpec | None = No
         require_fit(graph.part, lang_folder)
         require_fit(lang_folder, model.part)
     config = spec.search.of_model(model.acoustic_model.acoustic_scale)
-    searcher = make_searcher(
-        spec.engine, graph, model.transition_model, config, spec.device, graph_dir, spec.k2, brief=spec.brief
-    )
+    searcher = open_searcher(spec, graph, model.transition_model, config)
     lang = Path(spec.lang_dir) if spec.lang_dir else None
     word_alignment = find_word_alignment(graph.tables, lang, model.phones)
     silent = silent_words(graph.tables, lang, model.phones) | garbage_ids(graph.words)

@@ -17,7 +17,6 @@ from hybrid.search.protocol import Searcher
 if TYPE_CHECKING:
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.hmm import TransitionModel
-    from hybrid.search.graph import SearchGraph
 
 __all__ = ["choose_engine", "make_searcher"]
 
@@ -51,7 +50,6 @@ def make_searcher(
     place: object = "graph",
     k2: K2Config | None = None,
     filling: Filling | None = None,
-    brief: bool = False,
 ) -> Searcher:
     """Loads a decoding graph into an engine.
 
@@ -64,8 +62,6 @@ def make_searcher(
       place: names the graph in errors.
       k2: settings of that engine.
       filling: of the slots of a graph that has some; None: nothing is in them.
-      brief: for a few seconds of speech: "auto" takes "torch" where "native" would have to be compiled first, which
-        takes longer than they do; both find the same.
 
     Raises:
       InputError: no such engine, or a graph that it cannot take.
@@ -73,7 +69,7 @@ def make_searcher(
       MismatchError: the graph has transition-ids that the model lacks, or words that its table lacks.
     """
     wanted, engine = engine, choose_engine(engine, device)
-    if wanted == "auto" and not brief:
+    if wanted == "auto":
         logger.info("engine: %s (%s)", *_automatic(device))
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
@@ -90,19 +86,10 @@ def make_searcher(
         laid_out = load_search_graph(graph, transition_model, place)
         if filling is not None:
             laid_out = slot_rows(graph).fill(laid_out, filling, transition_model.pdf_ids)
-    return _open(engine, laid_out, config, device, brief and wanted == "auto")
-
-
-def _open(engine: str, laid_out: SearchGraph, config: SearchConfig, device: Any, compiled_only: bool) -> Searcher:
-    """Opens one of the project's own engines; `compiled_only`: "torch" where "native" would have to be compiled."""
     if engine == "native":
         from hybrid.search.engines.native import NativeSearcher
 
-        native = NativeSearcher(laid_out, config)
-        if not compiled_only or native.compiled:
-            return native
-        engine = "torch"
-        logger.info("engine: torch, for native is not compiled yet (once, a few minutes: `hybrid doctor --compile`)")
+        return NativeSearcher(laid_out, config)
     if engine == "torch":
         from hybrid.search.engines.torch_search import TorchSearcher
 

@@ -117,7 +117,5 @@ class NativeStream:
 
 
 def _widths(config: SearchConfig) -> Widths:
-    return Widths(
-        float(config.beam), float(config.lattice_beam), config.max_active, config.min_active, config.scale, BEAM_DELTA,
-        INTERVAL,
-    )  # fmt: skip
+    return Widths(float(config.beam), float(config.lattice_beam), config.max_active, config.min_active, config.scale,
+                  BEAM_DELTA, INTERVAL)  # fmt: skip

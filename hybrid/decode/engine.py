@@ -1,0 +1,41 @@
+"""The engine that settings ask for, or one that need not be compiled first where little is to be searched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hybrid.base.log import get_logger
+from hybrid.graph.decoding import DecodingGraph
+from hybrid.graph.filling import Filling
+from hybrid.hmm import TransitionModel
+from hybrid.search.choose import make_searcher
+from hybrid.search.config import SearchConfig
+from hybrid.search.engines.native import NativeSearcher
+from hybrid.search.protocol import Searcher
+
+if TYPE_CHECKING:
+    from hybrid.decode.system import SystemSpec
+
+__all__ = ["open_searcher"]
+
+logger = get_logger(__name__)
+
+
+def open_searcher(
+    spec: SystemSpec,
+    graph: DecodingGraph,
+    transition_model: TransitionModel,
+    config: SearchConfig,
+    filling: Filling | None = None,
+) -> Searcher:
+    """Loads a decoding graph into an engine; see `make_searcher`.
+
+    With `spec.brief` "auto" gives "torch" where "native" would have to be compiled first, which takes longer than a few
+    seconds of speech; both find the same.
+    """
+    rest = (graph, transition_model, config, spec.device, spec.graph_dir, spec.k2, filling)
+    found = make_searcher(spec.engine, *rest)
+    if spec.engine != "auto" or not spec.brief or not isinstance(found, NativeSearcher) or found.compiled:
+        return found
+    logger.info("engine: torch, for native is not compiled yet (once, a few minutes: `hybrid doctor --compile`)")
+    return make_searcher("torch", *rest)
