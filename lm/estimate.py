@@ -17,6 +17,7 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
+from lexicon.words.class_names import is_class, refuse_unparted
 from lexicon.words.normaliser import Normaliser
 from lexicon.words.spelling import Spelling, told_loss
 from lm.config import EstimateConfig
@@ -113,7 +114,12 @@ def _estimate(
 ) -> tuple[NgramModel, EstimateReport]:
     if len(found) == 3:
         raise InputError.at(place, "holds no word", "Give text, one sentence a line.")
+    classes = [w for w in found if w.startswith(b"$")]
+    for word in classes:
+        refuse_unparted(word.decode(), place)
     limit = None if fixed is None else {w.encode() for w in check_words(fixed, "vocabulary")}
+    if limit is not None:  # what a class stands for is told when a graph is made
+        limit |= {w for w in classes if is_class(w.decode())}
     extra = sorted(limit.difference(found)) if limit and config.add_unseen else []
     vocabulary = Vocabulary.build([*found[3:], *extra])
     new_id = {w: i for i, w in enumerate(vocabulary.words)}

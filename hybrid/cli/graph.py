@@ -30,8 +30,10 @@ def _mixture_class() -> type:
 
 
 def slot_options(function: Any) -> Any:
-    """Adds --slot and --open."""
+    """Adds --class, --slot and --open."""
     for option in (
+        click.option("--class", "classes", multiple=True, metavar="NAME=LIST",
+                     help="Words and phrases in the place of a class ($NAME in the text); may be repeated."),
         click.option("--open/--closed", "open_vocabulary", default=False,
                      help="Leave a place for new words, which are added when the graph is used."),
         click.option("--slot", "slots", multiple=True, metavar="NAME",
@@ -51,14 +53,12 @@ def command() -> None:
 @click.option("--model", required=True, type=MODEL, help="Model folder (tree, transitions).")
 @click.option("--lang", required=True, type=click.Path(path_type=Path), help="Lang folder (L_disambig.fst, words.txt).")
 @click.option("--grammar", required=True, type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
-@click.option("--class", "lists", multiple=True, metavar="NAME=LIST",
-              help="Words and phrases in the place of a class of the grammar; may be repeated.")  # fmt: skip
 @slot_options
 @click.option("--out-dir", required=True, type=click.Path(path_type=Path), help="Graph folder to make.")
 @config_options(_config_class())
 @writes_folder("graph", "model", "lang", "grammar", whole=True)
 def compile(
-    model: Path, lang: Path, grammar: Path, lists: tuple[str, ...], slots: tuple[str, ...], open_vocabulary: bool,
+    model: Path, lang: Path, grammar: Path, classes: tuple[str, ...], slots: tuple[str, ...], open_vocabulary: bool,
     out_dir: Path, **options: object,
 ) -> None:  # fmt: skip
     """Compiles HCLG from a model, a lang folder and a grammar."""
@@ -87,10 +87,10 @@ def compile(
     tree = read_tree(model / "tree")
     transitions = read_transition_model(model / "transitions", tree)
     require_fit(lang_part(lang), part_of(model, "model"))
-    contents = {name: read_word_list(file) for name, file in named_files("--class", lists).items()}
-    classes = Classes.of(labels_of(grammar), slots, contents, folder.words, grammar)
-    classes = replace(classes, takes_words=open_vocabulary)
-    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model, classes=classes).report
+    contents = {name: read_word_list(file) for name, file in named_files("--class", classes).items()}
+    found = Classes.of(labels_of(grammar), slots, contents, folder.words, grammar)
+    found = replace(found, takes_words=open_vocabulary)
+    report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model, classes=found).report
     assert report is not None
     last = report.operations[-1]
     echo(
@@ -119,8 +119,8 @@ def compile(
 @writes_folder("graph", "model", "lang", "sentences", "lists", "g2p", "grammar", whole=True)
 def build(
     model: Path, sentences: tuple[Path, ...], lists: tuple[Path, ...], lang: Path | None, g2p: Path | None,
-    order: int, grammar: Path | None, rule: str | None, slots: tuple[str, ...], open_vocabulary: bool, out_dir: Path,
-    **options: Any,
+    order: int, grammar: Path | None, rule: str | None, classes: tuple[str, ...], slots: tuple[str, ...],
+    open_vocabulary: bool, out_dir: Path, **options: Any,
 ) -> None:  # fmt: skip
     """Builds a graph of your own sentences, words or grammar: pronunciations, language model and HCLG in one step."""
     from hybrid.aligner.guess import g2p_guesser
@@ -130,6 +130,7 @@ def build(
     from lexicon.lang_dir import LangDir
     from lexicon.lexicon import Lexicon
     from lm.grammar.load import read_grammar
+    from lm.word_list import read_word_list
 
     if not sentences and not lists and grammar is None:
         raise click.UsageError("Give --sentences, --words or --grammar.")
@@ -148,8 +149,9 @@ def build(
     if known is None and (own := model / LEXICON).is_file():
         known = Lexicon.read(own)
     guess = g2p_guesser(g2p) if g2p is not None else None
+    contents = {name: read_word_list(file) for name, file in named_files("--class", classes).items()}
     graph = build_graph(model, sentences, out_dir, read_words(lists), known, guess, text, order, config, said, mixture,
-                        slots, open_vocabulary)  # fmt: skip
+                        slots, open_vocabulary, contents)  # fmt: skip
     echo(f"{out_dir}: {len(graph.words) - 5} words, see {out_dir / PRONUNCIATIONS}")
 
 

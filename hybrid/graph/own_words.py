@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hybrid.formats.openfst import FstArrays
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import ARPA, LEXICON, DecodingGraph, compile_decoding_graph
 from hybrid.graph.own_grammar import MixtureConfig, garbage_word, mixed_grammar
-from hybrid.graph.word_classes import Classes
+from hybrid.graph.word_classes import ClassLists
 from hybrid.hmm import read_transition_model
 from hybrid.tree import read_tree
 from lexicon.dict_dir import write_dict_dir
@@ -42,6 +43,7 @@ from lm.grammar.srgs import write_srgs
 from lm.grammar.values import GARBAGE, Grammar
 from lm.grammar_fst import ngram_to_fst
 from lm.ngram import NgramModel
+from lm.word_list import ListEntry
 
 __all__ = ["GRAMMAR", "PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
 
@@ -98,52 +100,100 @@ def build_graph(
     mixture: MixtureConfig = MixtureConfig(),  # noqa: B008  (frozen)
     slots: Sequence[str] = (),
     open_vocabulary: bool = False,
+    lists: Mapping[str, Sequence[ListEntry]] = MappingProxyType({}),
 ) -> DecodingGraph:
     """Builds the graph folder of a user's own sentences and words, or of a grammar.
 
     Args:
       model: folder with tree, transitions, topo and phones.txt.
-      sentences: what may be said, a sentence a line.
-      lexicon: lang folder, or dictionary, whose pronunciations are known.
+      sentences: what may be said, a sentence a line. lexicon: whose pronunciations are known.
       guess: pronunciations of words that are in no list; None: there may be none.
       text: how texts become words.
       grammar: what may be said besides the sentences, or alone; `own` only tells pronunciations then.
       mixture: how it stands beside sentences and other speech.
-      slots: words ($NAME) that are filled when the graph is used. open_vocabulary: leave a place for new words.
+      slots: classes ($NAME in texts) that are filled when the graph is used. open_vocabulary: with a place for words.
+      lists: what other classes are expanded to, class → entries, which may name classes in their turn.
 
     Returns:
       The graph; its folder has `pronunciations.tsv`: word, source (given, lexicon, guessed), phones; and `lm.arpa`, the
       language model that is G, or `grammar.grxml`, the grammar in the graph's words.
 
     Raises:
-      InputError: a word without pronunciation, phones that the model lacks, or nothing to recognise.
+      InputError: words without pronunciation or phones of the model, nothing to recognise, a class without contents.
     """
-    table, known = _phones_of(model, own)
-    slots = sorted({name if name.startswith("$") else f"${name}" for name in slots})
-    normaliser = Normaliser(text, [*own.given, *own.words, *_words_of(lexicon), *slots])
-    lines = [words for path in sentences for _, words in read_utterances(path, False, normaliser) if words]
-    normaliser.changes.log("sentences")
-    said = None if grammar is None else grammar.with_words(normaliser.words)
-    listed = {w for line in lines for w in line} | (set() if said and not lines else {*own.words, *own.given})
-    words = sorted((listed | (set(said.words) - {GARBAGE} if said else set())) - set(slots))
-    if not words and not _has_garbage(said):
+    classes = ClassLists.of(slots, lists, open_vocabulary)
+    told = _with_phones(own, classes.entries)
+    table, known = _phones_of(model, told)
+    spelling = [*told.given, *own.words, *_words_of(lexicon), *classes.slots, *classes.lists]
+    texts = _Texts.read(sentences, grammar, Normaliser(text, spelling, classes=True), own, classes)
+    words, said = texts.words, texts.said
+    if not words and not texts.classes and not _has_garbage(said):
         raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences, --words or --grammar.")
-    spoken, source = _spoken(words, own, lexicon, guess, known)
+    spoken, source = _spoken(words, told, lexicon, guess, known)
     rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
     files = {PRONUNCIATIONS: "".join(rows)} | ({} if said is None else {GRAMMAR: write_srgs(said)})
-    files |= _slot_lexicon(spoken, lexicon) if slots or open_vocabulary else {}
+    filled = bool(classes.slots) or open_vocabulary
+    files |= _slot_lexicon(spoken, lexicon) if filled else {}
     pronounced = _sequences(spoken, lexicon, known) if said is not None and mixture.garbage else []
-    _tell(source, len(lines))
+    _tell(source, len(texts.lines))
     with tempfile.TemporaryDirectory() as temporary:
-        lang = _make_lang(Path(temporary), spoken, table, known, model, text, bool(pronounced) or _has_garbage(said),
-                          bool(slots) or open_vocabulary)  # fmt: skip
-        sequences = lines or ([] if said else [[w] for w in words])
-        settings, symbols = EstimateConfig(order, add_unseen=True), lang.words.extended(slots)
-        acceptor, ngram = _acceptor(sequences, sorted(listed), settings, symbols, said, mixture, pronounced)
+        outside = bool(pronounced) or _has_garbage(said)
+        lang = _make_lang(Path(temporary), spoken, table, known, model, text, outside, filled)
+        sequences = texts.lines or ([] if said else [[w] for w in words])
+        settings, symbols = EstimateConfig(order, add_unseen=True), lang.words.extended(texts.classes)
+        acceptor, ngram = _acceptor(sequences, sorted(texts.listed), settings, symbols, said, mixture, pronounced)
         files |= _arpa(ngram, Path(temporary) / ARPA)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
-        classes = Classes({name: symbols[name] for name in slots}, {}, open_vocabulary)
-        return compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files, classes)
+        labelled = classes.labelled(texts.classes, lang.words, texts.place)
+        return compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files, labelled)
+
+
+@dataclass(frozen=True, eq=False)
+class _Texts:
+    """What may be said, in the lexicon's spelling.
+
+    Attributes:
+      lines: words of the sentences. said: the grammar, if there is one.
+      listed: words of the language model. words: of all that may be said. classes: among them, by name.
+      place: where it is from, for errors.
+    """
+
+    lines: list[list[str]]
+    said: Grammar | None
+    listed: set[str]
+    words: list[str]
+    classes: list[str]
+    place: str
+
+    @classmethod
+    def read(
+        cls, sentences: Sequence[Path], grammar: Grammar | None, normaliser: Normaliser, own: OwnWords,
+        classes: ClassLists,
+    ) -> _Texts:  # fmt: skip
+        """Reads the sentences.
+
+        Raises:
+          InputError: see `read_utterances` and `ClassLists.names`.
+        """
+        lines = [words for path in sentences for _, words in read_utterances(path, False, normaliser) if words]
+        normaliser.changes.log("sentences")
+        said = None if grammar is None else grammar.with_words(normaliser.words)
+        listed = {w for line in lines for w in line} | (set() if said and not lines else {*own.words, *own.given})
+        spelt = listed | {word for entry in classes.entries for word in entry.words}
+        spelt |= set(said.words) - {GARBAGE} if said else set()
+        place = ", ".join(map(str, sentences)) or (grammar.place if grammar is not None else "words")
+        names = classes.names(spelt, place)
+        return cls(lines, said, listed, sorted(spelt - set(names)), names, place)
+
+
+def _with_phones(own: OwnWords, entries: Iterable[ListEntry]) -> OwnWords:
+    """Returns the user's own pronunciations with those that entries of lists give."""
+    given = {word: list(some) for word, some in own.given.items()}
+    for entry in entries:
+        for word, phones in zip(entry.words, entry.phones):
+            if phones not in given.setdefault(word, []):
+                given[word].append(phones)
+    return OwnWords(own.words, given)
 
 
 def _arpa(ngram: NgramModel | None, file: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,9 +21,10 @@ from hybrid.base.reading import reading
 from hybrid.formats.openfst import FstArrays
 from lexicon.lexicon_fst import add_disambig_loops
 from lexicon.symbols import SymbolTable
+from lexicon.words.class_names import is_class
 from lm.word_list import ListEntry
 
-__all__ = ["Classes", "labels_of"]
+__all__ = ["ClassLists", "Classes", "labels_of"]
 
 MAX_DEPTH = 20  # classes inside one another
 
@@ -72,13 +73,7 @@ class Classes:
 
         known = words.extended(sorted(labels))
         contents = {name(n): _acceptor(entries, known, n) for n, entries in lists.items()}
-        left = {name(n) for n in slots}
-        for n in labels:
-            if n not in contents and n not in left:
-                cure = f"Expand it with --class {n[1:]}=LIST, or leave it open with --slot {n[1:]}."
-                raise InputError.at(place, f"nothing is said of the class '{quote(n)}'", cure)
-            if n in contents and n in left:
-                raise InputError.at(place, f"the class '{quote(n)}' is both expanded and open", "Give one of the two.")
+        _require_told(labels, {name(n) for n in slots}, contents, place)
         return cls(labels, contents)
 
     @property
@@ -154,6 +149,59 @@ class Classes:
         if not symbols:
             return lexicon
         return add_disambig_loops(lexicon, range(first, first + len(symbols)), symbols)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassLists:
+    """The classes of a user's texts, before they have labels.
+
+    Attributes:
+      slots: left open. lists: what the others are expanded to. takes_words: there is a place for new words.
+    """
+
+    slots: tuple[str, ...]
+    lists: Mapping[str, Sequence[ListEntry]]
+    takes_words: bool = False
+
+    @classmethod
+    def of(cls, slots: Iterable[str], lists: Mapping[str, Sequence[ListEntry]], takes_words: bool) -> ClassLists:
+        """Takes names with or without their $."""
+
+        def named(name: str) -> str:
+            return name if name.startswith("$") else f"${name}"
+
+        return cls(tuple(sorted(set(map(named, slots)))), {named(n): some for n, some in lists.items()}, takes_words)
+
+    @property
+    def entries(self) -> list[ListEntry]:
+        """Those of all lists."""
+        return [entry for some in self.lists.values() for entry in some]
+
+    def names(self, words: Iterable[str], place: object) -> list[str]:
+        """Returns the classes among words, and those given, sorted.
+
+        Raises:
+          InputError: nothing is said of one, or two things.
+        """
+        found = sorted({*self.slots, *self.lists} | {word for word in words if is_class(word)})
+        _require_told(found, self.slots, self.lists, place)
+        return found
+
+    def labelled(self, names: Sequence[str], words: SymbolTable, place: object) -> Classes:
+        """Returns the classes with labels after the last id of some words; see `Classes.of`."""
+        table = words.extended(names)
+        made = Classes.of({name: table[name] for name in names}, self.slots, self.lists, words, place)
+        return replace(made, takes_words=self.takes_words)
+
+
+def _require_told(classes: Iterable[str], slots: Container[str], lists: Container[str], place: object) -> None:
+    """Raises InputError where a class is neither left open nor expanded, or both."""
+    for name in classes:
+        if name not in slots and name not in lists:
+            cure = f"Expand it with --class {name[1:]}=LIST, or leave it open with --slot {name[1:]}."
+            raise InputError.at(place, f"nothing is said of the class '{quote(name)}'", cure)
+        if name in slots and name in lists:
+            raise InputError.at(place, f"the class '{quote(name)}' is both expanded and open", "Give one of the two.")
 
 
 def labels_of(grammar: str | os.PathLike) -> dict[str, int]:

@@ -23,6 +23,7 @@ from hybrid.lattice.compact import CompactLattice, gather, no_paths
 from hybrid.lattice.trim import trimmed
 from hybrid.rescore.ngram_swap_kernels import compose_histories
 from lexicon.symbols import SymbolTable
+from lexicon.words.class_names import is_class
 from lm.mapped_model import MappedModel, read_scorer
 from lm.ngram import BackoffAutomaton, NgramModel
 from lm.word_table import EOS
@@ -50,7 +51,14 @@ class WordModel:
 
     @classmethod
     def of(cls, model: NgramModel | MappedModel, words: SymbolTable, place: object = "language model") -> WordModel:
-        """Maps the words of a table to a model's."""
+        """Maps the words of a table to a model's.
+
+        Raises:
+          InputError: a model with classes: which words of a lattice stand for one, it does not tell.
+        """
+        if classes := [word for word in model.vocabulary.symbols if is_class(word) and word not in words]:
+            found = f"has the class {quote(classes[0])}, and lattices do not tell which words stand for it"
+            raise InputError.at(place, found, "Rescore with --bias alone, or decode with the graph of a model without.")
         ids = np.zeros(words.max_id + 1, np.int32)
         ids[np.array(words.ids)] = [model.vocabulary.id(symbol) for symbol in words.symbols]
         return cls(model.automaton, ids, words, model.order, place)

@@ -21,6 +21,7 @@ from hybrid.base.log import get_logger
 from hybrid.written.spoken import spoken_text
 from lexicon.lexicon import RESERVED_WORDS
 from lexicon.words.blanks import split_words
+from lexicon.words.class_names import CLASS, is_class, refuse_stuck, refuse_unparted
 from lexicon.words.config import TextConfig
 from lexicon.words.spelling import APOSTROPHES, CASE, FORM, MARKS, SAME, Spelling, bare, plain_marks, told_loss
 
@@ -68,9 +69,15 @@ class Changes:
 class Normaliser:
     """Turns lines of text into words, for one lexicon or for none."""
 
-    def __init__(self, config: TextConfig | None = None, lexicon: Iterable[str] | Spelling | None = None) -> None:
-        """Takes the settings, and the words of a lexicon (with its special ones), whose spelling comes first."""
-        self.config = config or TextConfig()
+    def __init__(
+        self, config: TextConfig | None = None, lexicon: Iterable[str] | Spelling | None = None, classes: bool = False
+    ) -> None:
+        """Takes the settings, and the words of a lexicon (with its special ones), whose spelling comes first.
+
+        Args:
+          classes: names of classes ($CONTACT) are words, whatever punctuation follows them.
+        """
+        self.config, self._classes = config or TextConfig(), classes
         given = lexicon if isinstance(lexicon, Spelling) or lexicon is None else Spelling(lexicon, RESERVED_WORDS)
         self.spelling = given
         self.changes = Changes()
@@ -86,9 +93,11 @@ class Normaliser:
           place, line: where it stands, for errors.
 
         Raises:
-          InputError: `<eps>` or `#0` stands in it.
+          InputError: `<eps>` or `#0` stands in it, or something is stuck to the name of a class.
         """
         refuse_symbols(text, place, line)
+        if self._classes:
+            (refuse_stuck if self.config.normalise else refuse_unparted)(text, place, line)
         if not self.config.normalise:
             found = split_words(text)
         else:
@@ -97,7 +106,8 @@ class Normaliser:
                 found += self._tag(part) if i % 2 else self._plain(self._spoken(part))
         self.changes.words += len(found)
         if self.spelling is not None:
-            self.changes.outside.update(word for word in found if word not in self.spelling)
+            outside = (word for word in found if word not in self.spelling and not (self._classes and is_class(word)))
+            self.changes.outside.update(outside)
         return found
 
     def word(self, token: str) -> str:
@@ -156,6 +166,9 @@ class Normaliser:
 
     def _token(self, token: str) -> list[str]:
         """Returns the words of one token; see the module."""
+        if self._classes and "$" in token and len(parts := CLASS.split(token)) > 1:
+            named = ([self._find(part) or part] if i % 2 else self._token(part) for i, part in enumerate(parts) if part)
+            return [word for words in named for word in words]
         core = bare_but_apostrophes(token)
         for form in (token, bare(token) and core, bare(token)):
             if found := self._find(form):

@@ -370,6 +370,58 @@ def test_classes_are_expanded_by_commands(tiny, hybrid, tmp_path):
     assert "the class '$BAND' is both expanded and open" in said_by(both)
 
 
+def test_a_graph_of_sentences_with_classes(tiny, hybrid, bursts, tmp_path):
+    """Expanded ones and open ones, nested, beside punctuation; of one nothing is said of it is told."""
+    (tmp_path / "say.txt").write_text("Low $BAND, low.\n$BAND!\n")
+    (tmp_path / "bands.txt").write_text("MID\nTREBLE\t2\tH\nLOW $DEEP\t0.5\n")
+    make = ("graph", "build", "--model", tiny.model, "--lang", tiny.root / "lang", "--sentences", tmp_path / "say.txt",
+            "--out-dir", tmp_path / "graph")  # fmt: skip
+    silent = said_by(hybrid(*make))
+    cure = "Expand it with --class BAND=LIST, or leave it open with --slot BAND."
+    assert f"say.txt: nothing is said of the class '$BAND'. {cure}" in silent and "\n" not in silent
+    both = (*make, "--class", f"BAND={tmp_path / 'bands.txt'}")
+    assert "nothing is said of the class '$DEEP'" in said_by(hybrid(*both))
+    result = hybrid(*both, "--slot", "DEEP")
+    assert result.exit_code == 0, (result.output, result.exception)
+    recogniser = Recogniser.load(tiny.model, tmp_path / "graph")
+    assert recogniser.recognise(bursts(["LOW", "HIGH", "LOW"], 31), RATE).text == "LOW TREBLE LOW"
+    recogniser.fill({"DEEP": ["MID MID"]})
+    transcript = recogniser.recognise(bursts(["LOW", "LOW", "MID", "MID", "LOW"], 32), RATE)
+    assert transcript.text == "LOW LOW MID MID LOW"
+    assert [(slot.name, slot.value) for slot in transcript.slots] == [("$DEEP", "MID MID")]
+    (tmp_path / "say.txt").write_text("call $BAND's phone\n")
+    assert "say.txt:1: '$BAND's' is no class: something is stuck to $BAND" in said_by(hybrid(*both))
+
+
+def test_a_grammar_that_is_nothing_but_a_slot(tiny, hybrid, bursts, tmp_path):
+    (tmp_path / "say.gram").write_text("#JSGF V1.0;\ngrammar say;\npublic <say> = $BAND {band};\n")
+    make = ("graph", "build", "--model", tiny.model, "--lang", tiny.root / "lang", "--grammar", tmp_path / "say.gram",
+            "--out-dir", tmp_path / "graph")  # fmt: skip
+    assert "say.gram: nothing is said of the class '$BAND'" in said_by(hybrid(*make))
+    result = hybrid(*make, "--slot", "BAND")
+    assert result.exit_code == 0, (result.output, result.exception)
+    recogniser = Recogniser.load(tiny.model, tmp_path / "graph")
+    recogniser.fill({"BAND": ["MID HIGH"]})
+    (slot,) = recogniser.recognise(bursts(["MID", "HIGH"], 33), RATE).slots
+    assert (slot.name, slot.value, slot.slot) == ("band", "MID HIGH", "$BAND")
+    fst = hybrid("grammar", "fst", tmp_path / "say.gram", "--lang", tiny.root / "lang", "--out", tmp_path / "G.fst")
+    assert fst.exit_code == 0, (fst.output, fst.exception)
+    compiled = hybrid("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--grammar",
+                      tmp_path / "G.fst", "--slot", "BAND", "--out-dir", tmp_path / "compiled")  # fmt: skip
+    assert compiled.exit_code == 0, (compiled.output, compiled.exception)
+
+
+def test_language_models_of_classes(hybrid, tmp_path):
+    """Classes are words whatever the vocabulary; what is stuck to one is refused where blanks part words."""
+    (tmp_path / "text.txt").write_text("LOW $BAND.\nLOW HIGH\n")
+    train = ("lm", "train", tmp_path / "text.txt", "--order", 2, "--out", tmp_path / "lm.arpa")
+    assert "text.txt: '$BAND.' is no class: something is stuck to $BAND" in said_by(hybrid(*train))
+    (tmp_path / "words.txt").write_text("LOW\nHIGH\n")
+    result = hybrid(*train, "--normalise", "--vocabulary", tmp_path / "words.txt")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "$BAND" in (tmp_path / "lm.arpa").read_text() and "$BAND." not in (tmp_path / "lm.arpa").read_text()
+
+
 def said_by(result) -> str:
     """What a command said, whoever caught it."""
     return " ".join(f"{result.output} {result.exception or ''}".split())

@@ -45,6 +45,7 @@ def check(grammar: Path, rule: str | None, text: Path | None, lang: Path | None,
           lists: tuple[Path, ...], strict: bool, **options: Any) -> None:  # fmt: skip
     """Says what is wrong with a grammar: rules that do nothing, words without pronunciation, sentences outside it."""
     from hybrid.graph.own_words import read_words
+    from lexicon.words.class_names import is_class
     from lexicon.words.normaliser import Normaliser
     from lm.grammar.rules import findings
 
@@ -58,10 +59,10 @@ def check(grammar: Path, rule: str | None, text: Path | None, lang: Path | None,
             faults += 1
     known, own = _lexicon(lang, model), read_words(lists)
     spelling = [*own.given, *_words(known)]
-    normaliser = Normaliser(make_text_config(options, lang), spelling or None)
+    normaliser = Normaliser(make_text_config(options, lang), spelling or None, classes=True)
     said = read.with_words(normaliser.words)
     if spelling:
-        lacking = sorted(set(said.words) - set(spelling) - {"<garbage>"})
+        lacking = sorted(w for w in set(said.words) - set(spelling) - {"<garbage>"} if not is_class(w))
         for word in lacking:
             echo(f"{grammar}: '{word}' has no pronunciation")
         faults += len(lacking)
@@ -194,17 +195,20 @@ def fst(grammar: Path, rule: str | None, lang: Path, out: Path, **options: Any) 
     from hybrid.cli.language.options import make_normaliser
     from hybrid.formats.openfst import write_fst
     from lexicon.symbols import SymbolTable
+    from lexicon.words.class_names import class_labels
     from lm.grammar.automaton import automaton_of
     from lm.grammar.grammar_acceptor import acceptor
 
     table = SymbolTable.read(lang / "words.txt")
-    automaton = automaton_of(_read(grammar, rule).with_words(make_normaliser(options, lang).words))
+    automaton = automaton_of(_read(grammar, rule).with_words(make_normaliser(options, lang, classes=True).words))
+    labels = class_labels(automaton.words, table)
+    table = table.extended(list(labels))
     if lacking := sorted(word for word in automaton.words if word not in table):
         shown = ", ".join(map(quote, lacking[:10])) + (", …" if len(lacking) > 10 else "")
         cure = f"Give them pronunciations in {lang}, or build a graph with `hybrid graph build --grammar`."
         raise InputError.at(grammar, f"{len(lacking)} words are not in {lang / 'words.txt'}: {shown}", cure)
     made = acceptor(automaton, {word: table[word] for word in automaton.words}, table["#0"])
     write_fst(out, made)
-    facts = {"states": made.num_states, "arcs": made.num_arcs}
+    facts = {"states": made.num_states, "arcs": made.num_arcs, **({"classes": labels} if labels else {})}
     write_meta(out, "G", None, {"model": grammar, "words": lang / "words.txt"}, facts)
     echo(f"{out}: {made.num_states} states, {made.num_arcs} arcs")

@@ -71,7 +71,7 @@ def train(
     config = make_config(EstimateConfig, options)
     canonical = options["normalise"] is not False
     asked = lang is not None or any(options[name] for name in ("normalise", "tags", "case", "spoken"))
-    normaliser = make_normaliser(options, lang)
+    normaliser = make_normaliser(options, lang, classes=True)
     logger = get_logger("hybrid.lm")
     log_settings(logger, "lm train", config_to_dict(config))
     words = read_word_list(vocabulary) if vocabulary else None
@@ -205,16 +205,16 @@ def fst(model: Path, lang: Path, backoff_symbol: str, normalise: bool | None, ma
     from hybrid.base.log import get_logger
     from hybrid.formats.openfst import write_fst
     from lexicon.symbols import SymbolTable
+    from lexicon.words.class_names import class_labels
     from lm.arpa import read_arpa
     from lm.grammar_fst import ngram_to_fst
 
     words = lang / "words.txt" if lang.is_dir() else lang
     respell = TextConfig.of_folder(words.parent).normalise if normalise is None else normalise
     loaded, table = read_arpa(model), SymbolTable.read(words)
-    classes = sorted(w for w in loaded.vocabulary.symbols if w[:1] == "$" and len(w) > 1 and w not in table)
-    graph = ngram_to_fst(loaded, table.extended(classes), backoff_symbol, respell, max_left_out)
+    labels = class_labels(loaded.vocabulary.symbols, table)
+    graph = ngram_to_fst(loaded, table.extended(list(labels)), backoff_symbol, respell, max_left_out)
     write_fst(out, graph)
-    labels = {name: table.max_id + 1 + n for n, name in enumerate(classes)}
     facts = {"states": graph.num_states, "arcs": graph.num_arcs, **({"classes": labels} if labels else {})}
     write_meta(
         out, "G", {"backoff_symbol": backoff_symbol, "normalise": respell}, {"model": model, "words": words}, facts

@@ -50,12 +50,16 @@ def make_text_config(options: dict[str, Any], lang: Path | None = None) -> TextC
     return make_config(TextConfig, own | {name: value for name, value in given.items() if value not in (None, ())})
 
 
-def make_normaliser(options: dict[str, Any], lang: Path | None = None) -> Normaliser:
-    """Returns the normaliser of a command's options and of a lang folder, or of a words.txt."""
+def make_normaliser(options: dict[str, Any], lang: Path | None = None, classes: bool = False) -> Normaliser:
+    """Returns the normaliser of a command's options and of a lang folder, or of a words.txt.
+
+    Args:
+      classes: names of classes ($CONTACT) may stand in the texts.
+    """
     from lexicon.symbols import SymbolTable
     from lexicon.words.normaliser import Normaliser
 
     config = make_text_config(options, lang)
     if lang is None:
-        return Normaliser(config)
-    return Normaliser(config, SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang).symbols)
+        return Normaliser(config, classes=classes)
+    return Normaliser(config, SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang).symbols, classes=classes)

@@ -50,8 +50,8 @@ def adapt(
 
     config, estimation = make_config(TextAdaptConfig, options), make_config(EstimateConfig, options)
     asked = lang is not None or any(options[name] for name in ("normalise", "tags", "case", "spoken"))
-    normaliser = make_normaliser(options, lang)
-    used = normaliser if asked else Normaliser(TextConfig(normalise=False))
+    normaliser = make_normaliser(options, lang, classes=True)
+    used = normaliser if asked else Normaliser(TextConfig(normalise=False), classes=True)
     found = adapt_to_text(domain, general, [read_arpa(path) for path in models], config, estimation, used, tune_on)
     used.changes.log("texts")
     write_arpa(out, found.model)
