@@ -16,7 +16,6 @@ INNER = 6  # lines of a function inside another from which on it has a docstring
 
 # Longer than FUNCTION, and why.
 LONG = {
-    "hybrid.lattice.determinize_kernels._close": "one compiled loop over a queue of states",
     "hybrid.lattice.determinize_kernels.determinize_arcs": "one compiled loop over subsets and their tables",
     "hybrid.lattice.mbr_kernels.edit_statistics": "one compiled recursion (Xu et al., 2011, figure 4)",
     "hybrid.nnet.sequence.cpu_sequences._one_sequence": "one compiled forward and backward pass",

@@ -24,7 +24,7 @@ from hybrid.lattice.trim import trimmed
 
 __all__ = ["Determinized", "determinize", "determinize_compact"]
 
-MAX_ELEMENTS = 20_000_000  # of all subsets of one utterance, about 0.5 GB
+MAX_ELEMENTS = 20_000_000  # of all subsets of one utterance, or nodes of their strings; below 1 GB
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ def determinize(
       phone_starts: int32 [transition-ids + 1], the phone that begins with each, 0 where none does: with it the work is
         done over phones and words first (`TransitionModel.phone_starts`). The result is the same, large lattices
         take less.
-      max_elements: of subsets; past it the result is complete within a smaller beam, at least the best path.
+      max_elements: of subsets, and symbols of their strings; past it the result is complete within a smaller beam, at
+        least the best path.
 
     Raises:
       ValueError: a negative beam.
@@ -92,10 +93,14 @@ def determinize_compact(
     beta, _ = kernels.backward_max(splits, compact.next_states, lm_scale * graph + acoustic_scale * acoustic, final)
     if not np.isfinite(beta[0]):
         return Determinized(no_paths(), beam)
-    arcs, finals, reached = determinize_arcs(
-        splits, compact.next_states, compact.word_ids, graph, acoustic, compact.string_splits, compact.strings,
-        (*ends, compact.final_string_splits, compact.final_strings), beta, scales, float(beam), max_elements,
-    )  # fmt: skip
+    elements, nodes, enough = compact.num_arcs + 1024, 6 * (compact.num_arcs + len(compact.strings)) + 1024, False
+    while not enough:
+        arcs, finals, reached, enough = determinize_arcs(
+            splits, compact.next_states, compact.word_ids, graph, acoustic, compact.string_splits, compact.strings,
+            (*ends, compact.final_string_splits, compact.final_strings), beta, scales, float(beam), max_elements,
+            elements, nodes,
+        )  # fmt: skip
+        elements, nodes = 2 * elements, 2 * nodes
     found = trimmed(_compact(arcs, finals))
     if found.is_empty and beam > 0:  # the limit is too low for the best path even, which alone is little work
         best = determinize_compact(prune(compact, 0.0, acoustic_scale, lm_scale), 0.0, acoustic_scale, lm_scale)

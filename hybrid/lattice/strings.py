@@ -1,10 +1,9 @@
-"""Strings of transition-ids as nodes of a tree, so that equal strings are one number (Kaldi's LatticeStringRepository).
+"""Strings of transition-ids as nodes of a tree: they share their beginnings (Kaldi's LatticeStringRepository).
 
-Node 0 is the empty string; a node is its parent's string and one symbol more. A tree is one int32 array [size][5] that
-compiled loops hand around, and replace by a larger one where it is full: every array that a function is given or gives
-back is counted, which would take longer than to append. Row n holds parent, symbol and depth of node n, and then the
-slots 2n and 2n + 1 of the hash table (parent, symbol) → node, −1 where free. The size is a power of two; the symbol of
-node 0, which has none, is the number of nodes in use.
+Node 0 is the empty string; a node is its parent's string and one symbol more, and is never changed. Equal strings may
+be several nodes, which saves a table of all. An element of a subset is a node without its first `drop` symbols, a
+number that belongs to the subset: to take a common prefix off is to raise it. A tree is one int32 array [size][3]:
+parent, symbol and depth of each node; the symbol of node 0, which has none, is the number of nodes in use.
 """
 
 from __future__ import annotations
@@ -13,17 +12,24 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 
-__all__ = ["append", "common_prefix", "depth", "empty_tree", "grown_tree", "is_full", "spell", "suffix"]
+__all__ = ["FULL", "agreement", "depth", "extended", "is_less", "new_tree", "nodes_used", "same", "spell"]
 
-PARENT, SYMBOL, DEPTH, SLOTS = 0, 1, 2, 3
+PARENT, SYMBOL, DEPTH = 0, 1, 2
+FULL = -1  # in the place of a node: the tree had no room for it
 
 
 @kernel
-def empty_tree(size):
-    """Returns a tree that holds the empty string; `size` is a power of two."""
-    tree = np.full((size, 5), -1, np.int32)
-    tree[0, SYMBOL], tree[0, DEPTH] = 1, 0
+def new_tree(size):
+    """Returns a tree with room for `size` nodes that holds the empty string."""
+    tree = np.empty((size, 3), np.int32)
+    tree[0, PARENT], tree[0, SYMBOL], tree[0, DEPTH] = 0, 1, 0
     return tree
+
+
+@kernel
+def nodes_used(tree):
+    """Returns how many nodes there are."""
+    return np.int64(tree[0, SYMBOL])
 
 
 @kernel
@@ -33,95 +39,68 @@ def depth(tree, node):
 
 
 @kernel
-def _slot(parent, symbol, mask):
-    key = np.uint64(parent) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(symbol) * np.uint64(0xC2B2AE3D27D4EB4F)
-    key ^= key >> np.uint64(29)
-    return np.int64((key * np.uint64(0xBF58476D1CE4E5B9)) >> np.uint64(33)) & mask
+def extended(tree, node, symbols, begin, end):
+    """Returns the node of a string and symbols[begin:end]; FULL where there is no room, or no string but FULL."""
+    count = tree[0, SYMBOL]
+    if node < 0 or count + end - begin > len(tree):
+        node, end = FULL, begin
+    for k in range(begin, end):
+        tree[count, PARENT], tree[count, SYMBOL], tree[count, DEPTH] = node, symbols[k], tree[node, DEPTH] + 1
+        node = count
+        count += 1
+    tree[0, SYMBOL] = count
+    return np.int32(node)
 
 
 @kernel
-def _found(tree, parent, symbol):
-    """Returns the node of a parent's string with one symbol more; −1 − its place in the table if there is none."""
-    after = parent + 1  # where a string is spelt again, its nodes follow each other
-    if after < tree[0, SYMBOL] and tree[after, PARENT] == parent and tree[after, SYMBOL] == symbol:
-        return np.int64(after)
-    mask = 2 * len(tree) - 1
-    place = _slot(parent, symbol, mask)
-    while True:
-        node = tree[place >> 1, SLOTS + (place & 1)]
-        if node < 0:
-            return -1 - place
-        if tree[node, PARENT] == parent and tree[node, SYMBOL] == symbol:
-            return np.int64(node)
-        place = (place + 1) & mask
-
-
-@kernel
-def is_full(tree, more):
-    """Tells whether a tree is too small for `more` symbols that are appended; `grown_tree` makes a larger one."""
-    return tree[0, SYMBOL] + more > len(tree)
-
-
-@kernel
-def grown_tree(tree, more):
-    """Returns the same tree with room for `more` symbols that are appended."""
-    size = len(tree)
-    while size < tree[0, SYMBOL] + more:
-        size *= 2
-    new = np.full((size, 5), -1, np.int32)
-    new[: len(tree), :SLOTS] = tree[:, :SLOTS]
-    mask = 2 * size - 1
-    for node in range(1, tree[0, SYMBOL]):
-        place = _slot(new[node, PARENT], new[node, SYMBOL], mask)
-        while new[place >> 1, SLOTS + (place & 1)] >= 0:
-            place = (place + 1) & mask
-        new[place >> 1, SLOTS + (place & 1)] = node
-    return new
-
-
-@kernel
-def append(tree, node, symbol):
-    """Returns the node of a node's string with one symbol more; the tree has room for it."""
-    found = _found(tree, node, symbol)
-    if found >= 0:
-        return np.int32(found)
-    count, place = tree[0, SYMBOL], -1 - found
-    tree[count, PARENT], tree[count, SYMBOL], tree[count, DEPTH] = node, symbol, tree[node, DEPTH] + 1
-    tree[place >> 1, SLOTS + (place & 1)] = count
-    tree[0, SYMBOL] = count + 1
-    return np.int32(count)
-
-
-@kernel
-def common_prefix(tree, a, b):
-    """Returns the node of the longest string that both begin with."""
+def agreement(tree, a, b, drop):
+    """Returns how many symbols two strings begin with alike, at least `drop`, in which they are known to agree."""
     while tree[a, DEPTH] > tree[b, DEPTH]:
         a = tree[a, PARENT]
     while tree[b, DEPTH] > tree[a, DEPTH]:
         b = tree[b, PARENT]
-    while a != b:
+    alike = tree[a, DEPTH]
+    while a != b and tree[a, DEPTH] > drop:
+        if tree[a, SYMBOL] != tree[b, SYMBOL]:
+            alike = tree[a, DEPTH] - 1
         a, b = tree[a, PARENT], tree[b, PARENT]
-    return a
+    return alike
 
 
 @kernel
-def spell(tree, node, drop):
-    """Returns the symbols of a string, int32, without its first `drop` ones."""
-    length = tree[node, DEPTH] - drop
-    out = np.empty(max(length, 0), np.int32)
-    for i in range(length - 1, -1, -1):
-        out[i] = tree[node, SYMBOL]
+def same(tree, a, drop_a, b, drop_b):
+    """Tells whether two strings are equal, each without the first symbols that are dropped."""
+    length = tree[a, DEPTH] - drop_a
+    if tree[b, DEPTH] - drop_b != length:
+        return False
+    for _ in range(length):
+        if a == b:
+            return True
+        if tree[a, SYMBOL] != tree[b, SYMBOL]:
+            return False
+        a, b = tree[a, PARENT], tree[b, PARENT]
+    return True
+
+
+@kernel
+def is_less(tree, a, b, drop):
+    """Tells whether a string is shorter than another, or as long and before it in order; `drop` symbols are equal."""
+    if tree[a, DEPTH] != tree[b, DEPTH]:
+        return tree[a, DEPTH] < tree[b, DEPTH]
+    less = False
+    while a != b and tree[a, DEPTH] > drop:
+        if tree[a, SYMBOL] != tree[b, SYMBOL]:
+            less = tree[a, SYMBOL] < tree[b, SYMBOL]
+        a, b = tree[a, PARENT], tree[b, PARENT]
+    return less
+
+
+@kernel
+def spell(tree, node, begin, end, out, at):
+    """Writes the symbols `begin` … `end` of a string to `out`, from place `at` on; returns the place behind them."""
+    while tree[node, DEPTH] > end:
         node = tree[node, PARENT]
-    return out
-
-
-@kernel
-def suffix(tree, node, drop):
-    """Returns the node of a string without its first `drop` symbols; the tree has room for the rest."""
-    if drop == 0:
-        return np.int32(node)
-    rest = spell(tree, node, drop)
-    at = np.int32(0)
-    for symbol in rest:
-        at = append(tree, at, symbol)
-    return at
+    for k in range(end - 1, begin - 1, -1):
+        out[at + k - begin] = tree[node, SYMBOL]
+        node = tree[node, PARENT]
+    return at + end - begin

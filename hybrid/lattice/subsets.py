@@ -1,7 +1,8 @@
-"""Subsets of lattice states in one pool: equal ones are found and numbered.
+"""Subsets of lattice states in one pool: equal ones are found.
 
-A pool is (states, graph scores, acoustic scores, strings of all elements; where each subset begins; hashes; their
-table; how many subsets there are); the arrays grow.
+A pool is (states, strings, graph scores, acoustic scores of all elements; where each subset begins; how many symbols
+its strings drop (`hybrid.lattice.strings`); hashes; their table). Subsets are numbered as they are put in, one behind
+the other; a pool has a fixed size.
 """
 
 from __future__ import annotations
@@ -9,81 +10,62 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.lattice.strings import depth, same
 
-__all__ = ["find", "grown", "new_pool"]
+__all__ = ["equal_to", "new_pool"]
 
 DELTA = 1.0 / 1024  # two subsets are one state if their scores differ by no more (Kaldi's kDelta)
 
 
 @kernel
-def _hash(states, strings):
-    key = np.uint64(len(states))
-    for i in range(len(states)):
+def new_pool(size):
+    """Returns a pool with room for `size` elements, and as many subsets."""
+    places = 1024
+    while places < 2 * size:
+        places *= 2
+    return (
+        np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size), np.empty(size),
+        np.zeros(size + 2, np.int64), np.empty(size, np.int32), np.empty(size, np.uint64),
+        np.full(places, -1, np.int32),
+    )  # fmt: skip
+
+
+@kernel
+def _hash(tree, states, strings, begin, end, drop):
+    """Of the states and of the lengths of their strings: what else there is, is seen where subsets are compared."""
+    key = np.uint64(end - begin)
+    for i in range(begin, end):
         key = (key ^ np.uint64(states[i])) * np.uint64(0x9E3779B97F4A7C15)
-        key = (key ^ np.uint64(strings[i])) * np.uint64(0xBF58476D1CE4E5B9)
+        key = (key ^ np.uint64(depth(tree, strings[i]) - drop)) * np.uint64(0xBF58476D1CE4E5B9)
         key ^= key >> np.uint64(31)
     return key
 
 
 @kernel
-def grown(array, needed):
-    """Returns a longer array that begins alike: at least `needed` long, and at least twice as long."""
-    out = np.empty(max(2 * len(array), needed), array.dtype)
-    out[: len(array)] = array
-    return out
-
-
-@kernel
-def new_pool():
-    """Returns a pool of subsets: elements, where each begins, hashes, their table, and how many there are."""
-    return (
-        np.empty(1024, np.int32), np.empty(1024), np.empty(1024), np.empty(1024, np.int32), np.zeros(257, np.int64),
-        np.empty(256, np.uint64), np.full(512, -1, np.int64), 0,
-    )  # fmt: skip
-
-
-@kernel
-def find(pool, states, graph, acoustic, strings):
-    """Returns the pool, the number of an equal subset in it, which is added if there is none, and whether it was."""
-    at_state, at_graph, at_acoustic, at_string, begins, hashes, table, count = pool
-    key = _hash(states, strings)
+def equal_to(pool, tree, number):
+    """Returns the first subset that is equal to subset `number`: that itself, which is one of the table then."""
+    states, strings, graph, acoustic, begins, drops, hashes, table = pool
+    begin, end, drop = begins[number], begins[number + 1], drops[number]
+    key = _hash(tree, states, strings, begin, end, drop)
     mask = len(table) - 1
     place = np.int64(key & np.uint64(mask))
-    size = len(states)
-    while table[place] >= 0:
-        other = table[place]
-        first = begins[other]
-        if hashes[other] == key and begins[other + 1] - first == size:
-            same = True
-            for i in range(size):
-                k = first + i
-                if (
-                    at_state[k] != states[i] or at_string[k] != strings[i] or abs(at_graph[k] - graph[i]) > DELTA
-                    or abs(at_acoustic[k] - acoustic[i]) > DELTA * (1 + abs(acoustic[i]) * 1e-3)
-                ):  # fmt: skip
-                    same = False
-                    break
-            if same:
-                return pool, other, False
+    found = np.int64(-1)
+    while table[place] >= 0 and found < 0:
+        other = np.int64(table[place])
+        ahead = begins[other] - begin
+        equal = hashes[other] == key and begins[other + 1] - ahead == end
+        i = begin
+        while equal and i < end:
+            k = i + ahead
+            equal = (
+                states[k] == states[i] and abs(graph[k] - graph[i]) <= DELTA
+                and abs(acoustic[k] - acoustic[i]) <= DELTA * (1 + abs(acoustic[i]) * 1e-3)
+                and same(tree, strings[k], drops[other], strings[i], drop)
+            )  # fmt: skip
+            i += 1
+        if equal:
+            found = other
         place = (place + 1) & mask
-    used = begins[count]
-    if used + size > len(at_state):
-        needed = used + size
-        at_state, at_graph = grown(at_state, needed), grown(at_graph, needed)
-        at_acoustic, at_string = grown(at_acoustic, needed), grown(at_string, needed)
-    at_state[used : used + size], at_graph[used : used + size] = states, graph
-    at_acoustic[used : used + size], at_string[used : used + size] = acoustic, strings
-    if count == len(hashes):
-        begins, hashes = grown(begins, 2 * count + 1), grown(hashes, 0)
-    begins[count + 1], hashes[count] = used + size, key
-    table[place] = count
-    count += 1
-    if 2 * count > len(table):
-        table = np.full(2 * len(table), -1, np.int64)
-        mask = len(table) - 1
-        for other in range(count):
-            place = np.int64(hashes[other] & np.uint64(mask))
-            while table[place] >= 0:
-                place = (place + 1) & mask
-            table[place] = other
-    return (at_state, at_graph, at_acoustic, at_string, begins, hashes, table, count), count - 1, True
+    if found < 0:
+        table[place], hashes[number], found = number, key, number
+    return found

@@ -11,8 +11,11 @@ import pytest
 from hybrid.lattice.archive import read_lattices
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.determinize import determinize
+from hybrid.lattice.determinize_kernels import determinize_arcs
+from hybrid.lattice.heap import pop, push, sort
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import nbest
+from hybrid.lattice.strings import FULL, agreement, depth, extended, is_less, new_tree, nodes_used, same, spell
 
 from .conftest import all_paths, path_score
 
@@ -82,7 +85,7 @@ def test_a_limit_shrinks_the_beam(random_lattice) -> None:
     for seed in range(60):
         lattice = random_lattice(seed, frames=7, width=4, words=6)
         wanted = best_of_words(lattice, 0.5)
-        found = determinize(lattice, 50.0, 0.5, max_elements=60)
+        found = determinize(lattice, 50.0, 0.5, max_elements=40)
         got = best_of_words(expand(found.lattice), 0.5)
         best = max(score for score, _ in wanted.values())
         shrunk += found.beam < 50.0
@@ -132,3 +135,47 @@ def test_labels_of_phones_and_words_past_an_int32(random_lattice, factor) -> Non
         large = (starts.astype(np.int64) * factor % 2_000_000_011).astype(np.int32)
         found = determinize(lattice, 8.0, 0.5, phone_starts=large).lattice
         assert best_of_words(expand(found), 0.5).keys() == best_of_words(expand(wanted), 0.5).keys()
+
+
+def test_strings_without_what_they_drop() -> None:
+    tree, symbols = new_tree(8), np.array([3, 4, 5, 4, 5], np.int32)
+    first = extended(tree, 0, symbols, 0, 3)  # 3 4 5
+    other = extended(tree, extended(tree, 0, symbols, 0, 1), symbols, 3, 4)  # 3 4, of nodes of its own
+    assert nodes_used(tree) == 6 and depth(tree, first) == 3 and depth(tree, other) == 2
+    assert agreement(tree, first, other, 0) == 2
+    assert is_less(tree, other, first, 0) and not is_less(tree, first, other, 0)
+    longer = extended(tree, other, symbols, 0, 1)  # 3 4 3
+    assert (
+        is_less(tree, longer, first, 2) and not is_less(tree, first, longer, 2) and not is_less(tree, first, first, 0)
+    )
+    assert same(tree, first, 3, 0, 0) and not same(tree, first, 2, longer, 2) and not same(tree, first, 1, other, 1)
+    out = np.zeros(4, np.int32)
+    assert spell(tree, longer, 1, 3, out, 1) == 3 and out.tolist() == [0, 4, 3, 0]
+    assert extended(tree, longer, symbols, 0, 2) == FULL == extended(tree, FULL, symbols, 0, 0)
+
+
+def test_arrays_that_are_too_small_are_tried_larger(random_lattice, monkeypatch) -> None:
+    calls = []
+
+    def small(*arguments):
+        calls.append(arguments[-2:])
+        shrunk = (max(4, size // 256) for size in arguments[-2:])
+        return determinize_arcs(*arguments[:-2], *shrunk)
+
+    monkeypatch.setattr("hybrid.lattice.determinize.determinize_arcs", small)
+    for seed in range(5):
+        lattice = random_lattice(seed, frames=7, width=4, words=6)
+        assert best_of_words(expand(determinize(lattice, 50.0, 0.5).lattice), 0.5) == best_of_words(lattice, 0.5)
+    assert len(calls) > 10
+
+
+def test_items_leave_a_heap_in_order() -> None:
+    heap, rank = np.empty(50, np.int32), np.random.default_rng(0).integers(0, 9, 50).astype(float)
+    for by in (None, rank):
+        for size in range(50):
+            push(heap, size, by, 49 - size)
+        left = [int(pop(heap, size, by)) for size in range(50, 0, -1)]
+        wanted = sorted(range(50), key=lambda item: (0.0 if by is None else rank[item], item))
+        assert left == wanted
+    sort(rank, heap, 50)
+    assert heap.tolist() == wanted
