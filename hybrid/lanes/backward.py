@@ -7,14 +7,16 @@ its loss against the best path can only grow.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneLinks, LaneWidths, Standing
+from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneLinks, LaneWidths, Standing, cut_levels
 
-__all__ = ["LanePiece", "hand_out", "prune_back", "stand"]
+__all__ = ["HandedLanes", "LanePiece", "Row", "Standings", "TakeLosses", "hand_out", "level_numbers", "living",
+           "prune_back", "stand", "take_losses"]  # fmt: skip
 
 
 class LanePiece(NamedTuple):
@@ -36,54 +38,144 @@ class LanePiece(NamedTuple):
     epsilons: np.ndarray
 
 
-def prune_back(graph: DeviceGraph, levels: list[LaneLevel], last: torch.Tensor, widths: LaneWidths) -> list[LaneLevel]:
-    """Drops links and tokens that no path within the lattice beam of the living tokens uses.
+class Row(NamedTuple):
+    """Levels one after the other: tokens are counted through, links of all levels lie in one piece, lane by lane.
+
+    Attributes:
+      levels: how many.
+      number: int64 [N], the level of each token.
+      slack: float64 [M], by how much the path over a link is worse than its target's best one.
+      link_bounds: int64 [levels × lanes + 1], the first link into each lane of each level, and the end.
+      inner_slack, inner_bounds: the same of links over epsilons.
+    """
+
+    levels: int
+    number: torch.Tensor
+    links: LaneLinks
+    slack: torch.Tensor
+    link_bounds: torch.Tensor
+    epsilons: LaneLinks
+    inner_slack: torch.Tensor
+    inner_bounds: torch.Tensor
+
+
+def _row(graph: DeviceGraph, levels: list[LaneLevel], lanes: int, scale: float) -> Row:
+    """Lays levels one after the other; links into the first one are left out."""
+    firsts = _ends([len(level.lane) for level in levels])
+    score, number = torch.cat([level.score for level in levels]), level_numbers(levels)
+    group = number * lanes + torch.cat([level.lane for level in levels])
+    groups = torch.arange(len(levels) * lanes + 1, device=group.device)
+    into = [level.links if t else LaneLinks(*(c[:0] for c in level.links)) for t, level in enumerate(levels)]
+    links = _in_one(into, [0, *firsts], firsts)
+    inside = _in_one([level.epsilons for level in levels], firsts, firsts)
+    total = score[links.source] + graph.scores[links.arc].double() + scale * links.acoustic.double()
+    inner = score[inside.source] + graph.scores[inside.arc].double()
+    bounds = [torch.searchsorted(group[part.target], groups) for part in (links, inside)]
+    return Row(
+        len(levels), number, links, score[links.target] - total, bounds[0], inside, score[inside.target] - inner,
+        bounds[1],
+    )  # fmt: skip
+
+
+def _ends(sizes: list[int]) -> list[int]:
+    return [0, *np.cumsum(sizes).tolist()]
+
+
+def level_numbers(levels: list[LaneLevel]) -> torch.Tensor:
+    """Returns int64 [N], of each token of all levels the number of its own."""
+    firsts = torch.tensor(_ends([len(level.lane) for level in levels]), device=levels[0].lane.device)
+    begins = torch.zeros(int(firsts[-1]) + 1, dtype=torch.int64, device=firsts.device)
+    return begins.index_add_(0, firsts[1:-1], torch.ones_like(firsts[1:-1])).cumsum(0)[:-1]
+
+
+def _in_one(parts: list[LaneLinks], sources: list[int], targets: list[int]) -> LaneLinks:
+    """Returns the links of all levels, tokens counted through."""
+    moved = [
+        part._replace(source=part.source + s, target=part.target + t) for part, s, t in zip(parts, sources, targets)
+    ]
+    return LaneLinks(*map(torch.cat, zip(*moved)))
+
+
+TakeLosses = Callable[[torch.Tensor, Row, int, float], None]
+
+
+def take_losses(extra: torch.Tensor, row: Row, depth: int, beam: float) -> None:
+    """Finds what the best continuation of each token loses, level by level, backwards.
 
     Args:
-      levels: of a chunk; the first one has no links.
-      last: int64 [lane], the last level of each lane: all its tokens live.
+      extra: float64 [N], what is lost by ending in each token; in place, less where a continuation loses less.
+      depth: of the longest chain of epsilon arcs. beam: links that lose more take nothing.
     """
-    beam = widths.lattice_beam
-    extras: list[torch.Tensor] = []
-    pruned: list[LaneLevel] = []
-    for number in range(len(levels) - 1, -1, -1):
-        level = levels[number]
-        extra = torch.where(last[level.lane] == number, 0.0, float("inf")).double()
-        if pruned:
-            links = pruned[-1].links
-            total = level.score[links.source] + graph.scores[links.arc].double()
-            total = total + widths.scale * links.acoustic.double()
-            worse = extras[-1][links.target] + (levels[number + 1].score[links.target] - total)
-            kept = worse <= beam
-            extra = extra.scatter_reduce(0, links.source[kept], worse[kept].clamp_min(0), "amin")
-            pruned[-1] = pruned[-1]._replace(links=_select(links, kept))
-        inside, cost = level.epsilons, graph.scores[level.epsilons.arc].double()
-        slack = level.score[inside.target] - (level.score[inside.source] + cost)
-        for _ in range(graph.depth):
-            worse = extra[inside.target] + slack
-            extra = extra.scatter_reduce(
-                0, inside.source, torch.where(worse <= beam, worse.clamp_min(0), float("inf")), "amin"
-            )
-        pruned.append(level._replace(epsilons=_select(inside, extra[inside.target] + slack <= beam)))
-        extras.append(extra)
-    return _renumbered(pruned[::-1], [extra < float("inf") for extra in extras[::-1]])
+    lanes = (len(row.link_bounds) - 1) // row.levels
+    ends, inner_ends = row.link_bounds[::lanes].tolist(), row.inner_bounds[::lanes].tolist()
+
+    def take(links: LaneLinks, slack: torch.Tensor, some: slice) -> None:
+        worse = extra[links.target[some]] + slack[some]
+        worse = torch.where(worse <= beam, worse.clamp_min(0), float("inf"))
+        extra.scatter_reduce_(0, links.source[some], worse, "amin")
+
+    for t in range(row.levels - 1, -1, -1):
+        inside = slice(inner_ends[t], inner_ends[t + 1])
+        for _ in range(depth if inside.stop > inside.start else 0):
+            take(row.epsilons, row.inner_slack, inside)
+        take(row.links, row.slack, slice(ends[t], ends[t + 1]))
+
+
+def prune_back(
+    graph: DeviceGraph, levels: list[LaneLevel], loss: torch.Tensor, lanes: int, widths: LaneWidths,
+    losses: TakeLosses, fixed: bool = False,
+) -> list[LaneLevel]:  # fmt: skip
+    """Drops links and tokens that no path within the lattice beam of the living tokens uses.
+
+    Nothing but the sizes of what is left is asked of the device.
+
+    Args:
+      levels: of a chunk, tokens and links lane by lane; links into the first level stay as they are.
+      loss: float64 [N], of each token of all levels: what a path loses that ends in it; inf where none ends.
+      losses: the code of the way back.
+      fixed: the tokens of the first level stay, so that links into it keep their targets.
+    """
+    row, beam, extra = _row(graph, levels, lanes, widths.scale), widths.lattice_beam, loss.clone()
+    losses(extra, row, graph.depth, beam)
+    alive = extra < float("inf")
+    if fixed:
+        alive[: len(levels[0].lane)] = True
+    kept = extra[row.links.target] + row.slack <= beam, extra[row.epsilons.target] + row.inner_slack <= beam
+    return _renumbered(levels, row, alive, *kept)
+
+
+def _renumbered(
+    levels: list[LaneLevel], row: Row, alive: torch.Tensor, linked: torch.Tensor, joined: torch.Tensor
+) -> list[LaneLevel]:
+    """Returns the levels of what is kept: tokens, links and links over epsilons."""
+    count = len(levels)
+    numbers = (row.number, row.number[row.links.target], row.number[row.epsilons.target])
+    sizes = [torch.bincount(number[kept], minlength=count) for number, kept in zip(numbers, (alive, linked, joined))]
+    firsts = sizes[0].cumsum(0) - sizes[0]
+    place = alive.cumsum(0) - 1 - firsts[row.number]  # of each token in its level
+    which = torch.nonzero(alive).flatten()
+    tokens = [torch.cat(column)[which] for column in zip(*(level[:3] for level in levels))]
+    links, inside = _select(row.links, linked), _select(row.epsilons, joined)
+    links, inside = (part._replace(source=place[part.source], target=place[part.target]) for part in (links, inside))
+    found = cut_levels(tokens, links, inside, torch.stack(sizes).tolist())
+    found[0] = found[0]._replace(links=levels[0].links)
+    return found
+
+
+def living(levels: list[LaneLevel], last: torch.Tensor) -> torch.Tensor:
+    """Returns the `loss` of `prune_back` where the last level of each lane is alive.
+
+    Args:
+      last: int64 [lane], the number of that level.
+    """
+    lane = torch.cat([level.lane for level in levels])
+    here = last[lane] == level_numbers(levels)
+    return torch.where(here, 0.0, float("inf")).double()
 
 
 def _select(links: LaneLinks, kept: torch.Tensor) -> LaneLinks:
-    return LaneLinks(*(column[kept] for column in links))
-
-
-def _renumbered(levels: list[LaneLevel], alive: list[torch.Tensor]) -> list[LaneLevel]:
-    found = []
-    number: list[torch.Tensor] = [kept.cumsum(0) - 1 for kept in alive]
-    for t, (level, kept) in enumerate(zip(levels, alive)):
-        links = level.links
-        if t:
-            links = links._replace(source=number[t - 1][links.source], target=number[t][links.target])
-        inside = level.epsilons
-        inside = inside._replace(source=number[t][inside.source], target=number[t][inside.target])
-        found.append(LaneLevel(level.lane[kept], level.state[kept], level.score[kept], links, inside))
-    return found
+    which = torch.nonzero(kept).flatten()
+    return LaneLinks(*(column[which] for column in links))
 
 
 class _Flat(NamedTuple):
@@ -107,7 +199,39 @@ def _flat(levels: list[LaneLevel]) -> _Flat:
     return _Flat(group, rank, order, where, [0, *np.cumsum([len(level.lane) for level in levels]).tolist()])
 
 
-def hand_out(levels: list[LaneLevel], upto: torch.Tensor) -> tuple[list[LanePiece], _Flat]:
+class HandedLanes(NamedTuple):
+    """Levels of many lanes that are done with, as arrays on the host, lane by lane.
+
+    Attributes:
+      sizes: int64 [lane][level][3], tokens, links and epsilon links of each level.
+      states, scores, links, acoustic, epsilons: see `LanePiece`.
+    """
+
+    sizes: np.ndarray
+    states: np.ndarray
+    scores: np.ndarray
+    links: np.ndarray
+    acoustic: np.ndarray
+    epsilons: np.ndarray
+
+    def pieces(self, upto: np.ndarray) -> list[LanePiece]:
+        """Cuts the arrays into those of each lane, with the levels that it has."""
+        ends = self.sizes.sum(1).cumsum(0)
+        pieces = []
+        for lane, (n, m, e) in enumerate(np.concatenate([np.zeros((1, 3), np.int64), ends[:-1]])):
+            own = self.sizes[lane, 1 : max(int(upto[lane]), 1)]
+            splits = np.concatenate([np.zeros((1, 3), np.int64), own.cumsum(0)])
+            tokens, some, inner = splits[-1]
+            pieces.append(
+                LanePiece(
+                    splits, self.states[n : n + tokens], self.scores[n : n + tokens], self.links[m : m + some],
+                    self.acoustic[m : m + some], self.epsilons[e : e + inner],
+                )
+            )  # fmt: skip
+        return pieces
+
+
+def hand_out(levels: list[LaneLevel], upto: torch.Tensor) -> tuple[HandedLanes, _Flat]:
     """Returns the levels of each lane from the second one up to, without, level `upto`, and how they were sorted.
 
     Args:
@@ -123,8 +247,9 @@ def hand_out(levels: list[LaneLevel], upto: torch.Tensor) -> tuple[list[LanePiec
     links, acoustic, per_link = _rows([level.links for level in levels], levels, flat, place, upto, 1)
     epsilons, _, per_epsilon = _rows([level.epsilons for level in levels], levels, flat, place, upto, 0)
     sizes = torch.stack([tokens, per_link, per_epsilon], 1).reshape(lanes, count, 3).cpu().numpy()
-    arrays = [x.cpu().numpy() for x in (states[done].int(), scores[done], links, acoustic, epsilons)]
-    return _cut(sizes, arrays, upto.cpu().numpy()), flat
+    return HandedLanes(
+        sizes, *(x.cpu().numpy() for x in (states[done].int(), scores[done], links, acoustic, epsilons))
+    ), flat
 
 
 def _rows(
@@ -146,24 +271,6 @@ def _rows(
     return rows, acoustic, torch.bincount(group[done], minlength=len(upto) * count)
 
 
-def _cut(sizes: np.ndarray, arrays: list[np.ndarray], upto: np.ndarray) -> list[LanePiece]:
-    """Cuts the arrays of all lanes into those of each."""
-    states, scores, links, acoustic, epsilons = arrays
-    ends = sizes.sum(1).cumsum(0)
-    pieces = []
-    for lane, (n, m, e) in enumerate(np.concatenate([np.zeros((1, 3), np.int64), ends[:-1]])):
-        own = sizes[lane, 1 : max(int(upto[lane]), 1)]
-        splits = np.concatenate([np.zeros((1, 3), np.int64), own.cumsum(0)])
-        tokens, some, inner = splits[-1]
-        pieces.append(
-            LanePiece(
-                splits, states[n : n + tokens], scores[n : n + tokens], links[m : m + some], acoustic[m : m + some],
-                epsilons[e : e + inner],
-            )
-        )  # fmt: skip
-    return pieces
-
-
 def _places(levels: list[LaneLevel], flat: _Flat) -> torch.Tensor:
     """Returns of each token its number in its level, as the host counts."""
     place = flat.rank.clone()
@@ -171,37 +278,76 @@ def _places(levels: list[LaneLevel], flat: _Flat) -> torch.Tensor:
     return place
 
 
-def stand(levels: list[LaneLevel], last: torch.Tensor, flat: _Flat) -> list[Standing]:
-    """Returns where each lane stands after a chunk.
+class Standings:
+    """Where many lanes stand after a chunk, side by side on the device; one of them is cut out only where asked for.
+
+    Attributes:
+      levels: the last level but one, in which the numbers of tokens as they were handed out take the place of states,
+        and the last one.
+      lanes: how many.
+    """
+
+    def __init__(self, levels: list[LaneLevel], lanes: int) -> None:
+        self.levels, self.lanes = levels, lanes
+        self._cut: list[Standing] | None = None
+
+    def __getitem__(self, lane: int) -> Standing:
+        """Returns where one lane stands."""
+        if self._cut is None:
+            self._cut = self._each()
+        return self._cut[lane]
+
+    def _each(self) -> list[Standing]:
+        before, now = self.levels
+        olds, news = (torch.bincount(level.lane, minlength=self.lanes) for level in (before, now))
+        lost, first = olds.cumsum(0) - olds, news.cumsum(0) - news
+        scores, places = (column.split(olds.tolist()) for column in (before.score, before.state))
+        (links, linked), (inside, joined) = (
+            _split(now, part, sources, first, self.lanes)
+            for part, sources in ((now.links, lost), (now.epsilons, first))
+        )
+        levels = cut_levels(now[:3], links, inside, [news.tolist(), linked, joined])
+        return [Standing(*each) for each in zip(scores, places, levels)]
+
+
+def _split(
+    level: LaneLevel, links: LaneLinks, sources: torch.Tensor, targets: torch.Tensor, lanes: int
+) -> tuple[LaneLinks, list[int]]:
+    """Returns the links lane by lane, tokens counted within each, and how many each lane has."""
+    lane = level.lane[links.target]
+    order = torch.argsort(lane, stable=True)
+    lane = lane[order]
+    source, target, arc, acoustic = (column[order] for column in links)
+    sizes = torch.bincount(lane, minlength=lanes).tolist()
+    return LaneLinks(source - sources[lane], target - targets[lane], arc, acoustic), sizes
+
+
+def stand(levels: list[LaneLevel], last: torch.Tensor, flat: _Flat) -> Standings:
+    """Returns where the lanes stand after a chunk.
 
     Args:
       levels, flat: as of `hand_out`.
-      last: int64 [lane], its last level.
+      last: int64 [lane], the last level of each.
     """
-    count = len(levels)
-    state = torch.cat([level.state for level in levels])[flat.order]
-    score = torch.cat([level.score for level in levels])[flat.order]
-    place = _places(levels, flat)
-    first = torch.searchsorted(flat.group, torch.arange(len(last) * count + 1, device=last.device)).cpu().tolist()
-    links = _by_lane([level.links for level in levels], flat, last, count, 1)
-    inside = _by_lane([level.epsilons for level in levels], flat, last, count, 0)
-    found = []
-    for lane, end in enumerate(last.cpu().tolist()):
-        now = slice(first[lane * count + end], first[lane * count + end + 1])
-        before = slice(first[lane * count + end - 1], first[lane * count + end])
-        level = LaneLevel(torch.full_like(state[now], lane), state[now], score[now], links[lane], inside[lane])
-        found.append(Standing(score[before], place[before], level))
-    return found
+    count, lane = len(levels), flat.group // len(levels)
+    state, score = (torch.cat(column)[flat.order] for column in list(zip(*levels))[1:3])
+    now = flat.group % count == last[lane]
+    old = flat.group % count == last[lane] - 1
+    number, earlier = now.cumsum(0) - 1, old.cumsum(0) - 1
+    links = _into(now, earlier, number, [level.links for level in levels], flat, 1)
+    inside = _into(now, number, number, [level.epsilons for level in levels], flat, 0)
+    nothing = _select(links, torch.zeros_like(links.arc, dtype=torch.bool))
+    before = LaneLevel(lane[old], _places(levels, flat)[old], score[old], nothing, nothing)
+    return Standings([before, LaneLevel(lane[now], state[now], score[now], links, inside)], len(last))
 
 
-def _by_lane(parts: list[LaneLinks], flat: _Flat, last: torch.Tensor, count: int, back: int) -> list[LaneLinks]:
-    """Returns of each lane the links into its last level; tokens are counted within their levels."""
+def _into(
+    now: torch.Tensor, sources: torch.Tensor, targets: torch.Tensor, parts: list[LaneLinks], flat: _Flat, back: int
+) -> LaneLinks:
+    """Returns the links into the tokens of `now`, renumbered."""
     target = flat.where[torch.cat([part.target + flat.firsts[t] for t, part in enumerate(parts)])]
     source = flat.where[torch.cat([part.source + flat.firsts[max(t - back, 0)] for t, part in enumerate(parts)])]
-    lane = flat.group[target] // count
-    kept = torch.nonzero(flat.group[target] % count == last[lane]).flatten()
-    kept = kept[torch.argsort(lane[kept], stable=True)]
-    columns = [flat.rank[source], flat.rank[target]]
-    columns += [torch.cat([part.arc for part in parts]), torch.cat([part.acoustic for part in parts])]
-    sizes = torch.bincount(lane[kept], minlength=len(last)).cpu().tolist()
-    return [LaneLinks(*each) for each in zip(*(column[kept].split(sizes) for column in columns))]
+    kept = torch.nonzero(now[target]).flatten()
+    kept = kept[torch.argsort(targets[target[kept]], stable=True)]  # lane by lane
+    arc, acoustic = torch.cat([part.arc for part in parts]), torch.cat([part.acoustic for part in parts])
+    return LaneLinks(sources[source[kept]], targets[target[kept]], arc[kept], acoustic[kept])

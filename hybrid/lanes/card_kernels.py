@@ -1,9 +1,9 @@
 """The kernels of token passing in lanes, compiled by Triton; `twin` is what they compute, `card` launches them.
 
 Work is spread over arcs: of each of them a binary search in prefix sums tells whose it is. Tokens are recombined in a
-hash table by (lane, state), scores by an atomic maximum over bits in the order of the numbers. Nothing depends on the
-order in which programs run but the order of tokens and links, which nobody reads. No program trusts a size: what does
-not fit sets a flag, and the chunk is searched again with more room.
+row for each lane and state, scores by an atomic maximum over bits in the order of the numbers. Nothing depends on the
+order in which programs run but the order of the tokens of a lane, which nobody reads. No program trusts a size: what
+does not fit sets a flag, and the chunk is searched again with more room.
 """
 
 # mypy: ignore-errors
@@ -28,11 +28,11 @@ from hybrid.lanes.cutoff_kernels import (
     unordered,
 )
 
-__all__ = ["clear", "closing_sizes", "emit", "emit_links", "emit_sizes", "epsilon_links", "first_wave",
-           "inner_sizes", "insert", "next_frame", "next_wave", "place", "relax"]  # fmt: skip
+__all__ = ["clear", "count_epsilons", "count_kept", "emit", "emit_sizes", "epsilon_links", "first_owners", "first_wave",
+           "insert", "keep", "link_targets", "next_frame", "next_wave", "note_lanes", "place", "relax"]  # fmt: skip
 
-FREE = tl.constexpr(-1)
-PROBES = tl.constexpr(4096)
+# The row of a lane and a state: the bits of the token's score, and its rank in its lane, later its number in the level.
+NUMBER = tl.constexpr(1)
 
 
 @triton.jit
@@ -55,9 +55,8 @@ def emit_sizes(
 
 
 @triton.jit
-def _owner(ends, j, count, inside):
-    """Returns whose arc each one is: the first of the rising `ends` beyond it, by binary search."""
-    low, high = j * 0, j * 0 + count
+def _owner(ends, j, low, high, inside):
+    """Returns whose arc each one is: the first of the rising `ends` beyond it, between two, by binary search."""
     while tl.max(tl.where(inside, high - low, 0), 0) > 0:
         middle = (low + high) // 2
         searching = inside & (low < high)
@@ -68,18 +67,31 @@ def _owner(ends, j, count, inside):
 
 
 @triton.jit
+def first_owners(counters, ends, owners, room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr):
+    """Whose each EACH-th arc is, so that others need not search among all tokens."""
+    count = tl.load(counters + TOKENS) - tl.load(counters + LEVEL)
+    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    for at in range(tl.program_id(0) * BLOCK, tl.cdiv(work, EACH), tl.num_programs(0) * BLOCK):
+        i = at + tl.arange(0, BLOCK).to(tl.int64)
+        inside = i * EACH < work
+        tl.store(owners + i, _owner(ends, i * EACH, i * 0, i * 0 + count, inside).to(tl.int32), mask=inside)
+
+
+@triton.jit
 def emit(
     counters, log_lane, log_state, log_score, bounds, arcs, arc_scores, frames, frame_count, num_pdfs, settings, sizes,
-    ends, totals, owners, best, room_tokens, room, BLOCK: tl.constexpr,
+    ends, block_owners, totals, owners, best, room_tokens, room, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """The score over each arc, and the best one of each lane."""
+    """The score over each arc, and the best one of each lane; of each block `block_owners` says whose its first is."""
     level = tl.load(counters + LEVEL)
     count = tl.load(counters + TOKENS) - level
     work = amount(counters, tl.load(ends + room_tokens - 1), room)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
         j = at + tl.arange(0, BLOCK).to(tl.int64)
         inside = j < work
-        token = _owner(ends, j, count, inside)
+        first, further = tl.load(block_owners + at // BLOCK), at + BLOCK < work
+        last = tl.load(block_owners + at // BLOCK + 1, mask=further, other=0)
+        token = _owner(ends, j, j * 0 + first, j * 0 + tl.where(further, last, count), inside)
         state = tl.load(log_state + level + token, mask=inside, other=0)
         begun = tl.load(ends + token, mask=inside, other=0) - tl.load(sizes + token, mask=inside, other=0)
         arc = tl.load(bounds + 2 * state, mask=inside, other=0) + j - begun
@@ -92,63 +104,11 @@ def emit(
         total = total + tl.load(settings + 2) * acoustic.to(tl.float64)
         tl.store(totals + j, total, mask=inside)
         tl.store(owners + j, token.to(tl.int32), mask=inside)
-        first = tl.min(tl.where(inside, lane, 2147483647), 0)
-        if tl.max(tl.where(inside, lane, 0), 0) == first:
-            tl.atomic_max(best + first, tl.max(tl.where(inside, ordered(total), LOWEST), 0))
+        lowest = tl.min(tl.where(inside, lane, 2147483647), 0)
+        if tl.max(tl.where(inside, lane, 0), 0) == lowest:
+            tl.atomic_max(best + lowest, tl.max(tl.where(inside, ordered(total), LOWEST), 0))
         else:
             tl.atomic_max(best + lane, ordered(total), mask=inside)
-
-
-@triton.jit
-def _claim(counters, keys, claimed, ranks, lane_counts, lane, key, wanted, table, room, BLOCK: tl.constexpr):
-    """Finds the entries of keys in the hash table, and takes free ones for those that are not in it; -1: no room."""
-    place = ((key * 0x1E3779B97F4A7C15) >> 20) & (table - 1)
-    found = tl.full([BLOCK], -1, tl.int64)
-    pending = wanted
-    fresh = wanted & (key < 0)
-    probes = 0
-    while (tl.max(pending.to(tl.int32), 0) > 0) & (probes < PROBES):
-        # There is no mask: who is done looks at the entry behind the table, which is never free.
-        old = tl.atomic_cas(keys + tl.where(pending, place, table), tl.full([BLOCK], FREE, tl.int64), key)
-        taken = pending & (old == FREE)
-        here = taken | (pending & (old == key))
-        fresh |= taken
-        found = tl.where(here, place, found)
-        pending = pending & (here == 0)
-        place = tl.where(pending, (place + 1) & (table - 1), place)
-        probes += 1
-    number = tl.sum(fresh.to(tl.int32), 0)
-    at = tl.atomic_add(counters + CLAIMED, number.to(tl.int64)) + tl.cumsum(fresh.to(tl.int32), 0) - 1
-    if (tl.max(pending.to(tl.int32), 0) > 0) | (tl.max(tl.where(fresh, at, 0), 0) >= room):
-        tl.store(counters + FULL, 1)
-    tl.store(claimed + at, found, mask=fresh & (at < room))
-    rank = tl.atomic_add(lane_counts + lane, 1, mask=fresh)
-    tl.store(ranks + found, rank, mask=fresh)
-    return found
-
-
-@triton.jit
-def insert(
-    counters, log_lane, arcs, bounds, log_state, sizes, ends, totals, owners, best, width, states, keys, values,
-    claimed, ranks, lane_counts, entries, table, room_tokens, room, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """Recombines what reaches the floor of its lane: the entry of each arc, -1 for the others."""
-    level, work = tl.load(counters + LEVEL), amount(counters, tl.load(ends + room_tokens - 1), room)
-    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
-        j = at + tl.arange(0, BLOCK).to(tl.int64)
-        inside = j < work
-        token = tl.load(owners + j, mask=inside, other=0)
-        lane = tl.load(log_lane + level + token, mask=inside, other=0)
-        total = tl.load(totals + j, mask=inside, other=float("-inf"))
-        floor = _floor(best, width, lane, inside)
-        kept = inside & (total >= floor) & (total > float("-inf"))
-        state = tl.load(log_state + level + token, mask=kept, other=0)
-        begun = tl.load(ends + token, mask=kept, other=0) - tl.load(sizes + token, mask=kept, other=0)
-        arc = tl.load(bounds + 2 * state, mask=kept, other=0) + j - begun
-        key = lane.to(tl.int64) * states + tl.load(arcs + 3 * arc, mask=kept, other=0)
-        entry = _claim(counters, keys, claimed, ranks, lane_counts, lane, key, kept, table, room_tokens, BLOCK)
-        tl.atomic_max(values + entry, ordered(total), mask=entry >= 0)
-        tl.store(entries + j, entry, mask=inside)
 
 
 @triton.jit
@@ -160,54 +120,132 @@ def _floor(best, width, lane, inside):
 
 
 @triton.jit
-def closing_sizes(counters, keys, wave, states, bounds, sizes, room, BLOCK: tl.constexpr):
-    """How many epsilon arcs each token of the wave has; 0 beyond them."""
-    count = amount(counters, tl.load(counters + WAVE), room)
+def _reaching(counters, log_lane, totals, owners, best, width, j, inside):
+    """Returns which arcs reach the floor of their lanes, their tokens and totals."""
+    token = tl.load(owners + j, mask=inside, other=0)
+    lane = tl.load(log_lane + tl.load(counters + LEVEL) + token, mask=inside, other=0)
+    total = tl.load(totals + j, mask=inside, other=float("-inf"))
+    return inside & (total >= _floor(best, width, lane, inside)) & (total > float("-inf")), token, total
+
+
+@triton.jit
+def count_kept(
+    counters, log_lane, ends, totals, owners, best, width, kept_sizes, room_tokens, room, BLOCK: tl.constexpr
+):  # fmt: skip
+    """How many arcs of each block reach the floor; 0 beyond them."""
+    work = amount(counters, tl.load(ends + room_tokens - 1), room)
     for at in range(tl.program_id(0) * BLOCK, room, tl.num_programs(0) * BLOCK):
-        i = at + tl.arange(0, BLOCK)
-        inside = i < count
-        key = tl.load(keys + tl.load(wave + i, mask=inside, other=0), mask=inside, other=0)
-        state = key % states
-        first = tl.load(bounds + 2 * state + 1, mask=inside, other=0)
-        tl.store(sizes + i, tl.load(bounds + 2 * state + 2, mask=inside, other=0) - first, mask=i < room)
+        number = 0
+        if at < work:
+            j = at + tl.arange(0, BLOCK).to(tl.int64)
+            kept, _, _ = _reaching(counters, log_lane, totals, owners, best, width, j, j < work)
+            number = tl.sum(kept.to(tl.int32), 0)
+        tl.store(kept_sizes + at // BLOCK, number)
+
+
+@triton.jit
+def keep(
+    counters, log_lane, log_state, bounds, arcs, frames, frame_count, num_pdfs, sizes, ends, totals, owners, best,
+    width, kept_sizes, kept_ends, kept_totals, link_source, link_arc, link_acoustic, room_tokens, room, log_room,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Writes the links over the frame, but where they lead, and their totals."""
+    level, links = tl.load(counters + LEVEL), tl.load(counters + LINKS)
+    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    found = tl.load(kept_ends + tl.cdiv(room, BLOCK) - 1)
+    work = tl.where(amount(counters, links + found, log_room) == 0, 0, work)
+    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
+        j = at + tl.arange(0, BLOCK).to(tl.int64)
+        kept, token, total = _reaching(counters, log_lane, totals, owners, best, width, j, j < work)
+        begun = tl.load(kept_ends + at // BLOCK) - tl.load(kept_sizes + at // BLOCK)
+        number = begun + tl.cumsum(kept.to(tl.int32), 0) - 1
+        state = tl.load(log_state + level + token, mask=kept, other=0)
+        passed = tl.load(ends + token, mask=kept, other=0) - tl.load(sizes + token, mask=kept, other=0)
+        arc = tl.load(bounds + 2 * state, mask=kept, other=0) + j - passed
+        pdf = tl.load(arcs + 3 * arc + 1, mask=kept, other=0)
+        lane = tl.load(log_lane + level + token, mask=kept, other=0)
+        row = lane.to(tl.int64) * frame_count + tl.load(counters + FRAME)
+        tl.store(kept_totals + number, total, mask=kept)
+        tl.store(link_source + links + number, token, mask=kept)
+        tl.store(link_arc + links + number, arc.to(tl.int32), mask=kept)
+        acoustic = tl.load(frames + row * num_pdfs + pdf, mask=kept, other=0.0)
+        tl.store(link_acoustic + links + number, acoustic, mask=kept)
+
+
+@triton.jit
+def _raise(counters, rows, claimed, lane_counts, lane, key, total, wanted, room):
+    """Raises tokens to scores, makes those that are not there; returns what their scores were."""
+    before = tl.atomic_max(rows + 2 * key, ordered(total), mask=wanted)
+    fresh = wanted & (before == LOWEST)
+    number = tl.sum(fresh.to(tl.int32), 0)
+    at = tl.atomic_add(counters + CLAIMED, number.to(tl.int64)) + tl.cumsum(fresh.to(tl.int32), 0) - 1
+    if tl.max(tl.where(fresh, at, 0), 0) >= room:
+        tl.store(counters + FULL, 1)
+    tl.store(claimed + at, key, mask=fresh & (at < room))
+    rank = tl.cumsum(fresh.to(tl.int32), 0) - 1
+    lowest, highest = tl.min(tl.where(fresh, lane, 2147483647), 0), tl.max(tl.where(fresh, lane, -1), 0)
+    if lowest == highest:  # as nearly always
+        rank += tl.atomic_add(lane_counts + lowest, number)
+    elif number > 0:
+        rank = tl.atomic_add(lane_counts + lane, 1, mask=fresh)
+    tl.store(rows + 2 * key + NUMBER, rank.to(tl.int64), mask=fresh)
+    return before
+
+
+@triton.jit
+def insert(
+    counters, log_lane, arcs, states, rows, claimed, lane_counts, kept_ends, kept_totals, link_source, link_arc, keys,
+    room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Recombines the paths over the links; `keys`: lane × states + state of the token that each leads to."""
+    level, links = tl.load(counters + LEVEL), tl.load(counters + LINKS)
+    work = amount(counters, tl.load(kept_ends + tl.cdiv(room, EACH) - 1), room)
+    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
+        k = at + tl.arange(0, BLOCK).to(tl.int64)
+        inside = k < work
+        token = tl.load(link_source + links + k, mask=inside, other=0)
+        arc = tl.load(link_arc + links + k, mask=inside, other=0).to(tl.int64)
+        lane = tl.load(log_lane + level + token, mask=inside, other=0)
+        key = lane.to(tl.int64) * states + tl.load(arcs + 3 * arc, mask=inside, other=0)
+        total = tl.load(kept_totals + k, mask=inside, other=float("-inf"))
+        tl.store(keys + k, key, mask=inside)
+        _raise(counters, rows, claimed, lane_counts, lane, key, total, inside, room_tokens)
 
 
 @triton.jit
 def relax(
-    counters, wave, following, stamps, stamp, best, width, states, bounds, arcs, arc_scores, sizes, ends, keys, values,
-    claimed, ranks, lane_counts, table, room_tokens, room, BLOCK: tl.constexpr,
+    counters, wave, following, best, width, states, bounds, arcs, arc_scores, rows, claimed, lane_counts, room_tokens,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Follows the epsilon arcs of a wave; the tokens that got better make the next one."""
-    count, work = tl.load(counters + WAVE), amount(counters, tl.load(ends + room_tokens - 1), room)
+    """Follows the epsilon arcs of a wave, token by token; the tokens that got better make the next one."""
+    work = amount(counters, tl.load(counters + WAVE), room_tokens)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
-        j = at + tl.arange(0, BLOCK).to(tl.int64)
-        inside = j < work
-        i = _owner(ends, j, count, inside)
-        source = tl.load(wave + i, mask=inside, other=0)
-        key = tl.load(keys + source, mask=inside, other=0)
+        i = at + tl.arange(0, BLOCK)
+        inside = i < work
+        key = tl.load(wave + i, mask=inside, other=0)
         lane = (key // states).to(tl.int32)
-        begun = tl.load(ends + i, mask=inside, other=0) - tl.load(sizes + i, mask=inside, other=0)
-        arc = tl.load(bounds + 2 * (key % states) + 1, mask=inside, other=0) + j - begun
+        first = tl.load(bounds + 2 * (key % states) + 1, mask=inside, other=0).to(tl.int64)
+        count = tl.load(bounds + 2 * (key % states) + 2, mask=inside, other=0) - first
         # Another program may be raising it: then the token is in the next wave too.
-        score = unordered(tl.load(values + source, mask=inside, other=LOWEST, volatile=True))
-        total = score + tl.load(arc_scores + 3 * arc + 2, mask=inside, other=0.0).to(tl.float64)
-        kept = inside & (total >= _floor(best, width, lane, inside)) & (total > float("-inf"))
-        reached = lane.to(tl.int64) * states + tl.load(arcs + 3 * arc, mask=kept, other=0)
-        entry = _claim(counters, keys, claimed, ranks, lane_counts, lane, reached, kept, table, room_tokens, BLOCK)
-        kept = entry >= 0
-        better = kept & (tl.atomic_max(values + entry, ordered(total), mask=kept) < ordered(total))
-        better &= tl.atomic_xchg(stamps + entry, tl.full([BLOCK], 0, tl.int32) + stamp, mask=better) != stamp
-        number = tl.sum(better.to(tl.int32), 0)
-        to = tl.atomic_add(counters + NEXT, number.to(tl.int64)) + tl.cumsum(better.to(tl.int32), 0) - 1
-        if tl.max(tl.where(better, to, 0), 0) >= room_tokens:
-            tl.store(counters + FULL, 1)
-        tl.store(following + to, entry, mask=better & (to < room_tokens))
+        score = unordered(tl.load(rows + 2 * key, mask=inside & (count > 0), other=LOWEST, volatile=True))
+        floor = _floor(best, width, lane, inside & (count > 0))
+        for step in range(0, tl.max(count, 0)):
+            going = inside & (step < count)
+            total = score + tl.load(arc_scores + 3 * (first + step) + 2, mask=going, other=0.0).to(tl.float64)
+            kept = going & (total >= floor) & (total > float("-inf"))
+            reached = lane.to(tl.int64) * states + tl.load(arcs + 3 * (first + step), mask=kept, other=0)
+            before = _raise(counters, rows, claimed, lane_counts, lane, reached, total, kept, room_tokens)
+            better = kept & (before < ordered(total))
+            number = tl.sum(better.to(tl.int32), 0)
+            to = tl.atomic_add(counters + NEXT, number.to(tl.int64)) + tl.cumsum(better.to(tl.int32), 0) - 1
+            if tl.max(tl.where(better, to, 0), 0) >= room_tokens:
+                tl.store(counters + FULL, 1)
+            tl.store(following + to, reached, mask=better & (to < room_tokens))
 
 
 @triton.jit
 def place(
-    counters, claimed, keys, values, ranks, lane_ends, states, numbers, log_lane, log_state, log_score, room, log_room,
-    BLOCK: tl.constexpr,
+    counters, claimed, rows, lane_ends, states, log_lane, log_state, log_score, room, log_room, BLOCK: tl.constexpr
 ):  # fmt: skip
     """Writes the tokens of the new level, lane by lane."""
     end, count = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
@@ -215,104 +253,102 @@ def place(
     for at in range(tl.program_id(0) * BLOCK, count, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
         inside = i < count
-        entry = tl.load(claimed + i, mask=inside, other=0)
-        key = tl.load(keys + entry, mask=inside, other=0)
+        key = tl.load(claimed + i, mask=inside, other=0)
         lane = (key // states).to(tl.int32)
-        number = tl.load(lane_ends + lane, mask=inside, other=0) + tl.load(ranks + entry, mask=inside, other=0)
-        tl.store(numbers + entry, number.to(tl.int32), mask=inside)
-        to = end + number
-        tl.store(log_lane + to, lane, mask=inside)
-        tl.store(log_state + to, (key % states).to(tl.int32), mask=inside)
-        tl.store(log_score + to, unordered(tl.load(values + entry, mask=inside, other=0)), mask=inside)
-
-
-@triton.jit
-def emit_links(
-    counters, log_lane, log_state, bounds, arcs, frames, frame_count, num_pdfs, sizes, ends, owners, entries, numbers,
-    link_source, link_target, link_arc, link_acoustic, room_tokens, room, log_room, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """Writes the links over the frame."""
-    level, work = tl.load(counters + LEVEL), amount(counters, tl.load(ends + room_tokens - 1), room)
-    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
-        j = at + tl.arange(0, BLOCK).to(tl.int64)
-        inside = j < work
-        entry = tl.load(entries + j, mask=inside, other=-1)
-        kept = inside & (entry >= 0)
-        number = tl.sum(kept.to(tl.int32), 0)
-        to = tl.atomic_add(counters + LINKS, number.to(tl.int64)) + tl.cumsum(kept.to(tl.int32), 0) - 1
-        if tl.max(tl.where(kept, to, 0), 0) >= log_room:
-            tl.store(counters + FULL, 1)
-        kept &= to < log_room
-        token = tl.load(owners + j, mask=kept, other=0)
-        lane = tl.load(log_lane + level + token, mask=kept, other=0)
-        state = tl.load(log_state + level + token, mask=kept, other=0)
-        begun = tl.load(ends + token, mask=kept, other=0) - tl.load(sizes + token, mask=kept, other=0)
-        arc = tl.load(bounds + 2 * state, mask=kept, other=0) + j - begun
-        row = lane.to(tl.int64) * frame_count + tl.load(counters + FRAME)
-        acoustic = tl.load(
-            frames + row * num_pdfs + tl.load(arcs + 3 * arc + 1, mask=kept, other=0), mask=kept, other=0
+        number = tl.load(lane_ends + lane, mask=inside, other=0) + tl.load(
+            rows + 2 * key + NUMBER, mask=inside, other=0
         )
-        tl.store(link_source + to, token, mask=kept)
-        tl.store(link_target + to, tl.load(numbers + entry, mask=kept, other=0), mask=kept)
-        tl.store(link_arc + to, arc.to(tl.int32), mask=kept)
-        tl.store(link_acoustic + to, acoustic, mask=kept)
+        tl.store(rows + 2 * key + NUMBER, number, mask=inside)
+        tl.store(log_lane + end + number, lane, mask=inside)
+        tl.store(log_state + end + number, (key % states).to(tl.int32), mask=inside)
+        tl.store(log_score + end + number, unordered(tl.load(rows + 2 * key, mask=inside, other=0)), mask=inside)
 
 
 @triton.jit
-def inner_sizes(counters, log_state, bounds, sizes, room, BLOCK: tl.constexpr):
-    """How many epsilon arcs each token of the new level has; 0 beyond them."""
-    begin, count = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
+def link_targets(
+    counters, rows, kept_ends, keys, link_target, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr
+):  # fmt: skip
+    """Writes where the links over the frame lead."""
+    links, work = tl.load(counters + LINKS), amount(counters, tl.load(kept_ends + tl.cdiv(room, EACH) - 1), room)
+    work = amount(counters, links + work, log_room) - links
+    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
+        k = at + tl.arange(0, BLOCK)
+        inside = k < work
+        number = tl.load(rows + 2 * tl.load(keys + k, mask=inside, other=0) + NUMBER, mask=inside, other=0)
+        tl.store(link_target + links + k, number.to(tl.int32), mask=inside)
+
+
+@triton.jit
+def _epsilons(log_lane, log_state, log_score, best, width, bounds, begin, i, inside):
+    """Returns of tokens of the new level: lane, score, floor, first epsilon arc and how many there are."""
+    lane = tl.load(log_lane + begin + i, mask=inside, other=0)
+    state = tl.load(log_state + begin + i, mask=inside, other=0).to(tl.int64)
+    first = tl.load(bounds + 2 * state + 1, mask=inside, other=0).to(tl.int64)
+    count = tl.load(bounds + 2 * state + 2, mask=inside, other=0) - first
+    score = tl.load(log_score + begin + i, mask=inside & (count > 0), other=float("-inf"))
+    return lane, score, _floor(best, width, lane, inside & (count > 0)), first, count
+
+
+@triton.jit
+def _follows(arc_scores, score, floor, first, count, step):
+    """Returns which epsilon arcs of a step reach the floor; a token has one at most for each step."""
+    going = step < count
+    total = score + tl.load(arc_scores + 3 * (first + step) + 2, mask=going, other=0.0).to(tl.float64)
+    return going & (total >= floor) & (total > float("-inf"))
+
+
+@triton.jit
+def count_epsilons(
+    counters, log_lane, log_state, log_score, best, width, bounds, arc_scores, inner_sizes, room, BLOCK: tl.constexpr
+):  # fmt: skip
+    """How many epsilon arcs of each token of the new level reach the floor; 0 beyond them."""
+    begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
     for at in range(tl.program_id(0) * BLOCK, room, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
-        inside = i < count
-        state = tl.load(log_state + begin + i, mask=inside, other=0)
-        first = tl.load(bounds + 2 * state + 1, mask=inside, other=0)
-        tl.store(sizes + i, tl.load(bounds + 2 * state + 2, mask=inside, other=0) - first, mask=i < room)
+        _, score, floor, first, count = _epsilons(
+            log_lane, log_state, log_score, best, width, bounds, begin, i, i < work
+        )  # fmt: skip
+        number = tl.zeros([BLOCK], tl.int32)
+        for step in range(0, tl.max(count, 0)):
+            number += _follows(arc_scores, score, floor, first, count, step).to(tl.int32)
+        tl.store(inner_sizes + i, number, mask=i < room)
 
 
 @triton.jit
 def epsilon_links(
-    counters, log_lane, log_state, log_score, best, width, states, bounds, arcs, arc_scores, sizes, ends, keys, claimed,
-    ranks, lane_counts, numbers, inner_source, inner_target, inner_arc, table, room_tokens, room, log_room,
-    BLOCK: tl.constexpr,
+    counters, log_lane, log_state, log_score, best, width, states, bounds, arcs, arc_scores, rows, inner_sizes,
+    inner_ends, inner_source, inner_target, inner_arc, room, log_room, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Writes the links over epsilon arcs inside the new level; where they lead there are tokens."""
-    begin, count = tl.load(counters + TOKENS), tl.load(counters + CLAIMED)
-    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
+    links = tl.load(counters + EPSILONS)
+    found = tl.load(inner_ends + room - 1)
+    work = tl.where(amount(counters, links + found, log_room) == 0, 0, work)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
-        j = at + tl.arange(0, BLOCK).to(tl.int64)
-        inside = j < work
-        token = _owner(ends, j, count, inside)
-        lane = tl.load(log_lane + begin + token, mask=inside, other=0)
-        state = tl.load(log_state + begin + token, mask=inside, other=0)
-        begun = tl.load(ends + token, mask=inside, other=0) - tl.load(sizes + token, mask=inside, other=0)
-        arc = tl.load(bounds + 2 * state + 1, mask=inside, other=0) + j - begun
-        score = tl.load(log_score + begin + token, mask=inside, other=float("-inf"))
-        total = score + tl.load(arc_scores + 3 * arc + 2, mask=inside, other=0.0).to(tl.float64)
-        kept = inside & (total >= _floor(best, width, lane, inside)) & (total > float("-inf"))
-        key = lane.to(tl.int64) * states + tl.load(arcs + 3 * arc, mask=kept, other=0)
-        entry = _claim(counters, keys, claimed, ranks, lane_counts, lane, key, kept, table, room_tokens, BLOCK)
-        kept = entry >= 0
-        number = tl.sum(kept.to(tl.int32), 0)
-        to = tl.atomic_add(counters + EPSILONS, number.to(tl.int64)) + tl.cumsum(kept.to(tl.int32), 0) - 1
-        if tl.max(tl.where(kept, to, 0), 0) >= log_room:
-            tl.store(counters + FULL, 1)
-        kept &= to < log_room
-        tl.store(inner_source + to, token.to(tl.int32), mask=kept)
-        tl.store(inner_target + to, tl.load(numbers + entry, mask=kept, other=0), mask=kept)
-        tl.store(inner_arc + to, arc.to(tl.int32), mask=kept)
+        i = at + tl.arange(0, BLOCK)
+        inside = i < work
+        lane, score, floor, first, count = _epsilons(
+            log_lane, log_state, log_score, best, width, bounds, begin, i, inside
+        )  # fmt: skip
+        to = links + tl.load(inner_ends + i, mask=inside, other=0) - tl.load(inner_sizes + i, mask=inside, other=0)
+        for step in range(0, tl.max(count, 0)):
+            kept = _follows(arc_scores, score, floor, first, count, step)
+            key = lane.to(tl.int64) * states + tl.load(arcs + 3 * (first + step), mask=kept, other=0)
+            number = tl.load(rows + 2 * key + NUMBER, mask=kept, other=0)
+            tl.store(inner_source + to, i.to(tl.int32), mask=kept)
+            tl.store(inner_target + to, number.to(tl.int32), mask=kept)
+            tl.store(inner_arc + to, (first + step).to(tl.int32), mask=kept)
+            to += kept.to(tl.int64)
 
 
 @triton.jit
-def clear(counters, claimed, keys, values, stamps, room, BLOCK: tl.constexpr):
-    """Frees the entries of the hash table that were in use."""
+def clear(counters, claimed, rows, room, BLOCK: tl.constexpr):
+    """Frees the rows of the tokens."""
     count = tl.minimum(tl.load(counters + CLAIMED), room)
     for at in range(tl.program_id(0) * BLOCK, count, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
-        entry = tl.load(claimed + i, mask=i < count, other=0)
-        tl.store(keys + entry, tl.full([BLOCK], FREE, tl.int64), mask=i < count)
-        tl.store(values + entry, tl.full([BLOCK], LOWEST, tl.int64), mask=i < count)
-        tl.store(stamps + entry, tl.full([BLOCK], 0, tl.int32), mask=i < count)
+        key = tl.load(claimed + i, mask=i < count, other=0)
+        tl.store(rows + 2 * key, tl.full([BLOCK], LOWEST, tl.int64), mask=i < count)
 
 
 @triton.jit
@@ -330,7 +366,16 @@ def next_wave(counters):
 
 
 @triton.jit
-def next_frame(counters, marks):
+def note_lanes(counters, lane_ends, lane_log, lanes, BLOCK: tl.constexpr):
+    """Notes where the tokens of each lane begin in the new level; lane_log: int64 [level][lanes + 1]."""
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = i <= lanes
+    level = tl.load(counters + FRAME) + 1
+    tl.store(lane_log + level * (lanes + 1) + i, tl.load(lane_ends + i, mask=inside, other=0), mask=inside)
+
+
+@triton.jit
+def next_frame(counters, kept_ends, inner_ends, marks, room_tokens, room, EACH: tl.constexpr):
     """Ends a frame; marks: int64 [frame + 1][3], the ends of tokens, links and epsilon links."""
     frame = tl.load(counters + FRAME) + 1
     tokens, claimed = tl.load(counters + TOKENS), tl.load(counters + CLAIMED)
@@ -338,6 +383,10 @@ def next_frame(counters, marks):
     tl.store(counters + TOKENS, tokens + claimed)
     tl.store(counters + CLAIMED, claimed * 0)
     tl.store(counters + FRAME, frame)
+    links = tl.load(counters + LINKS) + tl.load(kept_ends + tl.cdiv(room, EACH) - 1)
+    epsilons = tl.load(counters + EPSILONS) + tl.load(inner_ends + room_tokens - 1)
+    tl.store(counters + LINKS, links)
+    tl.store(counters + EPSILONS, epsilons)
     tl.store(marks + 3 * frame, tokens + claimed)
-    tl.store(marks + 3 * frame + 1, tl.load(counters + LINKS))
-    tl.store(marks + 3 * frame + 2, tl.load(counters + EPSILONS))
+    tl.store(marks + 3 * frame + 1, links)
+    tl.store(marks + 3 * frame + 2, epsilons)

@@ -46,26 +46,38 @@ def unordered(order):
 
 
 @triton.jit
-def _select(scores, begin, end, rank, BLOCK: tl.constexpr):
-    """Returns the score at a rank (1: the best) among some: a histogram of eight bits after the other."""
-    bins = tl.arange(0, 512)
-    prefix = begin * 0
-    known = begin * 0
+def _bin(score, low, high, step):
+    """Returns the bin of scores between two, 1 … 255 in their order; the ends lie in different ones."""
+    inside = tl.where((score >= low) & (score < high), score, low)
+    return tl.where(score >= high, 255, tl.minimum(((inside - low) * step).to(tl.int32) + 1, 255))
+
+
+@triton.jit
+def _select(scores, begin, end, rank, low, high, BLOCK: tl.constexpr):
+    """Returns the score at a rank (1: the best) among some between two: a histogram of ever narrower bins."""
+    bins = tl.arange(0, 256)
     left = (begin * 0).to(tl.int32) + rank
-    for digit in range(8):
-        shift = 56 - 8 * digit
-        counts = tl.zeros([512], tl.int32)
+    while low < high:
+        step = tl.minimum(254.0 / (high - low), 1e300)
+        counts = tl.zeros([256], tl.int32)
         for at in range(begin, end, BLOCK):
             i = at + tl.arange(0, BLOCK)
-            order = ordered(tl.load(scores + i, mask=i < end, other=0.0)) ^ LOWEST
-            fits = (i < end) & ((order & known) == prefix)
-            counts += tl.histogram(tl.where(fits, ((order >> shift) & 255).to(tl.int32) + 1, 0), 512)
+            score = tl.load(scores + i, mask=i < end, other=float("-inf"))
+            fits = (score >= low) & (score <= high)
+            counts += tl.histogram(tl.where(fits, _bin(score, low, high, step), 0), 256)
         above = tl.cumsum(counts, 0, reverse=True)
         best = tl.max(tl.where((above >= left) & (bins > 0), bins, 0), 0)
         left -= tl.sum(tl.where(bins == best, above - counts, 0), 0)
-        prefix |= (best.to(tl.int64) - 1) << shift
-        known |= (known * 0 + 255) << shift
-    return unordered(prefix ^ LOWEST)
+        least, most = tl.full([BLOCK], float("inf"), tl.float64), tl.full([BLOCK], float("-inf"), tl.float64)
+        for at in range(begin, end, BLOCK):
+            i = at + tl.arange(0, BLOCK)
+            score = tl.load(scores + i, mask=i < end, other=float("-inf"))
+            fits = (score >= low) & (score <= high)
+            fits &= _bin(score, low, high, step) == best
+            least = tl.minimum(least, tl.where(fits, score, float("inf")))
+            most = tl.maximum(most, tl.where(fits, score, float("-inf")))
+        low, high = tl.min(least, 0), tl.max(most, 0)
+    return high
 
 
 @triton.jit
@@ -80,20 +92,21 @@ def cutoffs(
     end = tl.where(tl.load(counters + FULL) == 0, end, begin)
     beam, beam_delta = tl.load(settings), tl.load(settings + 1)
     count = (end - begin).to(tl.int32)
-    top = tl.full([BLOCK], float("-inf"), tl.float64)
+    top, bottom = tl.full([BLOCK], float("-inf"), tl.float64), tl.full([BLOCK], float("inf"), tl.float64)
     for at in range(begin, end, BLOCK):
         i = at + tl.arange(0, BLOCK)
         top = tl.maximum(top, tl.load(log_score + i, mask=i < end, other=float("-inf")))
-    highest = tl.max(top, 0)
+        bottom = tl.minimum(bottom, tl.load(log_score + i, mask=i < end, other=float("inf")))
+    highest, lowest = tl.max(top, 0), tl.min(bottom, 0)
     low, wide = highest - beam, beam
     at_limit = count * 0
     if count > max_active:
-        limit = _select(log_score, begin, end, max_active, BLOCK)
+        limit = _select(log_score, begin, end, max_active, lowest, highest, BLOCK)
         if limit > low:
             low, wide = limit, highest - limit + beam_delta
             at_limit += 1
     if (at_limit == 0) & (count > min_active) & (min_active > 0):
-        limit = _select(log_score, begin, end, min_active, BLOCK)
+        limit = _select(log_score, begin, end, min_active, lowest, highest, BLOCK)
         if limit < low:
             low, wide = limit, highest - limit + beam_delta
     free = (at_limit == 0) & (count <= min_active)

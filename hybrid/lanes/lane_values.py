@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 __all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "best_of_each", "concatenate",
-           "expand", "place_graph"]  # fmt: skip
+           "cut_levels", "expand", "place_graph"]  # fmt: skip
 
 warnings.filterwarnings("ignore", message="scatter_reduce.* is in beta")  # of torch 1.13; what is used of it is stable
 
@@ -154,6 +155,21 @@ def expand(begin: torch.Tensor, end: torch.Tensor) -> tuple[torch.Tensor, torch.
 def best_of_each(values: torch.Tensor, place: torch.Tensor, count: int) -> torch.Tensor:
     """Returns float64 [count], the largest of the values that have each place; -inf where none has."""
     return values.new_full((count,), float("-inf")).scatter_reduce(0, place, values, "amax")
+
+
+def cut_levels(tokens: Sequence[Any], links: Sequence[Any], epsilons: Sequence[Any], sizes: Any) -> list[LaneLevel]:
+    """Cuts columns of all levels into levels.
+
+    Args:
+      tokens, links, epsilons: the columns of `LaneLevel` and of `LaneLinks`, level after level.
+      sizes: of each kind, how many every level has.
+    """
+    columns = zip((tokens, links, epsilons), sizes)
+    own, over, within = (list[Any](zip(*(c.split(size) for c in kind))) for kind, size in columns)
+    return [
+        LaneLevel(lane, state, score, LaneLinks(*a), LaneLinks(*b))
+        for (lane, state, score), a, b in zip(own, over, within)
+    ]
 
 
 def concatenate(levels: list[LaneLevel], sizes_before: list[int]) -> LaneLevel:

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from hybrid.base.log import get_logger
+from hybrid.lanes.backward import TakeLosses, living, prune_back, take_losses
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, place_graph
 from hybrid.lanes.rooms import Rooms
 from hybrid.lanes.twin import pass_frames, start_level
 
-__all__ = ["Passes", "choose_passes", "lanes_within"]
+__all__ = ["LaneCode", "Passes", "choose_code", "lanes_within"]
 
 Passes = Callable[
     [DeviceGraph, LaneLevel, torch.Tensor, torch.Tensor, LaneWidths], tuple[list[LaneLevel], torch.Tensor]
 ]
+
+
+class LaneCode(NamedTuple):
+    """Code of one kind, Triton's or torch's.
+
+    Attributes:
+      passes: token passing. pruned: the same, and pruning of what came of it. take_losses: the way back of pruning.
+    """
+
+    passes: Passes
+    pruned: Passes
+    take_losses: TakeLosses
+
 
 HOST_LANES = 32  # on a CPU, where more at once gain nothing
 SHARE = 0.8  # of a GPU's free memory that may be laid out
@@ -25,27 +40,45 @@ SHARE = 0.8  # of a GPU's free memory that may be laid out
 logger = get_logger(__name__)
 
 
-def choose_passes(kernels: str, device: torch.device) -> Passes:
-    """Returns the code that passes tokens.
+def choose_code(kernels: str, device: torch.device) -> LaneCode:
+    """Returns the code that passes tokens and prunes links.
 
     Args:
       kernels: "triton", "torch" (their twin), or "auto": on a GPU Triton's, where they are there and agree with the
         twin on a small graph; what is taken instead is told.
     """
     if kernels == "torch" or (kernels == "auto" and device.type != "cuda"):
-        return pass_frames
+        return LaneCode(pass_frames, pruned_frames, take_losses)
     if kernels == "auto":
         reason = _why_not(device)
         if reason:
             logger.warning("%s: tokens are passed by plain torch, which is slower: %s", device, reason)
-            return pass_frames
-    return _card_passes(device)
+            return LaneCode(pass_frames, pruned_frames, take_losses)
+    return _card_code(device)
 
 
-def _card_passes(device: torch.device) -> Passes:
-    from hybrid.lanes.card import CardPasses
+def _card_code(device: torch.device) -> LaneCode:
+    from hybrid.lanes import card
 
-    return CardPasses() if device.type == "cuda" else CardPasses(2, 64)
+    passes = card.CardPasses() if device.type == "cuda" else card.CardPasses(2, 64)
+    return LaneCode(passes, passes.pruned, card.take_losses)
+
+
+def pruned_frames(
+    graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
+) -> tuple[list[LaneLevel], torch.Tensor]:
+    """Passes tokens through a chunk and drops what no path within the lattice beam of its end uses.
+
+    Args:
+      level, frames, lengths: see `twin.pass_frames`.
+
+    Returns:
+      The first level as it is, the others pruned; and at how many frames of each lane max-active decided.
+    """
+    passed, limited = pass_frames(graph, level, frames, lengths, widths)
+    window = [level, *passed]
+    loss = living(window, lengths)
+    return prune_back(graph, window, loss, len(lengths), widths, take_losses, fixed=True), limited
 
 
 def _why_not(device: torch.device) -> str:
@@ -56,7 +89,7 @@ def _why_not(device: torch.device) -> str:
         graph, frames, lengths = _small_search(device)
         widths, level = LaneWidths(8.0, 4.0, 6, 2, 0.5, 0.5), start_level(graph, 0)
         wanted, found = (
-            passes(graph, level, frames, lengths, widths)[0] for passes in (pass_frames, _card_passes(device))
+            passes(graph, level, frames, lengths, widths)[0] for passes in (pass_frames, _card_code(device).passes)
         )
         if [_content(one) for one in wanted] != [_content(one) for one in found]:
             return "its kernels and their twin disagree on a small graph; please report this"

@@ -2,11 +2,13 @@
 """Measures the engine "torch" on a GPU: agreement with the CPU, speed over lanes, latency over streams.
 
     .venv/bin/python scripts/bench/search_gpu.py pack --model exp/chain --graph exp/chain/graph_tg --scores scores.ark \
-        --out search_gpu.npz                        # here: graph and scores in one file, under 60 MB
+        --feats exp/hires/dev-clean --out search_gpu.npz      # here: graph, scores, features in one file, under 60 MB
     python scripts/bench/search_gpu.py run search_gpu.npz --out table.md          # where the GPU is: under 8 minutes
 
-`run` needs this package, torch, Triton and numpy. It searches real scores tiled to as many lanes as asked for, after a
-look whether words and lattices are the CPU's, and writes its table line by line: what was measured stays if time is up.
+`run` needs this package, torch, Triton and numpy. It searches real scores tiled to as many lanes as asked for, which
+lie on the device as a network leaves them, after a look whether words and lattices are the CPU's. With `--network`, a
+folder of that tree, it also goes from features to lattices. Its table is written line by line: what was measured stays
+if time is up.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from hybrid.lanes.twin import pass_frames
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
@@ -38,11 +41,13 @@ def parse_options() -> argparse.Namespace:
     pack.add_argument("--model", type=Path, required=True)
     pack.add_argument("--graph", type=Path, required=True)
     pack.add_argument("--scores", type=Path, required=True, help="Kaldi archive of log-likelihoods")
+    pack.add_argument("--feats", type=Path, help="features of the same utterances, for --network")
     pack.add_argument("--utterances", type=int, default=12, help="the first ones of the archive")
     pack.add_argument("--out", type=Path, required=True)
     run = parts.add_parser("run")
     run.add_argument("pack", type=Path)
     run.add_argument("--out", type=Path, required=True, help="the table, Markdown")
+    run.add_argument("--network", type=Path, help="a model folder: from features to lattices as well")
     run.add_argument("--device", default="cuda")
     run.add_argument("--kernels", default="auto", choices=("auto", "triton", "torch"))
     run.add_argument("--lanes", default="1,16,64,256,512,1024")
@@ -57,6 +62,7 @@ def parse_options() -> argparse.Namespace:
 
 def pack(options: argparse.Namespace) -> None:
     """Writes graph and scores; scores as float16, which both engines are then given."""
+    from hybrid.feats.store import FeatureStore
     from hybrid.formats.kaldi_io import read_matrices
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.model.folder import load_model
@@ -70,8 +76,11 @@ def pack(options: argparse.Namespace) -> None:
     arrays |= {"pdf_ids": graph.arcs[:, 1].astype(np.int16), "costs": graph.arcs[:, 2]}
     arrays["numbers"] = np.array([graph.start, graph.num_pdfs])
     arrays["facts"] = np.array([model.frame_shift, model.acoustic_model.acoustic_scale])
-    for i, (_, scores) in zip(range(options.utterances), read_matrices(options.scores)):
+    feats = FeatureStore.open(options.feats) if options.feats else None
+    for i, (name, scores) in zip(range(options.utterances), read_matrices(options.scores)):
         arrays[f"scores{i}"] = scores.astype(np.float16)
+        if feats is not None:
+            arrays[f"features{i}"] = model.pipeline.features(feats, name).astype(np.float16)
     np.savez_compressed(options.out, **arrays)
     size = options.out.stat().st_size
     print(f"{options.out}: {graph.num_states} states, {len(graph.arcs)} arcs, {i + 1} utterances, {size / 1e6:.1f} MB")
@@ -79,8 +88,23 @@ def pack(options: argparse.Namespace) -> None:
         raise SystemExit(f"{options.out}: {size} bytes, wanted at most {LARGEST}. Pack fewer utterances.")
 
 
-def unpack(path: Path) -> tuple[SearchGraph, list[np.ndarray], float, float]:
-    """Returns the graph, scores, the frames' shift in seconds, and the acoustic scale."""
+class Pack(NamedTuple):
+    """What `pack` wrote.
+
+    Attributes:
+      shift: of a frame of the scores, seconds. scale: of the scores.
+      features: of the same utterances, or none.
+    """
+
+    graph: SearchGraph
+    scores: list[np.ndarray]
+    shift: float
+    scale: float
+    features: list[np.ndarray]
+
+
+def unpack(path: Path) -> Pack:
+    """Reads what `pack` wrote."""
     with np.load(path) as file:
         arcs = np.stack(
             [np.cumsum(file["steps"], dtype=np.int32), file["pdf_ids"].astype(np.int32), file["costs"]], axis=1
@@ -88,8 +112,11 @@ def unpack(path: Path) -> tuple[SearchGraph, list[np.ndarray], float, float]:
         bounds = np.cumsum(file["bounds"], dtype=np.int64).astype(np.int32).reshape(-1, 2)
         (start, num_pdfs), (shift, scale) = file["numbers"].tolist(), file["facts"].tolist()
         graph = SearchGraph(start, num_pdfs, bounds, arcs, *(file[name] for name in COLUMNS[1:]))
-        names = [name for name in file.files if name.startswith("scores")]
-        return graph, [file[name].astype(np.float32) for name in names], shift, scale
+        scores, features = (
+            [file[name].astype(np.float32) for name in file.files if name.startswith(kind)]
+            for kind in ("scores", "features")
+        )
+        return Pack(graph, scores, shift, scale, features)
 
 
 class Table:
@@ -141,15 +168,13 @@ def compare(table: Table, native: NativeSearcher, searcher: TorchSearcher, score
     table.line(f"Lattices equal the CPU's in {same} of {len(scores)} utterances, words in {words}.")
 
 
-def tiled(scores: list[np.ndarray], lanes: int) -> list[np.ndarray]:
+def tiled(scores: list[Any], lanes: int) -> list[Any]:
     """Returns as many utterances as there are lanes."""
     return [scores[i % len(scores)] for i in range(lanes)]
 
 
-def speeds(
-    table: Table, searcher: TorchSearcher, scores: list[np.ndarray], lanes: list[int], shift: float, left: Any
-) -> None:
-    """Searches more and more utterances side by side."""
+def speeds(table: Table, searcher: TorchSearcher, scores: list[Any], lanes: list[int], shift: float, left: Any) -> None:
+    """Searches more and more utterances side by side; their scores lie on the device."""
     table.line("\n| lanes | frames | seconds | frames/s | × real time, with lattices | GB |\n|---|---|---|---|---|---|")
     each = 0.0  # seconds of a lane, twice: recorded and measured
     for count in lanes:
@@ -164,6 +189,32 @@ def speeds(
         peak = torch.cuda.max_memory_allocated(searcher.device) / 1e9 if searcher.device.type == "cuda" else 0.0
         rate = frames / seconds
         table.line(f"| {count} | {frames} | {seconds:.2f} | {rate:.0f} | {rate * shift:.0f} | {peak:.1f} |")
+        each = (begin - left()) / count
+
+
+def end_to_end(table: Table, searcher: TorchSearcher, packed: Pack, lanes: list[int], folder: Path, left: Any) -> None:
+    """Goes from features on the host to lattices, by as many utterances at a time."""
+    from hybrid.model.folder import load_model
+
+    model = load_model(folder).acoustic_model.to(str(searcher.device))
+    table.line("\n| utterances | seconds of speech | seconds | × real time, features to lattices |\n|---|---|---|---|")
+    each = 0.0
+    for count in lanes:
+        if left() <= count * each:
+            break
+        begin = left()
+        features = [torch.from_numpy(one) for one in tiled(packed.features, count)]
+
+        def work(features: list[torch.Tensor] = features) -> int:
+            lengths = torch.tensor(list(map(len, features)))
+            scores, frames = model.scores(torch.nn.utils.rnn.pad_sequence(features, batch_first=True), lengths)
+            searcher.search(scores, frames.tolist())
+            return int(frames.sum())
+
+        work()
+        seconds, frames = timed(searcher.device, work)
+        speech = frames * packed.shift
+        table.line(f"| {count} | {speech:.0f} | {seconds:.2f} | {speech / seconds:.0f} |")
         each = (begin - left()) / count
 
 
@@ -197,11 +248,12 @@ def latencies(
 def run(options: argparse.Namespace) -> None:
     """Measures and writes the table."""
     begin, device, table = time.monotonic(), torch.device(options.device), Table(options.out)
-    graph, scores, shift, scale = unpack(options.pack)
+    packed = unpack(options.pack)
+    graph, scores, shift, scale, _ = packed
     config = SearchConfig(options.beam, options.lattice_beam, options.max_active, acoustic_scale=scale)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     searcher = TorchSearcher(graph, config, device, options.kernels)
-    kind = "torch" if getattr(searcher.passes, "__name__", "") == "pass_frames" else "Triton"
+    kind = "torch" if searcher.code.passes is pass_frames else "Triton"
     table.line(f"{name}, {time.strftime('%Y-%m-%d')}, torch {torch.__version__}, kernels: {kind}; graph of")
     table.line(f"{graph.num_states} states and {len(graph.arcs)} arcs, beam {options.beam:g}, lattice beam")
     table.line(f"{options.lattice_beam:g}, {options.max_active} active, frames of {1000 * shift:.0f} ms.")
@@ -210,7 +262,10 @@ def run(options: argparse.Namespace) -> None:
         return options.seconds - (time.monotonic() - begin)
 
     compare(table, NativeSearcher(graph, config), searcher, scores[:4])
-    speeds(table, searcher, scores, [int(n) for n in options.lanes.split(",")], shift, left)
+    lanes = [int(n) for n in options.lanes.split(",")]
+    speeds(table, searcher, [torch.from_numpy(one).to(device) for one in scores], lanes, shift, left)
+    if options.network:
+        end_to_end(table, searcher, packed, lanes, options.network, left)
     latencies(table, searcher, scores, [int(n) for n in options.streams.split(",")], options, left)
     table.line(f"\n{time.monotonic() - begin:.0f} s in all.")
 

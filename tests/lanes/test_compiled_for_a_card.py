@@ -17,19 +17,23 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from hybrid.lanes import card_kernels, cutoff_kernels
+from hybrid.lanes import backward_kernels, card_kernels, cutoff_kernels
 
 TYPES = {
-    "*fp64": "log_score cutoff width settings totals",
+    "*i8": "kept_links kept_inner",
+    "*fp64": "log_score cutoff width settings totals kept_totals link_slack inner_slack",
     "*fp32": "arc_scores frames link_acoustic",
-    "*i64": "counters lane_ends best limited lengths ends claimed keys values entries wave following marks",
-    "*i32": "log_lane log_state lane_counts bounds sizes arcs owners ranks numbers stamps link_source link_target "
-            "link_arc inner_source inner_target inner_arc",
-    "i32": "max_active min_active room room_tokens log_room frame_count num_pdfs states table stamp",
+    "*i64": "counters lane_ends best limited lengths ends kept_ends inner_ends claimed rows keys wave following marks "
+            "extra lane_log link_sources link_targets link_bounds inner_sources inner_targets inner_bounds",
+    "*i32": "block_owners log_lane log_state lane_counts bounds sizes kept_sizes inner_sizes arcs owners link_source "
+            "link_target link_arc inner_source inner_target inner_arc",
+    "i32": "max_active min_active room room_tokens log_room frame_count num_pdfs states levels depth lanes",
+    "fp32": "beam",
 }
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
-for name, kernel in [(name, getattr(m, name)) for m in (cutoff_kernels, card_kernels) for name in m.__all__]:
-    constants = {"BLOCK": 256} if "BLOCK" in kernel.arg_names else {}
+modules = cutoff_kernels, backward_kernels, card_kernels
+for name, kernel in [(name, getattr(m, name)) for m in modules for name in m.__all__]:
+    constants = {name: 256 for name in ("BLOCK", "EACH") if name in kernel.arg_names}
     signature = {arg: "constexpr" if arg in constants else TYPE[arg] for arg in kernel.arg_names}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)
     code = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 4, "enable_fp_fusion": False})
@@ -44,11 +48,11 @@ for name, kernel in [(name, getattr(m, name)) for m in (cutoff_kernels, card_ker
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 def test_kernels_compile_for_a_gpu(tmp_path):
-    from hybrid.lanes import card_kernels
+    from hybrid.lanes import backward_kernels, card_kernels
 
     outside = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, cwd=ROOT,
                           env={**outside, "PYTHONPATH": paths, "TRITON_CACHE_DIR": str(tmp_path)})  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ["cutoffs", *card_kernels.__all__]
+    assert done.stdout.split() == ["cutoffs", *backward_kernels.__all__, *card_kernels.__all__]

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hybrid.lanes import passes, rooms
+from hybrid.lanes.backward import take_losses
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, concatenate, expand, place_graph
 from hybrid.lanes.rooms import Rooms
 from hybrid.lanes.twin import find_cutoffs, pass_frames, start_level
@@ -79,6 +80,21 @@ def test_kernels_pass_what_their_twin_passes(seed: int) -> None:
 
 
 @needs_interpreter
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_kernels_keep_what_their_twin_keeps(seed: int) -> None:
+    from hybrid.lanes.card import CardPasses
+
+    graph, lengths = graph_of(seed), torch.tensor([4, 2, 0])
+    widths = LaneWidths(5.0, 1.0, *[(100, 0), (3, 0), (6, 3)][seed], 0.5, 0.5)
+    level, frames = beginnings(graph, 3), scores_of(seed, 3, 4)
+    wanted, limited = passes.pruned_frames(graph, level, frames, lengths, widths)
+    found, at_limit = CardPasses(2, 64).pruned(graph, level, frames, lengths, widths)
+    assert content(found) == content(wanted) and at_limit.tolist() == limited.tolist()
+    whole, _ = pass_frames(graph, level, frames, lengths, widths)
+    assert sum(len(one.links.arc) for one in found) < sum(len(one.links.arc) for one in whole)
+
+
+@needs_interpreter
 def test_a_chunk_that_does_not_fit_is_searched_again_with_more_room(monkeypatch) -> None:
     from hybrid.lanes.card import CardPasses
 
@@ -87,7 +103,7 @@ def test_a_chunk_that_does_not_fit_is_searched_again_with_more_room(monkeypatch)
     def small(graph, widths, lanes, frames, growth=1, alive=0):  # type: ignore[no-untyped-def]
         asked.append(growth)
         room = 2 * growth
-        return Rooms(max(room, alive), 4 * room, 4 * room, alive + 3 * room, 6 * room)
+        return Rooms(max(room, alive), 4 * room, graph.num_states * lanes, alive + 3 * room, 6 * room)
 
     graph, level, lengths = graph_of(1), beginnings(graph_of(1), 1), torch.tensor([2])
     widths, frames = LaneWidths(6.0, 2.0, 100, 0, 0.5, 0.5), scores_of(1, 1, 2)
@@ -136,13 +152,13 @@ def test_work_is_spread_over_arcs() -> None:
 
 def test_what_is_taken_instead_of_kernels_is_told(monkeypatch, caplog) -> None:
     card = torch.device("cuda")
-    assert passes.choose_passes("auto", CPU) is pass_frames
+    assert passes.choose_code("auto", CPU).passes is pass_frames
     monkeypatch.setattr(passes, "find_spec", lambda name: None)
-    assert passes.choose_passes("auto", card) is pass_frames
+    assert passes.choose_code("auto", card).passes is pass_frames
     assert "cuda: tokens are passed by plain torch, which is slower: the package triton is not installed" in caplog.text
     monkeypatch.setattr(passes, "find_spec", lambda name: object())
     monkeypatch.setattr(passes, "_small_search", lambda device: (_ for _ in ()).throw(RuntimeError("no such card")))
-    assert passes.choose_passes("auto", card) is pass_frames and "do not run here (no such card)" in caplog.text
+    assert passes.choose_code("auto", card).passes is pass_frames and "do not run here (no such card)" in caplog.text
 
 
 def test_kernels_that_err_are_not_taken(monkeypatch) -> None:
@@ -151,9 +167,9 @@ def test_kernels_that_err_are_not_taken(monkeypatch) -> None:
         return [one._replace(score=one.score + 1e-9) for one in levels], limited
 
     monkeypatch.setattr(passes, "find_spec", lambda name: object())
-    monkeypatch.setattr(passes, "_card_passes", lambda device: wrong)
+    monkeypatch.setattr(passes, "_card_code", lambda device: passes.LaneCode(wrong, wrong, take_losses))
     assert "disagree on a small graph" in passes._why_not(CPU)
-    monkeypatch.setattr(passes, "_card_passes", lambda device: pass_frames)
+    monkeypatch.setattr(passes, "_card_code", lambda device: passes.LaneCode(pass_frames, pass_frames, take_losses))
     assert passes._why_not(CPU) == ""
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines import torch_search
+from hybrid.search.engines import torch_batch, torch_search
 
 SCALE = 0.5
 NARROWER = "Use a narrower beam or fewer active tokens, or the engine native."
@@ -67,6 +67,21 @@ def test_kernels_make_the_lattice_of_the_reference(build, tools) -> None:
     assert [tools.arcs_of(one.lattice) for one in wanted] == [tools.arcs_of(one.lattice) for one in found]
     assert [one.status for one in wanted] == [one.status for one in found]
     assert [one.lattice for one in twin] == [one.lattice for one in found]  # in the same order too: programs may race
+
+
+def test_lattices_of_all_lanes_at_once_are_those_made_one_by_one(build, tools) -> None:
+    for seed, active in ((5, 50), (6, 3), (7, 1000)):
+        searcher = build("torch", awkward(seed), SearchConfig(20.0, 4.0, active, 2, SCALE))
+        scores = [tools.scores(seed + i, n) for i, n in enumerate((40, 33, 7, 1))]
+        dead = np.full((9, 5), -np.inf, np.float32)
+        dead[:, 4] = -1e9
+        found = torch_batch.search_together(searcher, [*scores, dead, scores[0][:0]])
+        wanted = found.plain_results()
+        results = [*found.results(0, 2), *found.results(2, 9)]
+        assert len(wanted) == len(results) == 6 and sum(len(one.lattice.next_states) for one in results) > 40
+        for one, two in zip(wanted, results):
+            assert one.lattice == two.lattice and one.status == two.status
+            assert (one.limited_frames, one.num_frames) == (two.limited_frames, two.num_frames)
 
 
 def test_a_lattice_is_the_same_to_the_byte_in_any_batch_order_or_chunks(build, tools) -> None:
@@ -138,7 +153,12 @@ def test_a_batch_larger_than_memory_shrinks(build, tools, monkeypatch, caplog) -
     searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     scores = [tools.scores(i, 30 + 7 * i) for i in range(5)]
     wanted = [tools.arcs_of(one.lattice) for one in searcher.search(scores)]
-    whole, sizes = torch_search.TorchSearcher._move, []
+    together, whole, sizes = torch_search.search_together, torch_search.TorchSearcher._move, []
+
+    def little(searcher, utterances):  # type: ignore[no-untyped-def]
+        if len(utterances) > 2:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return together(searcher, utterances)
 
     def short(self, streams, chunks):  # type: ignore[no-untyped-def]
         sizes.append(len(streams))
@@ -146,13 +166,19 @@ def test_a_batch_larger_than_memory_shrinks(build, tools, monkeypatch, caplog) -
             raise torch.cuda.OutOfMemoryError("out of memory")
         whole(self, streams, chunks)
 
+    monkeypatch.setattr(torch_search, "search_together", little)
     monkeypatch.setattr(torch_search.TorchSearcher, "_move", short)
     assert [tools.arcs_of(one.lattice) for one in searcher.search(scores)] == wanted
-    assert "5 utterances at once do not fit into cpu; going on with 2" in caplog.text and sizes[0] == 5
+    assert "5 utterances at once do not fit into cpu; going on with 2" in caplog.text
+    streams = [searcher.open() for _ in scores]
+    searcher.advance(streams, scores)
+    assert [tools.arcs_of(stream.finish().lattice) for stream in streams] == wanted
+    assert caplog.text.count("going on with 2") == 2 and sizes[0] == 5
 
-    def never(self, streams, chunks):  # type: ignore[no-untyped-def]
+    def never(*_):  # type: ignore[no-untyped-def]
         raise torch.cuda.OutOfMemoryError("out of memory")
 
+    monkeypatch.setattr(torch_search, "search_together", never)
     monkeypatch.setattr(torch_search.TorchSearcher, "_move", never)
     results = searcher.search(scores)
     assert {one.error for one in results} == {f"does not fit into the memory of cpu by itself. {NARROWER}"}
@@ -162,13 +188,19 @@ def test_an_utterance_larger_than_memory_fails_alone(build, tools, monkeypatch) 
     searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     scores = [tools.scores(i, 30 + 7 * i) for i in range(3)]
     wanted = [tools.arcs_of(one.lattice) for one in searcher.search(scores)]
-    whole = torch_search.TorchSearcher._move
+    whole, together = torch_search.TorchSearcher._move, torch_search.search_together
+
+    def little(searcher, utterances):  # type: ignore[no-untyped-def]
+        if any(len(one) > 50 and one[50, 0] == 77 for one in utterances):
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return together(searcher, utterances)
 
     def short(self, streams, chunks):  # type: ignore[no-untyped-def]
         if any(len(chunk) and chunk[0, 0] == 77 for chunk in chunks):
             raise torch.cuda.OutOfMemoryError("out of memory")
         whole(self, streams, chunks)
 
+    monkeypatch.setattr(torch_search, "search_together", little)
     monkeypatch.setattr(torch_search.TorchSearcher, "_move", short)
     large = np.zeros((60, tools.num_pdfs), np.float32)
     large[50, 0] = 77  # its beginning fits

@@ -11,7 +11,7 @@ from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.trellis import Trellis
 from hybrid.search.graph import SearchGraph
 
-__all__ = ["HandedOut"]
+__all__ = ["HandedOut", "trellis_of"]
 
 PIECES = 8  # that wait until they are put together and pruned
 
@@ -25,7 +25,7 @@ class HandedOut:
 
     def __init__(self, graph: SearchGraph, config: SearchConfig) -> None:
         self._graph, self._config = graph, config
-        self._waiting: list[Trellis] = []
+        self._waiting: list[LanePiece] = []
         self._trellis: Trellis | None = None
         self._entries: np.ndarray | None = None
         self.trunk = np.zeros(0, np.int32)
@@ -34,23 +34,12 @@ class HandedOut:
     @property
     def memory(self) -> int:
         """Bytes."""
-        return sum(part.memory for part in [*self._waiting, *([self._trellis] if self._trellis else [])])
+        waiting = sum(array.nbytes for piece in self._waiting for array in piece)
+        return waiting + (self._trellis.memory if self._trellis is not None else 0)
 
     def append(self, piece: LanePiece) -> None:
         """Takes in the levels that follow."""
-        extra = np.zeros(len(piece.scores))
-        self._waiting.append(
-            Trellis(
-                len(piece.splits) - 1,
-                piece.splits,
-                piece.states,
-                piece.scores,
-                extra,
-                self._graph.link_rows(piece.links),
-                piece.acoustic,
-                self._graph.link_rows(piece.epsilons),
-            )
-        )
+        self._waiting.append(piece)
         self._entries = None
         if len(self._waiting) > PIECES:
             prune_trellis(self.trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
@@ -59,7 +48,8 @@ class HandedOut:
     def trellis(self) -> Trellis:
         """All levels, as one."""
         if self._waiting or self._trellis is None:
-            parts = [*([self._trellis] if self._trellis is not None else []), *self._waiting]
+            parts = [trellis_of(self._graph, piece) for piece in self._waiting]
+            parts = parts if self._trellis is None else [self._trellis, *parts]
             self._trellis, self._waiting = _joined(parts), []
         return self._trellis
 
@@ -137,6 +127,13 @@ class HandedOut:
         """Forgets the first arcs of the trunk with their frames; `rest` is what is left of the levels."""
         self.trunk, self._settled = self.trunk[arcs:], self._settled - frames
         self._trellis, self._entries = rest, None
+
+
+def trellis_of(graph: SearchGraph, piece: LanePiece) -> Trellis:
+    """Returns what a device handed out with the scores of its arcs."""
+    links, epsilons = graph.link_rows(piece.links), graph.link_rows(piece.epsilons)
+    levels, extra = len(piece.splits) - 1, np.zeros(len(piece.scores))
+    return Trellis(levels, piece.splits, piece.states, piece.scores, extra, links, piece.acoustic, epsilons)
 
 
 def _joined(parts: list[Trellis]) -> Trellis:

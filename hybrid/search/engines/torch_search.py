@@ -7,6 +7,7 @@ torch. Levels that are done with come back pruned, and are kept and pruned furth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,24 @@ import torch
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
-from hybrid.lanes.backward import hand_out, prune_back, stand
+from hybrid.lanes.backward import Standings, hand_out, living, prune_back, stand
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, Standing, concatenate, place_graph
-from hybrid.lanes.passes import choose_passes, lanes_within
+from hybrid.lanes.passes import choose_code, lanes_within
 from hybrid.lanes.twin import start_level
+from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.handed_out import HandedOut
+from hybrid.search.engines.torch_batch import chunk_on, on_device, search_together
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 
 __all__ = ["TorchSearcher"]
 
 logger = get_logger(__name__)
+
+LANES = 512  # side by side: more keep a card no busier, and those of one length rest less
+THREADS = 8
 
 
 class TorchSearcher(SearcherBase):
@@ -55,8 +61,9 @@ class TorchSearcher(SearcherBase):
             kernels,
         )
         self.placed = placed or place_graph(graph.bounds, graph.arcs, self.device)
-        self.passes = choose_passes(kernels, self.device)
+        self.code = choose_code(kernels, self.device)
         self.start = start_level(self.placed, graph.start)
+        self.finals = torch.from_numpy(graph.final_scores).to(self.device)
 
     @property
     def num_pdfs(self) -> int:
@@ -77,30 +84,66 @@ class TorchSearcher(SearcherBase):
         """See `Searcher.open`."""
         return TorchStream(self)
 
-    def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
+    def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
+        """See `Searcher.search`; scores that lie on the device stay there."""
+        utterances = on_device(self.device, scores, lengths, self.num_pdfs)
+        return super().search(scores, lengths) if utterances is None else self._search(utterances)
+
+    def _search(self, utterances: list[Any]) -> list[SearchResult]:
         """See `SearcherBase`; utterances of like length go together."""
-        streams = [self.open() for _ in utterances]
-        errors = self._advance(streams, utterances)
-        return [s.finish().fail(error) if error else s.finish() for s, error in zip(streams, errors)]
+        order = sorted(range(len(utterances)), key=lambda i: -len(utterances[i]))
+        at_once, failed = self._at_once(), {}
+        parts: list[tuple[list[int], Future[list[SearchResult]]]] = []
+        with ThreadPoolExecutor(THREADS) as pool:  # they make lattices of what the device found, while it goes on
+            while order:
+                now = order[:at_once]
+                try:
+                    found = search_together(self, [utterances[i] for i in now])
+                except torch.cuda.OutOfMemoryError:  # type: ignore[misc]
+                    if len(now) > 1:
+                        at_once = self._fewer(len(now))
+                    else:
+                        nothing = SearchResult(Lattice.empty(), "empty", None, len(utterances[now[0]]), (self.config,))
+                        failed[now[0]] = nothing.fail(self._too_large())
+                        order = order[1:]
+                    continue
+                order, step = order[at_once:], -(-len(now) // THREADS)
+                if self.device.type == "cpu":
+                    parts.append((now, pool.submit(found.plain_results)))
+                    continue
+                for i in range(0, len(now), step):
+                    parts.append((now[i : i + step], pool.submit(found.results, i, i + step)))
+        results = failed | {i: result for some, part in parts for i, result in zip(some, part.result())}
+        return [results[i] for i in range(len(utterances))]
+
+    def _at_once(self) -> int:
+        """Returns how many lanes are searched side by side."""
+        return min(LANES, lanes_within(self.placed, self.widths, self.num_pdfs, INTERVAL, self.device))
+
+    def _fewer(self, lanes: int) -> int:
+        """Returns how many lanes to go on with where some did not fit into memory; says so."""
+        logger.warning("%d utterances at once do not fit into %s; going on with %d", lanes, self.device, lanes // 2)
+        return lanes // 2
+
+    def _too_large(self) -> str:
+        """What is wrong with an utterance that does not fit into memory alone."""
+        cure = "Use a narrower beam or fewer active tokens, or the engine native."
+        return f"does not fit into the memory of {self.device} by itself. {cure}"
 
     def _advance(self, streams: Sequence["TorchStream"], chunks: Sequence[np.ndarray]) -> list[str]:
         """Moves as many streams at once as fit, the longest chunks first; returns an error, or "", of each."""
         errors = [""] * len(streams)
         order = sorted(range(len(streams)), key=lambda i: -len(chunks[i]))
-        at_once = lanes_within(self.placed, self.widths, self.num_pdfs, INTERVAL, self.device)
+        at_once = self._at_once()
         while order:
             now, order = order[:at_once], order[at_once:]
             try:
                 self._advance_group([streams[i] for i in now], [chunks[i] for i in now])
             except torch.cuda.OutOfMemoryError:  # type: ignore[misc]
                 if len(now) == 1:
-                    cure = "Use a narrower beam or fewer active tokens, or the engine native."
-                    errors[now[0]] = f"does not fit into the memory of {self.device} by itself. {cure}"
+                    errors[now[0]] = self._too_large()
                 else:
-                    at_once = len(now) // 2
-                    logger.warning(
-                        "%d utterances at once do not fit into %s; going on with %d", len(now), self.device, at_once
-                    )
+                    at_once = self._fewer(len(now))
                     done = {i: streams[i].taken for i in now}
                     chunks = [chunk[done.get(i, 0) :] for i, chunk in enumerate(chunks)]
                     order = now + order
@@ -115,25 +158,28 @@ class TorchSearcher(SearcherBase):
 
     def _move(self, streams: list["TorchStream"], chunks: list[np.ndarray]) -> None:
         """Takes in at most `INTERVAL` frames of each stream."""
-        longest = max(map(len, chunks))
-        padded = np.zeros((len(chunks), longest, self.num_pdfs), np.float32)
-        for row, chunk in zip(padded, chunks):
-            row[: len(chunk)] = chunk
-        frames = torch.from_numpy(padded).to(self.device, non_blocking=True)
+        frames = chunk_on(self.device, chunks)
         lengths = torch.tensor([len(chunk) for chunk in chunks], device=self.device)
-        levels = _side_by_side([stream.standing for stream in streams])
-        passed, limited = self.passes(self.placed, levels[1], frames, lengths, self.widths)
+        levels = _side_by_side(streams)
+        passed, limited = self.code.passes(self.placed, levels[1], frames, lengths, self.widths)
         last = lengths + 1
-        levels = prune_back(self.placed, [*levels, *passed], last, self.widths)
-        pieces, flat = hand_out(levels, last)
+        levels = [*levels, *passed]
+        levels = prune_back(self.placed, levels, living(levels, last), len(streams), self.widths, self.code.take_losses)
+        handed, flat = hand_out(levels, last)
+        pieces = handed.pieces(last.cpu().numpy())
         standings = stand(levels, last, flat)
         counts = limited.cpu().tolist()
-        for stream, chunk, piece, standing, count in zip(streams, chunks, pieces, standings, counts):
-            stream.take(len(chunk), piece, standing, count)
+        for lane, (stream, chunk, piece, count) in enumerate(zip(streams, chunks, pieces, counts)):
+            stream.take(len(chunk), piece, (standings, lane), count)
 
 
-def _side_by_side(standings: Sequence[Standing]) -> list[LaneLevel]:
+def _side_by_side(streams: Sequence["TorchStream"]) -> list[LaneLevel]:
     """Returns the last level but one and the last of many lanes; the numbers of the former stand for states."""
+    together, _ = streams[0].place
+    moved_alike = all(stream.place == (together, lane) for lane, stream in enumerate(streams))
+    if together is not None and together.lanes == len(streams) and moved_alike:
+        return together.levels
+    standings = [stream.standing for stream in streams]
     device = standings[0].before.device
     before = [len(standing.before) for standing in standings]
     lane = torch.repeat_interleave(torch.arange(len(before), device=device), torch.tensor(before, device=device))
@@ -148,16 +194,24 @@ class TorchStream:
     """Implements `Stream`: an utterance between chunks.
 
     Attributes:
-      standing: the end of its tokens and links, on the device.
+      place: among the lanes that it moved with, None before it moved.
       taken: frames of the chunk at hand that are done.
     """
 
     def __init__(self, searcher: TorchSearcher) -> None:
         self._searcher, self._graph, self._config = searcher, searcher.graph, searcher.config
-        start = searcher.start
-        self.standing = Standing(start.score[:0], start.lane[:0], start._replace(lane=start.lane * 0))
+        self.place: tuple[Standings | None, int] = None, 0
         self._kept = HandedOut(searcher.graph, searcher.config)
         self._limited = self._frames = self._first = self.taken = 0
+
+    @property
+    def standing(self) -> Standing:
+        """The end of its tokens and links, on the device."""
+        together, lane = self.place
+        if together is not None:
+            return together[lane]
+        start = self._searcher.start
+        return Standing(start.score[:0], start.lane[:0], start._replace(lane=start.lane * 0))
 
     @property
     def memory(self) -> int:
@@ -170,9 +224,9 @@ class TorchStream:
         if error:
             raise InputError(f"scores: {error}")
 
-    def take(self, frames: int, piece: Any, standing: Standing, limited: int) -> None:
+    def take(self, frames: int, piece: Any, place: tuple[Standings, int], limited: int) -> None:
         """Takes in what the device made of the next frames."""
-        self.standing = standing
+        self.place = place
         self._kept.append(piece)
         self._frames, self._limited, self.taken = self._frames + frames, self._limited + limited, self.taken + frames
 
@@ -186,19 +240,20 @@ class TorchStream:
 
     def _tail(self) -> tuple[np.ndarray, int]:
         """Returns the arcs of the best path in the last level, and the number of the token before; -1 at the start."""
-        level, graph, scale = self.standing.level, self._searcher.placed, self._config.scale
+        standing, graph, scale = self.standing, self._searcher.placed, self._config.scale
+        level = standing.level
         arcs: list[int] = []
         if not len(level.score):
             return np.zeros(0, np.int32), -1
         best = torch.nonzero(level.score == level.score.max()).flatten()
         token = int(best[level.state[best].argmin()])
         while True:
-            total = self.standing.before[level.links.source] + graph.scores[level.links.arc].double()
+            total = standing.before[level.links.source] + graph.scores[level.links.arc].double()
             total = total + scale * level.links.acoustic.double()
             link = _first(level.links, total, token, level.score)
             if link is not None:
                 arcs.append(link[1])
-                return np.array(arcs[::-1], np.int32), int(self.standing.place[link[0]])
+                return np.array(arcs[::-1], np.int32), int(standing.place[link[0]])
             total = level.score[level.epsilons.source] + graph.scores[level.epsilons.arc].double()
             link = _first(level.epsilons, total, token, level.score)
             if link is None:
@@ -219,9 +274,10 @@ class TorchStream:
 
     def finish(self) -> SearchResult:
         """See `Stream.finish`."""
-        levels = _side_by_side([self.standing])
-        (piece,), _ = hand_out(levels, torch.full((1,), 2, device=self._searcher.device))
-        self._kept.append(piece)
+        levels = _side_by_side([self])
+        upto = torch.full((1,), 2, device=self._searcher.device)
+        handed, _ = hand_out(levels, upto)
+        self._kept.append(*handed.pieces(upto.cpu().numpy()))
         return assemble(self._graph, self._config, self._kept.trellis, self._limited, self._first)
 
 
