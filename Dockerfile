@@ -7,7 +7,7 @@ COPY . /src
 # torch first. Its wheels for CPUs need --build-arg TORCH_INDEX=URL, as pytorch.org gives it; those of the package index hold CUDA too
 ARG TORCH_INDEX=
 RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch && \
-    pip install --no-cache-dir "/src[synth]" && rm -rf /src
+    pip install --no-cache-dir "/src[synth,media]" && rm -rf /src
 USER hybrid
 # what is compiled for the processor of the image's maker is compiled again, and said, where another needs it
 RUN hybrid doctor --compile

@@ -121,13 +121,9 @@ def run_line(line: str) -> Ran:
 
 
 def must_run(lines: list[str]) -> list[str]:
-    """Runs lines one after the other, with the variables that `NAME=value` sets; returns what each printed."""
-    printed, values = [], {}
+    """Runs lines one after the other; returns what each printed."""
+    printed = []
     for line in lines:
-        if setting := re.fullmatch(r"(\w+)=(\S+)", line):
-            values[setting[1]] = setting[2]
-            continue
-        line = re.sub(r"\$(\w+)", lambda name: values.get(name[1], name[0]), line)
         result = run_line(line)
         assert result.exit_code == 0, (line, result.output, result.exception)
         printed.append(result.stdout)

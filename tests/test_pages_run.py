@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.pages import ROOT, Page, must_run
+from tests.pages import Page, must_run
 from tests.tiny_recogniser import Tiny, make_audio, must, tiny, write_wav  # noqa: F401
 
 pytestmark = pytest.mark.slow
@@ -184,14 +184,12 @@ def voice(tmp_path: Path) -> Iterator[Path]:
     pytest.importorskip("espeakng_loader")
     from hybrid.synth.espeak import Voice, speak
 
-    (tmp_path / "egs").symlink_to(ROOT / "egs")
     for name, text in (("my", "turn on the light in the kitchen"), ("my_corpus/ann", "turn off the radio")):
         spoken = speak(text, Voice("en-us"))
         (tmp_path / name).parent.mkdir(exist_ok=True)
         noise = np.random.default_rng(0).normal(size=len(spoken.samples)) * 0.003  # as of a microphone
         soundfile.write(tmp_path / f"{name}.wav", spoken.samples / 32768 + noise, spoken.rate)
         (tmp_path / f"{name}.txt").write_text(text)
-    shutil.copy(tmp_path / "my_corpus/ann.txt", tmp_path / "text.txt")
     with inside(tmp_path):
         yield tmp_path
 

@@ -29,6 +29,7 @@ __all__ = [
     "MODEL",
     "PORTION",
     "SCALE",
+    "InModelPath",
     "ModelPath",
     "Real",
     "Whole",
@@ -78,6 +79,19 @@ class ModelPath(click.Path):
         from hybrid.model.ready import model_folder
 
         return super().convert(model_folder(value), param, ctx)
+
+
+class InModelPath(ModelPath):
+    """A file, or the folder or name of a model that holds one of that kind."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(path_type=Path)
+        self._file = file
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the file's path."""
+        path = super().convert(value, param, ctx)
+        return path / self._file if path.is_dir() else path
 
 
 MODEL = ModelPath(path_type=Path)

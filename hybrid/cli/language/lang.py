@@ -10,7 +10,8 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, make_text_config, text_options
-from hybrid.cli.options import MODEL, Whole, config_options, make_config, writes_file, writes_folder
+from hybrid.cli.options import MODEL, InModelPath, Whole, config_options, make_config, writes_file, writes_folder
+from hybrid.model.ready import LEXICON
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
 from lexicon.lang_config import LangConfig
@@ -45,7 +46,8 @@ def command() -> None:
 @click.option("--out-dir", type=FILE, required=True, help="The lang folder to make.")
 @click.option("--num-nonsilence-states", type=click.IntRange(1, 100), default=3, help="HMM states of a speech phone.")
 @click.option("--num-silence-states", type=click.IntRange(1, 100), default=5, help="HMM states of a silence phone.")
-@click.option("--phones", type=FILE, help="phones.txt of a trained model, to use a new dictionary with that model.")
+@click.option("--phones", type=InModelPath("phones.txt"), help="phones.txt of a trained model, its folder or its name "
+              "(en-small), to use a new dictionary with that model.")  # fmt: skip
 @config_options(LangConfig)
 @config_options(TextConfig)
 @writes_folder("lang", "dict_dir", "phones", whole=True)
@@ -100,11 +102,13 @@ def validate(folder: Path, limit: int) -> None:
 
 
 @command.command()
-@click.option("--cmudict", type=FILE, required=True, help="cmudict.dict (or cmudict-0.7b in UTF-8).")
+@click.option("--cmudict", type=InModelPath(LEXICON), required=True, help="cmudict.dict (or cmudict-0.7b in UTF-8), or "
+              "a ready model, whose lexicon it is (en-small).")  # fmt: skip
 @vocabulary_option
 @ids_option
 @click.option("--extra", type=FILE, multiple=True, help="Further 'word phone …' lines, e.g. names; may be repeated.")
-@click.option("--phones", type=FILE, help="phones.txt of a trained model: only pronunciations that it can spell.")
+@click.option("--phones", type=InModelPath("phones.txt"), help="phones.txt of a trained model, its folder or its name: "
+              "only pronunciations that it can spell.")  # fmt: skip
 @dict_option
 @config_options(CmudictConfig)
 @text_options
