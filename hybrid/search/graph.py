@@ -9,9 +9,9 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
+from hybrid.formats.mapped_rows import MappedRows
 from hybrid.formats.openfst import FstArrays
 from hybrid.ids import check_range
-from hybrid.search.mapped_rows import MappedRows
 
 __all__ = ["SearchGraph", "check_fst", "lay_out"]
 

@@ -24,11 +24,11 @@ from hybrid.base.errors import HybridError
 from hybrid.base.integrity import hash_of, vouch, vouched
 from hybrid.base.log import get_logger
 from hybrid.formats.fst_arrays import FstArrays
+from hybrid.formats.mapped_rows import MappedRows
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
 from hybrid.search.graph import SearchGraph
-from hybrid.search.mapped_rows import MappedRows
 from hybrid.search.splice import closed
 
 __all__ = ["load_search_graph", "with_words"]
