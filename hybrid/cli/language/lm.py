@@ -13,7 +13,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, text_options
 from hybrid.cli.lms.domain import COMMANDS as DOMAIN
 from hybrid.cli.lms.neural import COMMANDS as NEURAL
-from hybrid.cli.options import PORTION, Real, Whole, config_options, make_config, writes_file
+from hybrid.cli.options import MODEL, PORTION, Real, Whole, config_options, make_config, writes_file
 from lexicon.words.config import TextConfig
 from lm.config import EstimateConfig
 from lm.g2p.config import GraphoneAlignConfig
@@ -241,7 +241,7 @@ cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdic
 
 
 @command.command("g2p-train")
-@click.argument("lexicon", type=FILE)
+@click.argument("lexicon", type=MODEL)
 @cmudict_option
 @click.option("--order", type=click.IntRange(1, 9), default=8, help="Length of the longest n-grams of graphones.")
 @click.option("--held-out", type=Whole(), default=0, help="Test on each N-th word, left out; 0: none.")
@@ -251,6 +251,7 @@ cmudict_option = click.option("--cmudict", is_flag=True, help="LEXICON is CMUdic
 def g2p_train(lexicon: Path, cmudict: bool, order: int, held_out: int, out: Path, **options: Any) -> None:
     """Learn from LEXICON how words are spoken (joint n-gram; Bisani and Ney, 2008).
 
+    LEXICON is a file, a dictionary folder, or a ready model that has one (en-small).
     Pronunciations that cannot be aligned are listed in OUT.failed.txt.
 
     Example: hybrid lm g2p-train data/dict --order 8 --out g2p.arpa.gz
