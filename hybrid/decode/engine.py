@@ -12,6 +12,7 @@ from hybrid.search.choose import make_searcher
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
 from hybrid.search.protocol import Searcher
+from lm.biasing.bias_automaton import BiasAutomaton
 
 if TYPE_CHECKING:
     from hybrid.decode.system import SystemSpec
@@ -27,15 +28,18 @@ def open_searcher(
     transition_model: TransitionModel,
     config: SearchConfig,
     filling: Filling | None = None,
+    bias: BiasAutomaton | None = None,
 ) -> Searcher:
     """Loads a decoding graph into an engine; see `make_searcher`.
 
     With `spec.brief` "auto" gives "torch" where "native" would have to be compiled first, which takes longer than a few
-    seconds of speech; both find the same.
+    seconds of speech; both find the same. Phrases are raised by "native" alone.
     """
     rest = (graph, transition_model, config, spec.device, spec.graph_dir, spec.k2, filling)
-    found = make_searcher(spec.engine, *rest)
-    if spec.engine != "auto" or not spec.brief or not isinstance(found, NativeSearcher) or found.compiled:
+    found = make_searcher(spec.engine, *rest, bias)
+    if bias is not None or spec.engine != "auto" or not spec.brief:
+        return found
+    if not isinstance(found, NativeSearcher) or found.compiled:
         return found
     logger.info("engine: torch, for native is not compiled yet (once, a few minutes: `hybrid doctor --compile`)")
     return make_searcher("torch", *rest)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
-from hybrid.decode.engine import open_searcher
+from hybrid.decode.raised_phrases import searching, with_phrases
 from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
@@ -138,20 +138,21 @@ class SlotFiller:
             for name, entries in contents.items()
         }
         pronunciations = {table[word]: [(self._ids(p), 0.0) for p in some] for word, some in spoken.items()}
-        spec, model = self.system.spec, self.system.model.transition_model
-        filling = self.filler(phrases, pronunciations)
-        searcher = open_searcher(spec, self.graph, model, self.system.config, filling)
-        tracer = SlotTracer.of(searcher, self.graph, model, filling)
         alignment = self.system.word_alignment
         if isinstance(alignment, LexiconWordAlignment):
             alignment = alignment.with_words((w, w, *p) for w, some in pronunciations.items() for p, _ in some)
-        second = self.system.second_pass
+        spec, second = self.system.spec, self.system.second_pass
         if spec.second_pass is not None and (second is None or len(table) > len(self.graph.words)):
             second = spec.second_pass.open(table, spec.search_lm, self.system.config.scale)
-        return replace(
-            self.system, words=table, searcher=searcher, word_alignment=alignment, contents=dict(contents),
-            tracer=tracer, second_pass=second,
+        filling = self.filler(phrases, pronunciations)
+        made = searching(
+            replace(
+                self.system, words=table, filling=filling, word_alignment=alignment, contents=dict(contents),
+                second_pass=second,
+            )
         )  # fmt: skip
+        tracer = SlotTracer.of(made.searcher, self.graph, self.system.model.transition_model, filling)
+        return replace(made, tracer=tracer)
 
     def _ids(self, phones: Sequence[str]) -> tuple[int, ...]:
         """The ids of a word's phones, with marks of place where the model has them."""
@@ -163,10 +164,10 @@ class SlotFiller:
 
 
 def with_lists(system: System) -> System:
-    """Returns the system with the lists of its settings in its slots; tells which slots stay empty.
+    """Returns the system with the lists of its settings in its slots and its search; tells which slots stay empty.
 
     Raises:
-      InputError: see `SlotFiller.fill` and `read_word_list`.
+      InputError: see `SlotFiller.fill`, `read_word_list` and `with_phrases`.
     """
     spec = system.spec
     if spec.g2p is not None:
@@ -177,7 +178,7 @@ def with_lists(system: System) -> System:
     if system.filler is not None and (empty := [n for n in system.filler.table.names if n not in system.contents]):
         shown = ", ".join(map(quote, empty))
         logger.warning("%s: nothing fills %s: no word can be heard there", spec.graph_dir, shown)
-    return system
+    return system if spec.bias is None else with_phrases(system, spec.bias, spec.bias_boost)
 
 
 def _costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:

@@ -19,6 +19,7 @@ from hybrid.search.engines.trellis import enlarged
 from hybrid.search.graph import SearchGraph
 from hybrid.search.layout import load_search_graph
 from hybrid.search.protocol import Searcher
+from hybrid.search.raised_graph import BiasedGraph
 from hybrid.search.splice import slot_rows
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class SlotTracer:
     def of(cls, searcher: Searcher, graph: DecodingGraph, model: TransitionModel, filling: Filling) -> SlotTracer:
         """Of a searcher of a filled graph, whose memory it shares where the engine searches one of this layout."""
         found, rows = getattr(searcher, "graph", None), slot_rows(graph)
+        found = found.base if isinstance(found, BiasedGraph) else found
         if not isinstance(found, SearchGraph):
             found = rows.fill(load_search_graph(graph, model), filling, model.pdf_ids)
         places, size = len(rows.places), filling.fst.num_states

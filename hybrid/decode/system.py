@@ -18,13 +18,14 @@ from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
 from hybrid.decode.engine import open_searcher
 from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
+from hybrid.decode.raised_phrases import BOOST
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
 from hybrid.decode.slot_filler import with_lists
 from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
-from hybrid.graph.filling import Filler
+from hybrid.graph.filling import Filler, Filling
 from hybrid.graph.own_grammar import garbage_ids
 from hybrid.graph.own_words import GRAMMAR, Guess
 from hybrid.model.folder import Model, load_model
@@ -42,6 +43,7 @@ from hybrid.timing.word_alignment import (
     silent_words,
 )
 from lexicon.symbols import SymbolTable
+from lm.biasing.bias_list import BiasLine
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.load import read_grammar
 from lm.word_list import ListEntry
@@ -72,6 +74,7 @@ class SystemSpec:
       only_best: words and phones of the best path, without lattices and confidences, for what is only read.
       brief: a few seconds of speech, see `open_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
+      bias: list of phrases that are raised in the search. bias_boost: natural log per word, of those without their own.
     """
 
     model_dir: str
@@ -92,6 +95,8 @@ class SystemSpec:
     g2p: str | None = None
     only_best: bool = False
     brief: bool = False
+    bias: str | None = None
+    bias_boost: float = BOOST
 
     def __post_init__(self) -> None:
         if self.only_best and (self.raw or self.second_pass is not None or self.reject != RejectConfig()):
@@ -139,6 +144,7 @@ class System:
       graph: that the searcher searches. contents: of its slots. filler: what compiles them, where it has slots.
       guess: pronunciations of words that fill slots and that nobody knows; see `hybrid.decode.slot_filler`.
       tracer: what tells which words stand in slots, where some are filled.
+      filling: the contents, compiled. phrases: those that the search raises; see `hybrid.decode.raised_phrases`.
     """
 
     spec: SystemSpec
@@ -157,6 +163,8 @@ class System:
     filler: Filler | None = field(default=None, repr=False)
     guess: Guess | None = field(default=None, repr=False)
     tracer: SlotTracer | None = field(default=None, repr=False)
+    filling: Filling | None = field(default=None, repr=False)
+    phrases: tuple[BiasLine, ...] = field(default=(), repr=False)
 
     @property
     def config(self) -> SearchConfig:
@@ -225,7 +233,7 @@ def load_system(spec: SystemSpec) -> System:
       InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
-    lists = (spec.g2p, *(path for _, path in spec.slots))
+    lists = (spec.g2p, spec.bias, *(path for _, path in spec.slots))
     places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file, *lists)
     with _loading:  # of several threads one loads
         return _load_system(spec, tuple(state_of(place) for place in places))

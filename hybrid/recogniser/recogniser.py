@@ -13,6 +13,7 @@ import numpy as np
 from hybrid.adapt.recording_transform import adapts, transform_of
 from hybrid.base.errors import HybridError, InputError, one_line
 from hybrid.data.utterance import Utterance
+from hybrid.decode.raised_phrases import BOOST, with_phrases
 from hybrid.decode.reject import RejectConfig
 from hybrid.decode.system import System, SystemSpec, load_system, make_system
 from hybrid.decode.transcript import Transcript
@@ -25,6 +26,7 @@ from hybrid.recogniser.session import Session
 from hybrid.recogniser.slot_contents import Lists, SlotContents
 from hybrid.rescore.decoding_pass import passes_of
 from hybrid.search.config import RetryConfig, SearchConfig
+from lm.biasing.bias_list import BiasLines
 
 __all__ = ["Recogniser"]
 
@@ -218,6 +220,19 @@ class Recogniser:
           InputError: another file, or another graph's slots.
         """
         self.system = self._contents.load(path).system
+
+    def bias(self, phrases: BiasLines, boost: float = BOOST) -> None:
+        """Raises phrases in the search, in the place of those raised before; sessions that are open keep theirs.
+
+        Args:
+          phrases: the file of a list, or phrases; each a text, (text, boost per word) or (text, boost, words that must
+            stand before it). None at all: nothing is raised.
+          boost: natural log per word, of phrases without their own; below 0 they are pushed down.
+
+        Raises:
+          InputError: a bad list, no phrase with words of the graph, or an engine that raises none; see `with_phrases`.
+        """
+        self.system = with_phrases(self.system, phrases, boost)
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""

@@ -18,6 +18,7 @@ import numpy as np
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.data.utterance import Utterance
+from hybrid.decode.raised_phrases import BOOST, with_phrases
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import System
 from hybrid.feats.background import Background
@@ -27,6 +28,7 @@ from hybrid.feats.stream import FeatureStream
 from hybrid.feats.vad import AROUND
 from hybrid.recogniser.slot_contents import Lists, SlotContents
 from hybrid.search.protocol import PartialResult, SearchResult
+from lm.biasing.bias_list import BiasLines
 
 if TYPE_CHECKING:
     from hybrid.feats.cmvn import CmvnStats
@@ -123,9 +125,26 @@ class Session:
           InputError: see there; or another thread uses the session at this moment.
         """
         with self._alone():
-            self._next = SlotContents(self._next).fill(lists).system
-            if not self._searched:
-                self._begin()
+            self._follow(SlotContents(self._next).fill(lists).system)
+
+    def bias(self, phrases: BiasLines, boost: float = BOOST) -> None:
+        """Raises phrases in the search of this session alone, in the place of those raised before.
+
+        From its next utterance on; where nothing of an utterance has been heard yet, from this one.
+
+        Args:
+          phrases, boost: as `Recogniser.bias`.
+
+        Raises:
+          InputError: see there; or another thread uses the session at this moment.
+        """
+        with self._alone():
+            self._follow(with_phrases(self._next, phrases, boost))
+
+    def _follow(self, system: System) -> None:
+        self._next = system
+        if not self._searched:
+            self._begin()
 
     def _begin(self) -> None:
         """Begins an utterance."""

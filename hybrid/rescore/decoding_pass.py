@@ -161,7 +161,7 @@ class BiasedPasses:
     """A list of phrases raised in each lattice, after other passes.
 
     Attributes:
-      path: of the list, see `lm.bias_list`.
+      path: of the list, see `lm.biasing.bias_list`.
       boost: natural log per word, of phrases without their own.
       before: other passes, if any.
     """
@@ -185,7 +185,7 @@ class BiasedPasses:
     def open(self, words: SymbolTable, search: HasArpa, acoustic_scale: float) -> Any:
         """Reads the list; see `DecodingPasses.open`."""
         from hybrid.rescore.lattice_biasing import biased
-        from lm.bias_list import read_bias_list
+        from lm.biasing.bias_list import read_bias_list
 
         automaton = read_bias_list(self.path, words, self.boost).automaton()
         before = None if self.before is None else self.before.open(words, search, acoustic_scale)

@@ -12,8 +12,8 @@ from hybrid.lattice.algebra.product import product
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.trim import trimmed
-from lm.bias_list import BiasList
-from lm.biasing import BiasAutomaton, BiasPhrase
+from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
+from lm.biasing.bias_list import BiasList
 
 __all__ = ["BiasShare", "BiasWhy", "biased", "explain_bias"]
 

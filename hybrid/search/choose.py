@@ -17,8 +17,12 @@ from hybrid.search.protocol import Searcher
 if TYPE_CHECKING:
     from hybrid.graph.decoding import DecodingGraph
     from hybrid.hmm import TransitionModel
+    from hybrid.search.graph import SearchGraph
+    from lm.biasing.bias_automaton import BiasAutomaton
 
 __all__ = ["choose_engine", "make_searcher"]
+
+BIASING = ("native", "reference")  # engines that raise phrases
 
 logger = get_logger(__name__)
 
@@ -50,6 +54,7 @@ def make_searcher(
     place: object = "graph",
     k2: K2Config | None = None,
     filling: Filling | None = None,
+    bias: BiasAutomaton | None = None,
 ) -> Searcher:
     """Loads a decoding graph into an engine.
 
@@ -62,41 +67,53 @@ def make_searcher(
       place: names the graph in errors.
       k2: settings of that engine.
       filling: of the slots of a graph that has some; None: nothing is in them.
+      bias: phrases that are raised while it is searched, by the engines native and reference.
 
     Raises:
-      InputError: no such engine, or a graph that it cannot take.
+      InputError: no such engine, a graph that it cannot take, or phrases where it raises none.
       MissingDependencyError: k2 is wanted and absent.
       MismatchError: the graph has transition-ids that the model lacks, or words that its table lacks.
     """
     wanted, engine = engine, choose_engine(engine, device)
     if wanted == "auto":
         logger.info("engine: %s (%s)", *_automatic(device))
+    if bias is not None and engine not in BIASING:
+        cure = f"Choose {' or '.join(BIASING)}, or raise them in the lattices (--bias-pass lattice)."
+        raise InputError.at("engine", f"'{engine}' cannot raise phrases while it searches", cure)
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher
 
         fst = graph if isinstance(graph, FstArrays) else _one_fst(graph, filling, place)
         return K2Searcher.from_fst(fst, transition_model, config, device, place, k2)
+    from hybrid.search.raised_graph import raised
+
+    laid_out = _laid_out(graph, transition_model, place, filling)
+    if engine == "torch":
+        from hybrid.search.engines.torch_search import TorchSearcher
+
+        return TorchSearcher(laid_out, config, device)
+    searched = laid_out if bias is None else raised(laid_out, bias)
+    if engine == "native":
+        from hybrid.search.engines.native import NativeSearcher
+
+        return NativeSearcher(searched, config)
+    from hybrid.search.engines.reference import ReferenceSearcher
+
+    return ReferenceSearcher(searched, config)
+
+
+def _laid_out(
+    graph: FstArrays | DecodingGraph, transition_model: TransitionModel, place: object, filling: Filling | None
+) -> SearchGraph:
+    """Returns a graph for token passing, its slots filled."""
     from hybrid.search.graph import SearchGraph
     from hybrid.search.layout import load_search_graph
     from hybrid.search.splice import slot_rows
 
     if isinstance(graph, FstArrays):
-        laid_out = SearchGraph.from_fst(graph, transition_model.pdf_ids, transition_model.num_pdfs, place)
-    else:
-        laid_out = load_search_graph(graph, transition_model, place)
-        if filling is not None:
-            laid_out = slot_rows(graph).fill(laid_out, filling, transition_model.pdf_ids)
-    if engine == "native":
-        from hybrid.search.engines.native import NativeSearcher
-
-        return NativeSearcher(laid_out, config)
-    if engine == "torch":
-        from hybrid.search.engines.torch_search import TorchSearcher
-
-        return TorchSearcher(laid_out, config, device)
-    from hybrid.search.engines.reference import ReferenceSearcher
-
-    return ReferenceSearcher(laid_out, config)
+        return SearchGraph.from_fst(graph, transition_model.pdf_ids, transition_model.num_pdfs, place)
+    laid_out = load_search_graph(graph, transition_model, place)
+    return laid_out if filling is None else slot_rows(graph).fill(laid_out, filling, transition_model.pdf_ids)
 
 
 def _one_fst(graph: DecodingGraph, filling: Filling | None, place: object) -> FstArrays:

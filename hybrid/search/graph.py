@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +67,35 @@ class SearchGraph:
         """Returns links, int32 [N][3], source, target and graph arc, with the bits of the arc's score: int32 [N][4]."""
         rows = np.asarray(links, np.int32).reshape(-1, 3)
         return np.column_stack([rows, self.arcs[rows[:, 2], 2]])
+
+    # --- what a search asks; `search.raised_graph` answers it for phrases that are raised -----------------
+
+    def opened(self) -> SearchGraph:
+        """The graph for one utterance: itself."""
+        return self
+
+    def emitting(self, state: int) -> Iterator[tuple[int, int, int, float]]:
+        """(arc, next state, pdf_id, graph score) of the arcs with a transition-id out of a token's state."""
+        first, end = self.bounds[state]
+        targets, pdf_ids = self.arcs[first:end, :2].T.tolist()
+        return zip(range(first, end), targets, pdf_ids, self.graph_scores[first:end].tolist())
+
+    def epsilons(self, state: int) -> Iterator[tuple[int, int, float]]:
+        """(arc, next state, graph score) of the arcs without."""
+        first, end = self.bounds[state, 1], self.bounds[state + 1, 0]
+        return zip(range(first, end), self.arcs[first:end, 0].tolist(), self.graph_scores[first:end].tolist())
+
+    def ends(self, states: np.ndarray) -> np.ndarray:
+        """Returns the final score of each token's state, float32, -inf where it is not final."""
+        return self.final_scores[states]
+
+    def place_of(self, state: int) -> int:
+        """Returns the graph's state of a token's."""
+        return state
+
+    def state_behind(self, state: int, arcs: np.ndarray) -> int:
+        """Returns the token's state behind some arcs, at least one, that lead on from a token's state."""
+        return int(self.arcs[arcs[-1], 0])
 
     @classmethod
     def from_fst(

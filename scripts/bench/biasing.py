@@ -41,7 +41,7 @@ def main() -> None:
     from hybrid.lattice.paths import best_path
     from hybrid.rescore.lattice_biasing import biased
     from lexicon.symbols import SymbolTable
-    from lm.bias_list import BiasList, WordFinder
+    from lm.biasing.bias_list import BiasList, WordFinder
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lattices", type=Path)

@@ -198,7 +198,7 @@ def _chain_den(path: Path, root: Path) -> None:
 
 def _bias_list(path: Path, root: Path) -> None:
     from lexicon.symbols import SymbolTable
-    from lm.bias_list import read_bias_list
+    from lm.biasing.bias_list import read_bias_list
 
     read_bias_list(path, SymbolTable.read(root / "lang/words.txt"), 1.0).automaton()
 
@@ -886,7 +886,7 @@ READERS: dict[str, Reader] = {
     "said.gram": Reader("say.gram", _said),
     "said.grxml": Reader("say.grxml", _said),
     "written.rules": Reader("rules.tsv", _rules),
-    "lm.bias_list": Reader("bias.txt", _bias_list),
+    "lm.biasing.bias_list": Reader("bias.txt", _bias_list),
     "lm.arpa": Reader("lm.arpa", _arpa),
     "lm.arpa-gz": Reader("lm.arpa.gz", _arpa),
     "lm.mapped": Reader("lm.map", _mapped),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
 from lexicon.symbols import SymbolTable
-from lm.bias_list import BiasList, read_bias_list
-from lm.biasing import BiasAutomaton, BiasPhrase
+from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
+from lm.biasing.bias_list import BiasList, read_bias_list
 
 WORD = st.integers(1, 3)
 PHRASE = st.builds(

@@ -14,8 +14,8 @@ from hybrid.lattice.paths import best_path
 from hybrid.lattice.trim import from_rows
 from hybrid.rescore.lattice_biasing import BiasShare, BiasWhy, biased, explain_bias
 from lexicon.symbols import SymbolTable
-from lm.bias_list import BiasList
-from lm.biasing import BiasAutomaton
+from lm.biasing.bias_automaton import BiasAutomaton
+from lm.biasing.bias_list import BiasList
 
 WORDS = SymbolTable(("<eps>", "CALL", "PETER", "PETRA", "NOW", "JOHN"))
 

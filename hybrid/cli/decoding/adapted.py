@@ -13,8 +13,8 @@ from hybrid.cli.decoding.options import (
     audio_options,
     audio_source,
     format_option,
+    later_passes,
     rescore_options,
-    second_pass,
     show_transcript,
     tell_failed,
 )
@@ -86,13 +86,13 @@ def decode_fmllr(
 
     if bool(feats) == bool(files) or (audio and not files):
         raise click.UsageError("give --feats STORE or audio FILES …")
-    second, arpa = second_pass(options)
-
+    later = later_passes(options)
     adapt, fmllr = make_config(AdaptConfig, options), make_config(FmllrConfig, options)
     search, retry = make_config(SearchConfig, options), make_config(RetryConfig, options)
     spec = SystemSpec(
-        str(model_dir), str(graph_dir), str(lang), search, retry, engine, kaldi_times=kaldi_times, second_pass=second,
-        search_arpa=arpa, reject=make_config(RejectConfig, options),
+        str(model_dir), str(graph_dir), str(lang), search, retry, engine, kaldi_times=kaldi_times,
+        second_pass=later.second_pass, search_arpa=later.search_arpa, reject=make_config(RejectConfig, options),
+        bias=later.bias, bias_boost=later.bias_boost,
     )  # fmt: skip
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor, TemporaryDirectory(prefix="hybrid-decode-") as scratch:

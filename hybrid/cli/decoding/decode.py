@@ -14,8 +14,8 @@ from hybrid.cli.decoding.options import (
     audio_options,
     audio_source,
     format_option,
+    later_passes,
     rescore_options,
-    second_pass,
     show_transcript,
     slot_lists,
     slot_options,
@@ -154,13 +154,13 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
     model = options["model_dir"]
     if options["scores"] is None and not adapted:
         warn_unadapted(load_model(model), "hybrid gmm decode-fmllr")
-    second, arpa = second_pass(options)
-    if second is not None and options["raw"]:
-        raise click.UsageError("--rescore and --bias go over determinised lattices, not with --raw")
+    later = later_passes(options)
+    if later.second_pass is not None and options["raw"]:
+        raise click.UsageError("--rescore and --bias-pass lattice go over determinised lattices, not with --raw")
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
-        options["kaldi_times"], own, options["raw"], calibration, reject, second, arpa,
-        *slot_lists(options),
+        options["kaldi_times"], own, options["raw"], calibration, reject, later.second_pass, later.search_arpa,
+        *slot_lists(options), bias=later.bias, bias_boost=later.bias_boost,
     )  # fmt: skip
 
 

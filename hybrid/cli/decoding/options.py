@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from hybrid.cli.echo import echo
 from hybrid.cli.options import CHANNEL, PORTION, Real, named_files, refuse_if_given
 
-__all__ = ["FILE", "audio_options", "audio_source", "format_option", "rescore_options", "second_pass",
+__all__ = ["FILE", "audio_options", "audio_source", "format_option", "later_passes", "rescore_options",
            "show_transcript", "slot_lists", "slot_options", "tell_failed", "written_form",
            "written_options"]  # fmt: skip
 
@@ -24,12 +25,15 @@ format_option = click.option("--format", "formats", type=click.Choice(FORMATS), 
 
 
 def rescore_options(function: Any) -> Any:
-    """Adds the options of a second pass; `second_pass` takes them."""
+    """Adds the options of a second pass; `later_passes` takes them."""
     for option in (
+        click.option("--bias-pass", type=click.Choice(["search", "lattice"]), default="search",
+                     help="With --bias: raise phrases while searching (engines native and reference), or in the "
+                     "lattices, after all models of --rescore."),
         click.option("--bias-boost", type=Real(), default=5.0,
                      help="With --bias: natural log per word of phrases without their own."),
-        click.option("--bias", type=FILE, help="Raise the phrases of this list in the lattices: a phrase a line, after "
-                     "a tab its boost per word, after another the words that must stand before it."),
+        click.option("--bias", type=FILE, help="Raise the phrases of this list: a phrase a line, after a tab its boost "
+                     "per word, after another the words that must stand before it."),
         click.option("--search-lm", type=FILE, help="ARPA of the graph, where its records do not lead to it."),
         click.option("--rescore-share", type=PORTION,
                      help="Of the last model's probabilities; by default all of an n-gram's, half of a neural one's."),
@@ -58,20 +62,37 @@ def slot_lists(options: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], st
     return tuple(sorted(pairs.items())), None if options["g2p"] is None else str(options["g2p"])
 
 
-def second_pass(options: dict[str, Any]) -> tuple[Any, str | None]:
-    """Takes the options of a second pass: what it does, and the ARPA file of the graph where it was named."""
+@dataclass(frozen=True)
+class LaterPasses:
+    """What `rescore_options` ask for.
+
+    Attributes:
+      second_pass: what is done to each lattice, if anything. search_arpa: the ARPA file of the graph, where named.
+      bias: the list raised in the search, if any. bias_boost: of its phrases without their own.
+    """
+
+    second_pass: Any
+    search_arpa: str | None
+    bias: str | None
+    bias_boost: float
+
+
+def later_passes(options: dict[str, Any]) -> LaterPasses:
+    """Takes the options of `rescore_options`."""
     from hybrid.rescore.decoding_pass import BiasedPasses, passes_of
 
-    phrases, boost = options.pop("bias"), options.pop("bias_boost")
+    phrases, boost, where = options.pop("bias"), options.pop("bias_boost"), options.pop("bias_pass")
     paths, share, arpa = (options.pop(name) for name in ("rescore", "rescore_share", "search_lm"))
     if share is not None and not paths:
         raise click.UsageError("--rescore-share goes with --rescore")
     passes: Any = passes_of(paths, share)
     if phrases is None:
         refuse_if_given("bias_boost", "--bias")
-    else:
+        refuse_if_given("bias_pass", "--bias")
+    elif where == "lattice":
         passes = BiasedPasses(str(phrases), boost, passes)
-    return passes, None if arpa is None else str(arpa)
+    searched = str(phrases) if phrases is not None and where == "search" else None
+    return LaterPasses(passes, None if arpa is None else str(arpa), searched, boost)
 
 
 def written_options(function: Any) -> Any:

@@ -26,7 +26,7 @@ from hybrid.cli.options import Real, apart, writes_file
 if TYPE_CHECKING:
     from hybrid.rescore.lattice_biasing import BiasShare, BiasWhy
     from lexicon.symbols import SymbolTable
-    from lm.bias_list import BiasList
+    from lm.biasing.bias_list import BiasList
 
 __all__ = ["bias_command"]
 
@@ -79,7 +79,7 @@ def bias_command(
     from hybrid.base.log import get_logger
     from hybrid.lattice.archive import write_lattices
     from hybrid.rescore.lattice_biasing import BiasShare
-    from lm.bias_list import read_bias_list
+    from lm.biasing.bias_list import read_bias_list
 
     table = read_table(lattices, words)
     assert table is not None

@@ -16,7 +16,7 @@ from hybrid.lattice import kernels
 from hybrid.lattice.algebra.product import product
 from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.trim import state_times
-from lm.biasing import BiasAutomaton, BiasPhrase
+from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
 
 __all__ = ["KeywordHit", "boosted", "find_keyword", "merged_hits"]
 

@@ -8,8 +8,8 @@ from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.prune import prune
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.trellis import Trellis, cut
-from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearchResult, Status
+from hybrid.search.raised_graph import OpenGraph
 
 __all__ = ["BEAM_DELTA", "INTERVAL", "assemble", "commit", "partial_result"]
 
@@ -20,7 +20,7 @@ Tokens = tuple[np.ndarray, np.ndarray]  # their states and scores
 
 
 def assemble(
-    graph: SearchGraph,
+    graph: OpenGraph,
     config: SearchConfig,
     trellis: Trellis,
     limited: int | None,
@@ -38,8 +38,8 @@ def assemble(
     frames, last = trellis.num_frames, trellis.last
     if frames == 0 or last.start == last.stop:
         return SearchResult(Lattice.empty(), "empty", limited, frames, (config,), first_frame)
-    sources, targets, graph_arcs, acoustic = _arcs(trellis)
-    finals = graph.final_scores[trellis.states[last]]
+    sources, targets, graph_arcs, scores, acoustic = _arcs(trellis)
+    finals = graph.ends(trellis.states[last])
     status: Status = "committed" if committed else "complete" if np.isfinite(finals).any() else "partial"
     if status != "complete":
         finals = np.zeros(len(finals), np.float32)
@@ -47,15 +47,15 @@ def assemble(
     final_graph[last] = finals
     final_acoustic = np.where(np.isfinite(final_graph), 0.0, -np.inf)
     ids, words = graph.transition_ids[graph_arcs], graph.word_ids[graph_arcs]
-    columns = sources, targets, ids, words, graph.graph_scores[graph_arcs], acoustic
+    columns = sources, targets, ids, words, scores, acoustic
     lattice = Lattice.from_arcs(last.stop, 0, columns, (final_graph, final_acoustic))
     lattice = prune(lattice, config.lattice_beam, config.scale)
-    status, begin = "empty" if lattice.is_empty else status, int(trellis.states[0])
+    status, begin = "empty" if lattice.is_empty else status, graph.place_of(int(trellis.states[0]))
     return SearchResult(lattice, status, limited, frames, (config,), first_frame, begin=begin)
 
 
-def _arcs(trellis: Trellis) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Returns sources and targets (int64, tokens counted through), graph arcs and acoustic scores of all links."""
+def _arcs(trellis: Trellis) -> tuple[np.ndarray, ...]:
+    """Returns sources and targets (int64, tokens counted through), graph arcs, their scores, acoustic scores."""
     splits = trellis.splits[: trellis.levels + 1]
     _, num_links, num_epsilons = splits[-1].tolist()
     links, epsilons = trellis.links[:num_links], trellis.epsilons[:num_epsilons]
@@ -65,11 +65,12 @@ def _arcs(trellis: Trellis) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
     sources = np.concatenate([inside + epsilons[:, 0], before + links[:, 0]])
     targets = np.concatenate([inside + epsilons[:, 1], here + links[:, 1]])
     acoustic = np.concatenate([np.zeros(num_epsilons, np.float32), trellis.acoustic[:num_links]])
-    return sources, targets, np.concatenate([epsilons[:, 2], links[:, 2]]), acoustic
+    arcs, bits = np.concatenate([epsilons[:, 2:], links[:, 2:]]).T.copy()
+    return sources, targets, arcs, bits.view(np.float32), acoustic
 
 
 def commit(
-    graph: SearchGraph, config: SearchConfig, trellis: Trellis, trunk: np.ndarray, frames: int,
+    graph: OpenGraph, config: SearchConfig, trellis: Trellis, trunk: np.ndarray, frames: int,
     limited: int | None, first_frame: int,
 ) -> tuple[SearchResult, int, Trellis] | None:  # fmt: skip
     """Cuts off the first frames of a stream; see `Stream.commit`.
@@ -87,12 +88,12 @@ def commit(
     if not frames or trellis.last.start == trellis.last.stop:
         return None
     place = int(emitting[frames - 1]) + 1  # before the epsilons that follow
-    done, rest = cut(trellis, frames, int(graph.arcs[trunk[place - 1], 0]))
+    done, rest = cut(trellis, frames, graph.state_behind(int(trellis.states[0]), trunk[:place]))
     return assemble(graph, config, done, limited, first_frame, committed=True), place, rest
 
 
 def partial_result(
-    graph: SearchGraph, trunk: np.ndarray, branch: np.ndarray, frames: int, first: int, tokens: Tokens
+    graph: OpenGraph, trunk: np.ndarray, branch: np.ndarray, frames: int, first: int, tokens: Tokens
 ) -> PartialResult:
     """Reads words and transition-ids off the graph arcs of the best path.
 
@@ -110,8 +111,8 @@ def partial_result(
     )  # fmt: skip
 
 
-def _final_loss(graph: SearchGraph, states: np.ndarray, scores: np.ndarray) -> float:
+def _final_loss(graph: OpenGraph, states: np.ndarray, scores: np.ndarray) -> float:
     """Returns what the best token with its final score loses against the best token."""
     if not len(scores):
         return float("inf")
-    return float(scores.max() - (scores + graph.final_scores[states]).max())
+    return float(scores.max() - (scores + graph.ends(states)).max())

@@ -14,24 +14,27 @@ from hybrid.base.compiled import is_kept
 from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
-from hybrid.search.engines.native_kernels import GraphArrays, Widths, begin_search, search_frames
+from hybrid.search.engines.bias_kernels import Pairs
+from hybrid.search.engines.native_kernels import GraphArrays, begin_search, search_frames
 from hybrid.search.engines.native_prune import prune_trellis
+from hybrid.search.engines.widths import Widths
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
+from hybrid.search.raised_graph import BiasedGraph, BiasedStates
 
 __all__ = ["NativeSearcher"]
 
 
 class NativeSearcher(SearcherBase):
-    """Implements `Searcher` over a `SearchGraph`."""
+    """Implements `Searcher` over a `SearchGraph`, with phrases that are raised or without."""
 
-    def __init__(self, graph: SearchGraph, config: SearchConfig | None = None) -> None:
+    def __init__(self, graph: SearchGraph | BiasedGraph, config: SearchConfig | None = None) -> None:
         self.graph, self.config = graph, config or SearchConfig()
 
     @property
     def compiled(self) -> bool:
         """Whether its kernels are there; otherwise the first search compiles them, for a minute."""
-        return is_kept(begin_search, self.arrays, self.graph.start)
+        return is_kept(begin_search, self.arrays, self.graph.start, None, None)
 
     @property
     def arrays(self) -> GraphArrays:
@@ -72,22 +75,33 @@ class NativeStream:
           follow: keep what `partial` and `commit` need.
         """
         self._follow = follow
-        self._graph, self._config = searcher.graph, searcher.config
+        self._graph, self._config = searcher.graph.opened(), searcher.config
+        self._bias, pairs = (None, None)
+        if isinstance(self._graph, BiasedStates):
+            self._bias, pairs = self._graph.graph.arrays, self._graph.pairs
         self._arcs = searcher.arrays
         self._limited = self._first = 0
-        self._trellis, self._trace = begin_search(self._arcs, self._graph.start)
+        self._trellis, self._trace, pairs = begin_search(self._arcs, searcher.graph.start, self._bias, pairs)
+        self._keep(pairs)
+
+    def _keep(self, pairs: Pairs | None) -> None:
+        if pairs is not None and isinstance(self._graph, BiasedStates):
+            self._graph.pairs = pairs
+        self._pairs = pairs
 
     @property
     def memory(self) -> int:
         """See `Stream`."""
-        return self._trellis.memory + self._trace.memory
+        own = 0 if self._pairs is None else self._pairs.keys.nbytes + self._pairs.table.nbytes
+        return self._trellis.memory + self._trace.memory + own
 
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
         frames = np.require(check_scores(scores, self._graph.num_pdfs), requirements="W")
-        self._trellis, self._trace, limited = search_frames(
-            self._arcs, _widths(self._config), self._trellis, self._trace, frames, self._follow
+        self._trellis, self._trace, limited, pairs = search_frames(
+            self._arcs, _widths(self._config), self._trellis, self._trace, frames, self._follow, self._bias, self._pairs
         )
+        self._keep(pairs)
         self._limited += limited
 
     def partial(self) -> PartialResult:

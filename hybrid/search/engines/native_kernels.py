@@ -3,7 +3,7 @@
 The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens. Rows are
 read as flat arrays of unsigned numbers: the compiler then needs no strides, and no look at whether an index counts from
 the end. Rows of the graph are asked for some tokens ahead. The tokens of a level are found in a hash table
-(`token_kernels`).
+(`token_kernels`). `bias` and `pairs` are of phrases that are raised (`bias_kernels`), None without.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.search.engines.bias_kernels import MARK, follow, graph_state, pair_behind
 from hybrid.search.engines.fetch import fetch
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.token_kernels import FREE, SMALLEST, find, table_of, table_size
 from hybrid.search.engines.trace import begin_trace, extend, settle
 from hybrid.search.engines.trellis import Trellis, enlarged
+from hybrid.search.engines.widths import find_cutoff, inside
 
-__all__ = ["GraphArrays", "Widths", "begin_search", "search_frames"]
+__all__ = ["GraphArrays", "begin_search", "search_frames"]
 
 NEG_INF = -np.inf
 LEAST = -np.finfo(np.float64).max  # what is not less is possible
@@ -38,26 +40,12 @@ class GraphArrays(NamedTuple):
     scores: np.ndarray
 
 
-class Widths(NamedTuple):
-    """A `SearchConfig` for the kernels.
-
-    Attributes:
-      beam_delta: how much wider than the tokens kept the next frame is, where a limit decides.
-      interval: frames between prunings.
-    """
-
-    beam: float
-    lattice_beam: float
-    max_active: int
-    min_active: int
-    scale: float
-    beam_delta: float
-    interval: int
-
-
 @kernel
-def begin_search(graph, start):
-    """Returns the trellis and the trace of an utterance without frames: the start and what it reaches by epsilons."""
+def begin_search(graph, start, bias, pairs):
+    """Returns the trellis and the trace of an utterance without frames, and its pairs.
+
+    It holds the start and what that reaches by epsilons.
+    """
     trellis = Trellis(
         1, np.zeros((64, 3), np.int64), np.empty(64, np.int32), np.empty(64, np.float64), np.empty(64, np.float64),
         np.empty((64, 4), np.int32), np.empty(64, np.float32), np.empty((64, 4), np.int32),
@@ -65,94 +53,58 @@ def begin_search(graph, start):
     trellis.states[0], trellis.scores[0] = start, 0.0
     trellis.splits[1, 0] = 1
     table = table_of(trellis.states[:1], np.empty(2 * SMALLEST, np.uint32))
-    trellis, table, entries = _follow_epsilons(graph, trellis, table, LEAST)
-    return trellis, begin_trace(entries)
+    trellis, table, entries, pairs = _follow_epsilons(graph, trellis, table, LEAST, bias, pairs)
+    return trellis, begin_trace(entries), pairs
 
 
 @kernel
-def search_frames(graph, widths, trellis, trace, frames, follow):
+def search_frames(graph, widths, trellis, trace, frames, traced, bias, pairs):
     """Searches the next frames.
 
     Args:
       frames: float32 [frame][pdf_id], unscaled.
-      follow: keep the trace; without, there are no partial results from here on.
+      traced: keep the trace; without, there are no partial results from here on.
 
     Returns:
-      The trellis and the trace, in the memory of those given and more; and at how many frames max-active decided.
+      The trellis and the trace, in the memory of those given and more; at how many frames max-active decided; pairs.
     """
     limited = 0
     memory = np.empty(2 * SMALLEST, np.uint32)
     for t in range(len(frames)):
         first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
-        cutoff, width, limit = _find_cutoff(trellis.scores[first:end], widths)
+        cutoff, width, limit = find_cutoff(trellis.scores[first:end], widths)
         limited += limit
-        moved, totals, floor = _expand(graph, widths, trellis, frames[t], cutoff, width)
+        moved, totals, floor = _expand(graph, widths, trellis, frames[t], cutoff, width, bias, pairs)
         memory = enlarged(memory, 0, table_size(len(totals)))
         table = memory[: table_size(len(totals))]
-        trellis, entries = _recombine(graph, trellis, table, frames[t], moved, totals, floor)
-        trellis, table, epsilons = _follow_epsilons(graph, trellis, table, floor)
-        if follow:
+        trellis, entries, pairs = _recombine(graph, trellis, table, frames[t], moved, totals, floor, bias, pairs)
+        trellis, table, epsilons, pairs = _follow_epsilons(graph, trellis, table, floor, bias, pairs)
+        if traced:
             trace = extend(trace, entries, epsilons)
         if trellis.levels % widths.interval:
             continue
         prune_trellis(trellis, widths.scale, widths.lattice_beam, widths.interval)
-        if follow:
+        if traced:
             first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
-            trace = settle(trace, _inside(trellis.scores[first:end], widths.beam))
-    return trellis, trace, limited
+            trace = settle(trace, inside(trellis.scores[first:end], widths.beam))
+    return trellis, trace, limited, pairs
 
 
 @kernel
-def _inside(scores, beam):
-    """Returns which tokens lie within the beam."""
-    best = NEG_INF
-    for i in range(len(scores)):
-        best = max(best, scores[i])
-    return scores >= best - beam
-
-
-@kernel
-def _find_cutoff(scores, widths):
-    """Returns the score a token needs to go on, the beam of the next frame, and whether max-active decided."""
-    count = len(scores)
-    if count == 0:
-        return np.inf, widths.beam, False
-    best = scores[0]
-    for i in range(count):
-        best = max(best, scores[i])
-    cutoff = best - widths.beam
-    if count > widths.max_active:
-        inside = 0
-        for i in range(count):
-            inside += scores[i] > cutoff
-        if inside >= widths.max_active:
-            limit = np.partition(scores, count - widths.max_active)[count - widths.max_active]
-            if limit > cutoff:
-                return limit, best - limit + widths.beam_delta, True
-    if count <= widths.min_active:
-        return NEG_INF, np.inf, False
-    if widths.min_active > 0:
-        inside = 0
-        for i in range(count):
-            inside += scores[i] >= cutoff
-        if inside < widths.min_active:
-            limit = np.partition(scores, count - widths.min_active)[count - widths.min_active]
-            if limit < cutoff:
-                return limit, best - limit + widths.beam_delta, False
-    return cutoff, widths.beam, False
-
-
-@kernel
-def _best_of(graph, scaled, state, score):
+def _best_of(graph, scaled, token, score, bias, pairs):
     """Returns the best score that a token reaches over one emitting arc."""
-    best = NEG_INF
-    for a in range(graph.bounds[2 * state], graph.bounds[2 * state + 1]):
-        best = max(best, score + np.float64(graph.scores[3 * a + 2]) + scaled[graph.arcs[3 * a + 1]])
+    best, state = NEG_INF, 2 * np.int64(graph_state(bias, pairs, token))
+    for a in range(np.int64(graph.bounds[state]), np.int64(graph.bounds[state + 1])):
+        weight = graph.scores[3 * a + 2]
+        if bias is not None:  # noqa: SIM102
+            if token >= bias.states:
+                weight = follow(bias, pairs, token, a)[2]
+        best = max(best, score + np.float64(weight) + scaled[graph.arcs[3 * a + 1]])
     return best
 
 
 @kernel
-def _rows_of(graph, states, scores, cutoff):
+def _rows_of(graph, states, scores, cutoff, bias, pairs):
     """Returns the tokens that go on, uint32 [N], where their arcs begin and end, and how many arcs these are."""
     bounds = graph.bounds
     tokens, begins, ends = (
@@ -163,7 +115,7 @@ def _rows_of(graph, states, scores, cutoff):
     count, room = 0, np.int64(0)
     for i in range(len(states)):
         if scores[i] >= cutoff:
-            s = 2 * np.int64(states[i])
+            s = 2 * np.int64(graph_state(bias, pairs, np.uint32(states[i])))
             tokens[count], begins[count], ends[count] = i, bounds[s], bounds[s + 1]
             room += np.int64(ends[count]) - np.int64(begins[count])
             count += 1
@@ -171,7 +123,7 @@ def _rows_of(graph, states, scores, cutoff):
 
 
 @kernel
-def _expand(graph, widths, trellis, frame, cutoff, width):
+def _expand(graph, widths, trellis, frame, cutoff, width, bias, pairs):
     """Moves the tokens of the last level that go on over their emitting arcs.
 
     Returns:
@@ -181,14 +133,14 @@ def _expand(graph, widths, trellis, frame, cutoff, width):
     arcs, arc_scores = graph.arcs, graph.scores
     begin, first = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
     states, scores = trellis.states[begin:first], trellis.scores[begin:first]
-    tokens, begins, ends, room = _rows_of(graph, states, scores, cutoff)
+    tokens, begins, ends, room = _rows_of(graph, states, scores, cutoff, bias, pairs)
     scaled = np.empty(len(frame), np.float64)
     for p in range(len(frame)):
         scaled[p] = widths.scale * np.float64(frame[p])
     best = NEG_INF
     if len(scores):
         top = np.argmax(scores)
-        best = _best_of(graph, scaled, np.int64(states[top]), scores[top])
+        best = _best_of(graph, scaled, np.uint32(states[top]), scores[top], bias, pairs)
     floor = max(best - width, LEAST)
     moved, totals = np.empty(2 * room, np.uint32), np.empty(room, np.float64)
     used = np.uint64(0)
@@ -198,6 +150,16 @@ def _expand(graph, widths, trellis, frame, cutoff, width):
             fetch(arcs, 3 * np.int64(ends[n + AHEAD]) - 1)
         i = tokens[n]
         score = scores[i]
+        if bias is not None:  # noqa: SIM102
+            if np.uint32(states[i]) >= bias.states:
+                for a in range(np.int64(begins[n]), np.int64(ends[n])):
+                    weight = follow(bias, pairs, np.uint32(states[i]), a)[2]
+                    total = score + np.float64(weight) + scaled[arcs[3 * a + 1]]
+                    moved[used * np.uint64(2)], moved[used * np.uint64(2) + np.uint64(1)], totals[used] = i, a, total
+                    used += np.uint64(total >= floor)
+                    best = max(best, total)
+                    floor = max(best - width, LEAST)
+                continue
         for a in range(np.int64(begins[n]), np.int64(ends[n])):
             total = score + np.float64(arc_scores[3 * a + 2]) + scaled[arcs[3 * a + 1]]
             moved[used * np.uint64(2)], moved[used * np.uint64(2) + np.uint64(1)], totals[used] = i, a, total
@@ -209,17 +171,18 @@ def _expand(graph, widths, trellis, frame, cutoff, width):
 
 
 @kernel
-def _recombine(graph, trellis, table, frame, moved, totals, floor):
+def _recombine(graph, trellis, table, frame, moved, totals, floor, bias, pairs):
     """Adds a level of the links that reach the floor and the tokens that they lead to, which the table then finds.
 
     Returns:
-      The trellis; and the best link into each new token, int32 [N][2], source and arc.
+      The trellis; the best link into each new token, int32 [N][2], source and arc; and the pairs.
     """
+    before = trellis.splits[trellis.levels - 1, 0]
     trellis = _with_level(trellis, len(totals))
     end = trellis.splits[trellis.levels]
     states, scores = trellis.states[end[0] :], trellis.scores[end[0] :]
     links, acoustic = trellis.links[end[1] :].reshape(-1), trellis.acoustic[end[1] :]
-    arcs, bounds = graph.arcs, graph.bounds
+    arcs, bounds, weights = graph.arcs, graph.bounds, links.view(np.float32)
     entries = np.empty(2 * len(totals), np.int32)
     table[:] = FREE
     count = used = 0
@@ -229,22 +192,26 @@ def _recombine(graph, trellis, table, frame, moved, totals, floor):
             continue
         source, a = moved[2 * k], moved[2 * k + 1]
         row = 3 * np.int64(a)
-        state = arcs[row]
+        state, weight = arcs[row], graph.scores[row + 2]
+        if bias is not None:
+            token = np.uint32(trellis.states[before + np.int64(source)])
+            if state >= MARK or token >= bias.states:
+                state, weight, pairs = pair_behind(bias, pairs, token, np.int64(a))
         at = find(table, state)
         if table[at] == FREE:
             table[at], table[at + np.uint64(1)] = state, count
-            fetch(bounds, 2 * np.int64(state))
+            fetch(bounds, 2 * np.int64(graph_state(bias, pairs, state)))
             states[count], scores[count], entries[2 * count], entries[2 * count + 1] = state, total, source, a
             count += 1
         j = table[at + np.uint64(1)]
         if total > scores[j]:
             scores[j], entries[2 * np.int64(j)], entries[2 * np.int64(j) + 1] = total, source, a
-        links[4 * used], links[4 * used + 1], links[4 * used + 2], links[4 * used + 3] = source, j, a, arcs[row + 2]
+        links[4 * used], links[4 * used + 1], links[4 * used + 2], weights[4 * used + 3] = source, j, a, weight
         acoustic[used] = frame[arcs[row + 1]]
         used += 1
     end[0] += count
     end[1] += used
-    return trellis, entries[: 2 * count].reshape((-1, 2))
+    return trellis, entries[: 2 * count].reshape((-1, 2)), pairs
 
 
 @kernel
@@ -262,13 +229,13 @@ def _with_level(trellis, room):
 
 
 @kernel
-def _with_epsilons(graph, states):
+def _with_epsilons(graph, states, bias, pairs):
     """Returns the tokens that epsilon arcs leave, uint32 with room for more; which these are; and their number."""
     bounds, arcs = graph.bounds, graph.arcs
     count, depth = len(states), 0
     stack, waiting = np.empty(count + 16, np.uint32), np.zeros(count + 16, np.bool_)
     for i in range(count):
-        s = 2 * np.int64(np.uint32(states[i]))
+        s = 2 * np.int64(graph_state(bias, pairs, np.uint32(states[i])))
         if bounds[s + 2] > bounds[s + 1]:
             fetch(arcs, 3 * np.int64(bounds[s + 1]))
             stack[depth], waiting[i] = i, True
@@ -277,30 +244,34 @@ def _with_epsilons(graph, states):
 
 
 @kernel
-def _follow_epsilons(graph, trellis, table, floor):
+def _follow_epsilons(graph, trellis, table, floor, bias, pairs):
     """Adds the tokens that epsilon arcs reach from the last level at no less than `floor`, and these links.
 
     Returns:
-      The trellis; the table, perhaps a larger one; and for each token of the level that its best path enters by an
-      epsilon arc the first such link: int32 [N][2], source and arc, else -1.
+      The trellis; the table, perhaps a larger one; for each token of the level that its best path enters by an epsilon
+      arc the first such link: int32 [N][2], source and arc, else -1; and the pairs.
     """
     bounds, arcs, arc_scores = graph.bounds, graph.arcs, graph.scores
     first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
     states, scores = trellis.states, trellis.scores
     before = scores[first:end].copy()
     count = end - first
-    stack, waiting, depth = _with_epsilons(graph, states[first:end])
+    stack, waiting, depth = _with_epsilons(graph, states[first:end], bias, pairs)
     sources, number = stack[: depth + 16].copy(), depth
     while depth > 0:
         depth -= 1
         i = stack[depth]
         waiting[i] = False
-        s = 2 * np.int64(np.uint32(states[first + i]))
+        token = np.uint32(states[first + i])
+        s = 2 * np.int64(graph_state(bias, pairs, token))
         for a in range(np.int64(bounds[s + 1]), np.int64(bounds[s + 2])):
-            total = scores[first + i] + np.float64(arc_scores[3 * a + 2])
+            d, weight = arcs[3 * a], arc_scores[3 * a + 2]
+            if bias is not None:  # noqa: SIM102
+                if d >= MARK or token >= bias.states:
+                    d, weight, pairs = pair_behind(bias, pairs, token, a)
+            total = scores[first + i] + np.float64(weight)
             if total < floor:
                 continue
-            d = arcs[3 * a]
             at = find(table, d)
             new = table[at] == FREE
             if not new:
@@ -308,7 +279,8 @@ def _follow_epsilons(graph, trellis, table, floor):
                 if total <= scores[first + j]:
                     continue
                 scores[first + j] = total
-            leads_on = bounds[2 * np.int64(d) + 2] > bounds[2 * np.int64(d) + 1]
+            behind = 2 * np.int64(graph_state(bias, pairs, d))
+            leads_on = bounds[behind + 2] > bounds[behind + 1]
             if new:
                 if end == len(states) or end == len(scores) or count == len(waiting):
                     states, scores = enlarged(states, end, end + 1), enlarged(scores, end, end + 1)
@@ -327,35 +299,53 @@ def _follow_epsilons(graph, trellis, table, floor):
             if leads_on and not waiting[j]:
                 stack[depth], waiting[j] = j, True
                 depth += 1
-    extra = enlarged(trellis.extra, first, end)
-    extra[first:end] = 0.0
-    trellis.splits[trellis.levels, 0] = end
-    epsilons = _epsilon_links(graph, trellis, table, states[first:end], scores[first:end], sources[:number], floor)
-    trellis = Trellis(
-        trellis.levels, trellis.splits, states, scores, extra, trellis.links, trellis.acoustic, epsilons
-    )  # fmt: skip
-    return trellis, table, _best_epsilons(trellis, before)
+    trellis = _with_tokens(trellis, states, scores, end)
+    trellis = _with_epsilon_links(graph, trellis, table, sources[:number], floor, bias, pairs)
+    return trellis, table, _best_epsilons(trellis, before), pairs
 
 
 @kernel
-def _epsilon_links(graph, trellis, table, states, scores, sources, floor):
-    """Appends the epsilon arcs between the tokens of the last level that reach at least `floor`."""
-    bounds, arcs, arc_scores, ends = graph.bounds, graph.arcs, graph.scores, trellis.splits[trellis.levels]
+def _with_tokens(trellis, states, scores, end):
+    """Returns the trellis with other arrays of tokens, of which the last level's end at `end`."""
+    first = trellis.splits[trellis.levels - 1, 0]
+    extra = enlarged(trellis.extra, first, end)
+    extra[first:end] = 0.0
+    trellis.splits[trellis.levels, 0] = end
+    return Trellis(
+        trellis.levels, trellis.splits, states, scores, extra, trellis.links, trellis.acoustic, trellis.epsilons
+    )  # fmt: skip
+
+
+@kernel
+def _with_epsilon_links(graph, trellis, table, sources, floor, bias, pairs):
+    """Returns the trellis with the epsilon arcs between the tokens of the last level that reach at least `floor`."""
+    bounds, arcs, arc_scores = graph.bounds, graph.arcs, graph.scores
+    first, ends = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels]
+    states, scores = trellis.states[first : ends[0]], trellis.scores[first : ends[0]]
     room = np.int64(0)
     for i in sources:
-        s = 2 * np.int64(np.uint32(states[i]))
+        s = 2 * np.int64(graph_state(bias, pairs, np.uint32(states[i])))
         room += np.int64(bounds[s + 2]) - np.int64(bounds[s + 1])
     links = enlarged(trellis.epsilons, ends[2], ends[2] + room)
     new, used = links[ends[2] :].reshape(-1), 0
+    weights = new.view(np.float32)
     for i in sources:
-        s = 2 * np.int64(np.uint32(states[i]))
+        token = np.uint32(states[i])
+        s = 2 * np.int64(graph_state(bias, pairs, token))
         for a in range(np.int64(bounds[s + 1]), np.int64(bounds[s + 2])):
-            if scores[i] + np.float64(arc_scores[3 * a + 2]) >= floor:
-                target = table[find(table, arcs[3 * a]) + np.uint64(1)]
-                new[4 * used], new[4 * used + 1], new[4 * used + 2], new[4 * used + 3] = i, target, a, arcs[3 * a + 2]
+            d, weight = arcs[3 * a], arc_scores[3 * a + 2]
+            if bias is not None:  # noqa: SIM102
+                if d >= MARK or token >= bias.states:
+                    d, weight, pairs = pair_behind(bias, pairs, token, a)
+            if scores[i] + np.float64(weight) >= floor:
+                target = table[find(table, d) + np.uint64(1)]
+                new[4 * used], new[4 * used + 1], new[4 * used + 2], weights[4 * used + 3] = i, target, a, weight
                 used += 1
     ends[2] += used
-    return links
+    return Trellis(
+        trellis.levels, trellis.splits, trellis.states, trellis.scores, trellis.extra, trellis.links, trellis.acoustic,
+        links,
+    )  # fmt: skip
 
 
 @kernel

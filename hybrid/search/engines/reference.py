@@ -6,7 +6,6 @@ measure of the other engines, not meant for speed; it keeps every link of an utt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
@@ -18,6 +17,7 @@ from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commi
 from hybrid.search.engines.trellis import Level, join, split
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
+from hybrid.search.raised_graph import BiasedGraph
 
 __all__ = ["ReferenceSearcher"]
 
@@ -27,7 +27,7 @@ Tokens = dict[int, float]  # graph state → best score of a path to it
 class ReferenceSearcher(SearcherBase):
     """Implements `Searcher` over a `SearchGraph`."""
 
-    def __init__(self, graph: SearchGraph, config: SearchConfig | None = None) -> None:
+    def __init__(self, graph: SearchGraph | BiasedGraph, config: SearchConfig | None = None) -> None:
         self.graph, self.config = graph, config or SearchConfig()
 
     @property
@@ -47,15 +47,14 @@ class ReferenceSearcher(SearcherBase):
 class ReferenceStream:
     """Implements `Stream`: tokens and links of one utterance, level by level."""
 
-    def __init__(self, graph: SearchGraph, config: SearchConfig) -> None:
-        self._graph, self._config = graph, config
-        self._graph_scores = graph.graph_scores
+    def __init__(self, graph: SearchGraph | BiasedGraph, config: SearchConfig) -> None:
+        self._graph, self._config = graph.opened(), config
         self._limited = self._first = 0
         self._trunk: list[int] = []  # graph arcs that no later frame can change
         tokens = {graph.start: 0.0}
         eps = self._follow_epsilons(tokens, -np.inf)
         self._tokens = tokens
-        self._levels = [_level(self._graph, {}, tokens, [], eps)]
+        self._levels = [_level({}, tokens, [], eps)]
 
     @property
     def memory(self) -> int:
@@ -69,9 +68,9 @@ class ReferenceStream:
             links, tokens = self._emit(frame, cutoff, width)
             floor = max(tokens.values(), default=-np.inf) - width
             tokens = {state: score for state, score in tokens.items() if score >= floor}
-            links = [link[:4] for link in links if link[4] >= floor]
+            links = [link[:5] for link in links if link[5] >= floor]
             eps = self._follow_epsilons(tokens, floor)
-            self._levels.append(_level(self._graph, self._tokens, tokens, links, eps))
+            self._levels.append(_level(self._tokens, tokens, links, eps))
             self._tokens = tokens
             if len(self._levels) % INTERVAL == 0:
                 self._settle()
@@ -95,48 +94,45 @@ class ReferenceStream:
         return cutoff, config.beam
 
     def _emit(self, frame: np.ndarray, cutoff: float, width: float) -> tuple[list[tuple], Tokens]:
-        """Moves every token over its emitting arcs: links (source, target, arc, acoustic, total), new tokens."""
+        """Moves every token over its emitting arcs.
+
+        Returns:
+          Links (source, target, arc, graph score, acoustic score, total) and new tokens.
+        """
         links: list[tuple] = []
         tokens: Tokens = {}
         for source, score in self._tokens.items():
             if score < cutoff:
                 continue
-            for arc, target, pdf_id, graph_score in self._emitting(source):
+            for arc, target, pdf_id, graph_score in self._graph.emitting(source):
                 acoustic = float(frame[pdf_id])
                 total = score + graph_score + self._config.scale * acoustic
                 if total > -np.inf:
-                    links.append((source, target, arc, acoustic, total))
+                    links.append((source, target, arc, graph_score, acoustic, total))
                     tokens[target] = max(total, tokens.get(target, -np.inf))
         return links, tokens
 
     def _follow_epsilons(self, tokens: Tokens, floor: float) -> list[tuple]:
-        """Adds the tokens that epsilon arcs reach at no less than `floor`; returns links (source, target, arc)."""
+        """Adds the tokens that epsilon arcs reach at no less than `floor`.
+
+        Returns:
+          Links (source, target, arc, graph score).
+        """
         waiting = list(tokens)
         while waiting:
             source = waiting.pop()
-            for _, target, graph_score in self._epsilons(source):
+            for _, target, graph_score in self._graph.epsilons(source):
                 total = tokens[source] + graph_score
                 if total >= floor and total > tokens.get(target, -np.inf):
                     tokens[target] = total
                     waiting.append(target)
         links = []
         for source, score in tokens.items():
-            for arc, target, graph_score in self._epsilons(source):
+            for arc, target, graph_score in self._graph.epsilons(source):
                 total = score + graph_score
                 if total >= floor and total > -np.inf:
-                    links.append((source, target, arc))
+                    links.append((source, target, arc, graph_score))
         return links
-
-    def _emitting(self, state: int) -> Iterator[tuple[int, int, int, float]]:
-        """(arc, next state, pdf_id, graph score) of the arcs with a transition-id."""
-        first, end = self._graph.bounds[state]
-        targets, pdf_ids = self._graph.arcs[first:end, :2].T.tolist()
-        return zip(range(first, end), targets, pdf_ids, self._graph_scores[first:end].tolist())
-
-    def _epsilons(self, state: int) -> Iterator[tuple[int, int, float]]:
-        """(arc, next state, graph score) of the arcs without."""
-        first, end = self._graph.bounds[state, 1], self._graph.bounds[state + 1, 0]
-        return zip(range(first, end), self._graph.arcs[first:end, 0].tolist(), self._graph_scores[first:end].tolist())
 
     def partial(self) -> PartialResult:
         """See `Stream.partial`."""
@@ -182,12 +178,12 @@ class ReferenceStream:
         level, wanted = self._levels[frame], self._levels[frame].scores[token]
         for k in np.flatnonzero(level.links[:, 1] == token):
             source, _, arc = level.links[k][:3].tolist()
-            total = self._levels[frame - 1].scores[source] + float(self._graph_scores[arc])
+            total = self._levels[frame - 1].scores[source] + float(level.links[k].view(np.float32)[3])
             if total + self._config.scale * float(level.acoustic[k]) == wanted:
                 return arc, source, 1
         for k in np.flatnonzero(level.epsilons[:, 1] == token):
             source, _, arc = level.epsilons[k][:3].tolist()
-            if level.scores[source] + float(self._graph_scores[arc]) == wanted:
+            if level.scores[source] + float(level.epsilons[k].view(np.float32)[3]) == wanted:
                 return arc, source, 0
         return None
 
@@ -208,7 +204,7 @@ class ReferenceStream:
         return assemble(self._graph, self._config, join(self._levels), self._limited, self._first)
 
 
-def _level(graph: SearchGraph, before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:
+def _level(before: Tokens, tokens: Tokens, links: list[tuple], eps: list[tuple]) -> Level:
     """Turns states into places in the list of tokens."""
     source = {state: place for place, state in enumerate(before)}
     here = {state: place for place, state in enumerate(tokens)}
@@ -216,7 +212,13 @@ def _level(graph: SearchGraph, before: Tokens, tokens: Tokens, links: list[tuple
         np.array(list(tokens), np.int32),
         np.array(list(tokens.values()), np.float64),
         np.zeros(len(tokens)),
-        graph.link_rows([(source[link[0]], here[link[1]], link[2]) for link in links]),
-        np.array([link[3] for link in links], np.float32),
-        graph.link_rows([(here[link[0]], here[link[1]], link[2]) for link in eps]),
+        _rows([(source[link[0]], here[link[1]], *link[2:4]) for link in links]),
+        np.array([link[4] for link in links], np.float32),
+        _rows([(here[link[0]], here[link[1]], *link[2:]) for link in eps]),
     )
+
+
+def _rows(links: list[tuple[int, int, int, float]]) -> np.ndarray:
+    """Links with the bits of their float32 scores, int32 [N][4]."""
+    rows = np.array([link[:3] for link in links], np.int32).reshape(-1, 3)
+    return np.column_stack([rows, np.array([link[3] for link in links], np.float32).view(np.int32)])

@@ -20,12 +20,15 @@ from hybrid.base.log import get_logger
 from hybrid.base.reading import text_lines
 from lexicon.symbols import SymbolTable, is_disambig
 from lexicon.words.spelling import Spelling
-from lm.biasing import MAX_WORDS, BiasAutomaton, BiasPhrase
+from lm.biasing.bias_automaton import MAX_WORDS, BiasAutomaton, BiasPhrase
 
-__all__ = ["BiasList", "WordFinder", "read_bias_list"]
+__all__ = ["BiasLine", "BiasLines", "BiasList", "WordFinder", "bias_lines", "check_bias_lines", "read_bias_lines",
+           "read_bias_list"]  # fmt: skip
 
 CURE = "Write a phrase a line, after a tab its boost per word."
 SHOWN = 5
+BiasLine = tuple[str, float, str]  # phrase, boost per word, context
+BiasLines = str | os.PathLike | Iterable[str | tuple[str, float] | BiasLine]  # the file of a list, or its phrases
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class BiasList:
     unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def of(cls, lines: Iterable[tuple[str, float, str]], words: SymbolTable | WordFinder) -> BiasList:
+    def of(cls, lines: Iterable[BiasLine], words: SymbolTable | WordFinder) -> BiasList:
         """Finds the words of phrases.
 
         Args:
@@ -107,9 +110,46 @@ def read_bias_list(path: str | os.PathLike, words: SymbolTable, boost: float) ->
     Raises:
       InputError: no phrase, a boost that is no finite number, a phrase too long, or no phrase whose words are known.
     """
-    found = BiasList.of(_lines(path, boost), words)
-    if not found.phrases and not found.unknown:
+    return check_bias_lines(read_bias_lines(path, boost), words, path)
+
+
+def read_bias_lines(path: str | os.PathLike, boost: float) -> tuple[BiasLine, ...]:
+    """Reads a list of phrases, whose words are not looked for.
+
+    Raises:
+      InputError: as `read_bias_list`, but for words.
+    """
+    lines = tuple(_lines(path, boost))
+    if not lines:
         raise InputError.at(path, "holds no phrase", CURE)
+    return lines
+
+
+def bias_lines(phrases: BiasLines, boost: float) -> tuple[BiasLine, ...]:
+    """Takes the file of a list, or phrases: each a text, or with its boost, or with its boost and its context.
+
+    Raises:
+      InputError: as `read_bias_lines`; without phrases there is nothing to raise, and no error.
+    """
+    if isinstance(phrases, (str, os.PathLike)):
+        return read_bias_lines(phrases, boost)
+    lines = []
+    for number, one in enumerate(phrases, 1):
+        text, own, context = (one, boost, "") if isinstance(one, str) else (*one, "")[:3]
+        lines.append(_line("phrases", str(text), float(own), str(context), number))
+    return tuple(lines)
+
+
+def check_bias_lines(lines: Iterable[BiasLine], words: SymbolTable, path: str | os.PathLike) -> BiasList:
+    """Finds the words of a list, and tells which it cannot find.
+
+    Args:
+      path: names the list.
+
+    Raises:
+      InputError: no phrase whose words are known.
+    """
+    found = BiasList.of(lines, words)
     shown = ", ".join(quote(word) for _, missing in found.unknown[:SHOWN] for word in missing[:1])
     if not found.phrases:
         what = f"none of {len(found.unknown)} phrases has only words of the word table; the first unknown are {shown}"
@@ -136,10 +176,18 @@ def _lines(path: str | os.PathLike, boost: float) -> Iterator[tuple[str, float, 
             try:
                 own = float(value)
             except ValueError:
-                own = math.nan
-            if not math.isfinite(own):
-                raise InputError.at(path, f"has the boost {quote(value)}, wanted a finite number", CURE, number)
-        size = len(text.split()) + len(context.split())
-        if size > MAX_WORDS:
-            raise InputError.at(path, f"has a phrase of {size} words, wanted at most {MAX_WORDS}", CURE, number)
-        yield " ".join(text.split()), own, context
+                wanted = f"has the boost {quote(value)}, wanted a finite number"
+                raise InputError.at(path, wanted, CURE, number) from None
+        yield _line(path, text, own, context, number)
+
+
+def _line(path: object, text: str, boost: float, context: str, number: int) -> BiasLine:
+    """Checks a phrase."""
+    size = len(text.split()) + len(context.split())
+    if not text.split():
+        raise InputError.at(path, "has a phrase without words", CURE, number)
+    if not math.isfinite(boost):
+        raise InputError.at(path, f"has the boost {boost}, wanted a finite number", CURE, number)
+    if size > MAX_WORDS:
+        raise InputError.at(path, f"has a phrase of {size} words, wanted at most {MAX_WORDS}", CURE, number)
+    return " ".join(text.split()), boost, context

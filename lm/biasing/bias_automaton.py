@@ -43,24 +43,33 @@ class BiasPhrase:
 class BiasAutomaton:
     """How much of which phrases has just been said.
 
-    State 0 knows of nothing; every other one is a beginning of phrases, of which the words just said are the longest.
-    It serves `hybrid.lattice.algebra.product` as it is.
+    State 0 knows of nothing; every other one that a step leads to is a beginning of phrases that may go on, of which
+    the words just said are the longest. It serves `hybrid.lattice.algebra.product` as it is.
+
+    Attributes:
+      keys: of each state the state before · 2³² + the word between; -1 for state 0.
+      fail: the longest shorter beginning that each state also is.
+      rest: where a step to a state ends: itself, or where no phrase goes on from it, the longest shorter beginning from
+        which one does.
+      gain: boosts of all phrases that end in a state. held: what is lent there.
     """
 
     start = 0
 
     def __init__(self, phrases: Iterable[BiasPhrase]) -> None:
-        """Takes the phrases; of two with the same words both count."""
-        self._children: dict[int, int] = {}  # state · 2³² + word → state
-        self._gain, self._held = [0.0], [0.0]  # boosts of all phrases that end in a state; what is lent there
-        self._fail = [0]
+        """Takes the phrases; of two with the same words both count, one whose boost is 0 does not."""
+        self._children: dict[int, int] = {}  # key → state
+        self.gain, self.held = [0.0], [0.0]
         levels: list[list[tuple[int, int, int]]] = []  # by number of words said: state, the one before it, word
-        self._enter(phrases, levels)
+        self._enter((phrase for phrase in phrases if phrase.boost), levels)
+        self.keys = [-1, *self._children]
+        self.fail = [0] * len(self.gain)
+        self.rest = list(range(len(self.gain)))
         self._link(levels)
 
     def _enter(self, phrases: Iterable[BiasPhrase], levels: list[list[tuple[int, int, int]]]) -> None:
         """Makes a state for each beginning of a phrase."""
-        children, gain, held = self._children, self._gain, self._held
+        children, gain, held = self._children, self.gain, self.held
         for phrase in phrases:
             state, before, size = 0, len(phrase.context), len(phrase.words)
             while len(levels) < before + size:
@@ -78,31 +87,35 @@ class BiasAutomaton:
                 if before < 0 and -before < size and phrase.boost > 0:
                     held[state] = max(held[state], phrase.boost * -before / size)
             gain[state] += phrase.boost
-        self._fail += [0] * (len(gain) - 1)
 
     def _link(self, levels: Sequence[list[tuple[int, int, int]]]) -> None:
         """Finds the longest shorter beginning that each state also is, whose phrases end with it as well."""
+        goes_on = {key >> 32 for key in self._children}
+        for level in levels[:1]:
+            for state, _, _ in level:
+                self.rest[state] = state if state in goes_on else 0
         for level in levels[1:]:
             for state, parent, word in level:
-                other = self._fail[parent]
+                other = self.fail[parent]
                 while other and other << 32 | word not in self._children:
-                    other = self._fail[other]
+                    other = self.fail[other]
                 other = self._children.get(other << 32 | word, 0)
-                self._fail[state] = other
-                self._gain[state] += self._gain[other]
-                self._held[state] = max(self._held[state], self._held[other])
+                self.fail[state] = other
+                self.gain[state] += self.gain[other]
+                self.held[state] = max(self.held[state], self.held[other])
+                self.rest[state] = state if state in goes_on else self.rest[other]
 
     def __len__(self) -> int:
         """How many states there are."""
-        return len(self._gain)
+        return len(self.gain)
 
     def step(self, state: int, word: int) -> tuple[int, float]:
         """Returns the state after a word and what the word gains: boosts, and the change of what is lent."""
         to = state
         while (child := self._children.get(to << 32 | word)) is None and to:
-            to = self._fail[to]
+            to = self.fail[to]
         to = child or 0
-        return to, self._gain[to] + self._held[to] - self._held[state]
+        return self.rest[to], self.gain[to] + self.held[to] - self.held[state]
 
     def steps(self, state: int, word: int) -> Iterable[tuple[int, int, float]]:
         """The one way to read a word: (state, the word, gain)."""
@@ -115,7 +128,7 @@ class BiasAutomaton:
 
     def end(self, state: int) -> float:
         """What ending in a state gains: what is lent is paid back."""
-        return -self._held[state]
+        return -self.held[state]
 
     def score(self, words: Sequence[int]) -> float:
         """The boosts of all phrases that a sequence of words says."""

@@ -1,0 +1,75 @@
+"""Phrases raised in the search of a recogniser: for everybody, for one session, beside filled slots."""
+
+from __future__ import annotations
+
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.decode.system import System
+from hybrid.formats.fst_arrays import FstArrays
+from hybrid.graph.decoding import compile_decoding_graph
+from hybrid.graph.word_classes import Classes
+from hybrid.model.folder import load_model
+from hybrid.recogniser import Recogniser
+from lexicon.lang_dir import LangDir
+from lm.word_list import ListEntry
+from tests.tiny_recogniser import RATE
+
+
+@pytest.fixture
+def recogniser(tiny) -> Recogniser:
+    """LOW, MID and a slot with TREBLE and SOPRANO, which sound alike, in any order; TREBLE is the likelier."""
+    lang, model = LangDir.load(tiny.root / "lang"), load_model(tiny.model)
+    words = [lang.words["LOW"], lang.words["MID"], lang.words.max_id + 1]
+    grammar = FstArrays.from_arcs(0, [0] * 3, words, words, [0] * 3, [1.4] * 3, [1.4])
+    graph = compile_decoding_graph(lang, grammar, model.transition_model, classes=Classes({"$BAND": words[2]}))
+    made = Recogniser.of(model, graph)
+    made.fill({"BAND": [ListEntry(("TREBLE",), 3.0, (("H",),)), ListEntry(("SOPRANO",), 1.0, (("H",),))]})
+    return made
+
+
+def test_what_is_raised_wins_where_it_is_said(recogniser, bursts):
+    audio = bursts(["LOW", "HIGH", "MID", "HIGH"], 7)
+    assert recogniser.recognise(audio, RATE).text == "LOW TREBLE MID TREBLE"
+    recogniser.bias(["soprano"])
+    assert recogniser.recognise(audio, RATE).text == "LOW SOPRANO MID SOPRANO"
+    recogniser.bias([("mid soprano", 2.0)])
+    assert recogniser.recognise(audio, RATE).text == "LOW TREBLE MID SOPRANO"
+    recogniser.bias([("soprano", 2.0, "low")])
+    assert recogniser.recognise(audio, RATE).text == "LOW SOPRANO MID TREBLE"
+    recogniser.bias([("low treble", -2.0)])
+    assert recogniser.recognise(audio, RATE).text == "LOW SOPRANO MID TREBLE"
+    recogniser.bias([])
+    assert recogniser.recognise(audio, RATE).text == "LOW TREBLE MID TREBLE"
+
+
+def test_a_session_has_a_list_of_its_own(recogniser, bursts):
+    sessions = [recogniser.session(RATE, name) for name in ("a", "b")]
+    sessions[0].bias([("low soprano", 2.0)])
+    audio = bursts(["LOW", "HIGH"], 9)
+    sessions[0].advance_together(sessions, [audio, audio])
+    assert [" ".join(one.text for one in session.finish()) for session in sessions] == ["LOW SOPRANO", "LOW TREBLE"]
+    assert recogniser.system.phrases == ()
+
+
+def test_phrases_stay_when_a_slot_is_filled_anew(recogniser, bursts):
+    """Words of the new list are found among the phrases."""
+    session, audio = recogniser.session(RATE), bursts(["MID", "HIGH"], 10)
+    session.bias([("mid alto", 2.0), ("mid soprano", 2.0)])
+    session.fill({"BAND": [ListEntry(("TREBLE",), 3.0, (("H",),)), ListEntry(("ALTO",), 1.0, (("H",),))]})
+    found = session.advance(audio) + session.finish()
+    assert " ".join(one.text for one in found) == "MID ALTO"
+
+
+def test_what_cannot_be_raised(recogniser, tmp_path):
+    with pytest.raises(InputError, match="none of 1 phrases has only words of the word table; the first unknown are"):
+        recogniser.bias(["nguyen"])
+    with pytest.raises(InputError, match="phrases:2: has the boost nan, wanted a finite number"):
+        recogniser.bias(["low", ("mid", float("nan"))])
+    with pytest.raises(InputError, match="phrases:1: has the boost inf, wanted a finite number"):
+        recogniser.bias(["low"], float("inf"))
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(InputError, match="empty.txt: holds no phrase"):
+        recogniser.bias(tmp_path / "empty.txt")
+    before: System = recogniser.system
+    assert before.phrases == ()
