@@ -17,6 +17,7 @@ from hybrid.base.jobs import one_behind
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import whole_record
 from hybrid.data.utterance import Utterance
+from hybrid.decode.raised_phrases import bias_record
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.scoring import BATCH_FRAMES, NothingSaid
 from hybrid.decode.sources import ScoreSource
@@ -51,6 +52,7 @@ class DecodeOptions:
     batch_frames: int = field(
         default=BATCH_FRAMES, metadata={"help": "Frames scored together at most, padding counted."}
     )
+    why: bool = False  # what became of each phrase that is raised, in why.jsonl
     block: int = field(default=32, metadata={"help": "Utterances per piece of work and per lattice archive."})
 
     def __post_init__(self) -> None:
@@ -174,7 +176,7 @@ def _silence(item: Utterance, options: DecodeOptions) -> dict[str, Any]:
     seconds = item.duration or 0.0
     row = [item.id, "0", f"{seconds:.3f}", "silence", "", "1", *[""] * (len(TABLE) - 6)]
     empty: dict[str, Any] = {"words": [], "phones": [], "nbest": [], "timed": {}, "written": "", "written_words": [],
-                             "slots": []}  # fmt: skip
+                             "slots": [], "bias": {}}  # fmt: skip
     if options.formats:
         empty["timed"] = asdict(TimedText(item.id, item.recording, item.start, seconds, ()))
     return {"row": row, "text": "", "seconds": seconds, **empty, "start": [item.recording, item.start]}
@@ -209,6 +211,7 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
         "nbest": lines,
         "timed": asdict(written.timed) if options.formats else {},
         "slots": [_slot_line(one.utterance, slot) for slot in one.slots],
+        "bias": bias_record(system, one, options.why),
         "written": written.text if options.written else "",
         "written_words": ctm_lines(one.recording, written.words) if options.written else [],
         "start": [one.recording, one.words[0].start if one.words else 0.0],

@@ -7,6 +7,7 @@ OUT/written.txt      utterance, written form, and its times in written.ctm, wher
 OUT/words.txt        what word ids mean, where slots were filled with words that the graph lacks
 OUT/slots.tsv        what tags of a grammar and slots of the graph say, where it has some
 OUT/utterances.tsv   flags and scores of each utterance
+OUT/why.jsonl        what became of each phrase that was raised, where that was asked for
 OUT/failed.txt       utterance, reason
 OUT/recordings/      files of other formats
 OUT/decode.log       settings, versions, what was told on the way

@@ -13,9 +13,11 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder, remove_mark, sync_folder, writing
 from hybrid.base.errors import HybridError
 from hybrid.base.failures import write_failed
+from hybrid.base.log import get_logger
 from hybrid.base.output import FAILED_NOW
 from hybrid.base.reading import read_json
 from hybrid.decode.block import COSTS, PARTS, SLOT_TABLE, TABLE, WORDS, DecodeOptions
+from hybrid.lattice.algebra.lattice_biasing import BiasShare
 from hybrid.timing.ctm import TimedLabel
 from hybrid.timing.formats import write_formats
 from hybrid.timing.frame_times import FrameTimes
@@ -25,8 +27,21 @@ from hybrid.timing.timed_text import TimedText, TimedWord
 __all__ = ["RECORDINGS", "WRITTEN", "DecodeTotals", "TooManyFailedError", "merge", "too_many", "write_lines"]
 
 RECORDINGS = "recordings"  # files of the formats asked for
-MAYBE = ("decode.json", "phones.ctm", "nbest.txt", "written.txt", "written.ctm", "slots.tsv", WORDS)  # not always there
+WHY = "why.jsonl"
+MAYBE = (
+    "decode.json",
+    "phones.ctm",
+    "nbest.txt",
+    "written.txt",
+    "written.ctm",
+    "slots.tsv",
+    WHY,
+    WORDS,
+)  # not always there
 WRITTEN = (*MAYBE, "transcript.txt", "words.ctm", "utterances.tsv", "failed.txt")
+
+
+logger = get_logger(__name__)
 
 
 class TooManyFailedError(HybridError):
@@ -121,6 +136,7 @@ def merge(
         write_lines(out / "written.ctm", header + [line for r in by_time for line in r["written_words"]])
     if tells_slots:
         write_lines(out / "slots.tsv", ["\t".join(SLOT_TABLE), *(line for r in records for line in r["slots"])])
+    _tell_bias(out, records, options.why)
     if options.nbest:
         write_lines(out / "nbest.txt", [line for r in records for line in r["nbest"]])
     return DecodeTotals(
@@ -135,6 +151,18 @@ def merge(
         **costs,
         **frames,
     )
+
+
+def _tell_bias(out: Path, records: Sequence[dict[str, Any]], why: bool) -> None:
+    """Tells how many words the phrases wrote that were raised, and writes what became of each."""
+    told = [record["bias"] for record in records if record["bias"]]
+    share = BiasShare(sum(one["words"] for one in told), sum(one["written"] for one in told))
+    if told:
+        logger.info("%d of %d words were written by the phrases that were raised", share.written, share.words)
+    if share.warning():
+        logger.warning("--bias: %s", share.warning())
+    if why:
+        write_lines(out / WHY, [one["why"] for one in told])
 
 
 def _write_recordings(

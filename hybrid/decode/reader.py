@@ -15,6 +15,7 @@ from hybrid.decode.language import Rescorer
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
 from hybrid.decode.slot_trace import SlotSpan, SlotTracer
+from hybrid.lattice.algebra.lattice_biasing import biased
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.determinize import determinize
 from hybrid.lattice.lattice import Lattice
@@ -30,6 +31,7 @@ from hybrid.timing.slot import Slot
 from hybrid.timing.word_alignment import WordAlignment, path_segments, position_marks
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import bare_names
+from lm.biasing.bias_automaton import BiasAutomaton
 from lm.grammar.automaton import GrammarAutomaton
 from lm.grammar.parse import parse
 
@@ -54,6 +56,7 @@ class Reader:
       grammar: of the graph, that gives slots. garbage: ids of words that stand for speech outside.
       only_best: read the best path alone, without confidences, and keep no lattice.
       tracer: what tells which words stand in slots of the graph, where some are filled.
+      raised: phrases that gain their boosts in the lattices, after the second pass.
       has_slots: the graph has slots, filled or not.
     """
 
@@ -72,6 +75,7 @@ class Reader:
     only_best: bool = False
     tracer: SlotTracer | None = field(default=None, repr=False)
     has_slots: bool = False
+    raised: BiasAutomaton | None = field(default=None, repr=False)
 
     @property
     def tells_slots(self) -> bool:
@@ -113,6 +117,9 @@ class Reader:
                 kept = replace(result, lattice=Lattice.empty())
             if self.second_pass is not None:
                 compact = self.second_pass(item.id, compact)
+            if self.raised is not None:
+                compact = biased(compact, self.raised)
+            if self.second_pass is not None or self.raised is not None:
                 path = best_path(expand(compact), self.scale)
         words: list[TimedLabel] = []
         phones: list[TimedLabel] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -43,7 +44,7 @@ from hybrid.timing.word_alignment import (
     silent_words,
 )
 from lexicon.symbols import SymbolTable
-from lm.biasing.bias_list import BiasLine
+from lm.biasing.bias_list import BiasLine, BiasList
 from lm.grammar.automaton import GrammarAutomaton, automaton_of
 from lm.grammar.load import read_grammar
 from lm.word_list import ListEntry
@@ -67,14 +68,15 @@ class SystemSpec:
       k2: settings of that engine.
       raw: keep lattices as the search gave them, not determinised.
       calibration: file of one (`hybrid confidence train`); by default calibration.json of the graph's or the model's
-        folder, where there is one; those are of the first pass, and not taken with a second.
+        folder, where there is one; those are of a plain first pass, and not taken with a second or with phrases.
       reject: confidences below which words or utterances are left out.
       second_pass: over each determinised lattice; what is told and kept is its result.
       search_arpa: the language model of the graph, where its records do not lead to it.
       only_best: words and phones of the best path, without lattices and confidences, for what is only read.
       brief: a few seconds of speech, see `open_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
-      bias: list of phrases that are raised in the search. bias_boost: natural log per word, of those without their own.
+      bias: list of phrases that are raised. bias_boost: natural log per word, of those without their own.
+      bias_pass: "search": while searching; "lattice": in the determinised lattices, after a second pass.
     """
 
     model_dir: str
@@ -97,14 +99,21 @@ class SystemSpec:
     brief: bool = False
     bias: str | None = None
     bias_boost: float = BOOST
+    bias_pass: Literal["search", "lattice"] = "search"
 
     def __post_init__(self) -> None:
-        if self.only_best and (self.raw or self.second_pass is not None or self.reject != RejectConfig()):
+        later = self.second_pass is not None or self.raises_later
+        if self.only_best and (self.raw or later or self.reject != RejectConfig()):
             raise ValueError(
                 "only_best leaves no lattices, wanted no raw ones, no second pass and no rejection with it"
             )
-        if self.raw and self.second_pass is not None:
+        if self.raw and later:
             raise ValueError("raw lattices are those of the search, wanted no second pass with them")
+
+    @property
+    def raises_later(self) -> bool:
+        """Whether phrases are raised in lattices."""
+        return self.bias is not None and self.bias_pass == "lattice"
 
     @property
     def search_lm(self) -> SearchLm:
@@ -124,7 +133,7 @@ class SystemSpec:
         """The calibration that is used, if any."""
         if self.calibration is not None:
             return Path(self.calibration)
-        if self.second_pass is not None:
+        if self.second_pass is not None or self.bias is not None:
             return None
         places = (Path(folder) / "calibration.json" for folder in (self.graph_dir, self.model_dir) if folder)
         return next((file for file in places if file.is_file()), None)
@@ -144,7 +153,7 @@ class System:
       graph: that the searcher searches. contents: of its slots. filler: what compiles them, where it has slots.
       guess: pronunciations of words that fill slots and that nobody knows; see `hybrid.decode.slot_filler`.
       tracer: what tells which words stand in slots, where some are filled.
-      filling: the contents, compiled. phrases: those that the search raises; see `hybrid.decode.raised_phrases`.
+      filling: the contents, compiled. phrases: those that are raised; see `hybrid.decode.raised_phrases`.
     """
 
     spec: SystemSpec
@@ -182,12 +191,18 @@ class System:
         return np.isin(self.model.transition_model.phones, self.pause_phones)
 
     @cached_property
+    def raised(self) -> BiasList | None:
+        """The phrases in word ids; None without any."""
+        return BiasList.of(self.phrases, self.words) if self.phrases else None
+
+    @cached_property
     def reader(self) -> Reader:
         """What turns the results of the search into recognitions."""
         return Reader(
             self.model, self.words, self.times, self.word_alignment, self.silent_words, self.config.scale,
             self.spec.raw, self.second_pass, self.calibration, self.spec.reject, self.grammar,
             garbage_ids(self.words), self.spec.only_best, self.tracer, self.filler is not None,
+            self.raised.automaton() if self.raised is not None and self.spec.bias_pass == "lattice" else None,
         )  # fmt: skip
 
     def search(self, scores: Sequence[np.ndarray]) -> list[SearchResult]:

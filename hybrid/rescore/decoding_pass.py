@@ -19,7 +19,7 @@ from hybrid.lattice.compact import CompactLattice
 from hybrid.rescore.ngram_swap import WordModel, swap_ngram
 from lexicon.symbols import SymbolTable
 
-__all__ = ["BiasedPasses", "DecodingPasses", "NeuralPass", "NgramPass", "passes_of"]
+__all__ = ["DecodingPasses", "NeuralPass", "NgramPass", "passes_of"]
 
 
 class HasArpa(Protocol):
@@ -154,46 +154,6 @@ class DecodingPasses:
             return compact
 
         return rescore
-
-
-@dataclass(frozen=True)
-class BiasedPasses:
-    """A list of phrases raised in each lattice, after other passes.
-
-    Attributes:
-      path: of the list, see `lm.biasing.bias_list`.
-      boost: natural log per word, of phrases without their own.
-      before: other passes, if any.
-    """
-
-    path: str
-    boost: float
-    before: DecodingPasses | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def name(self) -> str:
-        """Names of the models before and of the list."""
-        return " + ".join([*([self.before.name] if self.before else []), Path(self.path).name])
-
-    def inputs(self) -> dict[str, Any]:
-        """The files and folders by name, for the record of a result."""
-        return {**(self.before.inputs() if self.before else {}), "bias": self.path}
-
-    def open(self, words: SymbolTable, search: HasArpa, acoustic_scale: float) -> Any:
-        """Reads the list; see `DecodingPasses.open`."""
-        from hybrid.rescore.lattice_biasing import biased
-        from lm.biasing.bias_list import read_bias_list
-
-        automaton = read_bias_list(self.path, words, self.boost).automaton()
-        before = None if self.before is None else self.before.open(words, search, acoustic_scale)
-
-        def bias(utterance: str, compact: CompactLattice) -> CompactLattice:
-            return biased(compact if before is None else before(utterance, compact), automaton)
-
-        return bias
 
 
 def passes_of(paths: Sequence[str | os.PathLike], share: float | None = None) -> DecodingPasses | None:

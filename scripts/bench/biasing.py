@@ -36,10 +36,10 @@ def errors(text: list[str], said: list[str], rare: set[str], listed: set[str]) -
 
 def main() -> None:
     """Parses the options and prints a line for each boost."""
+    from hybrid.lattice.algebra.lattice_biasing import biased
     from hybrid.lattice.archive import read_compact_folder
     from hybrid.lattice.compact import expand
     from hybrid.lattice.paths import best_path
-    from hybrid.rescore.lattice_biasing import biased
     from lexicon.symbols import SymbolTable
     from lm.biasing.bias_list import BiasList, WordFinder
 

@@ -25,9 +25,9 @@ def main() -> None:
     """Parses the options and prints a line for each boost and pass."""
     from hybrid.decode.sources import FeatureFolder
     from hybrid.decode.system import SystemSpec, load_system
+    from hybrid.lattice.algebra.lattice_biasing import biased
     from hybrid.lattice.determinize import determinize
     from hybrid.lattice.paths import best_path
-    from hybrid.rescore.lattice_biasing import biased
     from hybrid.search.engines.native import NativeSearcher
     from hybrid.search.raised_graph import raised
     from lm.biasing.bias_list import BiasList, WordFinder

@@ -58,11 +58,17 @@ def decode(tiny: Tiny, world: Path, out: Path, *rest: object):
 def test_a_list_of_phrases_does_what_the_command_does(tiny, world: Path, tmp_path: Path, before, where: str) -> None:
     (tmp_path / "list.txt").write_text("mid low\t4\nhigh\n")
     models = [world / one if one == "b.arpa" else one for one in before]
-    boosts = ("--bias", tmp_path / "list.txt", "--bias-boost", 6, "--bias-pass", where)
+    boosts = ("--bias", tmp_path / "list.txt", "--bias-boost", 6, "--bias-pass", where, "--bias-why")
     assert decode(tiny, world, tmp_path / "plain", *models).exit_code == 0
     assert decode(tiny, world, tmp_path / "biased", *models, *boosts).exit_code == 0
     must("rescore", "bias", tmp_path / "plain", tmp_path / "by_hand.gz", "--list", tmp_path / "list.txt",
-         "--boost", 6, "--words", world / "graph" / "words.txt")  # fmt: skip
+         "--boost", 6, "--words", world / "graph" / "words.txt", "--why", tmp_path / "why.jsonl")  # fmt: skip
+    told, wanted = (list(map(json.loads, file.read_text().splitlines()))
+                    for file in (tmp_path / "biased" / "why.jsonl", tmp_path / "why.jsonl"))  # fmt: skip
+    said = [[[row for row in one["phrases"] if row["outcome"] == "said"] for one in some] for some in (told, wanted)]
+    assert said[0] == said[1] and any(said[0])
+    assert told == wanted or where == "search"
+    assert "words were written by the phrases that were raised" in (tmp_path / "biased" / "decode.log").read_text()
     by_hand = dict(read_compact_folder(tmp_path / "by_hand.gz"))
     for utterance, compact in read_compact_folder(tmp_path / "biased"):
         ours, theirs = (nbest(expand(one), 20, 0.1) for one in (compact, by_hand[utterance]))

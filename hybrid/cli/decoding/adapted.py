@@ -92,14 +92,16 @@ def decode_fmllr(
     spec = SystemSpec(
         str(model_dir), str(graph_dir), str(lang), search, retry, engine, kaldi_times=kaldi_times,
         second_pass=later.second_pass, search_arpa=later.search_arpa, reject=make_config(RejectConfig, options),
-        bias=later.bias, bias_boost=later.bias_boost,
+        **later.bias,
     )  # fmt: skip
     silence = LangDir.load(lang).silence_phones
     with pool(jobs) as executor, TemporaryDirectory(prefix="hybrid-decode-") as scratch:
         source = (
             FeatureFolder(str(feats)) if feats else audio_source(files, Path(scratch), model_dir, options, speakers)
         )
-        totals = decode_adapted(spec, source, out_dir, silence, adapt, fmllr, DecodeOptions(formats=formats), executor)
+        totals = decode_adapted(
+            spec, source, out_dir, silence, adapt, fmllr, DecodeOptions(formats=formats, why=later.why), executor
+        )
     tell_failed(out_dir / "failed.txt")
     if files:
         show_transcript(out_dir)

@@ -155,12 +155,13 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
     if options["scores"] is None and not adapted:
         warn_unadapted(load_model(model), "hybrid gmm decode-fmllr")
     later = later_passes(options)
-    if later.second_pass is not None and options["raw"]:
+    options["why"] = later.why
+    if options["raw"] and (later.second_pass is not None or later.bias.get("bias_pass") == "lattice"):
         raise click.UsageError("--rescore and --bias-pass lattice go over determinised lattices, not with --raw")
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
         options["kaldi_times"], own, options["raw"], calibration, reject, later.second_pass, later.search_arpa,
-        *slot_lists(options), bias=later.bias, bias_boost=later.bias_boost,
+        *slot_lists(options), **later.bias,
     )  # fmt: skip
 
 
@@ -168,7 +169,7 @@ def _require_printable(formats: tuple[str, ...], files: tuple[Path, ...]) -> Non
     """Refuses without --out-dir what only its files would hold."""
     if not files or len(formats) > 1 or formats == ("lhotse",):
         raise click.UsageError("give --out-dir, or audio FILES and at most one --format to print")
-    for name in ("nbest", "phones"):
+    for name in ("nbest", "phones", "bias_why"):
         refuse_if_given(name, "--out-dir")
 
 
@@ -184,8 +185,9 @@ def _for_printing(spec: Any, formats: tuple[str, ...], source: Any) -> Any:
     """What is printed and not kept: text alone wants no lattices, and little speech no compilation before it."""
     from dataclasses import replace
 
-    text = formats in ((), ("txt",)) and spec.second_pass is None and spec.reject == RejectConfig()
-    return replace(spec, only_best=text and not spec.raw, brief=source.seconds() <= BRIEF)
+    plain = spec.second_pass is None and spec.bias is None and spec.reject == RejectConfig() and not spec.raw
+    only_best = plain and formats in ((), ("txt",))
+    return replace(spec, only_best=only_best, brief=source.seconds() <= BRIEF)
 
 
 def _options(options: dict[str, Any]) -> Any:
@@ -194,7 +196,7 @@ def _options(options: dict[str, Any]) -> Any:
 
     frames = options["batch_frames"] or BATCH_FRAMES
     formats = tuple(options["formats"])
-    return DecodeOptions(options["nbest"], options["phones"], formats, written_form(options), frames)
+    return DecodeOptions(options["nbest"], options["phones"], formats, written_form(options), frames, options["why"])
 
 
 def _source(options: dict[str, Any], scratch: Path) -> Any:

@@ -27,6 +27,8 @@ format_option = click.option("--format", "formats", type=click.Choice(FORMATS), 
 def rescore_options(function: Any) -> Any:
     """Adds the options of a second pass; `later_passes` takes them."""
     for option in (
+        click.option("--bias-why/--no-bias-why", default=False,
+                     help="With --bias: write what became of each phrase in each utterance to why.jsonl."),
         click.option("--bias-pass", type=click.Choice(["search", "lattice"]), default="search",
                      help="With --bias: raise phrases while searching (engines native and reference), or in the "
                      "lattices, after all models of --rescore."),
@@ -68,31 +70,31 @@ class LaterPasses:
 
     Attributes:
       second_pass: what is done to each lattice, if anything. search_arpa: the ARPA file of the graph, where named.
-      bias: the list raised in the search, if any. bias_boost: of its phrases without their own.
+      bias: settings of the list that is raised, as `SystemSpec` has them. why: tell what became of its phrases.
     """
 
     second_pass: Any
     search_arpa: str | None
-    bias: str | None
-    bias_boost: float
+    bias: dict[str, Any]
+    why: bool
 
 
 def later_passes(options: dict[str, Any]) -> LaterPasses:
     """Takes the options of `rescore_options`."""
-    from hybrid.rescore.decoding_pass import BiasedPasses, passes_of
+    from hybrid.rescore.decoding_pass import passes_of
 
-    phrases, boost, where = options.pop("bias"), options.pop("bias_boost"), options.pop("bias_pass")
+    names = ("bias", "bias_boost", "bias_pass")
+    bias, why = {name: options.pop(name) for name in names}, options.pop("bias_why")
     paths, share, arpa = (options.pop(name) for name in ("rescore", "rescore_share", "search_lm"))
     if share is not None and not paths:
         raise click.UsageError("--rescore-share goes with --rescore")
-    passes: Any = passes_of(paths, share)
-    if phrases is None:
-        refuse_if_given("bias_boost", "--bias")
-        refuse_if_given("bias_pass", "--bias")
-    elif where == "lattice":
-        passes = BiasedPasses(str(phrases), boost, passes)
-    searched = str(phrases) if phrases is not None and where == "search" else None
-    return LaterPasses(passes, None if arpa is None else str(arpa), searched, boost)
+    if bias["bias"] is None:
+        for name in (*names[1:], "bias_why"):
+            refuse_if_given(name, "--bias")
+        bias = {}
+    else:
+        bias["bias"] = str(bias["bias"])
+    return LaterPasses(passes_of(paths, share), None if arpa is None else str(arpa), bias, why)
 
 
 def written_options(function: Any) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,7 @@ from hybrid.cli.lattices.options import (
 from hybrid.cli.options import Real, apart, writes_file
 
 if TYPE_CHECKING:
-    from hybrid.rescore.lattice_biasing import BiasShare, BiasWhy
+    from hybrid.lattice.algebra.lattice_biasing import BiasShare, BiasWhy
     from lexicon.symbols import SymbolTable
     from lm.biasing.bias_list import BiasList
 
@@ -36,10 +34,10 @@ BOOST = 5.0
 def _biased(
     lattices: Path, phrases: BiasList, scale: float, share: BiasShare, told: dict[str, list[BiasWhy]] | None
 ) -> Iterator[tuple[str, Any]]:
+    from hybrid.lattice.algebra.lattice_biasing import biased, explain_bias
     from hybrid.lattice.archive import read_compact_folder
     from hybrid.lattice.compact import expand
     from hybrid.lattice.paths import best_path
-    from hybrid.rescore.lattice_biasing import biased, explain_bias
 
     automaton = phrases.automaton()
     for utterance, compact in read_compact_folder(lattices):
@@ -77,8 +75,8 @@ def bias_command(
     hybrid rescore bias dev.lat.gz dev.biased.gz --list names.txt --words graph/words.txt --why why.jsonl
     """
     from hybrid.base.log import get_logger
+    from hybrid.lattice.algebra.lattice_biasing import BiasShare
     from hybrid.lattice.archive import write_lattices
-    from hybrid.rescore.lattice_biasing import BiasShare
     from lm.biasing.bias_list import read_bias_list
 
     table = read_table(lattices, words)
@@ -95,14 +93,9 @@ def bias_command(
 
 
 def _write_why(path: Path, told: dict[str, list[BiasWhy]], table: SymbolTable) -> None:
-    """Writes a line of JSON for each utterance: phrases that were said or beaten, and how many were neither."""
+    """Writes a line of JSON for each utterance; see `why_line`."""
     from hybrid.base.artifact import atomic_path
+    from hybrid.lattice.algebra.lattice_biasing import why_line
 
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        for utterance, rows in told.items():
-            shown = [asdict(row) for row in rows if row.outcome in ("said", "beaten")]
-            for row in shown:
-                row["instead_of"] = [table.symbol(word) for word in row["instead_of"]]
-            others = {name: sum(row.outcome == name for row in rows) for name in ("no path", "no pronunciation")}
-            line = {"utterance": utterance, "phrases": shown, "neither": others}
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stream.writelines(why_line(utterance, rows, table) + "\n" for utterance, rows in told.items())

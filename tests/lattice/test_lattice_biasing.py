@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from hybrid.cli.main import command as hybrid
+from hybrid.lattice.algebra.lattice_biasing import BiasShare, BiasWhy, biased, explain_bias, words_without
 from hybrid.lattice.archive import read_compact_folder, write_lattices
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.trim import from_rows
-from hybrid.rescore.lattice_biasing import BiasShare, BiasWhy, biased, explain_bias
 from lexicon.symbols import SymbolTable
 from lm.biasing.bias_automaton import BiasAutomaton
 from lm.biasing.bias_list import BiasList
@@ -66,9 +66,14 @@ def test_why(lattice):
     assert explain_bias(raised, found, 0.1, [1, 2, 4]) == [
         BiasWhy("nguyen", "no pronunciation"),
         BiasWhy("petra", "said", 1.5, 1, (2,)),
-        BiasWhy("peter now", "beaten", needed=0.25),  # 0.5 in all draws level with 1.5 - 1
+        BiasWhy("peter now", "beaten", needed=0.25, acoustics=0.0, graph=0.3),  # level with 1.5 - 1
         BiasWhy("john", "no path"),
     ]
+
+
+def test_the_words_without_the_list(lattice):
+    found = phrases(("petra", 1.5, ""), ("peter now", -0.4, ""))
+    assert words_without(biased(lattice, found.automaton()), found, 0.1) == [1, 2, 4]
 
 
 def test_a_list_that_swallows_everything():
@@ -97,7 +102,7 @@ def test_the_command(tmp_path, lattice):
     assert [words(made) for _, made in read_compact_folder(tmp_path / "out.gz")] == [["CALL", "PETRA", "NOW"]]
     told = json.loads((tmp_path / "why.jsonl").read_text())
     assert told["phrases"][0] == {"phrase": "petra", "outcome": "said", "raised": 30.0, "word": 1,
-                                  "instead_of": ["PETER"], "needed": None}  # fmt: skip
+                                  "instead_of": ["PETER"], "needed": None, "acoustics": None, "graph": None}  # fmt: skip
     assert told["neither"] == {"no path": 1, "no pronunciation": 0}
     assert "33% of 3 words were written by the list alone; its boosts are too high" in result.output
 

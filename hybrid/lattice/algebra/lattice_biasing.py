@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from hybrid.lattice.algebra.product import product
 from hybrid.lattice.compact import CompactLattice, expand
 from hybrid.lattice.paths import best_path
 from hybrid.lattice.trim import trimmed
+from lexicon.symbols import SymbolTable
 from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
 from lm.biasing.bias_list import BiasList
 
-__all__ = ["BiasShare", "BiasWhy", "biased", "explain_bias"]
+__all__ = ["BiasShare", "BiasWhy", "biased", "explain_bias", "why_line", "words_without"]
 
 SWALLOWED = 0.3  # share of all words that a list should not write
 
@@ -23,6 +25,13 @@ SWALLOWED = 0.3  # share of all words that a list should not write
 def biased(compact: CompactLattice, automaton: BiasAutomaton) -> CompactLattice:
     """Returns the lattice with the boosts of the phrases that a path says added to its graph score."""
     return product(trimmed(compact), automaton)
+
+
+def words_without(lattice: CompactLattice, phrases: BiasList, acoustic_scale: float) -> list[int]:
+    """Returns the words of the best path of a biased lattice without the boosts, as far as it holds that path."""
+    back = BiasAutomaton(replace(phrase, boost=-phrase.boost) for phrase in phrases.phrases)
+    path = best_path(expand(biased(lattice, back)), acoustic_scale)
+    return [] if path is None else path.word_ids.tolist()
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class BiasWhy:
       word: index of its first word in the best path, if said.
       instead_of: words of the best path without the list that it took the place of; empty where it changed nothing.
       needed: boost per word that would have made it win; of a beaten phrase.
+      acoustics, graph: natural log, by which the best path that says it is worse than the best path in either; of a
+        beaten phrase. What the phrase itself gains counts for the graph.
     """
 
     phrase: str
@@ -45,6 +56,8 @@ class BiasWhy:
     word: int | None = None
     instead_of: tuple[int, ...] = ()
     needed: float | None = None
+    acoustics: float | None = None
+    graph: float | None = None
 
 
 @dataclass(eq=False)
@@ -105,7 +118,6 @@ def explain_bias(
     if path is None:
         return rows + [BiasWhy(text, "no path") for text in phrases.texts]
     after, there = path.word_ids.tolist(), set(np.unique(lattice.word_ids).tolist())
-    best = path.graph_score + acoustic_scale * path.acoustic_score
     for text, phrase in zip(phrases.texts, phrases.phrases):
         said = phrase.context + phrase.words
         places = [k for k in range(len(after) - len(said) + 1) if tuple(after[k : k + len(said)]) == said]
@@ -118,9 +130,11 @@ def explain_bias(
         if other is None:
             rows.append(BiasWhy(text, "no path"))
             continue
-        behind = best - other.graph_score - acoustic_scale * other.acoustic_score
-        needed = (phrase.boost + behind) / len(phrase.words)
-        rows.append(BiasWhy(text, "beaten", needed=round(float(needed), 3)))
+        graph = path.graph_score - other.graph_score
+        acoustics = acoustic_scale * (path.acoustic_score - other.acoustic_score)
+        needed = (phrase.boost + graph + acoustics) / len(phrase.words)
+        values = (round(float(value), 3) for value in (needed, acoustics, graph))
+        rows.append(BiasWhy(text, "beaten", 0.0, None, (), *values))
     return rows
 
 
@@ -131,3 +145,16 @@ def _beaten(plain: Sequence[int], after: Sequence[int], begin: int, end: int) ->
         if where < end and to > begin:
             words += plain[first:last]
     return tuple(words)
+
+
+def why_line(utterance: str, rows: Sequence[BiasWhy], words: SymbolTable) -> str:
+    """A line of JSON: the phrases that were said or beaten, and how many were neither.
+
+    Args:
+      words: names of word ids.
+    """
+    shown = [asdict(row) for row in rows if row.outcome in ("said", "beaten")]
+    for row in shown:
+        row["instead_of"] = [words.symbol(word) for word in row["instead_of"]]
+    others = {name: sum(row.outcome == name for row in rows) for name in ("no path", "no pronunciation")}
+    return json.dumps({"utterance": utterance, "phrases": shown, "neither": others}, ensure_ascii=False)
