@@ -4,8 +4,10 @@ Labels and costs of an arc are one symbol (Mohri, 2000): nothing moves along pat
 Classes of states are refined (Moore, 1956): two stay together while the same symbols lead them to the same classes. The
 first round tells states apart by what they accept in a few arcs, which takes no classes to know. A later one looks
 again only at states with an arc to a state whose class has another name than before; of a class that is divided, the
-members not looked at keep the name, or else the largest part, so that most of the work is in the first rounds. Works
-for any FST; of one that is not deterministic as an acceptor of symbols, others may be smaller.
+members not looked at keep the name, or else the largest part, so that most of the work is in the first rounds. States
+that only lead on, most of those of HMMs and pronunciations, are no part of it: an arc into a chain of them is an arc to
+its end that says more, and they are put into classes when those of the ends are known. Works for any FST; of one that
+is not deterministic as an acceptor of symbols, others may be smaller.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from hybrid.formats.openfst import FstArrays
 from hybrid.fst.ops import connect
 
 if TYPE_CHECKING:
-    from hybrid.fst.minimize_kernels import Leaving
+    from hybrid.fst.arc_hashes import Leaving
+    from hybrid.fst.minimize_chains import Nodes
 
 __all__ = ["minimize_encoded", "minimize_encoded_reference", "quantize"]
 
-DEPTH = 3  # arcs that the first round looks along
+DEPTH = 3  # arcs, chains left out, that the first round looks along
 DELTA = 1.0 / 1024  # nats between costs that are told apart, OpenFst's
 
 
@@ -52,53 +55,62 @@ def minimize_encoded(fst: FstArrays, delta: float = DELTA, connected: bool = Fal
       fst: states on no path from the start to a final state are dropped.
       delta: nats; costs are rounded to its multiples. A power of two.
       connected: there are no such states: they are not looked for.
+
+    Raises:
+      ValueError: there are, nevertheless, and some lead round in a loop.
     """
     from hybrid.fst import minimize_kernels as kernels
+    from hybrid.fst.arc_hashes import Leaving
 
     fst = quantize(fst if connected else connect(fst), delta)
     if not fst.num_states:
         return fst
     bits = (fst.costs.view(np.int32), fst.final_costs.view(np.int32))
-    leaving = kernels.Leaving(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, *bits)
-    everyone = np.arange(fst.num_states, dtype=np.int32)
+    leaving = Leaving(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, *bits)
     for seed in itertools.count():
         repeats = kernels.repeating_states(leaving, np.uint64(seed))
-        classes, num_classes = _refine(leaving, repeats, np.uint64(seed))
+        classes, num_classes = _classes(leaving, repeats, np.uint64(seed))
         merged, firsts = kernels.first_members(classes, num_classes)
         del classes
-        keys = kernels.signatures(everyone, merged, repeats, leaving, np.uint64(~seed & 0xFFFF))
-        if np.array_equal(keys, keys[firsts][merged]):  # else two signatures had one hash by chance
+        # Else two signatures had one hash by chance.
+        if not kernels.differ(leaving, repeats, merged, firsts, np.uint64(~seed & 0xFFFF)):
             break
-    del keys, everyone
-    splits, kept = kernels.merged_arcs(firsts, merged, repeats, leaving, np.uint64(seed))
-    return FstArrays(
-        int(merged[fst.start]), splits, fst.ilabels[kept], fst.olabels[kept], merged[fst.next_states[kept]],
-        fst.costs[kept], fst.final_costs[firsts],
-    )  # fmt: skip
+    most = int(np.diff(fst.row_splits)[firsts].sum())
+    arrays = (np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.int32))
+    splits = kernels.merged_arcs(firsts, merged, repeats, leaving, arrays, np.uint64(seed))
+    il, ol, to, costs = (array[: splits[-1]] for array in arrays)
+    return FstArrays(int(merged[fst.start]), splits, il, ol, to, costs.view(np.float32), fst.final_costs[firsts])
 
 
-def _refine(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, int]:
-    """Divides classes until no two states of one have different signatures: int32 [num_states], number of classes."""
+def _classes(leaving: Leaving, repeats: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, int]:
+    """Divides states into classes of equal ones: int32 [num_states], number of classes."""
+    from hybrid.fst.minimize_chains import chain_classes, contracted, find_chains
+
+    chains = find_chains(leaving, repeats, seed)
+    nodes, node_repeats = contracted(leaving, chains, repeats, seed)
+    classes, num_classes = _refine(nodes, node_repeats, seed)
+    del nodes
+    return chain_classes(chains, classes, num_classes)
+
+
+def _refine(nodes: Nodes, repeats: np.ndarray, seed: np.uint64) -> tuple[np.ndarray, int]:
+    """Divides classes until no two nodes of one have different signatures: int32 [num_nodes], number of classes."""
     from hybrid.fst import minimize_kernels as kernels
     from hybrid.fst.ops_kernels import entering_states
 
-    num_states = len(repeats)
-    entering, sources = entering_states(leaving.splits, leaving.next_states)
-    classes, sizes = np.zeros(num_states, np.int32), np.zeros(num_states, np.int32)
-    sizes[0], num_classes = num_states, 1
-    marks, touched, largest = (
-        np.zeros(num_states, bool),
-        np.zeros(num_states, np.int32),
-        np.full(num_states, -1, np.int32),
-    )
-    states = np.arange(num_states, dtype=np.int32)
-    keys = np.zeros(num_states, np.uint64)
+    num_nodes = len(repeats)
+    entering, sources = entering_states(nodes.splits, nodes.next_states)
+    classes, sizes, touched = (np.zeros(num_nodes, np.int32) for _ in range(3))
+    marks, largest = np.zeros(num_nodes, bool), np.full(num_nodes, -1, np.int32)
+    sizes[0], num_classes = num_nodes, 1
+    states = np.arange(num_nodes, dtype=np.int32)
+    keys = np.zeros(num_nodes, np.uint64)
     for _ in range(DEPTH):
-        keys = kernels.signatures(states, keys, repeats, leaving, seed)
+        keys = kernels.signatures(states, keys, repeats, nodes, seed)
     while len(states):
         num_classes, moved = kernels.group(states, keys, classes, sizes, num_classes, touched, largest)
         states = kernels.who_changes(moved, entering, sources, classes, sizes, marks)
-        keys = kernels.signatures(states, classes, repeats, leaving, seed)
+        keys = kernels.signatures(states, classes, repeats, nodes, seed)
     return classes, num_classes
 
 

@@ -1,120 +1,81 @@
 """Loops of minimisation, compiled by numba: signatures of states, groups of equal ones, arcs of the merged graph.
 
 A state's signature is a hash of what leaves it: the final weight and the set of (input, output, cost, class of the
-target). Arcs are told apart by the bits of their costs. Hashes are 64 bits wide; the caller compares final classes once
-more under another seed.
+target). Arcs are told apart by the bits of their costs. Hashes are 64 bits wide; the caller compares the members of
+final classes once more under another seed.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.fst.arc_hashes import SPREAD, arc_hash, distinct, label_hash, mix, numbered
 
-__all__ = [
-    "Leaving",
-    "first_members",
-    "group",
-    "merged_arcs",
-    "repeating_states",
-    "signatures",
-    "who_changes",
-]
-
-_A, _B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # Steele, Lea and Flood (2014), splitmix64
-_C, _D = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-_FEW = 8  # arcs that are compared in pairs; more are sorted
-
-
-class Leaving(NamedTuple):
-    """What leaves the states of an FST: as in `FstArrays`, costs as the int32 of their bits."""
-
-    splits: np.ndarray
-    ilabels: np.ndarray
-    olabels: np.ndarray
-    next_states: np.ndarray
-    costs: np.ndarray
-    finals: np.ndarray
-
-
-@kernel(inline="always")
-def _mix(x):
-    x = (x ^ (x >> np.uint64(30))) * _A
-    x = (x ^ (x >> np.uint64(27))) * _B
-    return x ^ (x >> np.uint64(31))
-
-
-@kernel(inline="always")
-def _label(fst, arc, seed):
-    """Hash of what an arc reads, writes and costs."""
-    labels = (np.uint64(fst.ilabels[arc]) << np.uint64(32)) | np.uint64(fst.olabels[arc])
-    return _mix(labels ^ seed) + np.uint64(np.uint32(fst.costs[arc])) * _C
-
-
-@kernel(inline="always")
-def _whole(fst, arc, classes, seed):
-    """Hash of an arc with the class that it leads to."""
-    return _mix(_label(fst, arc, seed) + np.uint64(classes[fst.next_states[arc]]) * _D)
+__all__ = ["differ", "first_members", "group", "merged_arcs", "repeating_states", "signatures", "who_changes"]
 
 
 @kernel
 def repeating_states(fst, seed):
     """Marks the states with two arcs that read, write and cost the same; their arcs may fall together."""
-    repeats = np.zeros(len(fst.finals), np.bool_)
+    splits, ilabels, olabels, _, costs, finals = fst  # in a loop an array of a tuple costs the counting of references
+    repeats = np.zeros(len(finals), np.bool_)
+    hashes = np.empty(np.diff(splits).max() if len(finals) else 0, np.uint64)
     for state in range(len(repeats)):
-        begin, end = fst.splits[state], fst.splits[state + 1]
+        begin, end = splits[state], splits[state + 1]
         if end - begin > 1:
-            hashes = np.empty(end - begin, np.uint64)
             for arc in range(begin, end):
-                hashes[arc - begin] = _label(fst, arc, seed)
-            repeats[state] = _distinct(hashes) < end - begin
+                hashes[arc - begin] = label_hash(ilabels, olabels, costs, arc, seed)
+            repeats[state] = distinct(hashes[: end - begin]) < end - begin
     return repeats
 
 
 @kernel
-def _distinct(hashes):
-    """Moves the distinct values of an array to its front and counts them."""
-    if len(hashes) > _FEW:
-        hashes.sort()
-        count = 1
-        for i in range(1, len(hashes)):
-            if hashes[i] != hashes[count - 1]:
-                hashes[count] = hashes[i]
-                count += 1
-        return count
-    count = 0
-    for i in range(len(hashes)):
-        new = True
-        for j in range(count):
-            if hashes[i] == hashes[j]:
-                new = False
-        if new:
-            hashes[count] = hashes[i]
-            count += 1
-    return count
-
-
-@kernel
-def signatures(states, classes, repeats, fst, seed):
-    """Hashes what leaves each of some states, and the class that it is in: uint64 [len(states)]."""
+def signatures(states, classes, repeats, nodes, seed):
+    """Hashes what leaves each of some nodes, and the class that it is in: uint64 [len(states)]."""
     result = np.empty(len(states), np.uint64)
+    splits, keys, next_states, finals = nodes.splits, nodes.keys, nodes.next_states, nodes.finals
     for i in range(len(states)):
         state = states[i]
-        begin, end = fst.splits[state], fst.splits[state + 1]
-        total = _mix(np.uint64(np.uint32(fst.finals[state])) ^ seed) + np.uint64(classes[state]) * _D
+        begin, end = splits[state], splits[state + 1]
+        total = mix(np.uint64(np.uint32(finals[state])) ^ seed) + np.uint64(classes[state]) * SPREAD
         if repeats[state]:
             hashes = np.empty(end - begin, np.uint64)
             for arc in range(begin, end):
-                hashes[arc - begin] = _whole(fst, arc, classes, seed)
-            for j in range(_distinct(hashes)):
+                hashes[arc - begin] = arc_hash(keys[arc], classes[next_states[arc]])
+            for j in range(distinct(hashes)):
                 total += hashes[j]
         else:
             for arc in range(begin, end):
-                total += _whole(fst, arc, classes, seed)
-        result[i] = _mix(total)
+                total += arc_hash(keys[arc], classes[next_states[arc]])
+        result[i] = mix(total)
     return result
+
+
+@kernel
+def _leaving(fst, state, repeating, classes, seed):
+    """Hash of what leaves one state."""
+    splits, ilabels, olabels, next_states, costs, finals = fst
+    begin, end = splits[state], splits[state + 1]
+    hashes = np.empty(end - begin, np.uint64)
+    for arc in range(begin, end):
+        hashes[arc - begin] = arc_hash(label_hash(ilabels, olabels, costs, arc, seed), classes[next_states[arc]])
+    total = mix(np.uint64(np.uint32(finals[state])) ^ seed)
+    for j in range(distinct(hashes) if repeating else end - begin):
+        total += hashes[j]
+    return total
+
+
+@kernel
+def differ(fst, repeats, merged, firsts, seed):
+    """Whether something else leaves a state than leaves the first member of its class."""
+    for state in range(len(merged)):
+        first = firsts[merged[state]]
+        if first != state:
+            ours = _leaving(fst, state, repeats[state], merged, seed)
+            if ours != _leaving(fst, first, repeats[first], merged, seed):
+                return True
+    return False
 
 
 @kernel
@@ -133,25 +94,10 @@ def group(states, keys, classes, sizes, num_classes, touched, largest):
     Returns:
       The number of classes, and int32, those of `states` (they are overwritten) whose class is another now.
     """
-    room = 16
-    while room < 2 * len(states):
-        room *= 2
-    table = np.full(room, -1, np.int32)  # hash → group
-    where = np.empty(len(states), np.int32)
-    firsts = np.empty(len(states), np.int32)  # of each group: its first member's index
-    counts = np.zeros(len(states), np.int32)
-    groups = 0
-    for i in range(len(states)):
-        touched[classes[states[i]]] += 1
-        slot = np.int64(keys[i] & np.uint64(room - 1))
-        while table[slot] >= 0 and keys[firsts[table[slot]]] != keys[i]:
-            slot = (slot + 1) & (room - 1)
-        if table[slot] < 0:
-            table[slot] = groups
-            firsts[groups] = i
-            groups += 1
-        where[i] = table[slot]
-        counts[where[i]] += 1
+    where, firsts, counts = numbered(keys)
+    groups = len(firsts)
+    for state in states:
+        touched[classes[state]] += 1
     of_group = np.empty(groups, np.int32)
     for g in range(groups):
         of = classes[states[firsts[g]]]
@@ -184,9 +130,13 @@ def group(states, keys, classes, sizes, num_classes, touched, largest):
 def who_changes(moved, entering, sources, classes, sizes, marks):
     """Returns, sorted, the states of classes with several members from which an arc leads to one of `moved`.
 
+    Where most states have moved all of those classes are returned.
+
     Args:
       marks: bool [num_states], scratch: False throughout, before and after.
     """
+    if len(moved) > len(marks) // 2:
+        return np.flatnonzero(sizes[classes] > 1).astype(np.int32)
     result = np.empty(1024, np.int32)
     count = 0
     for state in moved:
@@ -223,32 +173,35 @@ def first_members(classes, num_classes):
 
 
 @kernel
-def merged_arcs(firsts, merged, repeats, fst, seed):
-    """Lists the arcs that the merged graph keeps: those of the first member of each class, equal ones once.
+def merged_arcs(firsts, merged, repeats, fst, arcs, seed):
+    """Writes the arcs that the merged graph keeps: those of the first member of each class, equal ones once.
+
+    Args:
+      arcs: input labels, output labels, targets and bits of costs to write into, long enough for all of their arcs.
 
     Returns:
-      int64 [num_classes + 1] splits, int32 [num_kept] indices of arcs.
+      int64 [num_classes + 1] splits.
     """
-    new_splits = np.zeros(len(firsts) + 1, np.int64)
-    total = 0
-    for state in firsts:
-        total += fst.splits[state + 1] - fst.splits[state]
-    kept = np.empty(total, np.int32)
+    new_ilabels, new_olabels, new_next_states, new_costs = arcs
+    splits, ilabels, olabels, next_states, costs, _ = fst
+    new_splits, again = np.zeros(len(firsts) + 1, np.int64), np.zeros(0, np.bool_)
     place = 0
     for number in range(len(firsts)):
         state = firsts[number]
-        begin, end = fst.splits[state], fst.splits[state + 1]
-        again = np.zeros(end - begin if repeats[state] else 0, np.bool_)
-        if repeats[state]:
+        begin, end = splits[state], splits[state + 1]
+        repeating = repeats[state]
+        if repeating:
+            again = np.zeros(end - begin, np.bool_)
             hashes = np.empty(end - begin, np.uint64)
             for arc in range(begin, end):
-                hashes[arc - begin] = _whole(fst, arc, merged, seed)
+                hashes[arc - begin] = arc_hash(label_hash(ilabels, olabels, costs, arc, seed), merged[next_states[arc]])
             order = np.argsort(hashes, kind="mergesort")
             for i in range(1, len(order)):
                 again[order[i]] = hashes[order[i]] == hashes[order[i - 1]]
         for arc in range(begin, end):
-            if not repeats[state] or not again[arc - begin]:
-                kept[place] = arc
+            if not repeating or not again[arc - begin]:
+                new_ilabels[place], new_olabels[place] = ilabels[arc], olabels[arc]
+                new_next_states[place], new_costs[place] = merged[next_states[arc]], costs[arc]
                 place += 1
         new_splits[number + 1] = place
-    return new_splits, kept[:place]
+    return new_splits

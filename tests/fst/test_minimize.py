@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst import minimize_kernels as kernels
+from hybrid.fst.arc_hashes import numbered
 from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.fst.minimize import minimize_encoded, minimize_encoded_reference, quantize
 from hybrid.fst.ops import connect
@@ -66,6 +67,33 @@ def test_arcs_that_fall_together_stay_once():
         small = minimize_encoded(fst)
         assert (small.num_states, small.num_arcs) == (3, 2 + more)
         assert small.ilabels.tolist() == [1, *range(6, 6 + more), 5]
+
+
+def test_one_arc_is_the_same_as_several_alike():
+    """A state with two arcs that look alike and lead to equal states is one with one of them, that could be a chain."""
+    fst = FstArrays.from_arcs(
+        0, [0, 0, 1, 2, 2, 3, 4, 5], [1, 2, 5, 5, 5, 6, 6, 6], [0] * 8, [1, 2, 3, 4, 5, 6, 6, 6], np.zeros(8),
+        [np.inf] * 6 + [0],
+    )  # fmt: skip
+    small = minimize_encoded(fst)
+    assert small.equals(minimize_encoded_reference(fst))
+    assert (small.num_states, small.num_arcs) == (4, 4)
+
+
+def test_numbers_of_many_hashes():
+    """More than one table takes: equal ones have one number, which knows its first and how many there are."""
+    keys = np.random.default_rng(0).integers(0, 50_000, 150_000).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    number, firsts, counts = numbered(keys)
+    _, first, inverse, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    assert len(firsts) == len(first)
+    assert (firsts[number] == first[inverse]).all() and (counts[number] == count[inverse]).all()
+
+
+def test_a_loop_without_an_end_is_told():
+    loop = FstArrays.from_arcs(0, [0, 0, 1, 2], [1, 2, 1, 1], [0] * 4, [1, 3, 2, 1], np.zeros(4), [np.inf] * 3 + [0])
+    assert minimize_encoded(loop).num_states == 2
+    with pytest.raises(ValueError, match="a loop of states that no path leaves"):
+        minimize_encoded(loop, connected=True)
 
 
 def test_a_long_chain_and_a_loop():
