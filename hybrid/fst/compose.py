@@ -52,6 +52,22 @@ class _Right(NamedTuple):
     costs: np.ndarray
 
 
+class _Made(NamedTuple):
+    """The result, in arrays with room for more.
+
+    Attributes:
+      pairs: int32 [states][2], states of the left and of the right; splits: int64 [states + 1], where their arcs begin.
+      ilabels, olabels, next_states, costs: of arcs.
+    """
+
+    pairs: np.ndarray
+    splits: np.ndarray
+    ilabels: np.ndarray
+    olabels: np.ndarray
+    next_states: np.ndarray
+    costs: np.ndarray
+
+
 def compose(left: FstArrays, right: FstArrays) -> FstArrays:
     """Returns left∘right, trimmed; states are numbered as a search from the start meets them.
 
@@ -70,14 +86,10 @@ def compose(left: FstArrays, right: FstArrays) -> FstArrays:
         raise ValueError("composition: the right transducer has arcs without input labels")
     ways = _left(left)
     arcs = _Right(right.row_splits, right.ilabels, right.olabels, right.next_states, right.costs)
-    pairs, next_states = _pairs(ways, arcs, left.start, right.start)
-    splits = np.zeros(len(pairs) + 1, np.int64)
-    ilabels, olabels = (np.empty(len(next_states), np.int32) for _ in range(2))
-    costs = np.empty(len(next_states), np.float32)
-    _write_arcs(pairs, ways, arcs, splits, ilabels, olabels, costs)
+    pairs, splits, il, ol, to, costs = _pairs(ways, arcs, left.start, right.start)
     finals = left.final_costs[pairs[:, 0]] + right.final_costs[pairs[:, 1]]
     del pairs
-    return connect(FstArrays(0, splits, ilabels, olabels, next_states, costs, finals))
+    return connect(FstArrays(0, splits, il, ol, to, costs, finals))
 
 
 def _left(fst: FstArrays) -> _Left:
@@ -95,26 +107,35 @@ def _left(fst: FstArrays) -> _Left:
     return _Left(fst.row_splits, il, ol, to, costs, chained, followers, hub, first.astype(np.int32))
 
 
-def _pairs(left: _Left, right: _Right, left_start: int, right_start: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the pairs of states that the start reaches, and where each of their arcs leads.
-
-    Returns:
-      int32 [num_states][2], states of the left and of the right; int32 [num_arcs], number of the pair entered.
-    """
-    pairs, to = np.empty((2 * len(right.splits) + 1024, 2), np.int32), np.empty(2 * len(right.labels) + 1024, np.int32)
-    pairs[0] = left_start, right_start
+def _pairs(left: _Left, right: _Right, left_start: int, right_start: int) -> _Made:
+    """Finds the pairs of states that the start reaches, and their arcs."""
+    states, arcs = 2 * len(right.splits) + 1024, 2 * len(right.labels) + 1024
+    pairs, splits = np.empty((states, 2), np.int32), np.zeros(states + 1, np.int64)
+    il, ol, to = np.empty(arcs, np.int32), np.empty(arcs, np.int32), np.empty(arcs, np.int32)
+    made = _Made(pairs, splits, il, ol, to, np.empty(arcs, np.float32))
+    del pairs, splits, il, ol, to
+    made.pairs[0] = left_start, right_start
     state, used, arcs, short = 0, 1, 0, _TABLE
     listed, table = 0, np.empty(1 << max(10, len(right.splits).bit_length()), np.int32)
     while short:
         if short == _PAIRS:
-            pairs = np.concatenate([pairs, np.empty((len(pairs) // 2, 2), np.int32)])
+            made = made._replace(pairs=_longer(made.pairs, used), splits=_longer(made.splits, state + 1))
         elif short == _ARCS:
-            to = np.concatenate([to, np.empty(len(to) // 2, np.int32)])
+            made = _Made(made.pairs, made.splits, *(_longer(array, arcs) for array in made[2:]))
         else:
-            table = np.full(2 * len(table), -1, np.int32)
-            listed = _list_all(pairs[:used], left.followers, table)
-        state, used, arcs, listed, short = _search(state, used, arcs, listed, left, right, pairs, to, table)
-    return pairs[:used], to[:arcs]
+            size = 2 * len(table)
+            del table
+            table = np.full(size, -1, np.int32)
+            listed = _list_all(made.pairs[:used], left.followers, table)
+        state, used, arcs, listed, short = _search(state, used, arcs, listed, left, right, made, table)
+    return _Made(made.pairs[:used], made.splits[: used + 1], *(array[:arcs] for array in made[2:]))
+
+
+def _longer(array: np.ndarray, used: int) -> np.ndarray:
+    """Returns the array with half as much room again, and what it holds so far."""
+    longer = np.empty((len(array) * 3 // 2, *array.shape[1:]), array.dtype)
+    longer[:used] = array[:used]
+    return longer
 
 
 @kernel
@@ -165,32 +186,33 @@ def _first_way(label, begin, end, olabels, first, indexed):
 
 
 @kernel
-def _search(state, used, arcs, listed, left, right, pairs, to, table):
+def _search(state, used, arcs, listed, left, right, made, table):
     """Goes on with the search from a state that was not done; its arguments and results are how far it came.
 
     Returns:
       The state, pairs, arcs and entries of the table so far, and what there was no room for: 0 if nothing.
     """
     # In a loop an array of a tuple costs the counting of references.
-    splits, olabels, ways_to, chained, first = left.splits, left.olabels, left.next_states, left.chained, left.first
-    right_splits, labels, next_states = right.splits, right.labels, right.next_states
+    splits, ilabels, olabels, ways_to, left_costs, chained, _, hub, first = left
+    right_splits, labels, right_olabels, right_to, right_costs = right
+    pairs, new_splits, il, ol, to, costs = made
     while state < used:
         here, at = pairs[state, 0], pairs[state, 1]
+        done, begin, end = arcs, splits[here], splits[here + 1]
         if chained[here]:
             if arcs == len(to):
                 return state, used, arcs, listed, _ARCS
-            to[arcs] = state + 1
+            il[arcs], ol[arcs], to[arcs], costs[arcs] = ilabels[begin], 0, state + 1, left_costs[begin]
             arcs, state = arcs + 1, state + 1
+            new_splits[state] = arcs
             continue
-        done = arcs
-        begin, end = splits[here], splits[here + 1]
         writes = first_at_least(olabels, begin, end, 1)
         # All of the left's silent arcs, then for each arc of the right those that write what it reads.
         for arc in range(right_splits[at] - 1, right_splits[at + 1] if writes < end else right_splits[at]):
             silent = arc < right_splits[at]
             label = 0 if silent else labels[arc]
-            way = begin if silent else _first_way(label, writes, end, olabels, first, here == left.hub)
-            target = at if silent else next_states[arc]
+            way = begin if silent else _first_way(label, writes, end, olabels, first, here == hub)
+            target = at if silent else right_to[arc]
             while way < end and olabels[way] == label:
                 slot = _slot(table, pairs, ways_to[way], target)
                 if table[slot] < 0:
@@ -201,31 +223,12 @@ def _search(state, used, arcs, listed, left, right, pairs, to, table):
                     used, listed = more, listed + 1
                 if arcs == len(to):
                     return state, used, done, listed, _ARCS
-                to[arcs] = table[slot]
+                il[arcs], to[arcs], costs[arcs] = ilabels[way], table[slot], left_costs[way]
+                ol[arcs] = 0
+                if not silent:
+                    ol[arcs], costs[arcs] = right_olabels[arc], left_costs[way] + right_costs[arc]
                 arcs += 1
                 way += 1
         state += 1
+        new_splits[state] = arcs
     return state, used, arcs, listed, 0
-
-
-@kernel
-def _write_arcs(pairs, left, right, new_splits, il, ol, costs):
-    """Writes labels and costs of the arcs of all pairs of states, in the order of `_search`."""
-    splits, ilabels, olabels, left_costs, first = left.splits, left.ilabels, left.olabels, left.costs, left.first
-    right_splits, labels, right_out, right_costs = right.splits, right.labels, right.olabels, right.costs
-    place = 0
-    for state in range(len(pairs)):
-        here, at = pairs[state, 0], pairs[state, 1]
-        begin, end = splits[here], splits[here + 1]
-        writes = first_at_least(olabels, begin, end, 1)
-        for way in range(begin, writes):
-            il[place], ol[place], costs[place] = ilabels[way], 0, left_costs[way]
-            place += 1
-        for arc in range(right_splits[at], right_splits[at + 1] if writes < end else right_splits[at]):
-            label = labels[arc]
-            way = _first_way(label, writes, end, olabels, first, here == left.hub)
-            while way < end and olabels[way] == label:
-                il[place], ol[place], costs[place] = ilabels[way], right_out[arc], left_costs[way] + right_costs[arc]
-                place += 1
-                way += 1
-        new_splits[state + 1] = place
