@@ -15,6 +15,7 @@ from hybrid.formats.openfst import FstArrays
 __all__ = [
     "connect",
     "is_deterministic",
+    "kept_states",
     "log_sums",
     "replace_symbols",
     "stochasticity",
@@ -57,18 +58,40 @@ def replace_symbols(fst: FstArrays, symbols: Sequence[int], by: Sequence[int] | 
 
 def connect(fst: FstArrays) -> FstArrays:
     """Returns the FST without states that no path from the start to a final state passes; order is kept."""
-    from hybrid.fst.ops_kernels import copy_useful, count_useful, useful_states
-
     if fst.start < 0:
         return fst
-    useful = useful_states(fst.start, fst.row_splits, fst.next_states, fst.final_costs)
-    if not useful[fst.start]:
+    arcs = fst.ilabels, fst.olabels, fst.next_states, fst.costs
+    return kept_states(fst.start, fst.row_splits, None, arcs, fst.final_costs, fst)
+
+
+def kept_states(
+    start: int,
+    splits: np.ndarray,
+    order: np.ndarray | None,
+    arcs: tuple[np.ndarray, ...],
+    finals: np.ndarray,
+    whole: FstArrays | None = None,
+) -> FstArrays:
+    """Returns the FST of the states that some path from the start to a final state passes.
+
+    Args:
+      splits, finals: as of `FstArrays`.
+      arcs: input labels, output labels, targets and costs, as of `FstArrays`.
+      order: int32 [num_arcs], where labels, targets and costs of each arc stand, if not in order.
+      whole: what is returned where there are no other states; None: what is kept, in new arrays.
+    """
+    from hybrid.fst.ops_kernels import copy_useful, count_useful, useful_states
+
+    ilabels, olabels, next_states, costs = arcs
+    targets = next_states if order is None else next_states[order]
+    useful = useful_states(start, splits, targets, finals)
+    if not useful[start]:
         return FstArrays.empty()
-    if useful.all():
-        return fst
-    number, splits = count_useful(useful, fst.row_splits, fst.next_states)
-    il, ol, to = (np.empty(int(splits[-1]), np.int32) for _ in range(3))
-    costs = np.empty(len(il), np.float32)
-    arcs = (fst.ilabels, fst.olabels, fst.next_states, fst.costs)
-    copy_useful(number, fst.row_splits, arcs, (il, ol, to, costs))
-    return FstArrays(int(number[fst.start]), splits, il, ol, to, costs, fst.final_costs[useful])
+    if whole is not None and useful.all():
+        return whole
+    number, new_splits = count_useful(useful, splits, targets)
+    il, ol, to = (np.empty(int(new_splits[-1]), np.int32) for _ in range(3))
+    new_costs = np.empty(len(il), np.float32)
+    places = np.empty(0, np.int32) if order is None else order
+    copy_useful(number, splits, targets, places, (ilabels, olabels, costs), (il, ol, to, new_costs))
+    return FstArrays(int(number[start]), new_splits, il, ol, to, new_costs, finals[useful])

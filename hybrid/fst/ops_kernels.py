@@ -194,18 +194,25 @@ def count_useful(useful, splits, next_states):
 
 
 @kernel
-def copy_useful(number, splits, arcs, new_arcs):
-    """Copies the arcs between numbered states: both are tuples of input labels, output labels, targets and costs."""
-    ilabels, olabels, next_states, costs = arcs
+def copy_useful(number, splits, targets, order, arcs, new_arcs):
+    """Copies the arcs between numbered states.
+
+    Args:
+      number: int32 [num_states], −1 of those that are left out.
+      order: int32 [num_arcs], where the labels and the cost of each arc stand; empty: in order.
+      arcs: input labels, output labels and costs.
+      new_arcs: input labels, output labels, targets and costs, written.
+    """
+    ilabels, olabels, costs = arcs
     il, ol, to, new_costs = new_arcs
     place = 0
     for state in range(len(number)):
         if number[state] >= 0:
             for arc in range(splits[state], splits[state + 1]):
-                target = number[next_states[arc]]
+                target = number[targets[arc]]
                 if target >= 0:
-                    il[place], ol[place], to[place] = ilabels[arc], olabels[arc], target
-                    new_costs[place] = costs[arc]
+                    at = order[arc] if len(order) else arc
+                    il[place], ol[place], to[place], new_costs[place] = ilabels[at], olabels[at], target, costs[at]
                     place += 1
 
 
@@ -228,17 +235,17 @@ def entering_states(splits, next_states):
 
 
 @kernel
-def spread_potentials(start, splits, next_states, probabilities, finals, values, damping):
+def spread_potentials(start, splits, next_states, probabilities, finals, values, new, damping):
     """One step of the power method: the value of a state becomes what its arcs lead to.
 
     Args:
       probabilities, finals: float64, of arcs and final weights; a final weight leads back to the start.
       values: float64 [num_states], changed in place to unit length.
+      new: float64 [num_states], scratch.
 
     Returns:
       The smallest and largest ratio of new to old value, damping taken off.
     """
-    new = np.empty_like(values)
     low, high, square = np.inf, 0.0, 0.0
     for state in range(len(values)):
         total = finals[state] * values[start]

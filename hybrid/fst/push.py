@@ -39,9 +39,10 @@ def push_special(fst: FstArrays, delta: float = DELTA, max_steps: int = MAX_STEP
         return fst
     probabilities, finals = np.exp(-fst.costs.astype(np.float64)), np.exp(-fst.final_costs.astype(np.float64))
     values = np.full(fst.num_states, 1.0 / np.sqrt(fst.num_states))
+    new = np.empty_like(values)
     for _ in range(max_steps):
         low, high = spread_potentials(
-            fst.start, fst.row_splits, fst.next_states, probabilities, finals, values, DAMPING
+            fst.start, fst.row_splits, fst.next_states, probabilities, finals, values, new, DAMPING
         )
         if low <= 0:
             raise HybridError("a state of the graph has no probability of going on; trim the graph before pushing")

@@ -11,7 +11,7 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.formats.openfst import FstArrays
-from hybrid.fst.ops import connect
+from hybrid.fst.ops import kept_states
 from hybrid.fst.ops_kernels import add_costs
 
 __all__ = ["remove_eps_local"]
@@ -25,26 +25,20 @@ def remove_eps_local(fst: FstArrays) -> FstArrays:
     """
     if fst.start < 0:
         return fst
-    return connect(_joined(fst))
+    return kept_states(fst.start, *_joined(fst))
 
 
-def _joined(fst: FstArrays) -> FstArrays:
-    """Returns the FST after all joins, states that nothing enters any more included."""
-    degrees = np.diff(fst.row_splits)
-    first = np.where(degrees > 0, fst.row_splits[:-1], -1).astype(np.int32)
-    last = np.where(degrees > 0, fst.row_splits[1:] - 1, -1).astype(np.int32)
-    ins = np.bincount(fst.next_states, minlength=fst.num_states).astype(np.int32)
-    ins[fst.start] += 1
-    outs = (degrees + np.isfinite(fst.final_costs)).astype(np.int32)
-    silent = np.zeros(fst.num_states, np.bool_)
-    silent[fst.sources()[fst.ilabels == 0]] = True
-    follow = np.arange(1, fst.num_arcs + 1, dtype=np.int32)  # next arc of the same state
-    follow[last[last >= 0]] = -1
+def _joined(fst: FstArrays) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+    """Joins all that can be joined.
+
+    Returns:
+      int64 [num_states + 1] splits; int32 [num_kept] order; labels, targets and costs of all arcs that ever were, of
+      which the order lists those that are left; and final weights.
+    """
     room = fst.num_arcs // 16 + 1024
-    arcs = (fst.ilabels, fst.olabels, fst.next_states, fst.costs, follow)
-    il, ol, to, costs, follow = (_with_room(array, room) for array in arcs)
-    del degrees, arcs
-    finals = fst.final_costs.copy()
+    il, ol, to, costs = (_with_room(array, room) for array in (fst.ilabels, fst.olabels, fst.next_states, fst.costs))
+    finals, follow = fst.final_costs.copy(), np.empty(len(to), np.int32)
+    first, last, ins, outs, silent = _lists(fst.start, fst.row_splits, fst.ilabels, fst.next_states, finals, follow)
     state, arc, used = 0, -2, fst.num_arcs
     while state < fst.num_states:
         state, arc, used = _join(state, arc, used, il, ol, to, costs, follow, first, last, ins, outs, silent, finals)
@@ -52,11 +46,36 @@ def _joined(fst: FstArrays) -> FstArrays:
             more = room + int(outs.max())
             il, ol, to, costs, follow = (_with_room(array, more) for array in (il, ol, to, costs, follow))
     splits, order = _in_order(first, to, follow)
-    return FstArrays(fst.start, splits, il[order], ol[order], to[order], costs[order], finals)
+    return splits, order, (il, ol, to, costs), finals
 
 
 def _with_room(array: np.ndarray, more: int) -> np.ndarray:
-    return np.concatenate([array, np.zeros(more, array.dtype)])
+    longer = np.empty(len(array) + more, array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+@kernel
+def _lists(start, splits, ilabels, next_states, finals, follow):
+    """Begins what `_join` keeps of each state: its first and last arc, ways in and out, whether one is silent.
+
+    Args:
+      follow: int32, of at least the number of arcs: the next arc of the same state is written into it, -1 at the last.
+    """
+    first, last = np.full(len(finals), -1, np.int32), np.full(len(finals), -1, np.int32)
+    ins, outs = np.zeros(len(finals), np.int32), np.zeros(len(finals), np.int32)
+    silent = np.zeros(len(finals), np.bool_)
+    ins[start] = 1
+    for state in range(len(finals)):
+        begin, end = splits[state], splits[state + 1]
+        outs[state] = end - begin + (finals[state] < np.inf)
+        for arc in range(begin, end):
+            ins[next_states[arc]] += 1
+            silent[state] |= ilabels[arc] == 0
+            follow[arc] = arc + 1
+        if begin < end:
+            first[state], last[state], follow[end - 1] = begin, end - 1, -1
+    return first, last, ins, outs, silent
 
 
 @kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -60,6 +61,10 @@ class GraphReport:
     """The operations of one compilation, in order."""
 
     operations: list[Operation] = field(default_factory=list)
+    _last: tuple[weakref.ref, tuple[int, int, float, float]] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": None}  # what was measured last does not travel
 
     @contextmanager
     def measure(self, name: str) -> Iterator[list[Any]]:
@@ -69,7 +74,9 @@ class GraphReport:
         result: list[Any] = []
         yield result
         wall, cpu, peak = time.monotonic() - wall, cpu_seconds() - cpu, _peak_gb()
-        states, arcs, low, high = _figures(result[0])
+        if self._last is None or self._last[0]() is not result[0]:  # some operations have nothing to do
+            self._last = weakref.ref(result[0]), _figures(result[0])
+        states, arcs, low, high = self._last[1]
         self.operations.append(Operation(name, states, arcs, round(wall, 3), round(cpu, 3), peak, low, high))
         LOGGER.info("%s", self.operations[-1].line())
 
