@@ -29,7 +29,11 @@ T = TypeVar("T")
 # The paths of this process: modules of the working folder must not come in.
 _CHILD = "import sys; sys.path[:] = sys.argv[1:]; from hybrid.base.limited import serve; serve()"
 
-_HUGE = "glibc.malloc.hugetlb=1"  # arrays and small states alike lie in large pages, of which processors find more
+_MEMORY = ":".join((
+    "glibc.malloc.hugetlb=1",  # arrays and small states alike lie in large pages, of which processors find more
+    # What is freed is kept for the next array: the system empties each page that it hands out, which takes its time.
+    "glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1099511627776", "glibc.malloc.top_pad=67108864",
+))  # fmt: skip
 
 
 def available_memory() -> int | None:
@@ -67,7 +71,9 @@ def run_limited(
       HybridError: with `too_much`. What the function raises is raised here.
     """
     verbose = get_logger("hybrid").getEffectiveLevel() <= logging.DEBUG if get_logger("hybrid").handlers else None
-    tunables = ":".join(filter(None, [_HUGE, os.environ.get("GLIBC_TUNABLES")]))  # of what is said twice the last holds
+    tunables = ":".join(
+        filter(None, [_MEMORY, os.environ.get("GLIBC_TUNABLES")])
+    )  # of what is said twice the last holds
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD, *sys.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=True,
         env={**os.environ, "GLIBC_TUNABLES": tunables},

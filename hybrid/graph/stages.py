@@ -66,7 +66,6 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
     with report.measure("det*(L∘G)") as out:
         arrays = determinize_star(arrays, limit, "L∘G")
         out.append(arrays)
-    give_back_memory()
     with report.measure("min(det*(L∘G))") as out:
         arrays = minimize_encoded(arrays)
         out.append(arrays)
@@ -143,7 +142,6 @@ def make_hclg(
     with report.measure("det*(H∘CLG)") as out:
         if not is_deterministic(arrays):  # without context it often is
             arrays = determinize_star(arrays, 4 * arrays.num_states + 10_000, "H∘C∘L∘G")
-            give_back_memory()
         out.append(arrays)
     with report.measure("local rmeps") as out:
         kept = kept_labels(context_ids, model.num_transition_ids)

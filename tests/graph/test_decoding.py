@@ -283,10 +283,12 @@ def test_this_process_is_never_limited(lang, models, grammar, tmp_path, monkeypa
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "child" / name).read_bytes()
 
 
-def test_a_limited_process_has_large_pages(monkeypatch):
+def test_a_limited_process_has_large_pages_and_keeps_what_it_frees(monkeypatch):
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.check=0")
     found = within_memory(os.getenv, "GLIBC_TUNABLES", gigabytes=1, predicted=1e9)
-    assert found == "glibc.malloc.hugetlb=1:glibc.malloc.check=0"
+    settings = dict(part.split("=") for part in found.split(":"))
+    assert settings["glibc.malloc.hugetlb"] == "1" and settings["glibc.malloc.check"] == "0"
+    assert settings["glibc.malloc.mmap_max"] == "0" and float(settings["glibc.malloc.trim_threshold"]) > 1e11
 
 
 @settings(max_examples=20, deadline=None)
