@@ -29,6 +29,7 @@ class Leaving(NamedTuple):
 
 @kernel(inline="always")
 def mix(x):
+    """Spreads a number over all 64 bits."""
     x = (x ^ (x >> np.uint64(30))) * _A
     x = (x ^ (x >> np.uint64(27))) * _B
     return x ^ (x >> np.uint64(31))
