@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 __all__ = ["BiasAutomaton", "BiasPhrase"]
 
 MAX_WORDS = 50  # of a phrase with its context
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BiasPhrase:
     """Some words and what saying them is worth.
 
@@ -31,7 +32,7 @@ class BiasPhrase:
     context: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        said = self.context + self.words
+        said = self.context + self.words if self.context else self.words
         if not self.words or min(said) < 1:
             raise ValueError(f"phrase {list(said)} with boost {self.boost}: wanted word ids above 0")
         if not math.isfinite(self.boost):
@@ -60,50 +61,49 @@ class BiasAutomaton:
         """Takes the phrases; of two with the same words both count, one whose boost is 0 does not."""
         self._children: dict[int, int] = {}  # key → state
         self.gain, self.held = [0.0], [0.0]
-        levels: list[list[tuple[int, int, int]]] = []  # by number of words said: state, the one before it, word
-        self._enter((phrase for phrase in phrases if phrase.boost), levels)
+        levels = self._enter(phrase for phrase in phrases if phrase.boost)
         self.keys = [-1, *self._children]
-        self.fail = [0] * len(self.gain)
-        self.rest = list(range(len(self.gain)))
+        self.fail, self.rest = [0] * len(self.keys), [0] * len(self.keys)
         self._link(levels)
 
-    def _enter(self, phrases: Iterable[BiasPhrase], levels: list[list[tuple[int, int, int]]]) -> None:
-        """Makes a state for each beginning of a phrase."""
+    def _enter(self, phrases: Iterable[BiasPhrase]) -> list[list[int]]:
+        """Makes a state for each beginning of a phrase; returns the states by how many words they have, from one on."""
         children, gain, held = self._children, self.gain, self.held
+        levels: list[list[int]] = []
         for phrase in phrases:
-            state, before, size = 0, len(phrase.context), len(phrase.words)
-            while len(levels) < before + size:
+            words, boost, state = phrase.words, phrase.boost, 0
+            said, depth, size = phrase.context + words if phrase.context else words, -len(phrase.context), len(words)
+            while len(levels) < len(said):
                 levels.append([])
-            for level, word in zip(levels, phrase.context + phrase.words):
-                key = state << 32 | word
-                child = children.get(key)
-                if child is None:
-                    child = children[key] = len(gain)
+            for level, word in zip(levels, said):
+                new = len(gain)
+                state = children.setdefault(state << 32 | word, new)
+                if state == new:
                     gain.append(0.0)
                     held.append(0.0)
-                    level.append((child, state, word))
-                state = child
-                before -= 1
-                if before < 0 and -before < size and phrase.boost > 0:
-                    held[state] = max(held[state], phrase.boost * -before / size)
-            gain[state] += phrase.boost
+                    level.append(new)
+                depth += 1
+                if 0 < depth < size and boost * depth / size > held[state]:
+                    held[state] = boost * depth / size
+            gain[state] += boost
+        return levels
 
-    def _link(self, levels: Sequence[list[tuple[int, int, int]]]) -> None:
+    def _link(self, levels: Sequence[Sequence[int]]) -> None:
         """Finds the longest shorter beginning that each state also is, whose phrases end with it as well."""
-        goes_on = {key >> 32 for key in self._children}
-        for level in levels[:1]:
-            for state, _, _ in level:
-                self.rest[state] = state if state in goes_on else 0
-        for level in levels[1:]:
-            for state, parent, word in level:
-                other = self.fail[parent]
-                while other and other << 32 | word not in self._children:
-                    other = self.fail[other]
-                other = self._children.get(other << 32 | word, 0)
-                self.fail[state] = other
-                self.gain[state] += self.gain[other]
-                self.held[state] = max(self.held[state], self.held[other])
-                self.rest[state] = state if state in goes_on else self.rest[other]
+        children, keys, fail, rest = self._children, self.keys, self.fail, self.rest
+        gain, held = self.gain, self.held
+        for key in keys[1:]:
+            rest[key >> 32] = key >> 32
+        for state in chain.from_iterable(levels[1:]):
+            other, word = fail[keys[state] >> 32], keys[state] & 0xFFFFFFFF
+            while other and other << 32 | word not in children:
+                other = fail[other]
+            other = children.get(other << 32 | word, 0)
+            if other:
+                fail[state] = other
+                gain[state] += gain[other]
+                held[state] = max(held[state], held[other])
+                rest[state] = rest[state] or rest[other]
 
     def __len__(self) -> int:
         """How many states there are."""

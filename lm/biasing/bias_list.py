@@ -53,23 +53,25 @@ class BiasList:
           lines: phrase, boost per word, context.
           words: those of the graph or the lattices; a finder serves many lists.
         """
-        find = words if isinstance(words, WordFinder) else WordFinder(words)
-        phrases: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[BiasPhrase, str]] = {}
+        finder = words if isinstance(words, WordFinder) else WordFinder(words)
+        find = finder.__getitem__
+        numbers: dict[tuple, int] = {}  # words, or context and words → number of the phrase
+        phrases: list[BiasPhrase] = []
+        texts: list[str] = []
         unknown: dict[str, tuple[str, ...]] = {}
         twice = 0
         for text, boost, context in lines:
-            said, before = text.split(), context.split()
-            ids, before_ids = tuple([find[word] for word in said]), tuple([find[word] for word in before])
+            ids, before_ids = tuple(map(find, text.split())), tuple(map(find, context.split())) if context else ()
             if 0 in ids or 0 in before_ids:
-                unknown[text] = tuple(word for word in said + before if not find[word])
-            elif (before_ids, ids) in phrases:
-                twice += 1
+                unknown[text] = tuple(word for word in text.split() + context.split() if not find(word))
+            elif numbers.setdefault((before_ids, ids) if before_ids else ids, len(phrases)) == len(phrases):
+                phrases.append(BiasPhrase(ids, boost * len(ids), before_ids))
+                texts.append(text)
             else:
-                phrases[before_ids, ids] = BiasPhrase(ids, boost * len(ids), before_ids), text
+                twice += 1
         if twice:
             get_logger(__name__).warning("%d phrases stand in the list again; the first of each counts", twice)
-        made = tuple([one for one, _ in phrases.values()])
-        return cls(made, tuple([text for _, text in phrases.values()]), tuple(unknown.items()))
+        return cls(tuple(phrases), tuple(texts), tuple(unknown.items()))
 
     def automaton(self) -> BiasAutomaton:
         """The phrases as an automaton."""
@@ -183,11 +185,12 @@ def _lines(path: str | os.PathLike, boost: float) -> Iterator[tuple[str, float, 
 
 def _line(path: object, text: str, boost: float, context: str, number: int) -> BiasLine:
     """Checks a phrase."""
-    size = len(text.split()) + len(context.split())
-    if not text.split():
+    said = text.split()
+    size = len(said) + (len(context.split()) if context else 0)
+    if not said:
         raise InputError.at(path, "has a phrase without words", CURE, number)
     if not math.isfinite(boost):
         raise InputError.at(path, f"has the boost {boost}, wanted a finite number", CURE, number)
     if size > MAX_WORDS:
         raise InputError.at(path, f"has a phrase of {size} words, wanted at most {MAX_WORDS}", CURE, number)
-    return " ".join(text.split()), boost, context
+    return " ".join(said), boost, context

@@ -110,5 +110,5 @@ def test_a_list_of_twenty_thousand_is_ready_at_once():
     lines = [(f"W{n} W{(n * 7) % 20_000}" if n % 3 else f"W{n}", 1.0, "") for n in range(20_000)]
     begin = time.process_time()
     automaton = BiasList.of(lines, table).automaton()
-    assert time.process_time() - begin < 0.5  # 0.1 on a machine that does nothing else
+    assert time.process_time() - begin < 0.4  # 0.09 on a machine that does nothing else
     assert automaton.score([1 + 3]) == 1.0
