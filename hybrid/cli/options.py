@@ -29,9 +29,11 @@ __all__ = [
     "MODEL",
     "PORTION",
     "SCALE",
+    "TEXT",
     "InModelPath",
     "ModelPath",
     "Real",
+    "TextPath",
     "Whole",
     "config_options",
     "make_config",
@@ -81,6 +83,14 @@ class ModelPath(click.Path):
         return super().convert(model_folder(value), param, ctx)
 
 
+class TextPath(click.Path):
+    """A text that is read once: a file, a pipe of the shell, or `-`, standard input."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns its path."""
+        return super().convert("/dev/stdin" if str(value) == "-" else value, param, ctx)
+
+
 class InModelPath(ModelPath):
     """A file, or the folder or name of a model that holds one of that kind."""
 
@@ -94,7 +104,7 @@ class InModelPath(ModelPath):
         return path / self._file if path.is_dir() else path
 
 
-MODEL = ModelPath(path_type=Path)
+MODEL, TEXT = ModelPath(path_type=Path), TextPath(path_type=Path)
 JOBS, CHANNEL = Whole(1, 1024), Whole(-1, 1023)
 ENGINE = click.Choice(["auto", *ENGINES])
 PORTION, SCALE = Real(0, 1), Real(0, above=True)

@@ -58,6 +58,8 @@ def scan(paths: Sequence[str | os.PathLike]) -> Found:
         if path.is_dir():
             for file in sorted(_files(path)):
                 _sort(file, _name(file.relative_to(path)), audio, dead, others)
+        elif path.is_fifo():
+            raise InputError.at(path, "is a pipe, and audio is read more than once", "Write it into a file first.")
         elif path.is_file():
             audio.append((_name(Path(path.name)), path))
         else:

@@ -292,7 +292,7 @@ def lattice_files(path: str | os.PathLike) -> list[Path]:
     """
     path = Path(path)
     require_followed(path)
-    if is_stream(path) or path.is_file():
+    if is_stream(path) or (path.exists() and not path.is_dir()):  # a pipe of the shell too: <(zcat …)
         return [path]
     files = [f for f in path.glob("lat.*.gz") if f.name.split(".")[1].isdigit()]
     if not files:

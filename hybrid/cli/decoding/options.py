@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -171,10 +171,17 @@ def audio_options(function: Any) -> Any:
     return function
 
 
+def _kept(stream: IO[bytes], path: Path) -> str:
+    """Keeps what comes from a stream in a file, as audio is read more than once; returns its path."""
+    with open(path, "wb") as file:
+        shutil.copyfileobj(stream, file)
+    return str(path)
+
+
 def audio_source(
     paths: tuple[Path, ...], scratch: Path, model_dir: Path, options: dict[str, Any], speakers: str = "file"
 ) -> Any:
-    """Audio files, those below folders, and what standard input (`-`) holds, which is kept in `scratch`.
+    """Audio files, those below folders, and what standard input (`-`) and pipes hold, which is kept in `scratch`.
 
     Args:
       model_dir: whose band the files should have.
@@ -190,11 +197,12 @@ def audio_source(
     files: list[str] = []
     for path in paths:
         if str(path) == "-":
-            if any(file.startswith(str(scratch)) for file in files):
+            if str(scratch / "stdin") in files:
                 raise InputError.at("-", "stands for standard input, which can be read once", "Give it once.")
-            with open(scratch / "stdin", "wb") as stream:
-                shutil.copyfileobj(sys.stdin.buffer, stream)
-            files.append(str(scratch / "stdin"))
+            files.append(_kept(sys.stdin.buffer, scratch / "stdin"))
+        elif path.is_fifo():  # a pipe of the shell: <(sox …)
+            with open(path, "rb") as stream:
+                files.append(_kept(stream, scratch / f"pipe-{len(files) + 1}"))
         elif path.is_dir():
             found = scan([path])
             files += [str(file) for _, file in found.audio]

@@ -10,7 +10,7 @@ import click
 
 from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, make_text_config, text_options
-from hybrid.cli.options import MODEL, InModelPath, Whole, config_options, make_config, writes_file, writes_folder
+from hybrid.cli.options import MODEL, TEXT, InModelPath, Whole, config_options, make_config, writes_file, writes_folder
 from hybrid.model.ready import LEXICON
 from lexicon.cmudict import CmudictConfig
 from lexicon.grapheme import GraphemeConfig
@@ -252,7 +252,7 @@ def add_probs(
 
 
 @command.command()
-@click.argument("texts", type=FILE, nargs=-1, required=True)
+@click.argument("texts", type=TEXT, nargs=-1, required=True)
 @click.option("--lexicon", type=FILE, help="A lexicon (lexicon.txt, lexiconp.txt).")
 @click.option("--lang", type=FILE, help="A lang folder, or a words.txt.")
 @ids_option

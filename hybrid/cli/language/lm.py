@@ -13,7 +13,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, text_options
 from hybrid.cli.lms.domain import COMMANDS as DOMAIN
 from hybrid.cli.lms.neural import COMMANDS as NEURAL
-from hybrid.cli.options import MODEL, PORTION, Real, Whole, config_options, make_config, writes_file
+from hybrid.cli.options import MODEL, PORTION, TEXT, Real, Whole, config_options, make_config, writes_file
 from lexicon.words.config import TextConfig
 from lm.config import EstimateConfig
 from lm.g2p.config import GraphoneAlignConfig
@@ -36,7 +36,7 @@ for _command in (*DOMAIN, *NEURAL):
 
 
 @command.command()
-@click.argument("texts", type=FILE, nargs=-1, required=True)
+@click.argument("texts", type=TEXT, nargs=-1, required=True)
 @out_option
 @ids_option
 @click.option("--vocabulary", type=FILE, help="Words that the model may hold: a word list, or the words.txt of a lang.")
@@ -145,7 +145,7 @@ def interpolate(
 
 @command.command()
 @click.argument("model", type=FILE)
-@click.argument("texts", type=FILE, nargs=-1, required=True)
+@click.argument("texts", type=TEXT, nargs=-1, required=True)
 @ids_option
 @click.option("--skip-special", is_flag=True, help="Pass over <s> and </s> in the text; else they are refused.")
 @click.option("--sentences", type=FILE, help="Write the figures of each sentence here (tab-separated).")
@@ -298,7 +298,7 @@ def g2p_test(model: Path, lexicon: Path, cmudict: bool) -> None:
 
 @command.command("g2p-apply")
 @click.argument("model", type=FILE)
-@click.argument("words", type=FILE, nargs=-1, required=True)
+@click.argument("words", type=TEXT, nargs=-1, required=True)
 @click.option("--lexicon", type=FILE, help="Words of this lexicon are known and left out.")
 @click.option("--nbest", type=click.IntRange(1, 100), default=1, help="Most pronunciations of a word.")
 @click.option("--least-share", type=PORTION, default=0.1, help="Of the best one; further ones need it.")

@@ -1,0 +1,58 @@
+"""What is read once comes from a pipe as well; what is read again is told to want a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from hybrid.base.errors import InputError
+from hybrid.data.find_audio import scan
+from tests.tiny_recogniser import Tiny, must
+
+TEXT = "LOW MID HIGH\nHIGH LOW\n"
+
+
+def pipe(content: bytes) -> Path:
+    """A pipe as the shell's <(…) is one, that gives this once."""
+    reader, writer = os.pipe()
+
+    def feed() -> None:
+        """Writes it, and that is all."""
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(content)
+
+    Thread(target=feed, daemon=True).start()
+    return Path(f"/dev/fd/{reader}")
+
+
+def given(text: str, *arguments: object) -> str:
+    command = [sys.executable, "-m", "hybrid.cli.main", *map(str, arguments)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def test_audio_and_lattices(tiny: Tiny, bursts, save_wav, tmp_path: Path) -> None:
+    sound = tmp_path / "a.wav"
+    save_wav(sound, bursts(["LOW", "HIGH"], 3))
+    graph = ("--model", tiny.model, "--graph", tiny.graph)
+    pipes = [pipe(sound.read_bytes()) for _ in range(2)]
+    assert must("decode", *graph, *pipes).stdout == "pipe-1 LOW HIGH\npipe-2 LOW HIGH\n"
+    must("decode", *graph, "--out-dir", tmp_path / "out", sound)
+    lattices = pipe((tmp_path / "out" / "lat.1.gz").read_bytes())
+    assert must("lattice", "best-path", lattices, "--words", tiny.graph / "words.txt").stdout == "a LOW HIGH\n"
+    with pytest.raises(InputError, match=r"fd/\d+: is a pipe, and audio is read more than once\. Write it into a file"):
+        scan([pipe(b"RIFF")])
+
+
+def test_texts(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("<eps> 0\nLOW 1\n")
+    given(TEXT, "lm", "train", "-", "--order", 2, "--smoothing", "witten-bell", "--out", tmp_path / "a.arpa")
+    piped = pipe(TEXT.encode())
+    must("lm", "train", piped, "--order", 2, "--smoothing", "witten-bell", "--out", tmp_path / "b.arpa")
+    assert (tmp_path / "a.arpa").read_bytes() == (tmp_path / "b.arpa").read_bytes()
+    assert "2 sentences" in given(TEXT, "lm", "perplexity", tmp_path / "a.arpa", "-")
+    assert "HIGH" in given(TEXT, "lang", "oov", "--lang", tmp_path / "words.txt", "-")
