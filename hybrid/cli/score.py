@@ -92,19 +92,21 @@ def wer(hyp: Path, **options: Any) -> None:
 @click.option("--lm-weights", default="7:17", help="FIRST:LAST[:STEP] or A,B,C; acoustic scale is 1 / weight.")
 @click.option("--penalties", default="0,0.5,1", help="Word insertion penalties, likewise.")
 @click.option("--widen", is_flag=True, help="Try more LM weights while the best one is the smallest or the largest.")
+@click.option("--folds", type=Whole(1, 1000), default=1,
+              help="Parts of the speakers, each scored with the best pair of the others; 1: all alike.")  # fmt: skip
 @click.option("--tune-ref", type=FILE, help="Choose weight and penalty on this set instead of on --ref.")
 @click.option("--tune-lattices", type=FILE, help="Lattices of --tune-ref.")
 @click.option("--jobs", type=JOBS, default=1, help="Processes.")
 @writes_folder("score", "ref", "lattices", "compare", "words", "tune_ref", "tune_lattices", whole=True)
 @writes_file("table", argument="results", adds=True)
 def sweep(
-    lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, widen: bool, tune_ref: Path | None,
-    tune_lattices: Path | None, jobs: int, **options: Any,
+    lattices: tuple[Path, ...], words: Path, lm_weights: str, penalties: str, widen: bool, folds: int,
+    tune_ref: Path | None, tune_lattices: Path | None, jobs: int, **options: Any,
 ) -> None:  # fmt: skip
     """Sweep LM weight and word insertion penalty over lattices, then score at the best pair.
 
-    With --tune-ref and --tune-lattices the pair is chosen there and only applied to --lattices. Several --lattices,
-    such as the folds of a cross-validation, count as one set.
+    With --tune-ref and --tune-lattices the pair is chosen there and only applied to --lattices; with --folds on the
+    other speakers of the set. Several --lattices, such as the folds of a cross-validation, count as one set.
 
     Example: hybrid score sweep --ref data/dev-clean --lattices exp/mono/decode_dev-clean --words
     exp/mono/graph/words.txt --lm-weights 7:17 --penalties 0,0.5,1
@@ -119,6 +121,8 @@ def sweep(
 
     if (tune_ref is None) != (tune_lattices is None):
         raise click.UsageError("--tune-ref and --tune-lattices go together")
+    if tune_ref is not None and folds > 1:
+        raise click.UsageError("--folds tunes on the other speakers of the set, --tune-ref on another set: give one")
     try:
         config = SweepConfig(parse_range(lm_weights), parse_range(penalties), widen)
     except ValueError as error:
@@ -130,7 +134,7 @@ def sweep(
         check_words(folder, words)
     with pool(jobs) as executor:
         tuned = read_transcripts(tune_ref).in_form(form) if tune_ref else reference
-        found = run_sweep(tuned, tune_lattices or lattices, table, config, executor, form)
+        found = run_sweep(tuned, tune_lattices or lattices, table, config, executor, form, folds)
         best = (found.best.lm_weight, found.best.penalty)
         hypothesis = found.hypothesis
         if tune_lattices:
@@ -140,7 +144,9 @@ def sweep(
     where = f" (chosen on {tune_lattices})" if tune_lattices else ""
     echo(f"LM weight {best[0]:g}, word insertion penalty {best[1]:g}{where}")
     facts = {"lm_weight": best[0], "penalty": best[1], "tuned_on": str(tune_lattices or ", ".join(map(str, lattices)))}
-    facts |= models
+    for part, pair in found.folds:
+        echo(f"tuned on others than {' '.join(part)}: LM weight {pair[0]:g}, word insertion penalty {pair[1]:g}")
+    facts |= {**models, **({"folds": found.folds} if found.folds else {})}
     _finish(reference, hypothesis, options, facts, form, {"sweep.tsv": format_sweep(found)})
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,8 @@ from hybrid.base.log import get_logger
 from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.lattice.archive import lattice_files, read_lattices
 from hybrid.lattice.paths import best_path
-from hybrid.score.edits import ErrorCounts, score_utterances
+from hybrid.score.cross_tuning import tuned_on_others
+from hybrid.score.edits import ErrorCounts, UtteranceErrors, score_utterances
 from hybrid.score.transcripts import Form, Transcripts, pair
 from lexicon.symbols import SymbolTable
 
@@ -71,11 +72,17 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """All points of the grid, the best of them, and the words recognised there."""
+    """All points of the grid, the best of them, and the words recognised there.
+
+    Attributes:
+      folds: parts of the speakers, whose words are of the pair that is best on the others; empty where they are of
+        `best`.
+    """
 
     points: tuple[SweepPoint, ...]
     best: SweepPoint
     hypothesis: Transcripts
+    folds: tuple[tuple[tuple[str, ...], Weights], ...] = ()
 
     @property
     def at_edge(self) -> bool:
@@ -158,11 +165,16 @@ def sweep(
     config: SweepConfig,
     executor: Executor | None = None,
     form: Form | None = None,
+    folds: int = 1,
 ) -> Sweep:
     """Scores the best paths of a set at every place of the grid and picks the best place.
 
-    The chosen pair is fitted to this set: apply it to another (`best_paths` with that one pair) for an honest figure.
+    The chosen pair is fitted to this set: apply it to another (`best_paths` with that one pair) for an honest figure,
+    or deal the speakers into `folds`, each recognised with the pair that is best on the others.
     With `config.widen` weights are added at the edge, ROUNDS times at most.
+
+    Raises:
+      InputError: more folds than speakers.
     """
     grid = list(config.grid)
     hypotheses = best_paths(lattices, words, grid, executor, form)
@@ -180,7 +192,24 @@ def sweep(
         result = _judge(reference, grid, hypotheses)
     if result.at_edge:
         _log.warning("best LM weight %g is at the edge of those tried; try more (--widen)", result.best.lm_weight)
-    return result
+    return result if folds == 1 else _in_parts(result, reference, grid, hypotheses, folds)
+
+
+def _in_parts(
+    result: Sweep, reference: Transcripts, grid: Sequence[Weights], hypotheses: Sequence[Transcripts], folds: int
+) -> Sweep:
+    """Takes the words of each part of the speakers from the pair that is best on the others."""
+    names = sorted(reference.words)
+    scored = [dict(zip(one.ids, one.errors.tolist())) for one in (_scored(reference, h) for h in hypotheses)]
+    order = sorted(range(len(grid)), key=lambda place: grid[place])  # of equals the first one, see `choose`
+    errors = np.array([[scored[place][name] for place in order] for name in names])
+    said: dict[str, Sequence[str]] = {}
+    parts = []
+    for part, inside, found in tuned_on_others(errors, [reference.speakers.get(name, name) for name in names], folds):
+        place = order[found]
+        parts.append((part, grid[place]))
+        said |= {names[i]: hypotheses[place].words.get(names[i], []) for i in np.flatnonzero(inside).tolist()}
+    return replace(result, hypothesis=replace(result.hypothesis, words=said), folds=tuple(parts))
 
 
 def wider(weights: Sequence[float], best: float) -> list[float]:
@@ -206,11 +235,10 @@ def _judge(reference: Transcripts, grid: Sequence[Weights], hypotheses: Sequence
     """Counts the errors at each place of the grid and picks the best place."""
     points = []
     for (weight, penalty), hypothesis in zip(grid, hypotheses):
-        counts = score_utterances(_quiet_pair(reference, hypothesis)).total()
-        points.append(SweepPoint(weight, penalty, counts))
+        points.append(SweepPoint(weight, penalty, _scored(reference, hypothesis).total()))
     best = choose(points)
     return Sweep(tuple(points), best, hypotheses[points.index(best)])
 
 
-def _quiet_pair(reference: Transcripts, hypothesis: Transcripts) -> Mapping[str, tuple[Sequence[str], Sequence[str]]]:
-    return {u: (r, hypothesis.words.get(u, ())) for u, r in sorted(reference.words.items())}
+def _scored(reference: Transcripts, hypothesis: Transcripts) -> UtteranceErrors:
+    return score_utterances({u: (r, hypothesis.words.get(u, ())) for u, r in sorted(reference.words.items())})

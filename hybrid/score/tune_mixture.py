@@ -18,11 +18,12 @@ from hybrid.base.errors import InputError
 from hybrid.base.ranges import POSITIVE, SHARE, check_fields
 from hybrid.rescore.arc_batch import best_prefixes, combined_scores
 from hybrid.rescore.scored import Mixture, ScoredLattice
+from hybrid.score.cross_tuning import tuned_on_others
 from hybrid.score.edits import score_utterances
 from hybrid.score.transcripts import Transcripts
 from lexicon.symbols import SymbolTable
 
-__all__ = ["CrossValidated", "MixtureGrid", "MixtureWeights", "best_words", "cross_validate", "folds_of", "tune"]
+__all__ = ["CrossValidated", "MixtureGrid", "MixtureWeights", "best_words", "cross_validate", "tune"]
 
 
 class MixtureWeights(NamedTuple):
@@ -108,18 +109,6 @@ def tune(
     return table
 
 
-def folds_of(speakers: Sequence[str], count: int) -> list[tuple[str, ...]]:
-    """Deals speakers, in their order, into parts.
-
-    Raises:
-      InputError: fewer speakers than parts.
-    """
-    names = sorted(set(speakers))
-    if len(names) < count:
-        raise InputError.at("--folds", f"is {count}, but there are {len(names)} speakers", "Use fewer.")
-    return [tuple(names[i::count]) for i in range(count)]
-
-
 def cross_validate(
     reference: Transcripts, scored: Mapping[str, ScoredLattice], words: SymbolTable, grid: MixtureGrid, folds: int
 ) -> CrossValidated:
@@ -141,9 +130,7 @@ def cross_validate(
     speakers = [reference.speakers.get(utterance, utterance) for utterance in names]
     said: dict[str, list[str]] = {}
     parts = []
-    for part in folds_of(speakers, folds):
-        inside = np.array([speaker in part for speaker in speakers])
-        place = int(errors[~inside].sum(axis=0).argmin()) if folds > 1 else int(errors.sum(axis=0).argmin())
+    for part, inside, place in tuned_on_others(errors, speakers, folds):
         parts.append((part, grid.places[place]))
         for number in np.flatnonzero(inside).tolist():
             ids = found[names[number]][place]

@@ -23,8 +23,9 @@ from hybrid.rescore.ngram_swap import WordModel
 from hybrid.rescore.pass_config import SecondPassConfig
 from hybrid.rescore.scored import Mixture, ScoredLattice, without_old
 from hybrid.rescore.second_pass import score_lattice, second_pass
+from hybrid.score.cross_tuning import folds_of
 from hybrid.score.transcripts import Transcripts
-from hybrid.score.tune_mixture import MixtureGrid, best_words, cross_validate, folds_of
+from hybrid.score.tune_mixture import MixtureGrid, best_words, cross_validate
 from lexicon.symbols import SymbolTable
 from lm.neural.config import NeuralLmConfig
 from lm.neural.folder import NeuralLm, build, save_neural_lm

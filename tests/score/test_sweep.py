@@ -49,6 +49,22 @@ def test_sweep_picks_the_fewest_errors(folder: Path, words: SymbolTable) -> None
     assert not found.at_edge
 
 
+def test_speakers_are_recognised_with_what_is_best_on_others(
+    tmp_path: Path, words: SymbolTable, two_paths: Lattice
+) -> None:
+    write_lattices(tmp_path / "lat.gz", [(name, two_paths) for name in ("u1", "u2", "u3")])
+    said = {"u1": ["A", "B"], "u2": ["C"], "u3": ["C"]}  # at weight 8 A B is heard, at weight 6 C
+    reference = Transcripts("ref", said, {"u1": "anna", "u2": "bert", "u3": "bert"})
+    config = SweepConfig((6.0, 8.0), (0.0,))
+    alone, parted = (sweep(reference, tmp_path / "lat.gz", words, config, folds=count) for count in (1, 2))
+    assert alone.folds == () and alone.hypothesis.words == {name: ["C"] for name in said}
+    assert parted.folds == ((("anna",), (6.0, 0.0)), (("bert",), (8.0, 0.0)))
+    assert parted.hypothesis.words == {"u1": ["C"], "u2": ["A", "B"], "u3": ["A", "B"]}
+    assert (parted.points, parted.best) == (alone.points, alone.best)
+    with pytest.raises(InputError, match="--folds: is 3, but there are 2 speakers. Use fewer."):
+        sweep(reference, tmp_path / "lat.gz", words, config, folds=3)
+
+
 def test_a_best_point_at_the_edge_is_told(folder: Path, words: SymbolTable, caplog: pytest.LogCaptureFixture) -> None:
 
     reference = Transcripts("ref", {"u1": ["A", "B"], "u2": []})
