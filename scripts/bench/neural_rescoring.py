@@ -39,6 +39,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--lm", type=Path, required=True, help="neural model")
     parser.add_argument("--old-lm", type=Path, required=True, help="ARPA whose exact scores the lattices hold")
     parser.add_argument("--utterances", type=int, default=30, help="the first ones of the lattices")
+    parser.add_argument("--methods", default="arcs,compose,nbest", help="of rescoring")
     parser.add_argument("--beam", type=float, default=15.0)
     parser.add_argument("--lattice-beam", type=float, default=8.0)
     parser.add_argument("--max-active", type=int, default=7000)
@@ -72,7 +73,7 @@ def main() -> None:
         histories = lambda: NeuralHistories(lm, table, torch.device("cpu"))  # noqa: E731
         list(second_pass(lattices, histories, config.acoustic_scale or 1.0, settings, old))
 
-    work = {"search": search} | {m: lambda some, m=m: rescore(m, some) for m in ("arcs", "compose", "nbest")}
+    work = {"search": search} | {m: lambda some, m=m: rescore(m, some) for m in options.methods.split(",")}
     for run in work.values():
         run(names[:1])  # compiles
     spent = dict.fromkeys(work, 0.0)
