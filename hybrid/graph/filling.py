@@ -24,6 +24,8 @@ from hybrid.hmm import TransitionModel
 __all__ = ["Filler", "Filling"]
 
 Rows = tuple[np.ndarray, ...]  # sources, phones, words, costs, targets of arcs
+_Group = tuple[int, list[int]]  # a phone that stands for some, and the keys of all of them
+MOST_GROUPS = 10_000  # that are remembered
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +153,9 @@ class Filler:
             windows = [[x] for x in sorted(set(phone[mine].tolist()))]
             if self._right:
                 windows = [[first, n] for n in self._next(rows, set(target[mine].tolist()), ends, first)]
-            for group in self._alike(self.table.before, windows, 0):
-                edges.rows.append((start, group[0], 0, 0.0, root))
-                edges.keys.append([self.table.entry(slot, b, first) for b in group])
+            for phone_before, keys in self._groups(True, slot, first, windows):
+                edges.rows.append((start, phone_before, 0, 0.0, root))
+                edges.keys.append(keys)
         return edges
 
     def _next(self, rows: Rows, targets: set[int], ends: Mapping[int, int], phone: int) -> list[int]:
@@ -172,10 +174,37 @@ class Filler:
             sources = set(source[target == state].tolist())
             before = set(phone[np.isin(target, list(sources))].tolist()).union(*(entering.get(s, ()) for s in sources))
             windows = [[p, last] for p in sorted(before)] if self._left else [[last]]
-            for group in self._alike(self.table.after, windows, len(windows[0])):
-                edges.rows.append((state, group[0], 0, 0.0, end))
-                edges.keys.append([self.table.exit(slot, last, c) for c in group])
+            for phone_after, keys in self._groups(False, slot, last, windows):
+                edges.rows.append((state, phone_after, 0, 0.0, end))
+                edges.keys.append(keys)
         return edges
+
+    @cached_property
+    def _known_groups(self) -> dict[tuple, list[_Group]]:
+        return {}
+
+    def _groups(self, before: bool, slot: int, phone: int, windows: Sequence[Sequence[int]]) -> list[_Group]:
+        """Groups the phones before or after a slot; remembers groups, since another word changes few of them.
+
+        Args:
+          phone: the slot's first or last.
+
+        Returns:
+          Of each group its first phone, and the keys (table's) of all.
+        """
+        key = before, slot, phone, np.array(windows, np.int32).tobytes()
+        known = self._known_groups.get(key)
+        if known is None:
+            table = self.table
+            groups = self._alike(table.before if before else table.after, windows, 0 if before else len(windows[0]))
+            if before:
+                known = [(group[0], [table.entry(slot, b, phone) for b in group]) for group in groups]
+            else:
+                known = [(group[0], [table.exit(slot, phone, c) for c in group]) for group in groups]
+            if len(self._known_groups) >= MOST_GROUPS:
+                self._known_groups.clear()
+            self._known_groups[key] = known
+        return known
 
     def _alike(self, phones: Sequence[int], windows: Sequence[Sequence[int]], place: int) -> list[list[int]]:
         """Groups phones by the HMMs that they give to windows when they stand in them at `place`."""

@@ -174,6 +174,20 @@ def test_the_order_of_filling_is_of_no_account(language, models):
     assert equal(filler(contents, spoken), filler(turned, spoken))
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_filler_remembers_changes_nothing(language, models, name, monkeypatch):
+    """One filler, other phrases each time and back, gives what new fillers give; also where it remembers no more."""
+    graph = language.open(models[name])
+    lists = [language.phrases(PHRASES), {"$X": language.phrases(PHRASES)["$X"][:1]}, {}, language.phrases(PHRASES)]
+    for most in (10_000, 1):
+        monkeypatch.setattr("hybrid.graph.filling.MOST_GROUPS", most)
+        one = language.filler(models[name], graph)
+        for contents in lists:
+            ours, new = (filler(contents, language.spoken()) for filler in (one, language.filler(models[name], graph)))
+            assert ours.fst.equals(new.fst)
+            assert (ours.entry == new.entry).all() and (ours.exit == new.exit).all()
+
+
 def test_an_emptied_slot_is_an_empty_one(language, models):
     """What was never filled and what was filled and emptied say what the grammar says without its classes."""
     graph = language.open(models["triphone"])
