@@ -4,6 +4,7 @@
 #   flat_parts 500                              # exp/flat_tree, _den and _sup of the transcripts alone
 #   hires dev-clean                             # exp/hires/dev-clean by conf/mfcc_hires.yaml
 #   chain_train chain data/train                # exp/chain by conf/chain.yaml on exp/chain_tree, …
+#   chain_train chain exp/hires/train           # the same on features that are made once: no speeds, less work
 #   chain_train conformer data/train            # another network on the same parts
 #   adapted_train chain_fmllr tri3b train       # on tri3b's fMLLR features of data/train at three speeds, on chain's parts
 #   xent_train xent tri3b data/train            # exp/xent by conf/xent.yaml: cross-entropy on tri3b's alignments
@@ -51,12 +52,13 @@ hires() { # SET …: features such as networks take, of data/SET
   done
 }
 
-chain_train() { # NAME CUTS [OPTION …]: on the audio of CUTS, by NAME.yaml; flat on its own parts, the others on chain's
-  local parts=$dir/chain
+chain_train() { # NAME SOURCE [OPTION …]: on cuts' audio, or features below exp/, by NAME.yaml; flat on its own parts
+  local parts=$dir/chain source=--cuts
   [ "$1" != flat ] || parts=$dir/flat
+  [ "${2#exp/}" = "$2" ] || source=--feats
   step "$1$tag" --in "$2" --in "$conf_dir/$1.yaml" --in "${parts}_tree" --in "${parts}_den" --in "${parts}_sup" \
     --out "$dir/$1" -- \
-    "${nnet_train[@]}" --config "$conf_dir/$1.yaml" --cuts "$2" --tree "${parts}_tree" --den "${parts}_den" \
+    "${nnet_train[@]}" --config "$conf_dir/$1.yaml" "$source" "$2" --tree "${parts}_tree" --den "${parts}_den" \
     --sup "${parts}_sup" --out-dir "$dir/$1" "${@:3}"
 }
 

@@ -74,10 +74,10 @@ if wanted tri3b && stage 8 "Speaker-adaptive training with fMLLR."; then
   ali= climb tri3b train-sat tri2b 600 4000 "${schedule[@]}"
 fi
 
-if wanted chain && stage 9 "A small TDNN-F by LF-MMI, on the audio at three speeds."; then
-  hires dev test
+if wanted chain && stage 9 "A small TDNN-F by LF-MMI, on features whose frequencies are warped anew in each epoch."; then
+  hires train dev test
   ali= chain_parts tri2b 400 300
-  chain_train chain data/train
+  chain_train chain exp/hires/train
 fi
 
 if stage 10 "Compile the decoding graphs."; then

@@ -112,6 +112,18 @@ def test_settings_of_networks(root: Path) -> None:
         assert build_network(config.architecture, config.network, 40, 50).num_pdfs == 50
 
 
+@pytest.mark.parametrize(("source", "option"), [("data/train", "--cuts"), ("exp/hires/train", "--feats")])
+def test_networks_learn_from_audio_or_from_features(root: Path, source: str, option: str) -> None:
+    lines = [
+        "set -eu; recipe=egs/a device=cpu threads=1 dir=exp tag=",
+        'step() { printf "%s " "$@"; }',
+        f'. "{root}/scripts/chain.sh"',
+        f"chain_train chain {source}",
+    ]
+    done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert f"--config egs/a/conf/chain.yaml {option} {source} --tree exp/chain_tree" in done.stdout
+
+
 def test_options_of_the_whole_of_librispeech(root: Path, environment: dict[str, str]) -> None:
     usage = run(root / "egs/librispeech/run.sh", environment, "--help").stdout
     lines = (root / "egs/librispeech/conf/960/options").read_text(encoding="utf-8").splitlines()
