@@ -4,6 +4,10 @@ A subset is a list of elements (state, graph score, acoustic score, string), sor
 way to reach it with the words read so far. A task is a new state, a label by which it is left, and the subset that the
 label leads to; closed, with all that is reached by arcs without a label, that is a new state. All arrays have a fixed
 size, so that compiled loops need not count who holds them: where one is full, the work is begun again in larger ones.
+
+Only labels are pruned, by the best of their elements, as Kaldi does it. Elements outside the beam stay in their subset:
+without them, histories of different cost that lead to the same states would lead to different subsets, and the lattice
+would have more states and fewer word sequences.
 """
 
 from __future__ import annotations
@@ -81,13 +85,10 @@ def _string(tree, string_splits, symbols, came_from, came_by, at_string, way, st
 
 
 @kernel
-def _close(tree, arcs, tasks, task, closed, number, scales, beta, least, room):
-    """Follows arcs without a label from a task's elements; keeps the best way to each state, none below `least`.
+def _close(tree, arcs, tasks, task, closed, number, scales, beta, room):
+    """Follows arcs without a label from a task's elements; keeps the best way to each state that leads to an end.
 
     What ends or has labelled arcs becomes subset `number` of `closed`, which may be empty.
-
-    Args:
-      least: what score + beta of a kept element must reach.
 
     Returns:
       Whether there was room.
@@ -119,7 +120,7 @@ def _close(tree, arcs, tasks, task, closed, number, scales, beta, least, room):
             to = nexts[a]
             new_graph, new_acoustic = at_graph[state] + arc_graph[a], at_acoustic[state] + arc_acoustic[a]
             score = scales[0] * new_graph + scales[1] * new_acoustic
-            if not score + beta[to] >= least:
+            if not score + beta[to] > NEG_INF:
                 continue
             if seen[to] != task:
                 seen[to] = task
@@ -143,22 +144,19 @@ def _close(tree, arcs, tasks, task, closed, number, scales, beta, least, room):
 
 
 @kernel
-def _moves(arcs, closed, number, scales, beta, least, room):
-    """Lists the labelled arcs of a new state's elements that may lead to `least`, by label and next state.
+def _moves(arcs, closed, number, beta, room):
+    """Lists the labelled arcs of a new state's elements that lead to an end, by label and next state.
 
     Returns:
       Their number; they stand in `room`.
     """
-    splits, nexts, labels, arc_graph, arc_acoustic, _, _, _ = arcs
-    states, _, graph, acoustic, begins, _, _, _ = closed
+    splits, nexts, labels, _, _, _, _, _ = arcs
+    states, _, _, _, begins, _, _, _ = closed
     _, _, _, _, _, _, _, _, key, arc, element, order = room
     num_states, count = len(splits) - 1, 0
     for i in range(begins[number], begins[number + 1]):
         for a in range(splits[states[i]], splits[states[i] + 1]):
-            if labels[a] == 0:
-                continue
-            score = scales[0] * (graph[i] + arc_graph[a]) + scales[1] * (acoustic[i] + arc_acoustic[a])
-            if score + beta[nexts[a]] >= least:
+            if labels[a] != 0 and beta[nexts[a]] > NEG_INF:
                 key[count] = np.int64(labels[a]) * num_states + nexts[a]
                 arc[count], element[count] = a, i
                 count += 1
@@ -329,8 +327,7 @@ def determinize_arcs(
         entry[task] = led
         fresh = False
         if led == task:
-            least = least_total - before - scales[0] * off_graph - scales[1] * off_acoustic
-            enough = _close(tree, arcs, tasks, task, closed, num_closed, scales, beta, least, room)
+            enough = _close(tree, arcs, tasks, task, closed, num_closed, scales, beta, room)
             if not enough:
                 break
             led_to[led] = -1
@@ -355,14 +352,14 @@ def determinize_arcs(
         new = num_closed
         num_closed += 1
         forward[new] = before + scales[0] * off_graph + scales[1] * off_acoustic
-        moves, k = _moves(arcs, closed, new, scales, beta, least_total - forward[new], room), 0
+        moves, k = _moves(arcs, closed, new, beta, room), 0
         while k < moves and enough:
             label, at = labels[move_arc[order[k]]], task_begins[num_tasks]
             enough = num_tasks < elements
             if enough:
                 k, at, best = _one_label(tree, arcs, closed, new_drops[new], tasks, at, scales, beta, room, k, moves)
                 enough = k >= 0
-            if enough:
+            if enough and forward[new] + best >= least_total:
                 task_from[num_tasks], task_label[num_tasks], task_begins[num_tasks + 1] = new, label, at
                 rank[num_tasks] = -(forward[new] + best)
                 push(heap, waiting, rank, num_tasks)

@@ -80,6 +80,23 @@ def test_alignment_of_the_best_path() -> None:
     assert words == {(1,): (-1.0, (7, 5)), (2,): (-3.0, (9, 6))}
 
 
+def test_histories_of_different_cost_meet() -> None:
+    """Words 3 and 4 may follow 1 and 2; after 2, which costs 5, word 4 lies outside the beam, yet in the lattice."""
+    arcs = [
+        (0, 0, 0, 0, 1, 2), (1, 2, 1, 2, 3, 3), (5, 5, 5, 5, 6, 6),
+        (1, 1, 2, 2, 3, 4), (0.0, -2, -5, -7, 0, 0), np.zeros(6),
+    ]  # fmt: skip
+    finals = np.full((2, 4), -np.inf)
+    finals[:, 3] = 0.0
+    lattice = Lattice.from_arcs(4, 0, [np.array(a) for a in arcs], finals)
+    found = determinize(lattice, 6.0, 1.0).lattice
+    assert (found.num_states, len(found.sources)) == (3, 4)
+    assert {words: score for words, (score, _) in best_of_words(expand(found), 1.0).items()} == {
+        (1, 3): 0.0, (1, 4): -2.0, (2, 3): -5.0, (2, 4): -7.0
+    }  # fmt: skip
+    assert best_of_words(expand(determinize(lattice, 4.0, 1.0).lattice), 1.0).keys() == {(1, 3), (1, 4)}
+
+
 def test_a_limit_shrinks_the_beam(random_lattice) -> None:
     shrunk = 0
     for seed in range(60):
