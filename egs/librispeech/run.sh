@@ -32,10 +32,11 @@ option lm_weights 7:17 "swept; acoustic scale is 1 / weight"
 option chain_lm_weights 0.6,0.8,0.9,1,1.1,1.2,1.3,1.4,1.6,1.8 "swept for networks by LF-MMI"
 option penalties 0,0.5,1 "word insertion penalties, swept"
 option second_pass "" "models whose lattices a 4-gram, and with it a neural LM (conf/lstm_lm.yaml), score again, with commas"
+option domain "" "models whose lattices gain by lists of rare words, and by an LM of each book's other chapters, with commas"
 option compare_dir "$(first_of "$root/../shared/peers/hyps" "")" \
   "other systems' words (mono.dev-clean.txt) for paired tests; none if empty"
 start "$@"
-for part in ladder chain rescore; do . "$root/scripts/$part.sh"; done
+for part in ladder chain rescore domain; do . "$root/scripts/$part.sh"; done
 IFS=, read -ra sets <<< "$test_sets"
 IFS=, read -ra parts <<< "$train_set,${network_sets:-$train_set}"
 all=${network_sets:+networks} && all=${all:-$train_set}  # what networks are trained on
@@ -112,15 +113,11 @@ if wanted chain chain_long chain_fmllr conformer flat xent && stage 11 "Networks
 fi
 
 if wanted smbr && stage 12 "sMBR: the network goes on, on lattices that it finds in the training set with a unigram."; then
-  lm ug 1 0
-  hires "$all"
-  graph "$smbr_from" ug
-  lattices_train smbr "$smbr_from" ug "$all"
+  lm ug 1 0 && hires "$all" && graph "$smbr_from" ug && lattices_train smbr "$smbr_from" ug "$all"
 fi
 
 if stage 13 "Compile the decoding graphs."; then
-  for target in "${targets[@]}"; do [ "${target% *}" = joint ] || graph $target; done
-fi
+  for target in "${targets[@]}"; do [ "${target% *}" = joint ] || graph $target; done; fi
 
 if stage 14 "Decode (max-active 7000, beam 13, lattice beam 6); tri3b in two passes of fMLLR."; then
   ! wanted "${networks[@]}" || hires "${sets[@]}"
@@ -147,3 +144,6 @@ if [ -n "$second_pass" ] && stage 16 "Second pass: a 4-gram of the same text, th
   arpa fg 4 0 && neural_lm lstm_lm "$conf_dir/lstm_lm.yaml"
   for model in ${second_pass//,/ }; do second_pass "$model" tg fg lstm_lm "$(weights_of "$model")" "${sets[@]}"; done
 fi
+
+if [ -n "$domain" ] && stage 17 "Domain: lists of rare words for each utterance; the LM adapted to each book by its other chapters."; then
+  for model in ${domain//,/ }; do raised_and_adapted "$model" tg dev-clean "$corpora"; done; fi

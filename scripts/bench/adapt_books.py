@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import kaldialign
@@ -42,6 +43,7 @@ def options() -> argparse.Namespace:
     for name in ("corpora", "text", "lm", "lattices", "words"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--acoustic-scale", type=float, default=1 / 12)
+    parser.add_argument("--out", type=Path, help="write the table here")
     return parser.parse_args()
 
 
@@ -67,6 +69,27 @@ def transcripts(corpora: Path) -> Iterator[tuple[str, list[str], bool]]:
             yield name, words, False
 
 
+def by_chapter(corpora: Path) -> tuple[dict[str, list[tuple[str, list[str]]]], set[str]]:
+    """Chapter → its utterances and their words; and the chapters of dev-clean."""
+    said: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
+    development = set()
+    for name, words, dev in transcripts(corpora):
+        chapter = name.split("-")[1]
+        said[chapter].append((name, words))
+        if dev:
+            development.add(chapter)
+    return said, development
+
+
+def adapted(domain: list[list[str]], large: Path, background: NgramModel) -> NgramModel:
+    """The model of some sentences, a large text and its model; see `hybrid lm adapt`."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "domain"
+        text.write_text("".join(" ".join(words) + "\n" for words in domain), encoding="utf-8")
+        config = TextAdaptConfig(held_out=LEAST, shares=(1 / 64, 1 / 16, 1 / 4), exponents=(0.5,))
+        return adapt_to_text([text], [large], [background], config, EstimateConfig(prune=(0, 0, 1))).model
+
+
 def log_probs(model: NgramModel, words: list[str], known: set[str]) -> tuple[float, int]:
     """log10 probability of the words of a sentence that `known` holds, and its end; how many these are."""
     automaton = model.automaton
@@ -77,20 +100,23 @@ def log_probs(model: NgramModel, words: list[str], known: set[str]) -> tuple[flo
 
 
 def main() -> None:
-    """Adapts to each book, and prints a row for each chapter."""
+    """Writes the table to where it is wanted."""
     args = options()
+    if args.out is None:
+        compare(args)
+        return
+    with open(args.out, "w", encoding="utf-8") as stream, redirect_stdout(stream):
+        compare(args)
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Adapts to each book, and prints a row for each chapter."""
     searched, symbols = read_arpa(args.lm), SymbolTable.read(args.words)
     known = set(map(bytes.decode, searched.vocabulary.words[3:]))
     old = WordModel.of(searched, symbols)
     lattices = dict(read_compact_folder(args.lattices))
     books, titles = chapters(args.corpora)
-    said: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
-    development = set()
-    for name, words, dev in transcripts(args.corpora):
-        chapter = name.split("-")[1]
-        said[chapter].append((name, words))
-        if dev:
-            development.add(chapter)
+    said, development = by_chapter(args.corpora)
     taken = {books[chapter] for chapter in development}
     apart = {" ".join(words) for chapter in said if books.get(chapter) in taken for _, words in said[chapter]}
     scratch = tempfile.TemporaryDirectory()
@@ -107,11 +133,7 @@ def main() -> None:
         if len(domain) < LEAST:
             continue
         begin = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            text = Path(folder) / "domain"
-            text.write_text("".join(" ".join(words) + "\n" for words in domain), encoding="utf-8")
-            config = TextAdaptConfig(held_out=LEAST, shares=(1 / 64, 1 / 16, 1 / 4), exponents=(0.5,))
-            model = adapt_to_text([text], [large], [background], config, EstimateConfig(prune=(0, 0, 1))).model
+        model = adapted(domain, large, background)
         row, new = np.zeros(5), WordModel.of(model, symbols)
         outside = 0
         for name, words in said[chapter]:

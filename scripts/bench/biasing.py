@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--acoustic-scale", type=float, default=0.1)
     parser.add_argument("--boost", type=float, action="append")
     parser.add_argument("--half", type=int, choices=[0, 1])
+    parser.add_argument("--out", type=Path, help="write the lines here")
     options = parser.parse_args()
     words = SymbolTable.read(options.words)
     finder = WordFinder(words)
@@ -74,10 +75,16 @@ def main() -> None:
             said = [word for word in said if word[0] not in "<!["]
             for k, count in enumerate(errors(text.split(), said, set(rare), set(listed))):
                 totals[boost][k] += count
-    for boost, (bad, of, other_bad, other_of) in totals.items():
-        print(f"boost {boost:g}: B-WER {100 * bad / of:.2f} ({bad} / {of}), U-WER {100 * other_bad / other_of:.2f} "
-              f"({other_bad} / {other_of}), WER {100 * (bad + other_bad) / (of + other_of):.2f}")  # fmt: skip
-    print(f"{outside} rare words are not in {options.words.name}; lists {making:.2f}, biasing {biasing:.2f} CPU s")
+    told = [
+        f"boost {boost:g}: B-WER {100 * bad / of:.2f} ({bad} / {of}), U-WER {100 * other_bad / other_of:.2f} "
+        f"({other_bad} / {other_of}), WER {100 * (bad + other_bad) / (of + other_of):.2f}"
+        for boost, (bad, of, other_bad, other_of) in totals.items()
+    ]
+    told += [f"{outside} rare words are not in {options.words.name}; lists {making:.2f}, biasing {biasing:.2f} CPU s"]
+    if options.out is None:
+        print("\n".join(told))
+    else:
+        options.out.write_text("".join(f"{line}\n" for line in told), encoding="utf-8")
 
 
 if __name__ == "__main__":
