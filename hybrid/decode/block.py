@@ -90,7 +90,7 @@ def decode_block(
     with open_writer(part.with_name(f"lat.{number}.gz"), compact=not spec.raw) as writer:
         scores = source.scores(system.model, speech, options.batch_frames)
         searched = _searched(system, _batches(scores, speech, failed, silent), costs, failed)
-        utterances += one_behind(partial(_stored, system, options, writer, costs), searched)
+        utterances += one_behind(partial(_stored, options, writer, costs), searched)
     if silent:
         utterances += (_silence(item, options) for item in silent)
         utterances.sort(key=lambda record: record["row"][0])
@@ -117,27 +117,28 @@ def decode_block(
 def _searched(
     system: System, batches: Iterable[tuple[list[Utterance], list[np.ndarray]]], costs: dict[str, float],
     failed: list[tuple[str, str]],
-) -> Iterator[tuple[Utterance, SearchResult]]:  # fmt: skip
-    """Yields utterances with what the search found; appends those that it cannot take to `failed`."""
+) -> Iterator[tuple[System, Utterance, SearchResult]]:  # fmt: skip
+    """Yields utterances with what was found and the system that reads it; appends those that failed to `failed`."""
     for items, scores in batches:
-        results = system.search_each(scores)
+        results = system.searched(scores)
         for item in items:
             begin = time.thread_time()
-            result = next(results)
+            reader, result = next(results)
             costs["search_seconds"] += time.thread_time() - begin
             if result.failed:
                 failed.append((item.id, result.error))
             else:
-                yield item, result
+                yield reader, item, result
 
 
 def _stored(
-    system: System, options: DecodeOptions, writer: LatticeWriter, costs: dict[str, float],
-    found: tuple[Utterance, SearchResult],
+    options: DecodeOptions, writer: LatticeWriter, costs: dict[str, float],
+    found: tuple[System, Utterance, SearchResult],
 ) -> dict[str, Any]:  # fmt: skip
     """Reads and stores what was found in one utterance; the record of it."""
     begin = time.thread_time()
-    one = system.read(*found)
+    system, item, result = found
+    one = system.read(item, result)
     if not one.result.empty and not system.spec.only_best:
         writer.write(one.utterance, one.lattice if system.spec.raw else one.compact)
     record = _record(system, one, options)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filling
@@ -15,9 +17,9 @@ from hybrid.search.protocol import Searcher
 from lm.biasing.bias_automaton import BiasAutomaton
 
 if TYPE_CHECKING:
-    from hybrid.decode.system import SystemSpec
+    from hybrid.decode.system import System, SystemSpec
 
-__all__ = ["open_searcher"]
+__all__ = ["open_searcher", "searching"]
 
 logger = get_logger(__name__)
 
@@ -43,3 +45,20 @@ def open_searcher(
         return found
     logger.info("engine: torch, for native is not compiled yet (once, a few minutes: `hybrid doctor --compile`)")
     return make_searcher("torch", *rest)
+
+
+def searching(system: System) -> System:
+    """Returns the system with a searcher of its graph, of what fills its slots and of phrases that the search raises.
+
+    Raises:
+      InputError: an engine that raises no phrases, or no graph.
+    """
+    if system.graph is None:
+        raise InputError.at("the system", "has no graph of its own", "Load it from a folder, or make it of a graph.")
+    bias = None
+    if system.raised is not None and system.spec.bias_pass == "search":
+        bias = system.raised.automaton()
+    searcher = open_searcher(
+        system.spec, system.graph, system.model.transition_model, system.config, system.filling, bias
+    )
+    return replace(system, searcher=searcher)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
-from hybrid.decode.raised_phrases import searching, with_phrases
+from hybrid.decode.engine import searching
 from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler
@@ -25,10 +25,9 @@ from hybrid.graph.slot_table import SlotTable
 from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
-from lm.g2p.guesser import g2p_guesser
-from lm.word_list import ListEntry, check_entries, read_word_list
+from lm.word_list import ListEntry, check_entries
 
-__all__ = ["Contents", "SlotFiller", "with_lists"]
+__all__ = ["Contents", "SlotFiller"]
 
 if TYPE_CHECKING:
     from hybrid.decode.system import System
@@ -132,7 +131,9 @@ class SlotFiller:
         spoken, source = self.spoken(contents)
         for word in (word for word in spoken if source[word] == "guessed"):
             logger.info("guessed: %s %s", quote(word), quote(" / ".join(" ".join(row) for row in spoken[word]), 200))
-        table = self.graph.words.extended(sorted(word for word in spoken if word not in self.graph.words))
+        known = self.graph.words if self.system.nearest is None else self.system.nearest.words
+        more = sorted(word for word in spoken if word not in known)
+        table = known.extended(more) if more else known
         phrases = {
             name: [Phrase(tuple(table[w] for w in words), cost) for words, cost in _costs(name, entries).items()]
             for name, entries in contents.items()
@@ -142,7 +143,8 @@ class SlotFiller:
         if isinstance(alignment, LexiconWordAlignment):
             alignment = alignment.with_words((w, w, *p) for w, some in pronunciations.items() for p, _ in some)
         spec, second = self.system.spec, self.system.second_pass
-        if spec.second_pass is not None and (second is None or len(table) > len(self.graph.words)):
+        is_new = len(table) > len(self.graph.words) and table is not self.system.words
+        if spec.second_pass is not None and (second is None or is_new):
             second = spec.second_pass.open(table, spec.search_lm, self.system.config.scale)
         filling = self.filler(phrases, pronunciations)
         made = searching(
@@ -161,24 +163,6 @@ class SlotFiller:
             marks = ["_B", *["_I"] * (len(phones) - 2), "_E"] if len(phones) > 1 else ["_S"]
         forms = (p + mark if p + mark in self._phones else p for p, mark in zip(phones, marks))
         return tuple(self._phones.encode(forms, "phones.txt"))
-
-
-def with_lists(system: System) -> System:
-    """Returns the system with the lists of its settings in its slots and its search; tells which slots stay empty.
-
-    Raises:
-      InputError: see `SlotFiller.fill`, `read_word_list` and `with_phrases`.
-    """
-    spec = system.spec
-    if spec.g2p is not None:
-        system = replace(system, guess=g2p_guesser(spec.g2p))
-    if spec.slots:
-        filler = SlotFiller.of(system)
-        system = filler.fill({filler.table.name(name): read_word_list(path) for name, path in spec.slots})
-    if system.filler is not None and (empty := [n for n in system.filler.table.names if n not in system.contents]):
-        shown = ", ".join(map(quote, empty))
-        logger.warning("%s: nothing fills %s: no word can be heard there", spec.graph_dir, shown)
-    return system if spec.bias is None else with_phrases(system, spec.bias, spec.bias_boost)
 
 
 def _costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:

@@ -19,11 +19,11 @@ from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
 from hybrid.decode.engine import open_searcher
 from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
-from hybrid.decode.raised_phrases import BOOST
+from hybrid.decode.nearest_phrases import NearestPhrases
+from hybrid.decode.raised_phrases import BOOST, with_lists, with_nearest
 from hybrid.decode.reader import Reader
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.reject import RejectConfig
-from hybrid.decode.slot_filler import with_lists
 from hybrid.decode.slot_trace import SlotTracer
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filler, Filling
@@ -76,6 +76,7 @@ class SystemSpec:
       brief: a few seconds of speech, see `open_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
       bias: list of phrases that are raised. bias_boost: natural log per word, of those without their own.
+      bias_nearest: raise in each utterance only so many of them, the nearest in sound to a first search; 0: all.
       bias_pass: "search": while searching; "lattice": in the determinised lattices, after a second pass.
     """
 
@@ -100,6 +101,7 @@ class SystemSpec:
     bias: str | None = None
     bias_boost: float = BOOST
     bias_pass: Literal["search", "lattice"] = "search"
+    bias_nearest: int = 0
 
     def __post_init__(self) -> None:
         later = self.second_pass is not None or self.raises_later
@@ -154,6 +156,7 @@ class System:
       guess: pronunciations of words that fill slots and that nobody knows; see `hybrid.decode.slot_filler`.
       tracer: what tells which words stand in slots, where some are filled.
       filling: the contents, compiled. phrases: those that are raised; see `hybrid.decode.raised_phrases`.
+      nearest: a long list, of which each utterance gets some. lent: new words that are there for the sake of phrases.
     """
 
     spec: SystemSpec
@@ -174,6 +177,8 @@ class System:
     tracer: SlotTracer | None = field(default=None, repr=False)
     filling: Filling | None = field(default=None, repr=False)
     phrases: tuple[BiasLine, ...] = field(default=(), repr=False)
+    nearest: NearestPhrases | None = field(default=None, repr=False)
+    lent: tuple[ListEntry, ...] = ()
 
     @property
     def config(self) -> SearchConfig:
@@ -218,13 +223,24 @@ class System:
         groups = [list(scores)] if self.searcher.batched else [[one] for one in scores]
         return (result for group in groups for result in self.search(group))
 
+    def searched(self, scores: Sequence[np.ndarray]) -> Iterator[tuple[System, SearchResult]]:
+        """Searches as `search_each`, and again with the phrases of a long list that are near to what was found.
+
+        Yields:
+          The system that reads a result, and the result.
+        """
+        for one, result in zip(scores, self.search_each(scores)):
+            near = self if self.nearest is None or result.failed else with_nearest(self, result)
+            yield (near, near.search([one])[0]) if near.phrases and near is not self else (self, result)
+
     def recognise(self, utterances: Sequence[Utterance], scores: Sequence[np.ndarray]) -> list[Recognition]:
         """Searches utterances and reads off words and phones with their times, while the next one is searched.
 
         Args:
           scores: float32 [T][num_pdfs] of each utterance, unscaled natural logs.
         """
-        return list(one_behind(lambda pair: self.read(*pair), zip(utterances, self.search_each(scores))))
+        found = ((one, item, result) for item, (one, result) in zip(utterances, self.searched(scores)))
+        return list(one_behind(_read, found))
 
     def recognise_each(self, spoken: Iterable[tuple[Utterance, np.ndarray]]) -> Iterator[Recognition]:
         """Does the same to utterances whose scores are made one after the other.
@@ -232,12 +248,17 @@ class System:
         Raises:
           InputError: scores that cannot be searched; names the utterance.
         """
-        found = ((item, self.search([scores])[0].require(item.id)) for item, scores in spoken)
-        yield from one_behind(lambda pair: self.read(*pair), found)
+        pairs = ((item, next(self.searched([scores]))) for item, scores in spoken)
+        yield from one_behind(_read, ((one, item, result.require(item.id)) for item, (one, result) in pairs))
 
     def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:
         """See `Reader.read`."""
         return self.reader.read(item, result, first_frame)
+
+
+def _read(found: tuple[System, Utterance, SearchResult]) -> Recognition:
+    system, item, result = found
+    return system.read(item, result)
 
 
 def load_system(spec: SystemSpec) -> System:

@@ -221,18 +221,22 @@ class Recogniser:
         """
         self.system = self._contents.load(path).system
 
-    def bias(self, phrases: BiasLines, boost: float = BOOST) -> None:
+    def bias(self, phrases: BiasLines, boost: float = BOOST, nearest: int = 0) -> None:
         """Raises phrases in the search, in the place of those raised before; sessions that are open keep theirs.
 
         Args:
           phrases: the file of a list, or phrases; each a text, (text, boost per word) or (text, boost, words that must
             stand before it). None at all: nothing is raised.
           boost: natural log per word, of phrases without their own; below 0 they are pushed down.
+          nearest: for lists of thousands: raise in each utterance so many of them, the nearest in sound to what a first
+            search finds; 0: all. Sessions do not search twice, and raise nothing of such a list.
+
+        Words that the graph lacks are heard where it takes new words (`can_add`) and they can be guessed.
 
         Raises:
           InputError: a bad list, no phrase with words of the graph, or an engine that raises none; see `with_phrases`.
         """
-        self.system = with_phrases(self.system, phrases, boost)
+        self.system = with_phrases(self.system, phrases, boost, nearest)
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""

@@ -12,6 +12,9 @@ from hybrid.graph.word_classes import Classes
 from hybrid.model.folder import load_model
 from hybrid.recogniser import Recogniser
 from lexicon.lang_dir import LangDir
+from lm.config import EstimateConfig
+from lm.estimate import estimate_from_sentences
+from lm.grammar_fst import ngram_to_fst
 from lm.word_list import ListEntry
 from tests.tiny_recogniser import RATE
 
@@ -73,3 +76,33 @@ def test_what_cannot_be_raised(recogniser, tmp_path):
         recogniser.bias(tmp_path / "empty.txt")
     before: System = recogniser.system
     assert before.phrases == ()
+
+
+@pytest.fixture
+def guessing(tiny) -> Recogniser:
+    """LOW and MID in any order, open to new words, which sound as H."""
+    lang, model = LangDir.load(tiny.root / "lang"), load_model(tiny.model)
+    estimated, _ = estimate_from_sentences([["LOW"], ["MID"], ["LOW", "MID"], ["MID", "MID"]], EstimateConfig(order=2))
+    grammar = ngram_to_fst(estimated, lang.words)
+    graph = compile_decoding_graph(lang, grammar, model.transition_model, classes=Classes(takes_words=True))
+    made = Recogniser.of(model, graph)
+    return Recogniser(made.system, guess=lambda words: {word: [("H",)] for word in words if word != "XYZZY"})
+
+
+def test_words_that_the_graph_lacks_are_guessed(guessing, bursts):
+    audio = bursts(["MID", "HIGH", "LOW"], 11)
+    guessing.add_word("OWN", ["H"], probability=1e-9)
+    guessing.bias([("nguyen", 8.0), "xyzzy low"])
+    assert guessing.recognise(audio, RATE).text == "MID NGUYEN LOW"
+    assert guessing.vocabulary() == ("NGUYEN", "OWN")
+    guessing.bias(["low"])
+    assert guessing.vocabulary() == ("OWN",) and "NGUYEN" not in guessing.recognise(audio, RATE).text
+
+
+def test_of_a_long_list_the_nearest_are_raised(guessing, bursts):
+    names = [("low nguyen", 8.0), ("mid smith", 8.0), ("low mid low", 8.0), ("xyzzy", 8.0)]
+    guessing.bias(names, nearest=1)
+    assert guessing.system.phrases == () and guessing.vocabulary() == ()
+    assert "SMITH" in guessing.system.words
+    texts = [guessing.recognise(bursts(said, 12), RATE).text for said in (["MID", "HIGH"], ["LOW", "HIGH"])]
+    assert texts == ["MID SMITH", "LOW NGUYEN"]

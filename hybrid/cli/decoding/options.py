@@ -11,7 +11,7 @@ from typing import IO, Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import CHANNEL, PORTION, Real, named_files, refuse_if_given
+from hybrid.cli.options import CHANNEL, PORTION, Real, Whole, named_files, refuse_if_given
 
 __all__ = ["FILE", "audio_options", "audio_source", "format_option", "later_passes", "rescore_options",
            "show_transcript", "slot_lists", "slot_options", "tell_failed", "written_form",
@@ -29,6 +29,9 @@ def rescore_options(function: Any) -> Any:
     for option in (
         click.option("--bias-why/--no-bias-why", default=False,
                      help="With --bias: write what became of each phrase in each utterance to why.jsonl."),
+        click.option("--bias-nearest", type=Whole(0), default=0,
+                     help="With --bias, for lists of thousands: search twice, and raise so many of the phrases, the "
+                     "nearest in sound to what the first search finds; 0: raise all."),
         click.option("--bias-pass", type=click.Choice(["search", "lattice"]), default="search",
                      help="With --bias: raise phrases while searching (engines native and reference), or in the "
                      "lattices, after all models of --rescore."),
@@ -83,7 +86,7 @@ def later_passes(options: dict[str, Any]) -> LaterPasses:
     """Takes the options of `rescore_options`."""
     from hybrid.rescore.decoding_pass import passes_of
 
-    names = ("bias", "bias_boost", "bias_pass")
+    names = ("bias", "bias_boost", "bias_pass", "bias_nearest")
     bias, why = {name: options.pop(name) for name in names}, options.pop("bias_why")
     paths, share, arpa = (options.pop(name) for name in ("rescore", "rescore_share", "search_lm"))
     if share is not None and not paths:
