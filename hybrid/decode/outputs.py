@@ -158,7 +158,7 @@ def _tell_bias(out: Path, records: Sequence[dict[str, Any]], why: bool) -> None:
     told = [record["bias"] for record in records if record["bias"]]
     share = BiasShare(sum(one["words"] for one in told), sum(one["written"] for one in told))
     if told:
-        logger.info("%d of %d words were written by the phrases that were raised", share.written, share.words)
+        logger.info("--bias: %s", share.summary())
     if share.warning():
         logger.warning("--bias: %s", share.warning())
     if why:

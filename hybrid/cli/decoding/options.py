@@ -67,7 +67,7 @@ def slot_lists(options: dict[str, Any]) -> tuple[tuple[tuple[str, str], ...], st
     return tuple(sorted(pairs.items())), None if options["g2p"] is None else str(options["g2p"])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LaterPasses:
     """What `rescore_options` ask for.
 

@@ -89,7 +89,7 @@ def bias_command(
         _write_why(why, told, table)
     if share.warning():
         get_logger(__name__).warning("%s: %s", phrases, share.warning())
-    echo(f"{share.written} of {share.words} words were written by the list", err=True)
+    echo(share.summary(), err=True)
 
 
 def _write_why(path: Path, told: dict[str, list[BiasWhy]], table: SymbolTable) -> None:

@@ -72,6 +72,10 @@ class BiasShare:
         self.words += len(after)
         self.written += sum(end - begin for _, _, _, begin, end in _changes(plain, after))
 
+    def summary(self) -> str:
+        """Both numbers in a sentence."""
+        return f"{self.written} of {self.words} words were written by the list"
+
     def warning(self) -> str:
         """A sentence where the list swallows what was said, else ''."""
         share = self.written / max(1, self.words)
