@@ -3,10 +3,15 @@
 The graph of their phones begins with each phone that may stand before the slot and ends with each that may stand after,
 so that its own first and last phones are in their context. Phones before (after) that make no difference to any HMM at
 that edge are taken together. Its states hold no place of the base graph: the same filling serves all of them.
+
+Where phones see the next one, the weight of a phone stands on the phone before it, as in HCLG: what is unlikely is told
+as early as there, and beams cut the same. That of a first phone stands on the entry. Of what comes after the slot
+nothing is known: all phones are taken to be equally likely there, and the exits pay the difference.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +19,7 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.formats.openfst import FstArrays
+from hybrid.graph.filling_det import determinized
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.graph.phone_graph import add_context
 from hybrid.graph.phrase_graph import Phrase, PhraseGraph, WordPhones
@@ -26,6 +32,7 @@ __all__ = ["Filler", "Filling"]
 Rows = tuple[np.ndarray, ...]  # sources, phones, words, costs, targets of arcs
 _Group = tuple[int, list[int]]  # a phone that stands for some, and the keys of all of them
 MOST_GROUPS = 10_000  # that are remembered
+EdgeTables = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # `entry` to `exit_costs` of a `Filling`
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +43,21 @@ class Filling:
       fst: transition-ids in, words out; its start means nothing, its final states are the exits.
       entry: int32 [table.num_entries], the state that each entry leads to; -1 where nothing begins so.
       exit: int32 [table.num_exits], the final state that each exit leaves; -1 where nothing ends so.
+      entry_costs: float32 [table.num_entries], of each entry. exit_costs: float32 [table.num_exits], of each exit.
       owners: first state of each slot's part of `fst`, and the slot; ascending.
     """
 
     fst: FstArrays
     entry: np.ndarray
     exit: np.ndarray
+    entry_costs: np.ndarray
+    exit_costs: np.ndarray
     owners: tuple[tuple[int, str], ...] = ()
 
     @classmethod
     def nothing(cls, table: SlotTable) -> Filling:
         """The filling of slots in which nothing is."""
-        return cls(FstArrays.empty(), np.full(table.num_entries, -1, np.int32), np.full(table.num_exits, -1, np.int32))
+        return cls(FstArrays.empty(), *_no_edges(table))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,23 +112,23 @@ class Filler:
           HybridError: a phone that may not stand at the beginning or end of a word.
         """
         table = self.table
-        entry, exit_ = np.full(table.num_entries, -1, np.int32), np.full(table.num_exits, -1, np.int32)
+        edges = _no_edges(table)
         parts: list[FstArrays] = []
         owners: list[tuple[int, str]] = []
         for name in sorted(contents):
             number, phrases = table.names.index(table.name(name)), sorted(contents[name])
             if phrases:
                 offset = sum(part.num_states for part in parts)
-                parts.append(self._slot(number, phrases, pronunciations, entry, exit_, offset))
+                parts.append(self._slot(number, phrases, pronunciations, edges, offset))
                 owners.append((offset, table.names[number]))
-        return Filling(_side_by_side(parts), entry, exit_, tuple(owners))
+        return Filling(_side_by_side(parts), *edges, tuple(owners))
 
     def _slot(
-        self, slot: int, phrases: Sequence[Phrase], pronunciations: WordPhones, entry: np.ndarray,
-        exit_: np.ndarray, offset: int,
+        self, slot: int, phrases: Sequence[Phrase], pronunciations: WordPhones,
+        edges: EdgeTables, offset: int,
     ) -> FstArrays:  # fmt: skip
-        """Returns the graph of one slot, and enters its edges, states counted from `offset`."""
-        table = self.table
+        """Returns the graph of one slot, and enters its edges (of a `Filling`), states counted from `offset`."""
+        table, (entry, exit_, entry_costs, exit_costs) = self.table, edges
         graph = PhraseGraph(pronunciations, table.silence_phone, table.silence_prob, self._left > 0)
         begins = graph.add(phrases)
         rows = graph.columns()
@@ -131,17 +141,24 @@ class Filler:
         rows = tuple(np.concatenate([a, b]) for a, b in zip(rows, zip(*own)))
         before = self._before(slot, rows, roots, start, graph.ends)
         after = self._after(slot, rows, roots, end, graph.ends)
-        phones, windows, entries, exits = self._in_context(rows, before, after, start, end + 1)
+        ahead = _Ahead.of(rows, after)
+        phones, windows, entries, exits = self._in_context(rows, before, after, ahead, start, end + 1)
         fst, copies = self._expander.expand_from(phones, windows, np.unique(entries))
         fst = with_transition_costs(fst, self._costs)
         number = np.full(phones.num_states, -1, np.int64)
         first = copies[:, 1] == 0
         number[copies[first, 0]] = np.flatnonzero(first)
-        for node, keys in zip(entries.tolist(), before.keys):
-            entry[keys] = offset + number[node]
         fst, collectors = _collected(fst, copies, exits)
-        for node, keys in zip(collectors.tolist(), after.keys):
+        entered, left = (np.unique(nodes, return_inverse=True) for nodes in (number[entries], collectors))
+        fst, into, out = determinized(fst, entered[0], left[0])
+        for node, row, keys in zip(into[entered[1].reshape(-1)].tolist(), before.rows, before.keys):
+            entry[keys] = offset + node
+            if self._right:
+                costs = ahead.costs_of(np.array([row[4]]), rows[1][rows[0] == row[4]][:1])
+                entry_costs[keys] = costs[0] + math.log(table.first_share)
+        for node, row, keys in zip(out[left[1].reshape(-1)].tolist(), after.rows, after.keys):
             exit_[np.array(keys) - table.num_entries] = offset + node
+            exit_costs[np.array(keys) - table.num_entries] = -row[3]
         return fst
 
     def _before(self, slot: int, rows: Rows, roots: Mapping[int, int], start: int, ends: Mapping[int, int]) -> _Edges:
@@ -175,7 +192,7 @@ class Filler:
             before = set(phone[np.isin(target, list(sources))].tolist()).union(*(entering.get(s, ()) for s in sources))
             windows = [[p, last] for p in sorted(before)] if self._left else [[last]]
             for phone_after, keys in self._groups(False, slot, last, windows):
-                edges.rows.append((state, phone_after, 0, 0.0, end))
+                edges.rows.append((state, phone_after, 0, math.log(len(self.table.after) / len(keys)), end))
                 edges.keys.append(keys)
         return edges
 
@@ -221,7 +238,7 @@ class Filler:
         return list(groups.values())
 
     def _in_context(
-        self, rows: Rows, before: _Edges, after: _Edges, start: int, states: int
+        self, rows: Rows, before: _Edges, after: _Edges, ahead: _Ahead, start: int, states: int
     ) -> tuple[FstArrays, np.ndarray, np.ndarray, np.ndarray]:
         """Splits the graph by context.
 
@@ -229,25 +246,62 @@ class Filler:
           The graph without the arcs of the edges; its windows; the node behind each arc before, and in front of each
           arc after.
         """
-        edges = np.array(before.rows + after.rows, float).T
+        edges, own = np.array(before.rows + after.rows, float).T, len(rows[0])
         source, phone, word, cost, target = (np.concatenate(pair) for pair in zip(rows, edges))
-        word[len(rows[0]) :] = -1 - np.arange(edges.shape[1])  # told apart by words that are none
         finals = np.full(states, np.inf, np.float32)
         finals[states - 1] = 0.0
-        graph = FstArrays.from_arcs(start, source, phone, word, target.astype(np.int64), cost, finals)
+        arcs = np.arange(len(source))  # each knows its number
+        graph = FstArrays.from_arcs(start, source, phone, arcs, target.astype(np.int64), cost, finals)
         graph, windows = add_context(graph, self._left, self._right)
-        number = -1 - graph.olabels
+        number = graph.olabels - own
         nodes = np.full(edges.shape[1], -1, np.int64)
         out = number >= len(before.rows)
         nodes[number[out]] = graph.sources()[out]
         into = (number >= 0) & ~out
         nodes[number[into]] = graph.next_states[into]
-        inner = graph.olabels >= 0
+        inner = graph.olabels < own
+        arc, costs = graph.olabels[inner], graph.costs[inner]
+        if self._right:
+            costs = costs - ahead.costs_of(source[arc], phone[arc]) + ahead.costs_of(target[arc], windows[inner, -1])
         kept = FstArrays.from_arcs(
-            int(nodes[0]), graph.sources()[inner], graph.ilabels[inner], graph.olabels[inner],
-            graph.next_states[inner], graph.costs[inner], np.full(graph.num_states, np.inf, np.float32),
+            int(nodes[0]), graph.sources()[inner], graph.ilabels[inner], word[arc], graph.next_states[inner], costs,
+            np.full(graph.num_states, np.inf, np.float32),
         )  # fmt: skip
         return kept, windows[inner], nodes[: len(before.rows)], nodes[len(before.rows) :]
+
+
+@dataclass(frozen=True, eq=False)
+class _Ahead:
+    """What it costs to go on with a phone from a state of a graph of phones, whatever follows.
+
+    Attributes:
+      keys: int64, state and phone, sorted. costs: float64 of each.
+    """
+
+    keys: np.ndarray
+    costs: np.ndarray
+
+    @classmethod
+    def of(cls, rows: Rows, after: _Edges) -> _Ahead:
+        """Of arcs inside, and of those that lead out."""
+        source, phone, _, cost, _ = (np.concatenate(pair) for pair in zip(rows, np.array(after.rows).T))
+        keys, which = np.unique(_pairs(source, phone), return_inverse=True)
+        return cls(keys, -np.log(np.bincount(which.reshape(-1), np.exp(-cost.astype(float)))))
+
+    def costs_of(self, states: np.ndarray, phones: np.ndarray) -> np.ndarray:
+        """Returns float64 [N]."""
+        return self.costs[np.searchsorted(self.keys, _pairs(states, phones))]
+
+
+def _pairs(states: np.ndarray, phones: np.ndarray) -> np.ndarray:
+    return (states.astype(np.int64) << 20) + phones.astype(np.int64)
+
+
+def _no_edges(table: SlotTable) -> EdgeTables:
+    """Returns entries, exits and the costs of both of a filling in which nothing is."""
+    ways_in, ways_out = table.num_entries, table.num_exits
+    nowhere, nothing = np.full(ways_in, -1, np.int32), np.zeros(ways_in, np.float32)
+    return nowhere, np.full(ways_out, -1, np.int32), nothing, np.zeros(ways_out, np.float32)
 
 
 def _collected(fst: FstArrays, copies: np.ndarray, exits: np.ndarray) -> tuple[FstArrays, np.ndarray]:

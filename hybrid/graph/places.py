@@ -13,6 +13,7 @@ disambiguation pass; they stay in HCLG when those go.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +73,8 @@ class Ghosts:
         columns = [
             (sources[rest], lg.ilabels[rest], lg.olabels[rest], lg.next_states[rest], lg.costs[rest]),
             (np.repeat(sources[arcs], ways_in), into.ravel(), np.repeat(lg.olabels[arcs], ways_in),
-             np.repeat(begins[which], ways_in), np.repeat(lg.costs[arcs], ways_in)),
+             np.repeat(begins[which], ways_in),
+             np.repeat(lg.costs[arcs] - math.log(self.table.first_share), ways_in)),
             (chain.ravel(), np.full(chain.size, self._gap), np.zeros(chain.size), chain.ravel() + 1,
              np.zeros(chain.size)),
             (np.repeat(ends, ways_out), out.ravel(), np.zeros(out.size), np.repeat(places[:, 1], ways_out),

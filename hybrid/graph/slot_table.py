@@ -43,6 +43,7 @@ class SlotTable:
       after: that may stand after a place, 0 for the end of the utterance.
       first_label: number of the first label, one more than the transition-ids.
       silence_phone: may stand between and after the words of a filling. silence_prob: and how likely.
+      first_share: of its probability that the grammar gives to each first phone of a slot, of which it knows nothing.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class SlotTable:
     first_label: int
     silence_phone: int
     silence_prob: float
+    first_share: float
 
     @classmethod
     def of(cls, names: Sequence[str], lang: LangDir, tree: ContextTree, num_transition_ids: int) -> SlotTable:
@@ -80,15 +82,17 @@ class SlotTable:
             return (0, *fit) if silence else tuple(p for p in fit if p not in silences)
 
         last = at(ENDS, False) + ((lang.optional_silence,) if silence_prob else ())
+        first = at(BEGINS, False) if right else (0,)
         return cls(
             tuple(sorted(names)),
             at(ENDS, True) if left else (0,),
-            at(BEGINS, False) if right else (0,),
+            first,
             tuple(sorted(last)) if left else (0,),
             at(BEGINS, True) if right else (0,),
             num_transition_ids + 1,
             lang.optional_silence,
             silence_prob,
+            1 / len(first),
         )
 
     @property
@@ -155,9 +159,13 @@ class SlotTable:
         found = read_json(Path(path))
         with reading(path, "table of slots", CURE):
             phones = [tuple(found[name]) for name in ("before", "first", "last", "after")]
-            probability = float(found["silence_prob"])
-            if not 0 <= probability < 1 or not all(type(p) is int and p >= 0 for some in phones for p in some):
-                raise ValueError("phones and a probability")
+            probability, share = float(found["silence_prob"]), float(found["first_share"])
+            if (
+                not 0 <= probability < 1
+                or not 0 < share <= 1
+                or not all(type(p) is int and p >= 0 for some in phones for p in some)
+            ):
+                raise ValueError("phones and probabilities")
             before, first, last, after = phones
             numbers = int(found["first_label"]), int(found["silence_phone"])
-            return cls(tuple(map(str, found["names"])), before, first, last, after, *numbers, probability)
+            return cls(tuple(map(str, found["names"])), before, first, last, after, *numbers, probability, share)

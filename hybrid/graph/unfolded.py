@@ -32,11 +32,12 @@ def unfold(graph: FstArrays, table: SlotTable, filling: Filling) -> FstArrays:
     rows = [(sources[plain], graph.ilabels[plain], graph.olabels[plain], graph.next_states[plain], graph.costs[plain])]
     for arcs, known in ((np.flatnonzero(entering), True), (np.flatnonzero(leaving), False)):
         states = filling.entry[key[arcs]] if known else filling.exit[key[arcs] - table.num_entries]
-        arcs, states = arcs[states >= 0], states[states >= 0]
+        more = filling.entry_costs[key[arcs]] if known else filling.exit_costs[key[arcs] - table.num_entries]
+        arcs, states, more = arcs[states >= 0], states[states >= 0], more[states >= 0]
         place = graph.next_states[arcs] if known else sources[arcs]
         inside = base[place] + states
         ends = (sources[arcs], inside) if known else (inside, graph.next_states[arcs])
-        rows.append((ends[0], 0 * arcs, graph.olabels[arcs], ends[1], graph.costs[arcs]))
+        rows.append((ends[0], 0 * arcs, graph.olabels[arcs], ends[1], graph.costs[arcs] + more))
     for place in places:
         rows.append(
             (base[place] + inner.sources(), inner.ilabels, inner.olabels, base[place] + inner.next_states, inner.costs)

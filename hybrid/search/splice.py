@@ -127,7 +127,7 @@ class SlotRows:
         state = filling.entry[key].astype(np.int64)
         known = state >= 0
         ways[arc[known], 0] = first + place[known] * size + state[known]
-        ways.view(np.float32)[arc[known], 2] = self.entry_scores[known]
+        ways.view(np.float32)[arc[known], 2] = self.entry_scores[known] - filling.entry_costs[key[known]]
         return SearchGraph(
             graph.start,
             graph.num_pdfs,
@@ -150,7 +150,7 @@ class SlotRows:
             ((shift + inner.sources()).ravel(), np.tile(inner.ilabels, count), np.tile(inner.olabels, count),
              (first + shift + inner.next_states).ravel(), np.tile(inner.costs, count)),
             (place[known] * size + filling.exit[key[known]], 0 * word[known], word[known], target[known],
-             -self.exit_scores[known]),
+             filling.exit_costs[key[known]] - self.exit_scores[known]),
             ((here[:, None] * size + ends).ravel(), np.zeros(len(here) * len(ends)), np.repeat(said, len(ends)),
              (first + there[:, None] * size + ends).ravel(), np.repeat(-self.backoff_scores, len(ends))),
         ]  # fmt: skip
