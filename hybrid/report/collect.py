@@ -107,7 +107,7 @@ def read_system(
         calibrated.append(sure)
     raw, mended = _reports(judged, calibrated, config.bins)
     return SystemResult(
-        name or str(folder), _facts(meta), pairs, result, views, raw, None if calibration is None else mended
+        name or str(folder), _facts(place, meta), pairs, result, views, raw, None if calibration is None else mended
     )
 
 
@@ -119,10 +119,13 @@ def _reports(
     return evaluate(judged, [one.facts.posterior for one in judged], bins), evaluate(judged, calibrated, bins)
 
 
-def _facts(meta: Mapping[str, Any]) -> dict[str, str]:
-    """The command and figures of a record, as far as they are plain."""
+def _facts(folder: Path, meta: Mapping[str, Any]) -> dict[str, str]:
+    """The language models, and the command and figures of a record, as far as they are plain."""
     known = meta.get("facts", {})
-    found = {"command": meta.get("command"), "made": meta.get("time")}
+    shared = shared_facts(folder)
+    models = {"search_lm": shared.search_lm, "second_lm": shared.second_lm}
+    found: dict[str, Any] = {name: model for name, model in models.items() if model}
+    found |= {"command": meta.get("command"), "made": meta.get("time")}
     found |= {
         name: known.get(name) for name in ("acoustic_scale", "frame_shift", "rtf", "cpu_seconds", "peak_memory_gb")
     }

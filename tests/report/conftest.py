@@ -33,7 +33,8 @@ def _decoding(folder: Path, heard: dict[str, list[str]]) -> Path:
             rows += [(place, place + 1, rival, np.log(0.2), 0.0, (7,) * 10)]
         lattices.append((utterance, from_rows(rows, {len(words): (0.0, 0.0, ())}, len(words) + 1)))
     write_lattices(folder / "lat.1.gz", lattices, compact=True)
-    (folder / "decode.json").write_text('{"acoustic_scale": 0.1, "frame_shift": 0.01}')
+    facts = {"acoustic_scale": 0.1, "frame_shift": 0.01, "search_lm": "tg.arpa", "second_lm": f"{folder.name}_lm"}
+    (folder / "decode.json").write_text(json.dumps(facts))
     (folder / "transcript.txt").write_text("".join(f"{u} {' '.join(w)}\n" for u, w in heard.items()))
     rows = [f"{u} 1 {0.1 * n:.2f} 0.10 {word}\n" for u, words in heard.items() for n, word in enumerate(words)]
     (folder / "words.ctm").write_text(";; boundaries\n" + "".join(rows))

@@ -84,6 +84,7 @@ def test_what_it_says(text: str, decoded: Path) -> None:
     cells = page.texts["td"]
     assert cells[:7] == [str(decoded / "one"), "28.57", cells[2], "1", "0", "1", "7"]
     assert "MAPSSWE: p, two-tailed" in cells and len(page.find("svg")) == 4
+    assert {"tg.arpa", "one_lm", "two_lm"} <= set(page.texts["dd"])
     assert any("calibrated: ECE" in span for span in page.texts["span"])
 
 
