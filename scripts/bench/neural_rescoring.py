@@ -10,6 +10,7 @@ Scores of the acoustic model, and what is loaded, are counted for neither.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import time
 from pathlib import Path
@@ -40,6 +41,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--old-lm", type=Path, required=True, help="ARPA whose exact scores the lattices hold")
     parser.add_argument("--utterances", type=int, default=30, help="the first ones of the lattices")
     parser.add_argument("--methods", default="arcs,compose,nbest", help="of rescoring")
+    parser.add_argument("--compose", default="8:4", help="beam and order of compose: BEAM:ORDER, several with commas")
     parser.add_argument("--beam", type=float, default=15.0)
     parser.add_argument("--lattice-beam", type=float, default=8.0)
     parser.add_argument("--max-active", type=int, default=7000)
@@ -67,13 +69,16 @@ def main() -> None:
         for name in some:
             searcher.search([scores[name]])
 
-    def rescore(method: str, some: list[str]) -> None:
+    def rescore(settings: SecondPassConfig, some: list[str]) -> None:
         lattices = [(name, chosen[name]) for name in some]
-        settings = SecondPassConfig(method)
         histories = lambda: NeuralHistories(lm, table, torch.device("cpu"))  # noqa: E731
         list(second_pass(lattices, histories, config.acoustic_scale or 1.0, settings, old))
 
-    work = {"search": search} | {m: lambda some, m=m: rescore(m, some) for m in options.methods.split(",")}
+    settings = {m: SecondPassConfig(m) for m in options.methods.split(",") if m != "compose"}
+    if "compose" in options.methods:
+        pairs = (pair.split(":") for pair in options.compose.split(","))
+        settings |= {f"compose {b}:{n}": SecondPassConfig("compose", beam=float(b), order=int(n)) for b, n in pairs}
+    work = {"search": search} | {name: functools.partial(rescore, one) for name, one in settings.items()}
     for run in work.values():
         run(names[:1])  # compiles
     spent = dict.fromkeys(work, 0.0)

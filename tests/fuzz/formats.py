@@ -84,6 +84,7 @@ def _alignments(path: Path, root: Path) -> None:
 
 def _lattices(path: Path, root: Path) -> None:
     from hybrid.lattice.archive import read_compact_folder, read_lattices, write_lattices
+    from hybrid.lattice.determinize import determinize, determinize_compact
     from hybrid.lattice.mbr import mbr_decode
     from hybrid.lattice.paths import best_path, nbest
     from hybrid.lattice.posteriors import arc_posteriors
@@ -96,10 +97,12 @@ def _lattices(path: Path, root: Path) -> None:
         list(nbest(lattice, 3, 0.1))
         arc_posteriors(lattice, 0.1)
         kept.append((utterance, prune(lattice, 5.0, 0.1)))
+        determinize(lattice, 5.0, 0.1, max_elements=20_000)
     for compact, text in itertools.product((False, True), repeat=2):
         write_lattices(root / "out" / "lat", kept, compact, text)
     for _, compact_lattice in read_compact_folder(path):
         mbr_decode(compact_lattice, 0.1)
+        determinize_compact(compact_lattice, 5.0, 0.1, max_elements=20_000)
 
 
 def _slf(path: Path, root: Path) -> None:
