@@ -32,7 +32,7 @@ _CHILD = "import sys; sys.path[:] = sys.argv[1:]; from hybrid.base.limited impor
 _MEMORY = ":".join((
     "glibc.malloc.hugetlb=1",  # arrays and small states alike lie in large pages, of which processors find more
     # What is freed is kept for the next array: the system empties each page that it hands out, which takes its time.
-    "glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1099511627776", "glibc.malloc.top_pad=67108864",
+    "glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1099511627776",
 ))  # fmt: skip
 
 
