@@ -188,6 +188,11 @@ def test_new_words(tiny, open_graph, bursts, tmp_path):
     other = Recogniser.of(load_model(tiny.model), open_graph)
     other.load_contents(tmp_path / "added.json")
     assert other.recognise(audio, RATE).text == "MID NGUYEN LOW"
+    recogniser.add_word("NGUYEN TRAN", [["H", "|", "M"]], probability=0.5)
+    told = recogniser.recognise(bursts(["LOW", "HIGH", "MID", "LOW"], 12), RATE)
+    assert told.text == "LOW NGUYEN TRAN LOW"
+    assert [(slot.name, slot.value) for slot in told.slots] == [("$NEW", "NGUYEN TRAN")]
+    recogniser.remove_word("nguyen tran".upper())
     with pytest.raises(InputError, match="new words: 'NGUYEN' is there already. Remove it first"):
         recogniser.add_word("NGUYEN", ["H"])
     recogniser.remove_word("NGUYEN")
@@ -256,6 +261,58 @@ def test_bad_contents(recogniser, message):
         recogniser.fill(BAD[message])
     assert message in str(error.value) and "\n" not in str(error.value)
     assert recogniser.system is before
+
+
+def test_filled_and_emptied_is_as_it_was(recogniser, bursts):
+    """And the order of filling is of no account: the search graphs are the same to the byte."""
+    arrays = ("bounds", "arcs", "transition_ids", "word_ids", "final_scores")
+
+    def rows() -> list[np.ndarray]:
+        return [getattr(recogniser.system.searcher.graph, name) for name in arrays]
+
+    def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+        return all(np.array_equal(a, b) for a, b in zip(one, other))
+
+    before = rows()
+    recogniser.fill({"BAND": ["MID", ListEntry(("TREBLE",), 2.0, (("H",),))]})
+    one = rows()
+    assert not same(before, one)
+    recogniser.fill({"BAND": [ListEntry(("TREBLE",), 2.0, (("H",),)), "MID"]})
+    assert same(one, rows())
+    recogniser.fill({"BAND": []})
+    assert same(before, rows()) and recogniser.vocabulary() == ()
+
+
+def test_lists_are_replaced_while_other_threads_decode(recogniser, bursts):
+    """Each recording is decoded with one list or the other, never with half of both."""
+    lists = [[ListEntry((name, name), 1.0, (("H",), ("M",)))] for name in ("ONE", "TWO")]
+    recogniser.fill({"BAND": lists[0]})
+    audio, heard = bursts(["HIGH", "MID"], 41), []
+
+    def decode() -> None:
+        heard.extend(recogniser.recognise(audio, RATE).text for _ in range(4))
+
+    threads = [threading.Thread(target=decode) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for number in range(6):
+        recogniser.fill({"BAND": lists[number % 2]})
+    for thread in threads:
+        thread.join()
+    assert len(heard) == 8 and set(heard) <= {"ONE ONE", "TWO TWO"}
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    ("J\xfcrgen\n".encode("latin-1"), "list.txt:1: byte 0xfc is not UTF-8 text. Convert it"),
+    ("MID\n".encode("utf-16"), "list.txt"),
+    ("Иван\n".encode(), "1 words have no pronunciation: Иван. Give their phones in the list"),
+])  # fmt: skip
+def test_lists_in_another_script_or_encoding(recogniser, tmp_path, data, message):
+    (tmp_path / "list.txt").write_bytes(data)
+    with pytest.raises(InputError) as error:
+        recogniser.fill({"BAND": tmp_path / "list.txt"})
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert recogniser.vocabulary() == ()
 
 
 def test_graphs_without_slots(tiny):
