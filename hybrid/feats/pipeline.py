@@ -201,8 +201,13 @@ class FeaturePipeline:
         return values
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns the transforms' matrices as `transform.0`, `transform.1`, …: float32 [out][in or in + 1]."""
-        return {f"transform.{i}": transform.matrix for i, transform in enumerate(self.transforms)}
+        """Returns the transforms' matrices as `transform.0`, `transform.1`, …: float32 [out][in or in + 1].
+
+        Where a transform knows what it leaves out, that is `transform.0.rejected`.
+        """
+        arrays = {f"transform.{i}": transform.matrix for i, transform in enumerate(self.transforms)}
+        known = {f"transform.{i}.rejected": transform.rejected for i, transform in enumerate(self.transforms)}
+        return arrays | {name: rows for name, rows in known.items() if rows is not None}
 
     @classmethod
     def from_dict(
@@ -228,9 +233,10 @@ class FeaturePipeline:
                 "Train the model again.",
             )
         for i, entry in enumerate(listed):
-            if f"transform.{i}" not in (arrays or {}):
+            if arrays is None or f"transform.{i}" not in arrays:
                 raise InputError.at(place, f"the matrix of transform {i} is missing", "Train the model again.")
-            transforms.append(LinearTransform(entry["name"], arrays[f"transform.{i}"], entry["input_dim"]))  # type: ignore[index]
+            matrix, rejected = arrays[f"transform.{i}"], arrays.get(f"transform.{i}.rejected")
+            transforms.append(LinearTransform(entry["name"], matrix, entry["input_dim"], rejected))
         pipeline = config_from_dict(cls, values, place)
         try:
             return dataclasses.replace(pipeline, transforms=tuple(transforms))

@@ -5,8 +5,12 @@
 | `final.mdl` | transition model and Gaussians, text |
 | `final.alimdl` | of a model trained on adapted features, the speaker-independent Gaussians |
 | `final.mat` | LDA or LDA+MLLT, [out][spliced in] |
+| `full.mat` | these rows and those that LDA rejected, [spliced in][spliced in], where the model knows them |
 | `tree`, `phones.txt` | as Kaldi has them |
 | `splice_opts`, `cmvn_opts`, `delta_opts` | options of splice-feats, apply-cmvn and add-deltas |
+
+Kaldi's raw fMLLR and predictive SGMMs take the rejected rows of full.mat, and replace its others by final.mat's
+(get-full-lda-mat); its own has LDA's there, before MLLT.
 """
 
 from __future__ import annotations
@@ -16,6 +20,8 @@ import re
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
+
+import numpy as np
 
 from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder
@@ -39,7 +45,9 @@ def kaldi_files(model: Model) -> list[str]:
     """Returns the names of the files that `write_kaldi_folder` writes."""
     names = ["final.mdl", "tree", "phones.txt", "cmvn_opts"]
     names += ["final.alimdl"] if model.speaker_independent is not None else []
-    names += ["final.mat"] if model.pipeline.transforms else []
+    transform = _transform(model.pipeline)
+    names += ["final.mat"] if transform is not None else []
+    names += ["full.mat"] if transform is not None and transform.rejected is not None else []
     return [*names, "delta_opts" if model.pipeline.delta_order else "splice_opts"]
 
 
@@ -60,8 +68,11 @@ def write_kaldi_folder(folder: str | os.PathLike, model: Model) -> None:
         write_kaldi_model(target / "final.alimdl", model.transition_model, model.speaker_independent.gmm)
     model.tree.write(target / "tree")
     _write(target / "phones.txt", read_bytes(model.phones_path))
-    if pipeline.transforms:
-        write_matrix(target / "final.mat", reduce(LinearTransform.then, pipeline.transforms).matrix)
+    transform = _transform(pipeline)
+    if transform is not None:
+        write_matrix(target / "final.mat", transform.matrix)
+        if transform.rejected is not None:
+            write_matrix(target / "full.mat", np.concatenate([transform.matrix, transform.rejected]))
     means = "" if pipeline.cmvn.kind != "none" else "--norm-means=false "
     _write(target / "cmvn_opts", f"{means}--norm-vars={str(pipeline.cmvn.norm_vars).lower()}\n".encode())
     if pipeline.delta_order:
@@ -70,6 +81,11 @@ def write_kaldi_folder(folder: str | os.PathLike, model: Model) -> None:
     else:
         options = f"--left-context={pipeline.splice_left} --right-context={pipeline.splice_right}\n"
         _write(target / "splice_opts", options.encode())
+
+
+def _transform(pipeline: FeaturePipeline) -> LinearTransform | None:
+    """Returns all transforms of a pipeline in one."""
+    return reduce(LinearTransform.then, pipeline.transforms) if pipeline.transforms else None
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -127,8 +143,7 @@ def _pipeline(source: Path, store: FeatureStore, dim: int) -> FeaturePipeline:
                 _whole(source / "splice_opts", options, f"{side}-context", 4) for side in ("left", "right")
             )  # fmt: skip
             pipeline = replace(pipeline, splice_left=left, splice_right=right)
-            matrix = LinearTransform("lda+mllt", read_matrix(source / "final.mat"), pipeline.context_dim)
-            pipeline = pipeline.with_transforms(matrix)
+            pipeline = pipeline.with_transforms(_read_transform(source, pipeline.context_dim))
     except ValueError as error:
         raise InputError.at(source, str(error), "Name features such as the model was trained on.") from error
     if pipeline.dim != dim:
@@ -137,3 +152,19 @@ def _pipeline(source: Path, store: FeatureStore, dim: int) -> FeaturePipeline:
             "Name features such as the model was trained on.",
         )  # fmt: skip
     return pipeline
+
+
+def _read_transform(source: Path, input_dim: int) -> LinearTransform:
+    """Reads final.mat, and of full.mat, where there is one, the rows that final.mat lacks."""
+    matrix, rejected = read_matrix(source / "final.mat"), None
+    transform = LinearTransform("lda+mllt", matrix, input_dim)
+    if (source / "full.mat").exists():
+        full, wanted = read_matrix(source / "full.mat"), (input_dim, matrix.shape[1])
+        if full.shape != wanted:
+            raise InputError.at(
+                source / "full.mat",
+                f"has shape {full.shape}, wanted {wanted}, the whole of what final.mat has {len(matrix)} rows of",
+                "Take both from one model, or leave full.mat out.",
+            )
+        rejected = full[len(matrix) :]
+    return replace(transform, rejected=rejected)

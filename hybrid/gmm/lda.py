@@ -92,7 +92,7 @@ class LdaEstimate:
 
     Attributes:
       matrix: float64 [dim][D], or [dim][D + 1] with an offset.
-      full: float64 [D][D], all directions, the most discriminative first.
+      full: float64 [D][D] or [D][D + 1], all directions, the most discriminative first; `matrix` is its first rows.
       eigenvalues: float64 [D], between-class over within-class variance of each direction.
     """
 
@@ -139,7 +139,6 @@ def estimate_lda(stats: LdaStats, config: LdaConfig) -> LdaEstimate:
     eigenvalues, directions = np.linalg.eigh(whiten.T @ between @ whiten)
     full = (whiten @ directions[:, ::-1]).T
     full *= np.where(full[np.arange(dim), np.abs(full).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
-    matrix = full[: config.dim]
     if config.remove_offset:
-        matrix = np.concatenate([matrix, -(matrix @ mean)[:, None]], axis=1)
-    return LdaEstimate(matrix, full, np.maximum(eigenvalues[::-1], 0.0))
+        full = np.concatenate([full, -(full @ mean)[:, None]], axis=1)
+    return LdaEstimate(full[: config.dim], full, np.maximum(eigenvalues[::-1], 0.0))

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hybrid.feats.store import FeatureStore
+from hybrid.formats.kaldi_io import read_matrix
 from tests.pages import Page, run_line, shell_lines
 from tests.tiny_recogniser import Tiny, must
 
@@ -51,6 +53,12 @@ def read_words(path: Path) -> dict[str, list[str]]:
 def test_a_folder_with_feats_scp_only_is_trained_on_and_decoded(place: Path) -> None:
     said, heard = (read_words(place / name) for name in ("kaldi/data/train/text", "exp/tri3b/decode/transcript.txt"))
     assert sum(said[u] == heard[u] for u in said) >= 0.9 * len(said)
+
+
+def test_full_mat_goes_along_from_lda_through_sat(place: Path) -> None:
+    final, full = (read_matrix(place / f"kaldi/exp/tri3b/{name}.mat") for name in ("final", "full"))
+    assert final.shape == (12, full.shape[1]) and full.shape[0] == full.shape[1]
+    assert (full[:12] == final).all() and np.linalg.matrix_rank(full) == len(full)
 
 
 @pytest.mark.peer

@@ -98,7 +98,8 @@ def lda_of_corpus(
         config.dim, pipeline.dim, stats.counts.sum(),
         100 * estimate.eigenvalues[: config.dim].sum() / max(estimate.eigenvalues.sum(), 1e-300),
     )  # fmt: skip
-    return LinearTransform("lda", estimate.matrix.astype(np.float32), pipeline.dim)
+    rows = estimate.full.astype(np.float32)
+    return LinearTransform("lda", rows[: config.dim], pipeline.dim, rows[config.dim :])
 
 
 def mllt_hook(silence_phones: list[int], config: LdaMlltEmConfig, corpus: EmCorpus, executor: Executor | None) -> Hook:

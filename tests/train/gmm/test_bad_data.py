@@ -122,6 +122,9 @@ def test_two_classes_leave_lda_one_direction_and_it_says_so(make_store, speak, l
     model = train_lda_mllt(start_from(tmp_path / "mono", store, small), tmp_path / "tri2", LDA)
     assert "LDA: 2 classes separate at most 1 of 6 dimensions; the rest are arbitrary directions" in caplog.text
     assert model.pipeline.dim == 6 and (tmp_path / "tri2" / "failed.txt").read_text() == ""
+    (transform,) = model.pipeline.transforms
+    assert transform.rejected is not None and transform.rejected.shape == (9, 15)  # what LDA left out, through MLLT
+    assert load_model(tmp_path / "tri2").pipeline.transforms == (transform,)
 
 
 def test_phones_never_seen_are_named_once_and_keep_a_model(mono, set_of_four, lang, tmp_path, caplog):
