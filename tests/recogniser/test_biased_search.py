@@ -106,3 +106,9 @@ def test_of_a_long_list_the_nearest_are_raised(guessing, bursts):
     assert "SMITH" in guessing.system.words
     texts = [guessing.recognise(bursts(said, 12), RATE).text for said in (["MID", "HIGH"], ["LOW", "HIGH"])]
     assert texts == ["MID SMITH", "LOW NGUYEN"]
+
+
+def test_a_session_in_use_gets_no_list(recogniser):
+    session = recogniser.session(RATE)
+    with session._alone(), pytest.raises(InputError, match="session 'session': is used by another thread"):
+        session.bias(["low"])
