@@ -22,6 +22,7 @@ from hybrid.lattice.subsets import equal_to, new_pool
 __all__ = ["determinize_arcs"]
 
 NEG_INF = -np.inf
+LEAST = -1e300  # of a path, within any beam: an arc of score −inf is on none
 
 
 @kernel
@@ -295,7 +296,7 @@ def determinize_arcs(
         for a in range(splits[s], splits[s + 1]):
             useful[s] = useful[s] or labels[a] != 0
     arcs = (splits, nexts, labels, arc_graph, arc_acoustic, string_splits, symbols, useful)
-    least_total = beta[0] - beam - 1e-9 * abs(beta[0])
+    least_total = max(beta[0] - beam - 1e-9 * abs(beta[0]), LEAST)
     tree, tasks, closed = new_tree(nodes), new_pool(elements), new_pool(elements)
     task_states, task_strings, task_graph, task_acoustic, task_begins, task_drops, _, _ = tasks
     _, new_strings, _, _, new_begins, new_drops, _, _ = closed

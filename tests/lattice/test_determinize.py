@@ -10,12 +10,13 @@ import pytest
 
 from hybrid.lattice.archive import read_lattices
 from hybrid.lattice.compact import CompactLattice, expand
-from hybrid.lattice.determinize import determinize
+from hybrid.lattice.determinize import determinize, determinize_compact
 from hybrid.lattice.determinize_kernels import determinize_arcs
 from hybrid.lattice.heap import pop, push, sort
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import nbest
 from hybrid.lattice.strings import FULL, agreement, depth, extended, is_less, new_tree, nodes_used, same, spell
+from hybrid.lattice.trim import from_rows
 
 from .conftest import all_paths, path_score
 
@@ -184,6 +185,15 @@ def test_arrays_that_are_too_small_are_tried_larger(random_lattice, monkeypatch)
         lattice = random_lattice(seed, frames=7, width=4, words=6)
         assert best_of_words(expand(determinize(lattice, 50.0, 0.5).lattice), 0.5) == best_of_words(lattice, 0.5)
     assert len(calls) > 10
+
+
+def test_an_arc_that_ends_a_path_is_on_none() -> None:
+    """Whatever the beam: with scores of -inf there is nothing to take off."""
+    rows = [(0, 1, 1, -np.inf, 0.0, (7,)), (0, 1, 0, -np.inf, -1.0, (8,)), (0, 1, 2, -2.0, 0.0, (9,))]
+    compact = from_rows(rows, {1: (0.0, 0.0, ())}, num_states=2)
+    for beam in (1.0, np.inf):
+        found = determinize_compact(compact, beam, 1.0).lattice
+        assert found.word_ids.tolist() == [2] and found.graph_scores.tolist() == [-2.0]
 
 
 def test_items_leave_a_heap_in_order() -> None:
