@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.language.options import make_normaliser, text_options
 from hybrid.cli.lms.domain import COMMANDS as DOMAIN
 from hybrid.cli.lms.neural import COMMANDS as NEURAL
-from hybrid.cli.options import MODEL, PORTION, TEXT, Real, Whole, config_options, make_config, writes_file
+from hybrid.cli.options import MODEL, PORTION, TEXT, Real, Whole, config_options, make_config, named_files, writes_file
 from lexicon.words.config import TextConfig
 from lm.config import EstimateConfig
 from lm.g2p.config import GraphoneAlignConfig
@@ -220,6 +221,48 @@ def fst(model: Path, lang: Path, backoff_symbol: str, normalise: bool | None, ma
         out, "G", {"backoff_symbol": backoff_symbol, "normalise": respell}, {"model": model, "words": words}, facts
     )
     get_logger("hybrid.lm").info("%s: %d states, %d arcs", out, graph.num_states, graph.num_arcs)
+
+
+@command.command()
+@click.argument("texts", type=FILE, nargs=-1, required=True)
+@click.option("--class", "classes", multiple=True, required=True, metavar="NAME=LIST",
+              help="Words and phrases that become $NAME; may be repeated.")  # fmt: skip
+@click.option("--lang", type=FILE, help="Lang folder or words.txt, whose spelling texts and lists take.")
+@text_options
+@click.option("--out", type=FILE, required=True, help="The text to write.")
+@click.option("--counted", "counted", type=FILE, help="Folder for the lists with counts (NAME.txt), to fill with.")
+@writes_file("text", "texts", "lang")
+def tag(
+    texts: tuple[Path, ...], classes: tuple[str, ...], lang: Path | None, out: Path, counted: Path | None,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Put classes ($NAME) into TEXTS where entries of lists stand, the longest first, and count these.
+
+    Example: hybrid lm tag calls.txt --class CONTACT=contacts.txt --counted lists --out tagged.txt
+    """
+    from hybrid.base.artifact import atomic_path
+    from hybrid.base.disk import make_folder
+    from lm.tagging import Tagger
+    from lm.word_list import check_entries, read_word_list
+    from lm.word_stream import read_sentences
+
+    normaliser = make_normaliser(options, lang, classes=True)
+    lists = {}
+    for name, file in named_files("--class", classes).items():
+        entries = (replace(e, words=tuple(normaliser.words(e.text, file))) for e in read_word_list(file))
+        lists[name if name.startswith("$") else f"${name}"] = check_entries(entries, file)
+    tagger = Tagger(lists)
+    with atomic_path(out) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+        for text in texts:
+            for words in read_sentences(text, normaliser):
+                stream.write(" ".join(tagger.tag(words)) + "\n")
+    for name, counts in tagger.counts.items():
+        echo(f"{name}: {counts.total()} times, {len(counts)} of {len(lists[name])} entries")
+        if counted is not None:
+            make_folder(counted)
+            lines = "".join(f"{entry.line()}\n" for entry in tagger.counted(name))
+            with atomic_path(counted / f"{name[1:]}.txt") as temporary:
+                temporary.write_text(lines, encoding="utf-8")
 
 
 @command.command()
