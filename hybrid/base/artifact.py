@@ -145,7 +145,8 @@ def write_meta(
       kind: what it is, e.g. "graph", "gmm", "lang".
       settings: what its maker was told.
       inputs: name → a path (its content is hashed), a hash (64 hex digits) already known, or both. Where an input
-        lies is kept relative to the artifact, so that both may be moved together.
+        lies is kept relative to the artifact, so that both may be moved together. A pipe or device, which was read
+        once and is gone, is not recorded.
       facts: figures worth keeping (states, arcs, seconds).
       files: what the artifact consists of, relative to its folder, and their hashes where they are known; by default
         every file of the folder that is not hidden or of another artifact in it, or the single file itself.
@@ -155,6 +156,8 @@ def write_meta(
         place, known = value if isinstance(value, tuple) else (value, "")
         if is_hash(value):
             hashes[name] = value
+            continue
+        if os.path.exists(place) and not (os.path.isfile(place) or os.path.isdir(place)):
             continue
         hashes[name] = known or content_hash(place)
         start = os.path.realpath(path if path.is_dir() else path.parent)

@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import re
+import stat
 import tokenize
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -117,10 +118,11 @@ def open_bytes(path: PathLike) -> BinaryIO:
     """Opens a file for reading, through gzip where its first bytes say so.
 
     Raises:
-      InputError: missing, a folder, forbidden; while reading: damaged, cut short, or unpacked to more than
-        `MAX_RATIO` times its size (beyond 64 MiB).
+      InputError: missing, a folder, forbidden, or a pipe that was read before; while reading: damaged, cut short, or
+        unpacked to more than `MAX_RATIO` times its size (beyond 64 MiB).
     """
     try:
+        _require_first(path)
         raw = open(path, "rb", buffering=0)  # noqa: SIM115 - closed with the stream it is given to
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise unreadable(quote(path, 300), error) from error
@@ -130,6 +132,19 @@ def open_bytes(path: PathLike) -> BinaryIO:
         raw.close()
         raise unreadable(path, error) from error
     return io.BufferedReader(_Guarded(stream, path, limit), 1 << 16)
+
+
+_opened_pipes: set[tuple[int, int]] = set()  # device and inode
+
+
+def _require_first(path: PathLike) -> None:
+    """Raises InputError for a pipe that was opened before: it is read, and opening it would wait for another writer."""
+    found = os.stat(path)
+    if not stat.S_ISFIFO(found.st_mode):
+        return
+    if (found.st_dev, found.st_ino) in _opened_pipes:
+        raise InputError.at(path, "is a pipe that was read, and it is wanted again", "Write it into a file first.")
+    _opened_pipes.add((found.st_dev, found.st_ino))
 
 
 def _unpacked(raw: io.FileIO) -> tuple[Callable[[], int] | None, Any]:

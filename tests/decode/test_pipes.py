@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -56,3 +57,32 @@ def test_texts(tmp_path: Path) -> None:
     assert (tmp_path / "a.arpa").read_bytes() == (tmp_path / "b.arpa").read_bytes()
     assert "2 sentences" in given(TEXT, "lm", "perplexity", tmp_path / "a.arpa", "-")
     assert "HIGH" in given(TEXT, "lang", "oov", "--lang", tmp_path / "words.txt", "-")
+
+
+def named(path: Path, content: bytes) -> Path:
+    """A pipe with a name (mkfifo) into which this is written once."""
+    os.mkfifo(path)
+    Thread(target=path.write_bytes, args=(content,), daemon=True).start()
+    return path
+
+
+def test_a_named_pipe_is_read_once_and_nothing_waits_for_another_writer(tmp_path: Path) -> None:
+    arpa, words, text = (tmp_path / name for name in ("a.arpa", "words.txt", "text"))
+    text.write_text(TEXT)
+    words.write_text("<eps> 0\nLOW 1\n")
+    within(
+        "lm", "train", named(tmp_path / "a", TEXT.encode()), "--order", 2, "--smoothing", "witten-bell", "--out", arpa
+    )
+    assert json.loads((tmp_path / "a.arpa.meta.json").read_text())["inputs"] == {}  # it cannot be hashed any more
+    assert "2 sentences" in within("lm", "perplexity", named(tmp_path / "b", arpa.read_bytes()), text).stdout
+    again = named(tmp_path / "c", TEXT.encode())
+    told = within("lang", "oov", "--lang", words, again, again, code=1).stderr
+    assert f"{again}: is a pipe that was read, and it is wanted again. Write it into a file first." in told
+
+
+def within(*arguments: object, code: int = 0) -> subprocess.CompletedProcess:
+    """A command that ends by itself, with this exit code."""
+    command = [sys.executable, "-m", "hybrid.cli.main", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    return done

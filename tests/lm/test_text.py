@@ -59,12 +59,17 @@ def test_gzip_ids_and_cuts(tmp_path):
 
 
 def test_pipes(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for data in (b"a b\nc\n", gzip.compress(b"a b\nc\n")):
-        writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+    for name, data in (("plain", b"a b\nc\n"), ("packed", gzip.compress(b"a b\nc\n"))):
+        os.mkfifo(tmp_path / name)
+        writer = threading.Thread(target=(tmp_path / name).write_bytes, args=(data,))
         writer.start()
-        assert read(tmp_path / "pipe") == [["a", "b"], ["c"]]
+        assert read(tmp_path / name) == [["a", "b"], ["c"]]
         writer.join()
+        with pytest.raises(InputError) as caught:  # where it would wait for another writer
+            read(tmp_path / name)
+        assert str(caught.value) == (
+            f"{tmp_path / name}: is a pipe that was read, and it is wanted again. Write it into a file first."
+        )
 
 
 def test_very_long_lines(tmp_path):
