@@ -30,6 +30,7 @@ AGREE: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("graph", "model"): (("tree", "topo", "phones"), _GRAPH),
     ("graph", "lang"): (("words",), "Give the lang folder that the graph was compiled with."),
     ("G", "lang"): (("words",), "Make G again: `hybrid lm fst … --lang {second}`."),
+    ("G", "graph"): (("words",), "Make G again with the words.txt of {second}."),
     ("lattices", "words"): (("words",), "Give the words.txt of the graph that these lattices were made with."),
     ("lattices", "model"): (("tree", "topo"), "Decode again with this model."),
     ("alignments", "model"): (("tree", "topo"), "Align again with this model."),

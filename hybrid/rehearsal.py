@@ -45,6 +45,8 @@ gmm train-sat --model {}/tri2b --ali {}/tri2b_ali --feats {}/feats --lang {}/lan
 graph compile --model {}/tri2b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph
 graph compile --model {}/tri3b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph_sat
 decode --model {}/tri2b --graph {}/graph --feats {}/feats --out-dir {}/decoded --phones --nbest 3
+graph compile --model {}/tri2b --lang {}/lang --lookahead --out-dir {}/hcl
+decode --model {}/tri2b --graph {}/hcl --lm {}/lm.arpa.gz --feats {}/feats --out-dir {}/decoded_ahead
 nnet train --config {}/network.yaml --objective xent --set subsampling_factor=1 --feats {}/feats --like {}/tri2b --model {}/tri2b --ali {}/tri2b_ali --out-dir {}/xent
 decode --model {}/xent --graph {}/graph --feats {}/feats --raw --out-dir {}/decoded_xent
 nnet train --config {}/network.yaml --objective smbr --feats {}/feats --model {}/xent --lattices {}/decoded_xent --ali {}/tri2b_ali --chunk-frames 0 --out-dir {}/smbr

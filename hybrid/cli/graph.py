@@ -52,16 +52,18 @@ def command() -> None:
                         "--out-dir exp/mono/graph")  # fmt: skip
 @click.option("--model", required=True, type=MODEL, help="Model folder (tree, transitions).")
 @click.option("--lang", required=True, type=click.Path(path_type=Path), help="Lang folder (L_disambig.fst, words.txt).")
-@click.option("--grammar", required=True, type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
+@click.option("--grammar", type=click.Path(path_type=Path), help="G.fst over the words of the lang.")
+@click.option("--lookahead", is_flag=True, help="Instead of --grammar: a graph of H, C and L, the language model for "
+              "which is given when it is used (hybrid decode --lm).")  # fmt: skip
 @slot_options
 @click.option("--out-dir", required=True, type=click.Path(path_type=Path), help="Graph folder to make.")
 @config_options(_config_class())
 @writes_folder("graph", "model", "lang", "grammar", whole=True)
 def compile(
-    model: Path, lang: Path, grammar: Path, classes: tuple[str, ...], slots: tuple[str, ...], open_vocabulary: bool,
-    out_dir: Path, **options: object,
+    model: Path, lang: Path, grammar: Path | None, lookahead: bool, classes: tuple[str, ...], slots: tuple[str, ...],
+    open_vocabulary: bool, out_dir: Path, **options: object,
 ) -> None:  # fmt: skip
-    """Compiles HCLG from a model, a lang folder and a grammar."""
+    """Compiles HCLG from a model, a lang folder and a grammar; or HCL, which is composed with any while it is used."""
     from hybrid.agreement import lang_part, part_of, require_fit
     from hybrid.base.integrity import check
     from hybrid.base.log import get_logger, log_settings, peak_memory_gb
@@ -73,6 +75,10 @@ def compile(
     from lexicon.lang_dir import LangDir
     from lm.word_list import read_word_list
 
+    if lookahead == (grammar is not None):
+        raise click.UsageError("give --grammar, or --lookahead")
+    if lookahead and (classes or slots or open_vocabulary):
+        raise click.UsageError("--class, --slot and --open go with --grammar")
     config: Any = make_config(_config_class(), options)
     if is_model_dir(model):
         acoustic_model = load_model(model).acoustic_model
@@ -88,8 +94,10 @@ def compile(
     transitions = read_transition_model(model / "transitions", tree)
     require_fit(lang_part(lang), part_of(model, "model"))
     contents = {name: read_word_list(file) for name, file in named_files("--class", classes).items()}
-    found = Classes.of(labels_of(grammar), slots, contents, folder.words, grammar)
-    found = replace(found, takes_words=open_vocabulary)
+    found = Classes()
+    if grammar is not None:
+        found = Classes.of(labels_of(grammar), slots, contents, folder.words, grammar)
+        found = replace(found, takes_words=open_vocabulary)
     report = compile_decoding_graph(folder, grammar, transitions, out_dir, config, model, classes=found).report
     assert report is not None
     last = report.operations[-1]

@@ -117,7 +117,7 @@ def _fingerprint(spec: SystemSpec, source: ScoreSource, options: DecodeOptions, 
         digest.update(text.encode())
     if spec.second_pass is not None:
         digest.update("".join(content_hash(path) for path in spec.second_pass.inputs().values()).encode())
-    lists = [Path(path) for path in (*(path for _, path in spec.slots), spec.g2p, spec.bias) if path]
+    lists = [Path(path) for path in (*(path for _, path in spec.slots), spec.g2p, spec.lm, spec.bias) if path]
     for file in (Path(spec.model_dir) / "meta.json", Path(spec.graph_dir) / "meta.json", spec.calibration_file, *lists):
         if file is not None and file.exists():
             digest.update(read_bytes(file))
@@ -176,6 +176,8 @@ def _finish(
     inputs |= {f"list {name}": Path(path) for name, path in spec.slots}
     if spec.bias is not None:
         inputs["bias"] = Path(spec.bias)
+    if spec.lm is not None:
+        inputs["lm"] = Path(spec.lm)
     if spec.second_pass is not None:
         inputs |= spec.second_pass.inputs()
     files = [file.name for file in out.iterdir() if file.name in WRITTEN or file.match("lat.*.gz")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
+from hybrid.decode.graph_lm import composed_searcher
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.filling import Filling
 from hybrid.hmm import TransitionModel
@@ -37,6 +38,8 @@ def open_searcher(
     With `spec.brief` "auto" gives "torch" where "native" would have to be compiled first, which takes longer than a few
     seconds of speech; both find the same. Phrases are raised by "native" alone.
     """
+    if graph.word_cost is not None or spec.lm is not None:
+        return composed_searcher(spec, graph, transition_model, config, bias is not None)
     rest = (graph, transition_model, config, spec.device, spec.graph_dir, spec.k2, filling)
     found = make_searcher(spec.engine, *rest, bias)
     if bias is not None or spec.engine != "auto" or not spec.brief:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hybrid.base.artifact import content_hash, meta_path, read_meta
+from hybrid.formats.openfst import is_fst
 from hybrid.graph.decoding import ARPA
 from hybrid.lattice.compact import CompactLattice
 from lexicon.symbols import SymbolTable
 
-__all__ = ["Rescorer", "SearchLm", "SecondPass", "search_lm"]
+__all__ = ["Rescorer", "SearchLm", "SecondPass", "lm_of_file", "search_lm"]
 
 Rescorer = Callable[[str, CompactLattice], CompactLattice]  # utterance id, determinised lattice → with other scores
 
@@ -66,8 +67,15 @@ def search_lm(graph_dir: str | os.PathLike) -> SearchLm:
         hashes = read_meta(graph_dir).get("files")
         return SearchLm(ARPA, kept, str(hashes.get(ARPA)) if isinstance(hashes, dict) else "none")
     grammar, _ = _made_from(graph_dir, "grammar")
-    if grammar is None:
-        return SearchLm()
+    return SearchLm() if grammar is None else _lm_of_grammar(grammar)
+
+
+def lm_of_file(path: str | os.PathLike) -> SearchLm:
+    """Returns the language model that a graph is composed with while it is searched: an ARPA file, or of a G.fst."""
+    return _lm_of_grammar(Path(path)) if is_fst(path) else SearchLm(Path(path).name, Path(path))
+
+
+def _lm_of_grammar(grammar: Path) -> SearchLm:
     arpa, wanted = _made_from(grammar, "model")
     if arpa is None:
         return SearchLm(grammar.name)

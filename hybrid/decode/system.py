@@ -18,7 +18,7 @@ from hybrid.base.log import get_logger
 from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
 from hybrid.decode.engine import open_searcher
-from hybrid.decode.language import Rescorer, SearchLm, SecondPass, search_lm
+from hybrid.decode.language import Rescorer, SearchLm, SecondPass, lm_of_file, search_lm
 from hybrid.decode.nearest_phrases import NearestPhrases
 from hybrid.decode.raised_phrases import BOOST, with_lists, with_nearest
 from hybrid.decode.reader import Reader
@@ -72,6 +72,7 @@ class SystemSpec:
       reject: confidences below which words or utterances are left out.
       second_pass: over each determinised lattice; what is told and kept is its result.
       search_arpa: the language model of the graph, where its records do not lead to it.
+      lm: what a graph for look-ahead is composed with: an ARPA file, or G.fst.
       only_best: words and phones of the best path, without lattices and confidences, for what is only read.
       brief: a few seconds of speech, see `open_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
@@ -94,6 +95,7 @@ class SystemSpec:
     reject: RejectConfig = field(default_factory=RejectConfig)
     second_pass: SecondPass | None = None
     search_arpa: str | None = None
+    lm: str | None = None
     slots: tuple[tuple[str, str], ...] = ()
     g2p: str | None = None
     only_best: bool = False
@@ -122,7 +124,7 @@ class SystemSpec:
         """The language model of the graph."""
         if self.search_arpa is not None:
             return SearchLm(Path(self.search_arpa).name, Path(self.search_arpa))
-        return search_lm(self.graph_dir)
+        return search_lm(self.graph_dir) if self.lm is None else lm_of_file(self.lm)
 
     @property
     def language_models(self) -> dict[str, str]:
@@ -269,7 +271,7 @@ def load_system(spec: SystemSpec) -> System:
       InputError: the device cannot be used here.
       MismatchError: model, graph and lang folder do not belong together, or a file of them was changed.
     """
-    lists = (spec.g2p, spec.bias, *(path for _, path in spec.slots))
+    lists = (spec.g2p, spec.lm, spec.bias, *(path for _, path in spec.slots))
     places = (spec.model_dir, spec.graph_dir, spec.lang_dir, spec.calibration_file, *lists)
     with _loading:  # of several threads one loads
         return _load_system(spec, tuple(state_of(place) for place in places))

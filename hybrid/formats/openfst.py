@@ -17,12 +17,13 @@ import numpy as np
 from hybrid.base.disk import writing
 from hybrid.base.errors import HybridError
 from hybrid.formats.fst_arrays import FstArrays
-from hybrid.formats.openfst_files import read_fst, read_fst_stream, read_header, write_fst, write_stream
+from hybrid.formats.openfst_files import is_fst, read_fst, read_fst_stream, read_header, write_fst, write_stream
 
 if TYPE_CHECKING:
     import kaldifst
 
-__all__ = ["FstArrays", "from_kaldifst", "read_fst", "read_fst_stream", "to_kaldifst", "vector_stats", "write_fst"]
+__all__ = ["FstArrays", "from_kaldifst", "is_fst", "read_fst", "read_fst_stream", "to_kaldifst", "vector_stats",
+           "write_fst"]  # fmt: skip
 
 SMALL_STATES = 100_000  # FSTs up to here go to kaldifst through files in memory
 

@@ -17,7 +17,7 @@ from hybrid.base.errors import InputError, quote
 from hybrid.base.reading import unreadable
 from hybrid.formats.fst_arrays import REMEDY, FstArrays
 
-__all__ = ["read_fst", "read_fst_stream", "read_header", "write_fst", "write_stream"]
+__all__ = ["is_fst", "read_fst", "read_fst_stream", "read_header", "write_fst", "write_stream"]
 
 MAGIC = 2125659606
 SYMBOL_MAGIC = 2125658996
@@ -40,6 +40,15 @@ class Header:
     start: int
     num_states: int
     num_arcs: int
+
+
+def is_fst(path: str | os.PathLike) -> bool:
+    """Tells by its first bytes whether a file is an OpenFst binary file."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(4) == struct.pack("<i", MAGIC)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def read_fst(path: str | os.PathLike) -> FstArrays:

@@ -10,6 +10,7 @@ meta.json                              hashes of tree, topo, words, L and G, and
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -39,6 +40,7 @@ from hybrid.graph.report import GraphReport, within_memory, without_costs
 from hybrid.graph.slot_table import SLOTS, SlotTable
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.graph.word_classes import Classes
+from hybrid.graph.word_loop import word_loop
 from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
 from lexicon.lexicon import Lexicon
@@ -57,6 +59,7 @@ LOGGER = get_logger(__name__)
 BYTES_PER_PHONE = 400
 ARPA = "lm.arpa"  # the language model of a graph that was built of sentences, in its folder
 UNIGRAMS = "unigrams.npy"
+WORD_COST = "word_cost"  # fact of a graph of H, C and L alone
 LEXICON = "lexicon.txt"  # of words that may fill slots, in graphs of one's own words
 LANG_FILES = {"words": "words.txt", "phones": "phones.txt", "lexicon": "L_disambig.fst"}  # recorded as made from
 COPIED = ("words.txt", "phones.txt", "phones/word_boundary.int", "phones/word_boundary.txt", "phones/align_lexicon.int",
@@ -66,7 +69,7 @@ COPIED = ("words.txt", "phones.txt", "phones/word_boundary.int", "phones/word_bo
 
 def compile_decoding_graph(
     lang: LangDir,
-    grammar: FstArrays | str | os.PathLike,
+    grammar: FstArrays | str | os.PathLike | None,
     model: TransitionModel,
     out_dir: str | os.PathLike | None = None,
     config: GraphConfig = GraphConfig(),  # noqa: B008  (frozen)
@@ -78,7 +81,7 @@ def compile_decoding_graph(
 
     Args:
       lang: its phones.txt must be the model's.
-      grammar: G over the words of `lang`, #0 on its back-off arcs: an n-gram model's, or any other.
+      grammar: G over the words of `lang`, #0 on its back-off arcs; None: a graph of H, C and L alone, for look-ahead.
       model: transition model with its tree.
       out_dir: the folder, which need not be held in memory; None: memory alone (`DecodingGraph.save` writes it).
       config: scales left open (see `GraphConfig.of_model`) are Kaldi's for the topology: GMM or chain.
@@ -93,12 +96,11 @@ def compile_decoding_graph(
       InputError: `out_dir` holds something else than an earlier graph.
       HybridError: G has other words, L∘G cannot be determinised (the words are named), or memory is short.
     """
-    place = "G" if isinstance(grammar, FstArrays) else grammar
-    made_from = [lang.path, None if isinstance(grammar, FstArrays) else grammar]
+    made_from, alone = [lang.path, None if isinstance(grammar, FstArrays) else grammar], grammar is None
     if out_dir is not None:
         check_folder(out_dir, "graph", made_from, whole=True)  # before the work
     lexicon = lang.L_arrays(disambig=True)
-    grammar, classes, unigrams = _grammar(lang, lexicon, grammar, place, classes)
+    grammar, classes, unigrams = _grammar(lang, lexicon, grammar, made_from[1] or "G", classes)
     slots = SlotTable.of(classes.slots, lang, model.tree, model.num_transition_ids) if classes.slots else None
     config = config.of_model(*(KALDI_SCALES if model.topology.is_hmm else KALDI_CHAIN_SCALES))
     sizes = {"gigabytes": config.memory_gb, "predicted": _predicted_bytes(lexicon, grammar)}
@@ -110,9 +112,10 @@ def compile_decoding_graph(
             arguments = lexicon, grammar, lang, model, config, path, classes, slots
             fst, facts, disambig, report = within_memory(_compile, *arguments, **sizes)
         except NotDeterminizableError as error:
-            raise HybridError(f"{lang.path} and {place}: {error}: {explain(lang, grammar)}") from error
+            raise HybridError(f"{lang.path} and {made_from[1] or 'G'}: {error}: {explain(lang, grammar)}") from error
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
         hashes = {name: value if isinstance(value, str) else value[1] for name, value in inputs.items()}
+        facts |= {WORD_COST: float(grammar.final_costs[0])} if alone else {}
         meta = {"kind": "graph", "settings": config_to_dict(config), "inputs": hashes, "facts": facts}
         return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report, slots, unigrams)
 
@@ -127,9 +130,11 @@ def compile_decoding_graph(
 
 
 def _grammar(
-    lang: LangDir, lexicon: FstArrays, grammar: FstArrays | str | os.PathLike, place: object, classes: Classes
+    lang: LangDir, lexicon: FstArrays, grammar: FstArrays | str | os.PathLike | None, place: object, classes: Classes
 ) -> tuple[FstArrays, Classes, np.ndarray | None]:
     """Returns G, of a file or in memory, with classes in their places; all classes, and the costs of single words."""
+    if grammar is None:
+        grammar = word_loop(lexicon, lang.words["#0"])
     if not isinstance(grammar, FstArrays):
         check(grammar, cached=True)
         require_fit(part_of(grammar, "G"), lang_part(lang.path))
@@ -354,6 +359,12 @@ class DecodingGraph:
         settings = self.meta.get("settings", {})
         names = ("transition_scale", "self_loop_scale")
         return {name: float(settings[name]) for name in names if isinstance(settings.get(name), (int, float))}
+
+    @property
+    def word_cost(self) -> float | None:
+        """What each word, and the end, costs in a graph of H, C and L alone; None where G is in the graph."""
+        cost = self.meta.get("facts", {}).get(WORD_COST)
+        return float(cost) if isinstance(cost, (int, float)) and math.isfinite(cost) else None
 
     @property
     def part(self) -> Part:

@@ -13,6 +13,7 @@ import numpy as np
 from hybrid.adapt.recording_transform import adapts, transform_of
 from hybrid.base.errors import HybridError, InputError, one_line
 from hybrid.data.utterance import Utterance
+from hybrid.decode.graph_lm import with_lm
 from hybrid.decode.raised_phrases import BOOST, with_phrases
 from hybrid.decode.reject import RejectConfig
 from hybrid.decode.system import System, SystemSpec, load_system, make_system
@@ -70,6 +71,7 @@ class Recogniser:
         search_lm: str | os.PathLike | None = None,
         raw: bool = False,
         adapt: bool = True,
+        lm: str | os.PathLike | None = None,
     ) -> "Recogniser":
         """Loads a model folder and a graph folder.
 
@@ -84,6 +86,7 @@ class Recogniser:
           search_lm: ARPA file of the graph's language model, where its records do not lead to it.
           raw: keep lattices as the search gave them, not determinised.
           adapt: see `__init__`.
+          lm: of a graph that was compiled for look-ahead, which has none: an ARPA file, or G.fst over its words.
 
         Raises:
           InputError, MismatchError: see `load_system`.
@@ -101,6 +104,7 @@ class Recogniser:
             reject=reject or RejectConfig(),
             second_pass=passes_of(rescore),
             search_arpa=None if search_lm is None else os.fspath(search_lm),
+            lm=None if lm is None else os.fspath(lm),
         )
         return cls(load_system(spec), adapt=adapt)
 
@@ -165,6 +169,19 @@ class Recogniser:
                 )
             item = Utterance(f"{name}{suffix}", start=chunk.start, duration=chunk.duration, recording_id=name)
             yield item, recording.model.scores(features)
+
+    def use_lm(self, path: str | os.PathLike) -> None:
+        """Puts another language model in the place of the one that a graph for look-ahead is composed with.
+
+        Sessions that are open keep theirs (`Session.use_lm`).
+
+        Args:
+          path: of an ARPA file, or G.fst over the words of the graph.
+
+        Raises:
+          InputError: the graph was compiled with a grammar; the file is damaged, or has hardly a word of the graph.
+        """
+        self.system = with_lm(self.system, path)
 
     # --- slots and new words -----------------------------------------------------------------------
 

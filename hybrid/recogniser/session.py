@@ -7,8 +7,9 @@ rules of online-endpoint, in short); one that goes on too long is committed up t
 from __future__ import annotations
 
 import math
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ import numpy as np
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import POSITIVE, check_fields
 from hybrid.data.utterance import Utterance
+from hybrid.decode.graph_lm import with_lm
 from hybrid.decode.raised_phrases import BOOST, with_phrases
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.system import System
@@ -124,8 +126,22 @@ class Session:
         Raises:
           InputError: see there; or another thread uses the session at this moment.
         """
+        self._change(lambda system: SlotContents(system).fill(lists).system)
+
+    def use_lm(self, path: str | os.PathLike) -> None:
+        """Takes another language model, for this session alone and from the utterance on that `fill` tells.
+
+        Args:
+          path: as `Recogniser.use_lm`.
+
+        Raises:
+          InputError: see there; or another thread uses the session at this moment.
+        """
+        self._change(lambda system: with_lm(system, path))
+
+    def _change(self, change: Callable[[System], System]) -> None:
         with self._alone():
-            self._follow(SlotContents(self._next).fill(lists).system)
+            self._follow(change(self._next))
 
     def bias(self, phrases: BiasLines, boost: float = BOOST) -> None:
         """Raises phrases in the search of this session alone, in the place of those raised before.
@@ -138,8 +154,7 @@ class Session:
         Raises:
           InputError: see there; or another thread uses the session at this moment.
         """
-        with self._alone():
-            self._follow(with_phrases(self._next, phrases, boost))
+        self._change(lambda system: with_phrases(system, phrases, boost))
 
     def _follow(self, system: System) -> None:
         self._next = system

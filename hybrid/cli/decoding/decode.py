@@ -48,6 +48,7 @@ BRIEF = 20.0  # seconds of speech that another engine finds before the kernels o
 @click.command(context_settings={"show_default": True})
 @click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
 @click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
+@click.option("--lm", type=FILE, help="Of a graph that was compiled with --lookahead: an ARPA file, or G.fst.")
 @click.option("--lang", "lang_dir", type=FILE, help="Lang folder, where the graph folder does not tell words' phones.")
 @click.option("--feats", type=FILE, help="Decode this feature store (hybrid feats extract).")
 @click.option("--transforms", type=FILE, help="With --feats: transforms of the speakers, for a network trained on such "
@@ -93,7 +94,7 @@ BRIEF = 20.0  # seconds of speech that another engine finds before the kernels o
 @click.option("--phones/--no-phones", default=False, help="Write phones with times to phones.ctm.")
 @click.argument("files", nargs=-1, type=FILE)
 @writes_folder("lattices", "model_dir", "graph_dir", "lang_dir", "feats", "transforms", "cuts", "scores", "rescore",
-               "bias", "search_lm", "g2p", "written_rules", "written_after", "files")  # fmt: skip
+               "bias", "search_lm", "lm", "g2p", "written_rules", "written_after", "files")  # fmt: skip
 def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads: int, **options: Any) -> None:
     """Search audio FILES and folders (`-`: standard input), features, cuts or scores for words.
 
@@ -161,7 +162,7 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
         options["kaldi_times"], own, options["raw"], calibration, reject, later.second_pass, later.search_arpa,
-        *slot_lists(options), **later.bias,
+        None if options["lm"] is None else str(options["lm"]), *slot_lists(options), **later.bias,
     )  # fmt: skip
 
 

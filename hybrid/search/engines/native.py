@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.compiled import is_kept
+from hybrid.lookahead.compose_kernels import Composed, Source
 from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
-from hybrid.search.engines.bias_kernels import Pairs
+from hybrid.search.engines.bias_kernels import BiasArrays, Pairs
 from hybrid.search.engines.native_kernels import GraphArrays, begin_search, search_frames
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.widths import Widths
@@ -22,7 +23,7 @@ from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 from hybrid.search.raised_graph import BiasedGraph, BiasedStates
 
-__all__ = ["NativeSearcher"]
+__all__ = ["NativeSearcher", "NativeStream"]
 
 
 class NativeSearcher(SearcherBase):
@@ -53,13 +54,16 @@ class NativeSearcher(SearcherBase):
 
     def open(self) -> "NativeStream":
         """See `Searcher.open`."""
-        return NativeStream(self)
+        return self._stream(True)
+
+    def _stream(self, follow: bool) -> "NativeStream":
+        return NativeStream(self, follow)
 
     def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
         """See `SearcherBase`; without what partial results need."""
         results = []
         for utterance in utterances:
-            stream = NativeStream(self, follow=False)
+            stream = self._stream(False)
             stream.advance(utterance)
             results.append(stream.finish())
         return results
@@ -68,7 +72,7 @@ class NativeSearcher(SearcherBase):
 class NativeStream:
     """Implements `Stream`."""
 
-    def __init__(self, searcher: NativeSearcher, follow: bool = True) -> None:
+    def __init__(self, searcher: NativeSearcher, follow: bool) -> None:
         """Opens it.
 
         Args:
@@ -76,12 +80,19 @@ class NativeStream:
         """
         self._follow = follow
         self._graph, self._config = searcher.graph.opened(), searcher.config
-        self._bias, pairs = (None, None)
+        bias, pairs = None, None
         if isinstance(self._graph, BiasedStates):
-            self._bias, pairs = self._graph.graph.arrays, self._graph.pairs
-        self._arcs = searcher.arrays
+            bias, pairs = self._graph.graph.arrays, self._graph.pairs
+        self._begin(searcher.arrays, searcher.graph.start, bias, pairs)
+
+    def _begin(
+        self, arcs: GraphArrays | Composed, start: int, bias: BiasArrays | None = None, pairs: Pairs | None = None,
+        source: Source | None = None,
+    ) -> None:  # fmt: skip
+        """Takes the graph for the kernels, phrases that are raised, and what the graph is composed of if it is."""
+        self._arcs, self._source, self._bias = arcs, source, bias
         self._limited = self._first = 0
-        self._trellis, self._trace, pairs = begin_search(self._arcs, searcher.graph.start, self._bias, pairs)
+        self._trellis, self._trace, pairs = begin_search(arcs, start, bias, pairs)
         self._keep(pairs)
 
     def _keep(self, pairs: Pairs | None) -> None:
@@ -98,8 +109,16 @@ class NativeStream:
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
         frames = np.require(check_scores(scores, self._graph.num_pdfs), requirements="W")
-        self._trellis, self._trace, limited, pairs = search_frames(
-            self._arcs, _widths(self._config), self._trellis, self._trace, frames, self._follow, self._bias, self._pairs
+        self._arcs, self._trellis, self._trace, limited, pairs = search_frames(
+            self._arcs,
+            self._source,
+            _widths(self._config),
+            self._trellis,
+            self._trace,
+            frames,
+            self._follow,
+            self._bias,
+            self._pairs,
         )
         self._keep(pairs)
         self._limited += limited

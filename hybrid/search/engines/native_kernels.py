@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.lookahead.compose_kernels import compose_states
 from hybrid.search.engines.bias_kernels import MARK, follow, graph_state, pair_behind
 from hybrid.search.engines.fetch import fetch
 from hybrid.search.engines.native_prune import prune_trellis
@@ -58,15 +59,16 @@ def begin_search(graph, start, bias, pairs):
 
 
 @kernel
-def search_frames(graph, widths, trellis, trace, frames, traced, bias, pairs):
+def search_frames(graph, source, widths, trellis, trace, frames, traced, bias, pairs):
     """Searches the next frames.
 
     Args:
+      graph: `GraphArrays`; where it is composed as the search goes on, the `Composed` of a `Source`, else None.
       frames: float32 [frame][pdf_id], unscaled.
       traced: keep the trace; without, there are no partial results from here on.
 
     Returns:
-      The trellis and the trace, in the memory of those given and more; at how many frames max-active decided; pairs.
+      Graph, trellis and trace, in the memory of those given and more; at how many frames max-active decided; pairs.
     """
     limited = 0
     memory = np.empty(2 * SMALLEST, np.uint32)
@@ -78,6 +80,9 @@ def search_frames(graph, widths, trellis, trace, frames, traced, bias, pairs):
         memory = enlarged(memory, 0, table_size(len(totals)))
         table = memory[: table_size(len(totals))]
         trellis, entries, pairs = _recombine(graph, trellis, table, frames[t], moved, totals, floor, bias, pairs)
+        if source is not None:
+            first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
+            graph = compose_states(source, graph, trellis.states[first:end])
         trellis, table, epsilons, pairs = _follow_epsilons(graph, trellis, table, floor, bias, pairs)
         if traced:
             trace = extend(trace, entries, epsilons)
@@ -87,7 +92,7 @@ def search_frames(graph, widths, trellis, trace, frames, traced, bias, pairs):
         if traced:
             first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
             trace = settle(trace, inside(trellis.scores[first:end], widths.beam))
-    return trellis, trace, limited, pairs
+    return graph, trellis, trace, limited, pairs
 
 
 @kernel

@@ -1,0 +1,128 @@
+"""G for look-ahead: arcs by the numbers of words, sums of probabilities over them, and where states back off to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hybrid.base.compiled import kernel
+from hybrid.base.errors import InputError
+from hybrid.formats.fst_arrays import FstArrays
+
+__all__ = ["Language", "language_of"]
+
+CURE = "Remove its epsilons and determinise it, or give an ARPA file."
+
+
+class Language(NamedTuple):
+    """G, with words numbered as `reach.number_words` does; 0 is the end of the sentence.
+
+    Attributes:
+      start: a state.
+      splits: int64 [S+1], arcs of each state.
+      numbers: int32 [A], of their words; they rise within a state, and none is there twice.
+      scores: float32 [A]. next_states: int32 [A], -1 for the end.
+      pending: int32 [A], what an arc leads to where its word is put out before the graph of H, C and L has come to it:
+        S + the number of the pair of the word and the state after it. pending_numbers, pending_states: int32 [P].
+      sums: float64 [A], probabilities of the arcs of a state up to and with this one, over its largest.
+      largest: float64 [S], log of the largest probability of an arc, 0 where there is none.
+      backoffs: int32 [S], where a state backs off to, -1: nowhere. backoff_scores: float64 [S].
+      totals: float64 [S], log of all probability that leaves a state, along back-off arcs too; -inf: nothing does.
+    """
+
+    start: int
+    splits: np.ndarray
+    numbers: np.ndarray
+    scores: np.ndarray
+    next_states: np.ndarray
+    pending: np.ndarray
+    pending_numbers: np.ndarray
+    pending_states: np.ndarray
+    sums: np.ndarray
+    largest: np.ndarray
+    backoffs: np.ndarray
+    backoff_scores: np.ndarray
+    totals: np.ndarray
+
+
+def language_of(grammar: FstArrays, backoff_label: int, numbers: np.ndarray, place: object = "G") -> Language:
+    """Lays out G; arcs of words without a number are left out.
+
+    Args:
+      grammar: over word ids, `backoff_label` on arcs that back off.
+      numbers: int32 [word_id], see `reach.number_words`.
+      place: names G in errors.
+
+    Raises:
+      InputError: G accepts nothing, has arcs without label, two arcs of one word or two back-off arcs in a state, or
+        backs off in a circle.
+    """
+    if grammar.start < 0 or not np.isfinite(grammar.final_costs).any():
+        raise InputError.at(place, "the grammar accepts nothing", "Look at the text or file that it was made from.")
+    sources, labels = grammar.sources(), grammar.ilabels
+    backs = labels == backoff_label
+    _refuse(sources[labels == 0], place, "an arc that reads nothing")
+    states = np.sort(sources[backs])
+    _refuse(states[1:][states[1:] == states[:-1]], place, "two back-off arcs")
+    backoffs, backoff_scores = np.full(grammar.num_states, -1, np.int32), np.zeros(grammar.num_states)
+    backoffs[sources[backs]] = grammar.next_states[backs]
+    backoff_scores[sources[backs]] = -grammar.costs[backs].astype(np.float64)
+    known = np.append(numbers, np.full(max(0, int(labels.max(initial=0)) + 1 - len(numbers)), -1, np.int32))
+    said = np.flatnonzero(~backs & (known[labels] > 0) & np.isfinite(grammar.costs))
+    ends = np.flatnonzero(np.isfinite(grammar.final_costs))
+    of = np.concatenate([ends.astype(np.int32), sources[said]])
+    number = np.concatenate([np.zeros(len(ends), np.int32), known[labels[said]]])
+    order = np.lexsort((number, of))
+    of, number = of[order], number[order]
+    _refuse(of[1:][(of[1:] == of[:-1]) & (number[1:] == number[:-1])], place, "two arcs of one word")
+    scores = -np.concatenate([grammar.final_costs[ends], grammar.costs[said]])[order]
+    targets = np.concatenate([np.full(len(ends), -1, np.int32), grammar.next_states[said]])[order]
+    splits = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=grammar.num_states))])
+    sums, largest, totals = _summed(splits, scores, backoffs, backoff_scores)
+    if not len(totals):
+        raise InputError.at(place, "its back-off arcs lead round in a circle", CURE)
+    if totals[grammar.start] == -np.inf:
+        raise InputError.at(place, "no sentence begins with a word of the graph", "Give a model of the graph's words.")
+    pairs, pending = np.unique(number.astype(np.int64) << 32 | targets.astype(np.uint32), return_inverse=True)
+    return Language(
+        grammar.start, splits, number, scores, targets, (pending + grammar.num_states).astype(np.int32),
+        (pairs >> 32).astype(np.int32), pairs.astype(np.uint32).view(np.int32), sums, largest, backoffs, backoff_scores,
+        totals,
+    )  # fmt: skip
+
+
+def _refuse(states: np.ndarray, place: object, what: str) -> None:
+    if len(states):
+        raise InputError.at(place, f"state {int(states[0])} has {what}; wanted a deterministic grammar", CURE)
+
+
+@kernel
+def _summed(splits, scores, backoffs, backoff_scores):
+    """Returns `sums`, `largest` and `totals` of a `Language`; no totals where it backs off in a circle."""
+    states = len(splits) - 1
+    sums, largest, totals = np.empty(len(scores)), np.zeros(states), np.empty(states)
+    for s in range(states):
+        if splits[s] < splits[s + 1]:
+            largest[s] = scores[splits[s] : splits[s + 1]].max()
+        total = 0.0
+        for a in range(splits[s], splits[s + 1]):
+            total += np.exp(np.float64(scores[a]) - largest[s])
+            sums[a] = total
+        totals[s] = largest[s] + np.log(total) if total > 0.0 else -np.inf
+    done, stack = np.zeros(states, np.bool_), np.empty(states + 1, np.int64)
+    for root in range(states):
+        node, depth = np.int64(root), 0
+        while node >= 0 and not done[node]:
+            if depth == states:
+                return sums, largest, totals[:0]
+            stack[depth] = node
+            depth += 1
+            node = np.int64(backoffs[node])
+        while depth > 0:
+            depth -= 1
+            node = stack[depth]
+            done[node] = True
+            if backoffs[node] >= 0:
+                totals[node] = np.logaddexp(totals[node], backoff_scores[node] + totals[backoffs[node]])
+    return sums, largest, totals

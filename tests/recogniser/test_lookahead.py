@@ -1,0 +1,143 @@
+"""A graph of H, C and L, and language models that it is composed with while it is searched: the doors of users."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid.base.errors import InputError, MismatchError
+from hybrid.formats.openfst import read_fst, write_fst
+from hybrid.graph.decoding import DecodingGraph
+from hybrid.recogniser import Recogniser
+from tests.tiny_recogniser import RATE, must, run
+
+
+@pytest.fixture(scope="module")
+def alone(tiny) -> Path:
+    folder = tiny.root / "hcl"
+    must("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--lookahead", "--out-dir", folder)
+    return folder
+
+
+@pytest.fixture
+def told(caplog, monkeypatch) -> pytest.LogCaptureFixture:
+    """What is logged, also after a command."""
+    for name in ("hybrid", "lm"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+    return caplog
+
+
+def arpa(tiny, name: str, *sentences: str) -> Path:
+    (tiny.root / f"{name}.txt").write_text("".join(f"{s}\n" for s in sentences))
+    must("lm", "train", tiny.root / f"{name}.txt", "--order", 2, "--out", tiny.root / f"{name}.arpa")
+    return tiny.root / f"{name}.arpa"
+
+
+@pytest.fixture(scope="module")
+def bands(tiny) -> Path:
+    return arpa(tiny, "bands", *["LOW MID HIGH", "HIGH LOW", "MID", "MID MID LOW", "HIGH HIGH LOW MID", "LOW"] * 4)
+
+
+@pytest.fixture(scope="module")
+def narrow(tiny) -> Path:
+    return arpa(tiny, "narrow", *["LOW LOW", "LOW", "LOW UFO"] * 3)
+
+
+def test_decoding_with_a_grammar_or_an_arpa_file_is_that_with_the_static_graph(tiny, alone, bands):
+    out, decode = tiny.root, ("decode", "--model", tiny.model, "--feats", tiny.feats)
+    must(*decode, "--graph", tiny.graph, "--out-dir", out / "static")
+    must(*decode, "--graph", alone, "--lm", tiny.root / "G.fst", "--out-dir", out / "composed")
+    assert (out / "composed/transcript.txt").read_text() == (out / "static/transcript.txt").read_text()
+    must("lm", "fst", bands, "--lang", tiny.root / "lang", "--out", out / "bands.fst")
+    must("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--grammar", out / "bands.fst",
+         "--out-dir", out / "bands_graph")  # fmt: skip
+    must(*decode, "--graph", out / "bands_graph", "--out-dir", out / "static_bands")
+    must(*decode, "--graph", alone, "--lm", bands, "--out-dir", out / "composed_bands", "--threads", 2)
+    assert (out / "composed_bands/transcript.txt").read_text() == (out / "static_bands/transcript.txt").read_text()
+    assert '"search_lm": "bands.arpa"' in (out / "composed_bands/decode.json").read_text()
+    assert "lm" in (out / "composed_bands/meta.json").read_text()
+
+
+def test_another_language_model_between_utterances(tiny, alone, bands, narrow, bursts, told):
+    recogniser = Recogniser.load(tiny.model, alone, lm=bands)
+    audio = bursts(["LOW", "HIGH", "MID"], 7)
+    session = recogniser.session(RATE)
+    other = recogniser.session(RATE)
+    assert recogniser.recognise(audio, RATE).text == "LOW HIGH MID"
+    recogniser.use_lm(narrow)
+    heard = recogniser.recognise(audio, RATE)
+    assert "HIGH" not in heard.text and "LOW" in heard.text and heard.search_lm == "narrow.arpa"
+    assert "left out 1 words that are not in words.txt" in told.text and "UFO" in told.text
+    other.use_lm(narrow)
+    session.advance_together([session, other], [audio, audio])
+    assert [" ".join(one.text for one in s.finish()) for s in (session, other)][0] == "LOW HIGH MID"
+    recogniser.use_lm(tiny.root / "G.fst")
+    assert recogniser.recognise(audio, RATE).text == "LOW HIGH MID"
+
+
+def test_words_that_the_graph_cannot_say_are_told(tiny, alone, told):
+    grammar = read_fst(tiny.root / "G.fst")
+    words = DecodingGraph.load(alone).words
+    grammar.ilabels[0] = grammar.olabels[0] = words["<s>"]
+    write_fst(tiny.root / "silent.fst", grammar)
+    Recogniser.load(tiny.model, alone, lm=tiny.root / "silent.fst")
+    assert "silent.fst: 1 words have no pronunciation in the graph and are left out: <s>" in told.text
+
+
+def test_a_graph_and_a_language_model_that_do_not_go_together(tiny, alone, bands):
+    with pytest.raises(InputError) as error:
+        Recogniser.load(tiny.model, alone)
+    assert str(error.value) == (
+        f"{alone}: is a graph for look-ahead, without a language model. Give one with --lm, an ARPA file or G.fst."
+    )
+    with pytest.raises(InputError) as error:
+        Recogniser.load(tiny.model, tiny.graph).use_lm(bands)
+    assert str(error.value) == (
+        f"{tiny.graph}: holds its language model and takes no other ({bands}). Compile it with "
+        "`hybrid graph compile --lookahead`, or give the model with --rescore."
+    )
+    with pytest.raises(InputError) as error:
+        Recogniser.load(tiny.model, alone, lm=bands).bias(["LOW MID"])
+    assert str(error.value) == (
+        f"{alone}: is a graph for look-ahead, in which no phrases are raised. Raise them in the lattices "
+        "(--bias-pass lattice)."
+    )
+    strange = tiny.root / "strange.fst"
+    grammar = read_fst(tiny.root / "G.fst")
+    grammar.ilabels[0] = 4000
+    write_fst(strange, grammar)
+    with pytest.raises(MismatchError, match=r"strange.fst: word_id 4000 .* Make G with the words.txt of the graph."):
+        Recogniser.load(tiny.model, alone, lm=strange)
+
+
+@pytest.mark.parametrize("more", ([], ["--lookahead", "--grammar", "G.fst"]))
+def test_either_a_grammar_or_look_ahead(tiny, more):
+    result = run("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--out-dir", "g", *more)
+    assert result.exit_code == 2 and "give --grammar, or --lookahead" in result.output
+
+
+def test_slots_need_a_grammar(tiny):
+    result = run("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--lookahead", "--slot", "X",
+                 "--out-dir", "g")  # fmt: skip
+    assert result.exit_code == 2 and "--class, --slot and --open go with --grammar" in result.output
+
+
+def test_a_session_goes_on_without_end(tiny, alone, bands, bursts):
+    """Committed parts of a stream refer to a composition that grows."""
+    recogniser = Recogniser.load(tiny.model, alone, lm=bands)
+    stream = recogniser.system.searcher.open()
+    model = recogniser.system.model
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(200, model.acoustic_model.num_pdfs)).astype(np.float32)
+    total = 0
+    for begin in range(0, 200, 50):
+        stream.advance(scores[begin : begin + 50])
+        settled = stream.partial().settled_frames
+        if settled:
+            result = stream.commit(settled)
+            assert result is not None and result.status == "committed"
+            total += settled
+    assert total + stream.finish().num_frames == 200
