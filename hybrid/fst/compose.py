@@ -89,7 +89,7 @@ def compose(left: FstArrays, right: FstArrays) -> FstArrays:
     pairs, splits, il, ol, to, costs = _pairs(ways, arcs, left.start, right.start)
     finals = left.final_costs[pairs[:, 0]] + right.final_costs[pairs[:, 1]]
     del pairs
-    return connect(FstArrays(0, splits, il, ol, to, costs, finals))
+    return connect(FstArrays(0, splits, il, ol, to, costs, finals), reached=True)
 
 
 def _left(fst: FstArrays) -> _Left:

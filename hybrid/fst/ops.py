@@ -56,12 +56,16 @@ def replace_symbols(fst: FstArrays, symbols: Sequence[int], by: Sequence[int] | 
     return replace(fst, ilabels=labels[fst.ilabels])
 
 
-def connect(fst: FstArrays) -> FstArrays:
-    """Returns the FST without states that no path from the start to a final state passes; order is kept."""
+def connect(fst: FstArrays, reached: bool = False) -> FstArrays:
+    """Returns the FST without states that no path from the start to a final state passes; order is kept.
+
+    Args:
+      reached: the start leads to all states, as it was made: that is not looked at.
+    """
     if fst.start < 0:
         return fst
     arcs = fst.ilabels, fst.olabels, fst.next_states, fst.costs
-    return kept_states(fst.start, fst.row_splits, None, arcs, fst.final_costs, fst)
+    return kept_states(fst.start, fst.row_splits, None, arcs, fst.final_costs, fst, reached)
 
 
 def kept_states(
@@ -71,6 +75,7 @@ def kept_states(
     arcs: tuple[np.ndarray, ...],
     finals: np.ndarray,
     whole: FstArrays | None = None,
+    reached: bool = False,
 ) -> FstArrays:
     """Returns the FST of the states that some path from the start to a final state passes.
 
@@ -79,12 +84,13 @@ def kept_states(
       arcs: input labels, output labels, targets and costs, as of `FstArrays`.
       order: int32 [num_arcs], where labels, targets and costs of each arc stand, if not in order.
       whole: what is returned where there are no other states; None: what is kept, in new arrays.
+      reached: the start leads to all states.
     """
     from hybrid.fst.ops_kernels import copy_useful, count_useful, useful_states
 
     ilabels, olabels, next_states, costs = arcs
     targets = next_states if order is None else next_states[order]
-    useful = useful_states(start, splits, targets, finals)
+    useful = useful_states(start, splits, targets, finals, reached)
     if not useful[start]:
         return FstArrays.empty()
     if whole is not None and useful.all():

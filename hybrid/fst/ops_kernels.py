@@ -75,15 +75,15 @@ def log_sums(splits, costs, finals):
 
 
 @kernel
-def useful_states(start, splits, next_states, finals):
-    """Marks the states on some path from the start to a final state.
+def useful_states(start, splits, next_states, finals, reached=False):
+    """Marks the states on some path from the start to a final state; `reached`: the start leads to all of them.
 
     First by sweeps over all states in turn, which read memory in order; where the numbers of states run so much against
     the arcs that a few sweeps do not suffice, by a search from state to state.
     """
-    forward, backward = np.zeros(len(finals), np.bool_), finals < np.inf
+    forward, backward = np.full(len(finals), reached), finals < np.inf
     forward[start] = True
-    if not _sweep_forward(splits, next_states, forward):
+    if not reached and not _sweep_forward(splits, next_states, forward):
         _search_forward(splits, next_states, forward)
     for state in range(len(finals)):
         backward[state] &= forward[state]

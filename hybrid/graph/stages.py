@@ -67,7 +67,7 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
         arrays = determinize_star(arrays, limit, "L∘G")
         out.append(arrays)
     with report.measure("min(det*(L∘G))") as out:
-        arrays = minimize_encoded(arrays)
+        arrays = minimize_encoded(arrays, connected=True)
         out.append(arrays)
     with report.measure("LG = push") as out:
         out.append(push_special(arrays))
