@@ -34,9 +34,8 @@ class Page:
         return re.split(r"^## ", text.partition(f"\n## {self.section}\n")[2], flags=re.M)[0] if self.section else text
 
     def write_files(self, folder: Path) -> None:
-        """Writes each block whose first line says `file: NAME` in a comment."""
-        found = re.findall(r"^```\w+\n((?:#|//|<!--) file: (\S+).*?\n)(.*?)^```", self.text, re.MULTILINE | re.DOTALL)
-        for _, name, body in found:
+        """Writes each block with a title, which is the name of a file: what a reader copies is the whole of it."""
+        for name, body in re.findall(r'^```\w+ title="(\S+)"\n(.*?)^```', self.text, re.MULTILINE | re.DOTALL):
             (folder / name).write_text(body, encoding="utf-8")
 
     def blocks(self, language: str) -> list[str]:
