@@ -47,6 +47,9 @@ graph compile --model {}/tri3b --lang {}/lang --grammar {}/G.fst --out-dir {}/gr
 decode --model {}/tri2b --graph {}/graph --feats {}/feats --out-dir {}/decoded --phones --nbest 3
 graph compile --model {}/tri2b --lang {}/lang --lookahead --out-dir {}/hcl
 decode --model {}/tri2b --graph {}/hcl --lm {}/lm.arpa.gz --feats {}/feats --out-dir {}/decoded_ahead
+graph build --model {}/tri2b --lang {}/lang --sentences {}/calls --slot WHO --out-dir {}/slots
+decode --model {}/tri2b --graph {}/slots --fill WHO={}/names --feats {}/feats --out-dir {}/decoded_slots
+decode --model {}/tri2b --graph {}/graph --bias {}/names --bias-nearest 1 --feats {}/feats --out-dir {}/decoded_near
 nnet train --config {}/network.yaml --objective xent --set subsampling_factor=1 --feats {}/feats --like {}/tri2b --model {}/tri2b --ali {}/tri2b_ali --out-dir {}/xent
 decode --model {}/xent --graph {}/graph --feats {}/feats --raw --out-dir {}/decoded_xent
 nnet train --config {}/network.yaml --objective smbr --feats {}/feats --model {}/xent --lattices {}/decoded_xent --ali {}/tri2b_ali --chunk-frames 0 --out-dir {}/smbr
@@ -81,6 +84,8 @@ def _make(folder: Path) -> None:
         name.with_suffix(".txt").write_text(" ".join(words) + "\n")
     (folder / "text").write_text("".join(" ".join(words) + "\n" for words in sentences))
     (folder / "words").write_text("HILOW\n")
+    (folder / "calls").write_text("LOW $WHO\n$WHO MID\n")
+    (folder / "names").write_text("HIGH\nMID LOW\n")
     (folder / "mfcc.yaml").write_text("sampling_rate: 8000\nnum_mel_bins: 23\nlow_freq: 20\nhigh_freq: 3800\n")
     network = "network: {dim: 8, bottleneck_dim: 4, prefinal_dim: 4}\nbatches: {chunk_frames: [30]}\n"
     (folder / "network.yaml").write_text(network + "training: {epochs: 1}\n")

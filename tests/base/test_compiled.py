@@ -190,7 +190,7 @@ def test_the_cache_does_not_grow_for_ever(folder, monkeypatch):
     assert {p.name for p in folder.glob("?.kernel")} == {"3.kernel", "4.kernel", "5.kernel"}
 
 
-TRITON = ("triton_kernels.py", "card_kernels.py", "cutoff_kernels.py")
+TRITON = ("triton_kernels.py", "backward_kernels.py", "card_kernels.py", "cutoff_kernels.py")
 
 
 def test_every_kernel_has_the_one_decorator_and_no_lock():

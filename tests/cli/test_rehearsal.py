@@ -8,9 +8,9 @@ from hybrid.base.compiled import Kernel, import_kernels
 from hybrid.cli.main import command
 from hybrid.rehearsal import rehearse
 
-# For k2, for grammars that are not minimal, and what no command reaches.
-UNUSED = {"hybrid.search.engines.k2_kernels", "hybrid.fst.equivalence", "hybrid.lattice.oracle",
-          "hybrid.lattice.mbr_kernels"}  # fmt: skip
+# For k2, for lattices that a GPU found, for grammars that are not minimal, and what no command reaches.
+UNUSED = {"hybrid.search.engines.k2_kernels", "hybrid.search.engines.assemble_kernels", "hybrid.fst.equivalence",
+          "hybrid.lattice.oracle", "hybrid.lattice.mbr_kernels"}  # fmt: skip
 
 
 def reached(kernels: list[Kernel]) -> set[Kernel]:

@@ -45,7 +45,8 @@ def graphs(draw: st.DrawFn) -> FstArrays:
         st.sampled_from([0, 0, 7, 8]),
         st.sampled_from([0.0, 0.25, 0.5, 2.0]),
     )
-    rows = [(s, min(s + d, states - 1), x, y, c) for s, d, x, y, c in draw(st.lists(arc, min_size=1, max_size=14))]
+    drawn = [(0, *draw(arc)[1:]), *draw(st.lists(arc, max_size=13))]  # a start without arcs is refused
+    rows = [(s, min(s + d, states - 1), x, y, c) for s, d, x, y, c in drawn]
     source, to, il, ol, cost = (np.array(c) for c in zip(*rows))
     finals = draw(st.lists(st.sampled_from([np.inf, 0.75]), min_size=states - 1, max_size=states - 1))
     order = np.array(draw(st.permutations(range(states))))
