@@ -25,6 +25,7 @@ from hybrid.lattice.compact import CompactLattice, expand, factor
 from hybrid.lattice.files.buffer import ByteBuffer
 from hybrid.lattice.files.json_lines import lattice_of_json, lattice_to_json
 from hybrid.lattice.files.kaldi_binary import pack_compact, pack_lattice, read_binary
+from hybrid.lattice.files.kaldi_names import require_plain_name
 from hybrid.lattice.files.kaldi_text import format_compact, format_lattice, parse_text
 from hybrid.lattice.files.slf import format_slf, parse_slf
 from hybrid.lattice.files.stored import StoredLattice
@@ -247,7 +248,10 @@ def open_writer(
     form = ArchiveForm(compact, text) if form is None else form
     if scp is not None and (form.json_lines or is_stream(path) or str(path).endswith(".gz")):
         raise InputError.at(scp, "an scp file can only point into a plain file of Kaldi's", "Write one of the two.")
+    require_plain_name(path)
     if is_stream(path):
+        if sys.stdout is None:
+            raise InputError.at("standard output", "is closed", "Leave it open, or name a file.")
         yield LatticeWriter(sys.stdout.buffer, form)
         sys.stdout.buffer.flush()
     elif str(path).endswith(".gz"):
@@ -291,7 +295,10 @@ def lattice_files(path: str | os.PathLike) -> list[Path]:
       InputError: nothing there.
     """
     path = Path(path)
+    require_plain_name(path)
     require_followed(path)
+    if not is_stream(path) and not path.exists():
+        raise InputError.at(path, "does not exist", "Give an archive, or the folder that `hybrid decode` wrote.")
     if is_stream(path) or (path.exists() and not path.is_dir()):  # a pipe of the shell too: <(zcat …)
         return [path]
     files = [f for f in path.glob("lat.*.gz") if f.name.split(".")[1].isdigit()]

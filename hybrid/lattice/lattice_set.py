@@ -20,6 +20,7 @@ from hybrid.base.content import ByContent
 from hybrid.base.disk import make_folder, remove_mark
 from hybrid.base.doors import writes_into
 from hybrid.base.errors import InputError, quote
+from hybrid.base.integrity import recorded_hash
 from hybrid.base.reading import read_json
 from hybrid.lattice.archive import check_words, read_lattice_folder, write_lattices
 from hybrid.lattice.lattice import Lattice
@@ -67,12 +68,14 @@ class SharedFacts(ByContent):
 
 
 def shared_facts(path: str | os.PathLike) -> SharedFacts:
-    """Reads what the lattices of a folder, or of an archive with its `.meta.json`, share.
+    """Reads what the lattices of a folder, of a file of it, or of an archive with its `.meta.json`, share.
 
     Raises:
       InputError: decode.json or the record is damaged.
     """
     file = Path(path) / "decode.json"
+    if Path(path).is_file() and not meta_path(path).exists() and (found := recorded_hash(path)) is not None:
+        file = found[0].parent / "decode.json"  # one of the files of a folder
     record: Any = read_json(file, CURE) if file.exists() else {}
     if not file.exists() and not Path(path).is_dir():
         file, record = meta_path(path), read_meta(path).get("facts", {})

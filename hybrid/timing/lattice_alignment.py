@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from hybrid.lattice.columns import LatticeError
 from hybrid.lattice.compact import CompactLattice, no_paths
 from hybrid.lattice.epsilons import remove_epsilons
 from hybrid.lattice.trim import from_rows
@@ -54,7 +55,13 @@ def align_lattice(
       model: of the graph; self-loops stand after the arc that enters their state.
       boundary: phone id → nonword, begin, internal, end or singleton, as word_boundary.int tells them.
       phones: arcs are phones instead; a word stands on its first one.
+
+    Raises:
+      LatticeError: a transition-id that the model lacks.
     """
+    highest = max(int(ids.max(initial=0)) for ids in (compact.strings, compact.final_strings))
+    if highest >= len(model.phones):
+        raise LatticeError(f"has transition-id {highest}, and the model has {len(model.phones) - 1}")
     if compact.start < 0:
         return no_paths()
     return remove_epsilons(LatticeAligner(compact, model, boundary, phones).run())

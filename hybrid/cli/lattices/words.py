@@ -178,7 +178,9 @@ def aligned(lattices: Path, model: Path, phones: bool, lang: Path | None = None)
       model: that made them; words are told by the position marks of its phones.
       lang: whose lexicon tells words instead.
     """
+    from hybrid.base.errors import InputError, quote
     from hybrid.lattice.archive import read_compact_folder
+    from hybrid.lattice.lattice import LatticeError
     from hybrid.timing.lattice_alignment import align_lattice
     from hybrid.timing.lexicon_alignment import align_by_lexicon, pronunciations_of
     from lexicon.lang_dir import LangDir
@@ -191,7 +193,11 @@ def aligned(lattices: Path, model: Path, phones: bool, lang: Path | None = None)
         return
     marks = _boundary(loaded, model)
     for utterance, compact in read_compact_folder(lattices):
-        yield utterance, align_lattice(compact, loaded.transition_model, marks, phones)
+        try:
+            yield utterance, align_lattice(compact, loaded.transition_model, marks, phones)
+        except LatticeError as error:
+            cure = "Give --model the one that made the lattices."
+            raise InputError.at(lattices, f"utterance '{quote(utterance)}': {error}", cure) from error
 
 
 @click.command("align")
