@@ -123,12 +123,14 @@ class FullSumConfig:
 class OptimiserConfig:
     """Steps of the optimiser."""
 
-    optimiser: Literal["adam", "sgd"] = _help("adam", "adam (decoupled weight decay) or sgd with momentum.")
+    optimiser: Literal["adam", "sgd", "natural"] = _help(
+        "adam", "adam (decoupled weight decay), sgd, or natural (sgd along the natural gradient, as Kaldi)."
+    )
     learning_rate: float = _help(1e-3, "At the start, or at its highest after the warm-up.")
     final_learning_rate: float = _help(1e-4, "At the end.")
     schedule: Literal["exponential", "cosine", "constant"] = _help("exponential", "How it falls with the audio seen.")
     warmup: float = _help(0.0, "Share of the training in which it rises from nothing.")
-    momentum: float = _help(0.9, "Of sgd.")
+    momentum: float = _help(0.9, "Of sgd and natural.")
     weight_decay: float = _help(0.0, "Of weights of hidden layers; biases and normalisation have none.")
     output_weight_decay: float = _help(0.0, "Of output layers.")
     xent_factor: float = _help(1.0, "Factor on the learning rate of the cross-entropy head's output layer (Kaldi: 5).")
@@ -154,8 +156,8 @@ class OptimiserConfig:
             accumulate=COUNT,
             constrain_every=COUNT,
         )
-        if self.optimiser not in ("adam", "sgd"):
-            raise ValueError(f"optimiser is '{self.optimiser}', wanted adam or sgd")
+        if self.optimiser not in ("adam", "sgd", "natural"):
+            raise ValueError(f"optimiser is '{self.optimiser}', wanted adam, sgd or natural")
         if self.schedule not in ("exponential", "cosine", "constant"):
             raise ValueError(f"schedule is '{self.schedule}', wanted exponential, cosine or constant")
 

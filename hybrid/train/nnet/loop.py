@@ -148,7 +148,7 @@ class Loop:
     def _gradients(self, step: Sequence[Micro]) -> dict[str, float]:
         """Computes the gradient of a step, in smaller parts where memory does not suffice."""
         while True:
-            self.optimiser.zero_grad()
+            self.optimiser.begin(self.state.step)
             try:
                 return self._accumulate(step)
             except RuntimeError as error:

@@ -11,11 +11,14 @@ import torch
 from torch import nn
 
 from hybrid.base.errors import InputError, quote
+from hybrid.nnet.natural_gradient import NaturalGradient
 from hybrid.train.nnet.config import OptimiserConfig
 
 __all__ = ["Optimiser", "parameter_groups"]
 
-KEYS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"}}  # that torch keeps for a parameter
+NATURAL = "natural gradient/"
+BUFFER = {"momentum_buffer"}
+KEYS = {"adam": {"step", "exp_avg", "exp_avg_sq"}, "sgd": BUFFER, "natural": BUFFER}  # that torch keeps for a parameter
 
 
 def parameter_groups(network: nn.Module, config: OptimiserConfig) -> list[dict[str, Any]]:
@@ -32,7 +35,9 @@ def parameter_groups(network: nn.Module, config: OptimiserConfig) -> list[dict[s
 
 
 class Optimiser:
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019) or SGD, whose steps may be limited as Kaldi's.
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019), SGD, or SGD along the natural gradient.
+
+    Call `begin`, compute gradients, then `step`. Steps may be limited as Kaldi's.
 
     Kaldi's maximal change bounds how far a step moves the parameters, whatever the gradient: all of them together, and
     each tensor by itself.
@@ -41,14 +46,17 @@ class Optimiser:
     def __init__(self, network: nn.Module, config: OptimiserConfig) -> None:
         self.config = config
         self._named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self._natural = NaturalGradient(network) if config.optimiser == "natural" else None
         groups = parameter_groups(network, config)
         if config.optimiser == "adam":
             self.torch: torch.optim.Optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         else:
             self.torch = torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
 
-    def zero_grad(self) -> None:
-        """Forgets the gradients."""
+    def begin(self, step: int) -> None:
+        """Forgets the gradients, before those of a step are computed."""
+        if self._natural is not None:
+            self._natural.begin(step)
         for parameter in self._named.values():
             parameter.grad = None
 
@@ -64,6 +72,8 @@ class Optimiser:
           norm: of the gradient, from `gradient_norm`.
         """
         config = self.config
+        if self._natural is not None:
+            self._natural.change()
         for group in self.torch.param_groups:
             group["lr"] = rate * group["factor"]
         if config.clip and norm > config.clip:
@@ -90,7 +100,9 @@ class Optimiser:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns its state by parameter, e.g. `layer.weight/exp_avg`."""
-        out = {}
+        out: dict[str, np.ndarray] = {}
+        if self._natural is not None:
+            out |= {f"{NATURAL}{name}": array for name, array in self._natural.arrays().items()}
         for name, parameter in self._named.items():
             for key, value in self.torch.state.get(parameter, {}).items():
                 if value is not None:
@@ -104,6 +116,7 @@ class Optimiser:
           InputError: it is of other parameters or of another optimiser, or holds what none can have.
         """
         cure = "Start afresh in another folder."
+        arrays = self._load_moments(arrays, place, cure)
         held: dict[str, set[str]] = {}
         for full, array in arrays.items():
             name, _, key = full.rpartition("/")
@@ -122,3 +135,17 @@ class Optimiser:
             if keys != KEYS[self.config.optimiser]:
                 found = f"holds {', '.join(sorted(map(quote, keys)))} of '{quote(name)}', not the state of "
                 raise InputError.at(place, found + self.config.optimiser, cure)
+
+    def _load_moments(self, arrays: Mapping[str, np.ndarray], place: object, cure: str) -> dict[str, np.ndarray]:
+        """Takes up moments of the natural gradient and returns the other arrays."""
+        moments = {name[len(NATURAL) :]: array for name, array in arrays.items() if name.startswith(NATURAL)}
+        if moments and self._natural is None:
+            raise InputError.at(
+                place, f"holds moments of a natural gradient, not the state of {self.config.optimiser}", cure
+            )
+        try:
+            if self._natural is not None:
+                self._natural.load(moments)
+        except ValueError as error:
+            raise InputError.at(place, f"holds moments {error}", cure) from None
+        return {name: array for name, array in arrays.items() if not name.startswith(NATURAL)}

@@ -19,13 +19,15 @@ YAML = """
 network: {architecture: tdnnf, dim: 16, bottleneck_dim: 8, prefinal_dim: 8, time_strides: [1, 1], first_context: 1,
           subsampling_factor: 1, chain: false}
 batches: {chunk_frames: [20], batch_frames: 160}
-optimiser: {optimiser: sgd, momentum: 0, learning_rate: 1.0, final_learning_rate: 1.0, clip: 0, accumulate: 2}
+optimiser: {optimiser: %s, momentum: 0, learning_rate: 1.0, final_learning_rate: 1.0, clip: 0, accumulate: 2}
 training: {epochs: %s, heldout: 4}
 """
 
 
-def run(folder, model, store, name: str, epochs: float, processes: int) -> dict[str, np.ndarray]:
-    (folder / "xent.yaml").write_text(YAML % epochs)
+def run(
+    folder, model, store, name: str, epochs: float, processes: int, optimiser: str = "sgd"
+) -> dict[str, np.ndarray]:
+    (folder / "xent.yaml").write_text(YAML % (optimiser, epochs))
     command = [sys.executable, "-m", "hybrid.cli.main", "nnet", "train", "--objective", "xent",
                "--config", str(folder / "xent.yaml"),
                "--feats", str(store.path), "--model", str(model.path), "--ali", str(model.path),
@@ -51,8 +53,9 @@ def run(folder, model, store, name: str, epochs: float, processes: int) -> dict[
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_gradients_of_one(tmp_path, model, store) -> None:
-    one, two = (run(tmp_path, model, store, f"of{n}", 0.001, n) for n in (1, 2))  # a single step of two batches
+@pytest.mark.parametrize("optimiser", ["sgd", "natural"])
+def test_two_processes_give_the_gradients_of_one(tmp_path, model, store, optimiser) -> None:
+    one, two = (run(tmp_path, model, store, f"of{n}", 0.001, n, optimiser) for n in (1, 2))  # a step of two batches
     moved = 0
     for name in one:
         if name.endswith((".weight", ".bias")):

@@ -43,7 +43,7 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
         np.testing.assert_array_equal(one[name], other[name], name)
 
 
-@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+@pytest.mark.parametrize("optimiser", ["adam", "sgd", "natural"])
 def test_interrupted_anywhere_the_weights_are_the_same(tmp_path, task, source, config, change, monkeypatch, optimiser):
     settings = change(change(config, "training", checkpoint_minutes=0.0, average=2), "optimiser", optimiser=optimiser,
                       accumulate=2, max_change=2.0)  # fmt: skip
