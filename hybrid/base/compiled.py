@@ -4,7 +4,8 @@ A kernel releases the interpreter's lock, so that threads run side by side: two 
 array to it. Machine code is kept by content (source, argument types, processor, versions), one checksummed file for
 each kernel and signature, in `cache_folder("kernels")`. A file that is damaged is told in one line, removed and made
 again; without a folder every process compiles for itself. Processes that miss the same kernel wait for the first of
-them instead of compiling it once each.
+them instead of compiling it once each. Where there is too little to do to be worth a compilation, kernels run as the
+Python that they are written in (`interpreted`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
+import numpy as np
 from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
@@ -34,7 +37,7 @@ from hybrid.base.cache import VARIABLE, CacheFolder, cache_folder
 from hybrid.base.errors import quote
 from hybrid.base.locks import temporary_name
 
-__all__ = ["KERNELS", "Kernel", "examine_kernels", "is_kept", "kernel", "kernels_folder"]
+__all__ = ["KERNELS", "Kernel", "examine_kernels", "interpreted", "is_kept", "kernel", "kernels_folder"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +45,7 @@ MAGIC = b"hybrid kernel 1\n"
 SUFFIX = ".kernel"
 MAX_FILES = 4000  # beyond, the half that was used longest ago goes
 KERNELS: list["Kernel"] = []  # all that have been imported
+_as_python: ContextVar[bool] = ContextVar("as_python", default=False)  # of this thread
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +61,10 @@ class Kernel(CPUDispatcher):
         super().__init__(function, targetoptions=options)
         self._cache = KernelCache(function)
         KERNELS.append(self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Calls the compiled form, or the function itself where kernels are interpreted."""
+        return self.py_func(*arguments) if _as_python.get() else super().__call__(*arguments)
 
     def is_kept(self, *arguments: Any) -> bool:
         """Tells whether a call with such arguments has nothing to compile."""
@@ -95,6 +103,21 @@ def kernel(function: Any = None, **options: Any) -> Any:
 def is_kept(function: Callable[..., Any], *arguments: Any) -> bool:
     """Tells whether calling a kernel would compile nothing: it has such a form in memory or on disk."""
     return function.is_kept(*arguments) if isinstance(function, Kernel) else True  # numba may be switched off
+
+
+@contextmanager
+def interpreted(wanted: bool = True) -> Iterator[None]:
+    """Inside, kernels that this thread calls run as plain Python: some hundred times slower, and nothing is compiled.
+
+    Args:
+      wanted: whether it is so; kernels are compiled otherwise.
+    """
+    before = _as_python.set(wanted)
+    try:
+        with np.errstate(over="ignore"):  # hashes wrap around
+            yield
+    finally:
+        _as_python.reset(before)
 
 
 class KernelCache(_Cache):

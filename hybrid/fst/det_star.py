@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybrid.base.compiled import is_kept
 from hybrid.base.errors import HybridError
 from hybrid.formats.openfst import FstArrays
 
 if TYPE_CHECKING:
-    from hybrid.fst.det_star_tables import Made, Sets, Work
+    from hybrid.fst.det_star_tables import Input, Made, Sets, Work
     from hybrid.fst.string_tree import Strings
 
-__all__ = ["NotDeterminizableError", "determinize_star"]
+__all__ = ["NotDeterminizableError", "determinize_star", "is_compiled"]
 
 ROOM = 1024  # more than there may be need of at first
 DELTA = 1.0 / 1024  # nats by which the weights of two sets of states may differ, OpenFst's
@@ -53,9 +54,7 @@ def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST") -> F
 
     if fst.start < 0:
         return FstArrays.empty()
-    silent = np.zeros(fst.num_states, np.bool_)
-    silent[fst.sources()[fst.ilabels == 0]] = True
-    arcs = names.Input(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, fst.costs, fst.final_costs, silent)
+    arcs = _input(fst)
     tables, counts = _begun(fst)
     status = names.ROOM
     while status == names.ROOM:
@@ -68,6 +67,23 @@ def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST") -> F
     _, made, strings, _ = tables
     del tables
     return _written(made, strings, int(counts[names.STATES]))
+
+
+def is_compiled(fst: FstArrays) -> bool:
+    """Tells whether `determinize_star` of an FST with a start state would wait for no compilation."""
+    from hybrid.fst import det_star_kernels as kernels
+
+    tables, counts = _begun(fst)
+    return is_kept(kernels.determinize, _input(fst), *tables, counts, 1, np.float32(DELTA))
+
+
+def _input(fst: FstArrays) -> Input:
+    """Returns the FST as the kernels read it."""
+    from hybrid.fst import det_star_tables as names
+
+    silent = np.zeros(fst.num_states, np.bool_)
+    silent[fst.sources()[fst.ilabels == 0]] = True
+    return names.Input(fst.row_splits, fst.ilabels, fst.olabels, fst.next_states, fst.costs, fst.final_costs, silent)
 
 
 def _begun(fst: FstArrays) -> tuple[tuple[Sets, Made, Strings, Work], np.ndarray]:

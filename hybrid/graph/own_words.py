@@ -11,10 +11,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from hybrid.base.compiled import interpreted
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.reading import read_text
 from hybrid.formats.openfst import FstArrays
+from hybrid.fst.det_star import is_compiled
 from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import ARPA, LEXICON, DecodingGraph, compile_decoding_graph
 from hybrid.graph.own_grammar import MixtureConfig, garbage_word, mixed_grammar
@@ -50,6 +52,7 @@ __all__ = ["GRAMMAR", "PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
 logger = get_logger(__name__)
 PRONUNCIATIONS, GRAMMAR = "pronunciations.tsv", "grammar.grxml"
 OOV = "<UNK>"
+LITTLE = 2000  # words of sentences, whose language model takes a second or two by plain Python
 WORDS_OF_GARBAGE = 6  # in an utterance that the model of garbage is made from
 SILENCES = ("SIL", "SPN", "NSN", "sil", "spn", "nsn")
 Guess = Callable[[Sequence[str]], Mapping[str, Sequence[Sequence[str]]]]
@@ -132,8 +135,7 @@ def build_graph(
     spoken, source = _spoken(words, told, lexicon, guess, known)
     rows = [f"{w}\t{source[w]}\t{' '.join(phones)}\n" for w in words for phones in spoken[w]]
     files = {PRONUNCIATIONS: "".join(rows)} | ({} if said is None else {GRAMMAR: write_srgs(said)})
-    filled = bool(classes.slots) or open_vocabulary
-    files |= _slot_lexicon(spoken, lexicon) if filled else {}
+    files |= _slot_lexicon(spoken, lexicon) if (filled := bool(classes.slots) or open_vocabulary) else {}
     pronounced = _sequences(spoken, lexicon, known) if said is not None and mixture.garbage else []
     _tell(source, len(texts.lines))
     with tempfile.TemporaryDirectory() as temporary:
@@ -141,8 +143,9 @@ def build_graph(
         lang = _make_lang(Path(temporary), spoken, table, known, model, text, outside, filled)
         sequences = texts.lines or ([] if said else [[w] for w in words])
         settings, symbols = EstimateConfig(order, add_unseen=True), lang.words.extended(texts.classes)
-        acceptor, ngram = _acceptor(sequences, sorted(texts.listed), settings, symbols, said, mixture, pronounced)
-        files |= _arpa(ngram, Path(temporary) / ARPA)
+        with interpreted(sum(map(len, sequences)) <= LITTLE and not is_compiled(lang.L_arrays(disambig=True))):
+            acceptor, ngram = _acceptor(sequences, sorted(texts.listed), settings, symbols, said, mixture, pronounced)
+            files |= _arpa(ngram, Path(temporary) / ARPA)
         transitions = read_transition_model(model / "transitions", read_tree(model / "tree"))
         labelled = classes.labelled(texts.classes, lang.words, texts.place)
         return compile_decoding_graph(lang, acceptor, transitions, out_dir, config, model, files, labelled)

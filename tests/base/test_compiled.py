@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import warnings
 from collections import namedtuple
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from hybrid.base import cache, compiled
-from hybrid.base.compiled import import_kernels, kernel
+from hybrid.base.compiled import import_kernels, interpreted, kernel
 from hybrid.base.jobs import map_in_order, pool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -207,3 +208,16 @@ def test_doctor_runs_nothing_that_it_finds(folder, monkeypatch):
     monkeypatch.setattr(compiled.pickle, "loads", None)
     (folder / "other.kernel").write_bytes(b"")
     assert compiled.examine_kernels() == (1, 1)
+
+
+def test_what_is_interpreted_is_not_compiled(folder):
+    """In this thread and inside alone; numbers that wrap around do it without a word."""
+    compiled_total = kernel(total)
+    with interpreted():
+        assert misses(compiled_total) == 0
+        assert total is compiled_total.py_func and not compiled_total.signatures
+        with interpreted(False):
+            assert misses(compiled_total) == 1
+        with warnings.catch_warnings(action="error"):
+            assert np.uint64(2**63) * np.uint64(2) == 0
+    assert misses(compiled_total) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ from hybrid.formats.openfst import FstArrays, from_kaldifst, read_fst, to_kaldif
 from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.fst.ops import replace_symbols
 from hybrid.graph.config import GraphConfig
-from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _predicted_bytes, compile_decoding_graph
+from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _phones_spelt, compile_decoding_graph
 from hybrid.graph.h_transducer import h_transducer
 from hybrid.graph.report import within_memory
 from hybrid.graph.self_loops import add_self_loops, numbered_pairs
@@ -103,6 +104,21 @@ def test_the_same_graph_twice(lang, models, grammar, tmp_path):
     for name in ("a", "b"):
         compile_decoding_graph(lang, grammar, models["triphone"], tmp_path / name)
     assert (tmp_path / "a" / "HCLG.fst").read_bytes() == (tmp_path / "b" / "HCLG.fst").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["biphone", "triphone"])
+def test_a_small_graph_does_not_wait_for_kernels(lang, models, grammar, tmp_path, monkeypatch, caplog, name):
+    """Before they are compiled the same graph, to the byte, is made by plain Python, and told; a large one is not."""
+    caplog.set_level(logging.INFO)
+    files, told = [], []
+    for way, (compiled, little) in enumerate([(True, 1e9), (False, 1e9), (False, 3)]):
+        monkeypatch.setattr("hybrid.graph.decoding.is_compiled", lambda fst, compiled=compiled: compiled)
+        monkeypatch.setattr("hybrid.graph.decoding.LITTLE", little)
+        compile_decoding_graph(lang, grammar, models[name], tmp_path / str(way))
+        files.append((tmp_path / str(way) / "HCLG.fst").read_bytes())
+        told.append("plain Python, for it is little and kernels are not compiled yet" in caplog.text)
+        caplog.clear()
+    assert files[0] == files[1] == files[2] and told == [False, True, False]
 
 
 def test_a_graph_knows_its_model(lang, models, grammar, tmp_path):
@@ -244,10 +260,10 @@ def test_predicted_memory_is_that_of_the_words_spelt_out():
     lexicon = FstArrays(0, [0, 2, 3, 4, 5], [1, 2, 3, 4, 5], [7, 8, 0, 0, 0], [1, 2, 3, 3, 0], [0.0] * 5, finals)
     line = FstArrays(0, [0, 1, 2, 3, 3], [7, 8, 8], [7, 8, 8], [1, 2, 3], [0.0] * 3, [np.inf] * 3 + [0.0])
     # Two words on five arcs, 2.5 phones each, and three words in G: 7.5 phones.
-    assert _predicted_bytes(lexicon, line) == BYTES_PER_PHONE * (1 + 7.5)
+    assert _phones_spelt(lexicon, line) == 7.5
     # A second pronunciation is spelt out wherever the word stands.
     twice = replace(lexicon, olabels=np.array([7, 8, 8, 0, 0]))
-    assert _predicted_bytes(twice, line) == BYTES_PER_PHONE * (1 + 5 / 3 * 5)
+    assert _phones_spelt(twice, line) == 5 / 3 * 5
     # The LibriSpeech trigram of 33 thousand words has 11.4 million phones, and triphones took 1.84 GB.
     assert 1.84e9 < BYTES_PER_PHONE * 11.4e6 < 3 * 1.84e9
 
