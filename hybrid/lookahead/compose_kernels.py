@@ -31,17 +31,15 @@ from typing import NamedTuple
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.fetch import fetch
+from hybrid.lookahead.composed import FREE, NONE, empty_composed, place_of, with_room
 from hybrid.lookahead.lent import lent
+from hybrid.lookahead.mass_kernels import first_at_least, holds, mass, open_mass
 from hybrid.lookahead.numbered_grammar import Language
 from hybrid.lookahead.reach import larger
 from hybrid.lookahead.tree import LexiconGraph
 
-__all__ = ["Composed", "Source", "begin_composed", "compose_states"]
-
-FREE, NONE = np.uint32(2**32 - 1), np.uint64(2**64 - 1)
-FACTOR = np.uint64(0x9E3779B97F4A7C15)
-FEW = 8  # probabilities that are summed one by one: a difference of sums would keep too few digits
-LEAST = 1e-300
+__all__ = ["Source", "begin_composed", "compose_states"]
 
 
 class Source(NamedTuple):
@@ -51,149 +49,83 @@ class Source(NamedTuple):
     language: Language
 
 
-class Composed(NamedTuple):
-    """The states of the composition that have been met, number 2 i for the i-th; arrays have room for more.
+class Plan(NamedTuple):
+    """The arcs that a state may have, before it is looked up what they lead to.
 
     Attributes:
-      bounds: uint32 [4 N], of each state its first emitting arc, first ε and end (twice); FREE where it is met only.
-      arcs, scores: as `hybrid.search.engines.native_kernels.GraphArrays` has them. transition_ids, word_ids: int32 [A].
-      final_scores: float32 [2 N].
-      keys: uint64 [N], s · 2^33 + chosen · 2^32 + g. potentials: float64 [N], of look-ahead.
-      table: uint64, a hash table of states: pairs of key, NONE where there is none, and place.
-      counts: int64 [2], states and arcs.
+      arcs: int64, in the tree; -1 for ε. keys: uint64, of what they lead to. scores: float64. words: int32.
+      potentials: float64, of what they lead to, NaN where it is not known before.
     """
 
-    bounds: np.ndarray
     arcs: np.ndarray
-    scores: np.ndarray
-    transition_ids: np.ndarray
-    word_ids: np.ndarray
-    final_scores: np.ndarray
     keys: np.ndarray
+    scores: np.ndarray
+    words: np.ndarray
     potentials: np.ndarray
-    table: np.ndarray
-    counts: np.ndarray
 
 
 @kernel(inline="always")
-def _place(table, key):
-    """Returns where a state stands in the table, or the free place that it would take."""
-    mask = np.uint64(len(table) - 2)
-    at = ((key ^ (key >> np.uint64(29))) * FACTOR) >> np.uint64(24) & mask
-    while table[at] != key and table[at] != NONE:
-        at = (at + np.uint64(2)) & mask
-    return at
-
-
-@kernel(inline="always")
-def _first_at_least(numbers, begin, end, wanted):
-    while begin < end:
-        middle = (begin + end) >> 1
-        if numbers[middle] < wanted:
-            begin = middle + 1
-        else:
-            end = middle
-    return begin
-
-
-@kernel(inline="always")
-def _holds(tree, k, number):
-    """Tells whether a number is in a set."""
-    i = _first_at_least(tree.ends, tree.set_splits[k], tree.set_splits[k + 1], number + 1)
-    return i < tree.set_splits[k + 1] and tree.begins[i] <= number
+def _key(s, g, chosen):
+    return np.uint64(s) << np.uint64(33) | np.uint64(chosen) << np.uint64(32) | np.uint64(g)
 
 
 @kernel
-def _mass(tree, language, g, k):
-    """Looks for what a state of G, by itself, has of a set of words.
-
-    Returns:
-      The log of its probability, -inf where there is nothing; and the arc where there is just one word, else -1.
-    """
-    numbers, scores, sums, largest = language.numbers, language.scores, language.sums, language.largest[g]
-    begin, end, first, last = language.splits[g], language.splits[g + 1], tree.set_splits[k], tree.set_splits[k + 1]
-    total, count, arc = 0.0, np.int64(0), np.int64(-1)
-    if end - begin <= last - first:
-        for a in range(begin, end):
-            if _holds(tree, k, numbers[a]):
-                total, count, arc = total + np.exp(np.float64(scores[a]) - largest), count + np.int64(1), np.int64(a)
-    else:
-        at = begin
-        for i in range(first, last):
-            low, high = tree.begins[i], tree.ends[i]
-            at = _first_at_least(numbers, at, end, low)
-            to = _first_at_least(numbers, at, min(end, at + high - low), high)
-            if to - at > FEW:
-                total += sums[to - 1] - (sums[at - 1] if at > begin else 0.0)
-            else:
-                for a in range(at, to):
-                    total, arc = total + np.exp(np.float64(scores[a]) - largest), np.int64(a)
-            count, at = count + to - at, to
-    if count == 0:
-        return -np.inf, np.int64(-1)
-    return largest + np.log(max(total, LEAST)), arc if count == 1 and numbers[arc] > 0 else np.int64(-1)
-
-
-@kernel
-def _open_mass(tree, language, g, k):
-    """Returns the log of the probability that a state of G, and those it backs off to, give to a set of words."""
-    total, score = _mass(tree, language, g, k)[0], 0.0
-    while language.backoffs[g] >= 0:
-        score, g = score + language.backoff_scores[g], np.int64(language.backoffs[g])
-        total = np.logaddexp(total, score + _mass(tree, language, g, k)[0])
-    return total
-
-
-@kernel(inline="always")
-def _state(tree, language, composed, s, g, chosen, potential):
+def _state(tree, language, composed, key, potential, begin, last):
     """Returns a state of the composition, added where it is new, -1 where nothing can come of it.
 
     Where it is chosen and just one word can come it is not made: -1, and the arc of the word, which is -1 else.
 
     Args:
-      g: a state of G, or a word and the state after it.
+      key: of a state of G, or of a word and the state after it.
       potential: where it is known, and that several words can come, else NaN.
+      begin, last: arcs of the state of G among which all words are that can come.
     """
-    key = np.uint64(s) << np.uint64(33) | np.uint64(chosen) << np.uint64(32) | np.uint64(g)
-    at = _place(composed.table, key)
-    i, k, arc = np.int64(-1), tree.sets[s], np.int64(-1)
-    if composed.table[at] == key:
-        return np.int64(composed.table[at + np.uint64(1)]), arc
-    if k < 0:
-        return i, arc
-    if g >= len(language.totals):
-        after = language.pending_states[g - len(language.totals)]
+    table, mask, at = composed.table, np.uint64(composed.mask), place_of(key, composed.mask)
+    while table[at] != key and table[at] != NONE:
+        at = (at + np.uint64(2)) & mask
+    if table[at] == key:
+        return np.int64(table[at + np.uint64(1)]), np.int64(-1)
+    s, g = np.int64(key >> np.uint64(33)), np.int64(key & np.uint64(2**32 - 1))
+    chosen = key >> np.uint64(32) & np.uint64(1) != np.uint64(0)
+    k, arc = np.int64(tree.sets[s]), np.int64(-1)
+    if g >= language.states:
+        after = language.pending_states[g - language.states]
         potential = language.totals[after] - tree.word_score - tree.shares[k]
     elif k == tree.everything:
         potential = language.totals[g]
     elif not chosen:
-        potential = _open_mass(tree, language, g, k) - tree.shares[k]
+        potential = open_mass(tree, language, g, k) - tree.shares[k]
     elif np.isnan(potential):
-        potential, arc = _mass(tree, language, g, k)
+        potential, arc = mass(tree, language, g, begin, last, k)
         potential -= tree.shares[k]
-    if arc < 0 and potential > -np.inf:
-        i = composed.counts[0]
-        composed.table[at], composed.table[at + np.uint64(1)] = key, i
-        composed.keys[i], composed.potentials[i] = key, potential
-        composed.bounds[4 * i], composed.final_scores[2 * i], composed.final_scores[2 * i + 1] = FREE, -np.inf, -np.inf
-        composed.counts[0] = i + 1
-    return i, arc
+    if arc >= 0 or potential == -np.inf:
+        return np.int64(-1), arc
+    i = composed.counts[0]
+    table[at], table[at + np.uint64(1)] = key, np.uint64(i)
+    composed.keys[i], composed.potentials[i] = key, potential
+    composed.bounds[4 * i], composed.final_scores[2 * i], composed.final_scores[2 * i + 1] = FREE, -np.inf, -np.inf
+    composed.counts[0] = i + 1
+    return i, np.int64(-1)
 
 
-@kernel(inline="always")
-def _follow(tree, language, s, g, chosen, a):
-    """Returns where arc a of s leads to: state of H∘C∘L (-1: nowhere), of G, whether that is chosen; score and word."""
-    t, score, number, word = np.int64(tree.arcs[a, 0]), np.float64(tree.scores[a]), tree.numbers[a], np.int32(0)
-    pair = g - len(language.totals)
+@kernel
+def _follow(tree, language, g, chosen, begin, last, a):
+    """Returns where an arc leads to: state of H∘C∘L (-1: nowhere), of G, whether that is chosen; score and word.
+
+    Args:
+      begin, last: arcs of g among which all words are that can come.
+    """
+    t, score, number, word = np.int64(tree.arcs[3 * a]), np.float64(tree.scores[a]), tree.numbers[a], np.int32(0)
+    pair = g - language.states
     if pair >= 0:  # the word has been put out
         if number != 0:
             g, chosen = np.int64(language.pending_states[pair]), False
             t = t if number == language.pending_numbers[pair] else np.int64(-1)
-        elif tree.sets[t] < 0 or not _holds(tree, tree.sets[t], language.pending_numbers[pair]):
+        elif tree.sets[t] < 0 or not holds(tree, tree.sets[t], language.pending_numbers[pair]):
             t = np.int64(-1)
     elif number != 0:
-        b = _first_at_least(language.numbers, language.splits[g], language.splits[g + 1], number)
-        if b < language.splits[g + 1] and language.numbers[b] == number:
+        b = first_at_least(language.numbers, begin, last, number)
+        if b < last and language.numbers[b] == number:
             score, word = score + tree.word_score + np.float64(language.scores[b]), tree.word_ids[a]
             g, chosen = np.int64(language.next_states[b]), False
         else:
@@ -208,13 +140,13 @@ def _follow(tree, language, s, g, chosen, a):
 @kernel(inline="always")
 def _back_off(tree, language, s, g, chosen, again):
     """Returns where the ε arcs of a state lead to, as `_follow`: to g, chosen, and (again) to what it backs off to."""
-    whole, nothing = tree.sets[s] == tree.everything, np.int32(0)
-    if g >= len(language.totals):
-        return np.int64(-1), g, chosen, 0.0, nothing
+    whole = tree.sets[s] == tree.everything
+    if g >= language.states:
+        return np.int64(-1), g, chosen, 0.0, np.int32(0)
     if not again:
-        return np.int64(-1) if whole or chosen else s, g, True, 0.0, nothing
-    goes = language.backoffs[g] >= 0 and (tree.branches[s] if whole else not chosen)
-    return s if goes else np.int64(-1), np.int64(language.backoffs[g]), whole, language.backoff_scores[g], nothing
+        return np.int64(-1) if whole or chosen else s, g, True, 0.0, np.int32(0)
+    goes = language.backoffs[g] >= 0 and (tree.branches[s] != 0 if whole else not chosen)
+    return s if goes else np.int64(-1), np.int64(language.backoffs[g]), whole, language.backoff_scores[g], np.int32(0)
 
 
 @kernel(inline="always")
@@ -231,17 +163,23 @@ def _insert(buffer, count, a):
     return count + 1
 
 
-@kernel(inline="always")
-def _arcs_of(tree, language, s, g, buffer):
+@kernel
+def _words_of(tree, language, s, g):
+    """Returns among which arcs of g the words are that s reaches; of a word and the state after, one that is none."""
+    if g >= language.states:
+        return np.int64(0), np.int64(1)
+    begin, last, reached = np.int64(language.splits[g]), np.int64(language.splits[g + 1]), np.int64(tree.sets[s])
+    if reached != tree.everything:
+        begin = first_at_least(language.numbers, begin, last, tree.begins[tree.set_splits[reached]])
+        last = first_at_least(language.numbers, begin, last, tree.ends[tree.set_splits[reached + 1] - 1])
+    return begin, last
+
+
+@kernel
+def _arcs_of(tree, language, s, g, begin, last, buffer):
     """Writes the arcs of s that may be some in the composition, in order; returns how many they are."""
-    wide, w = tree.wide, np.int64(tree.wide.rows[s])
-    first, end = np.int64(tree.bounds[s, 0]), np.int64(tree.bounds[s + 1, 0])
-    pair, begin, last, count = g - len(language.totals), np.int64(0), np.int64(1), 0
-    if pair < 0:
-        begin, last, reached = language.splits[g], language.splits[g + 1], np.int64(tree.sets[s])
-        if reached != tree.everything:  # words of g outside what s reaches need not be looked up
-            begin = _first_at_least(language.numbers, begin, last, tree.begins[tree.set_splits[reached]])
-            last = _first_at_least(language.numbers, begin, last, tree.ends[tree.set_splits[reached + 1] - 1])
+    wide, w, pair = tree.wide, np.int64(tree.wide.rows[s]), g - language.states
+    first, end, count = np.int64(tree.bounds[2 * s]), np.int64(tree.bounds[2 * s + 2]), 0
     if w < 0 or last - begin >= end - first:
         for a in range(first, end):
             buffer[count] = a
@@ -251,102 +189,112 @@ def _arcs_of(tree, language, s, g, buffer):
         count = _insert(buffer, count, np.int64(wide.whole_arcs[k]))
     for b in range(begin, last):
         number = language.pending_numbers[pair] if pair >= 0 else language.numbers[b]
-        k = _first_at_least(wide.begins, wide.splits[w], wide.splits[w + 1], number + 1) - 1
+        k = first_at_least(wide.begins, wide.splits[w], wide.splits[w + 1], number + 1) - 1
         if k >= wide.splits[w]:
             for m in range(wide.arc_splits[k], wide.arc_splits[k + 1]):
                 count = _insert(buffer, count, np.int64(wide.arcs[m]))
     return count
 
 
-@kernel(inline="always")
-def _expand(tree, language, composed, i, buffer):
+@kernel
+def _planned(tree, language, composed, i, plan):
+    """Plans the arcs of a state, and asks for where what they lead to is looked up.
+
+    Returns:
+      How many they are, and the arcs of G among which all words are that can come.
+    """
+    key, own = composed.keys[i], composed.potentials[i]
+    s, g = np.int64(key >> np.uint64(33)), np.int64(key & np.uint64(2**32 - 1))
+    chosen = key >> np.uint64(32) & np.uint64(1) != np.uint64(0)
+    begin, last, count, planned = np.int64(0), np.int64(0), 0, 0
+    if chosen or tree.sets[s] == tree.everything:
+        begin, last = _words_of(tree, language, s, g)
+        count = _arcs_of(tree, language, s, g, begin, last, plan.arcs)
+    for n in range(count + 2):
+        a = plan.arcs[n] if n < count else np.int64(-1)
+        if n < count:
+            t, h, picked, score, word = _follow(tree, language, g, chosen, begin, last, a)
+        else:
+            t, h, picked, score, word = _back_off(tree, language, s, g, chosen, n > count)
+        if t < 0 or tree.sets[t] < 0:
+            continue
+        leads = _key(t, h, picked)
+        if leads != key:
+            fetch(composed.table, place_of(leads, composed.mask))
+        plan.arcs[planned], plan.keys[planned], plan.scores[planned], plan.words[planned] = a, leads, score, word
+        plan.potentials[planned] = own if tree.sets[t] == tree.sets[s] and h == g else np.nan
+        planned += 1
+    return planned, begin, last
+
+
+@kernel
+def _expand(tree, language, composed, i, plan):
     """Makes the arcs of a state, for which there must be room."""
     key, own, counts = composed.keys[i], composed.potentials[i], composed.counts
     s, g = np.int64(key >> np.uint64(33)), np.int64(key & np.uint64(2**32 - 1))
-    chosen = (key >> np.uint64(32)) & np.uint64(1) == np.uint64(1)
-    moves = chosen or tree.sets[s] == tree.everything
-    composed.bounds[4 * i] = composed.bounds[4 * i + 1] = counts[1]
-    count = _arcs_of(tree, language, s, g, buffer) if moves else 0
-    for n in range(count + 2):
-        pdf, transition_id, potential = np.int32(-1), np.int32(0), np.nan
-        if n < count:
-            a = buffer[n]
-            pdf, transition_id = tree.arcs[a, 1], tree.transition_ids[a]
-            t, h, picked, score, word = _follow(tree, language, s, g, chosen, a)
-            if tree.sets[t] == tree.sets[s] and h == g:
-                potential = own
-        else:
-            t, h, picked, score, word = _back_off(tree, language, s, g, chosen, n > count)
-        if t < 0:
+    planned, begin, last = _planned(tree, language, composed, i, plan)
+    composed.bounds[4 * i] = composed.bounds[4 * i + 1] = np.uint32(counts[1])
+    for n in range(planned):
+        a, leads, score, word = plan.arcs[n], plan.keys[n], plan.scores[n], plan.words[n]
+        j = i
+        if leads != key:
+            h = np.int64(leads & np.uint64(2**32 - 1))
+            first, end = (begin, last) if h == g else (language.splits[h], language.splits[h + 1])
+            j, b = _state(tree, language, composed, leads, plan.potentials[n], first, end)
+            if b >= 0:  # the only word
+                score += tree.word_score + np.float64(language.scores[b])
+                word = tree.numbered[language.numbers[b]]
+                leads = leads >> np.uint64(32) << np.uint64(32) | np.uint64(language.pending[b])
+                j = _state(tree, language, composed, leads, np.nan, first, end)[0]
+        if j < 0:
             continue
-        j = b = np.int64(-1)
-        for _ in range(2):
-            j, b = _state(tree, language, composed, t, h, picked, potential)
-            if b < 0:
-                break
-            score, word = score + tree.word_score + np.float64(language.scores[b]), tree.numbered[language.numbers[b]]
-            h = np.int64(language.pending[b])
-        if j >= 0:
-            c = counts[1]
-            composed.arcs[3 * c], composed.arcs[3 * c + 1] = 2 * j, pdf
-            composed.scores[3 * c + 2] = score + composed.potentials[j] - own
-            composed.transition_ids[c], composed.word_ids[c] = transition_id, word
-            counts[1] = c + 1
-            if pdf >= 0:
-                composed.bounds[4 * i + 1] = c + 1
-    composed.bounds[4 * i + 2] = composed.bounds[4 * i + 3] = counts[1]
-    if moves and g < len(language.totals):
+        c, pdf = counts[1], np.int32(-1)
+        composed.transition_ids[c] = 0
+        if a >= 0:
+            pdf, composed.transition_ids[c] = np.int32(tree.arcs[3 * a + 1]), tree.transition_ids[a]
+        composed.arcs[3 * c], composed.arcs[3 * c + 1] = np.uint32(2 * j), np.uint32(pdf)
+        composed.scores[3 * c + 2] = np.float32(score + composed.potentials[j] - own)
+        composed.word_ids[c] = word
+        counts[1] = c + 1
+        if pdf >= 0:
+            composed.bounds[4 * i + 1] = np.uint32(c + 1)
+    composed.bounds[4 * i + 2] = composed.bounds[4 * i + 3] = np.uint32(counts[1])
+    chosen = key >> np.uint64(32) & np.uint64(1) != np.uint64(0)
+    if (chosen or tree.sets[s] == tree.everything) and g < language.states:
         end = language.splits[g]
         if end < language.splits[g + 1] and language.numbers[end] == 0:
             score = np.float64(tree.final_scores[s]) + tree.word_score + np.float64(language.scores[end])
-            composed.final_scores[2 * i] = score - own + composed.potentials[0]
+            composed.final_scores[2 * i] = np.float32(score - own + composed.potentials[0])
 
 
 @kernel
-def _with_room(composed, more):
-    """Returns the composition with room for so many states and arcs more, and for some."""
-    states, count = composed.counts[0] + more + 1000, composed.counts[1] + more + 1000
-    keys, table = larger(composed.keys, states), composed.table
-    if 4 * len(keys) > len(table):
-        size = len(table)
-        while size < 4 * len(keys):
-            size *= 2
-        table = np.full(size, NONE, np.uint64)
-        for i in range(composed.counts[0]):
-            at = _place(table, keys[i])
-            table[at], table[at + np.uint64(1)] = keys[i], i
-    arcs = larger(composed.arcs, 3 * count)
-    return Composed(
-        larger(composed.bounds, 4 * states), arcs, arcs.view(np.float32), larger(composed.transition_ids, count),
-        larger(composed.word_ids, count), larger(composed.final_scores, 2 * states), keys,
-        larger(composed.potentials, states), table, composed.counts,
-    )  # fmt: skip
-
-
-@kernel
-def _expand_waiting(tree, language, composed, stack, depth):
+def _expand_waiting(source, composed, stack, depth):
     """Makes the arcs of states on a stack, and of those that they reach by ε, as long as there is room.
 
     Returns:
       The stack and its depth, 0 where all is done.
     """
-    bounds, arcs, counts, most = composed.bounds, composed.arcs, composed.counts, tree.most
-    buffer = np.empty(most, np.int64)
+    most, counts = source.tree.most, composed.counts
     room = min(
         min(len(composed.keys), len(composed.potentials)),
         min(len(composed.bounds) // 4, len(composed.final_scores) // 2),
     )
     room_of_arcs = min(min(len(composed.transition_ids), len(composed.word_ids)), len(composed.arcs) // 3)
+    plan = Plan(
+        np.empty(most + 2, np.int64), np.empty(most + 2, np.uint64), np.empty(most + 2), np.empty(most + 2, np.int32),
+        np.empty(most + 2),
+    )  # fmt: skip
+    tree, language, made, planned = lent(source.tree), lent(source.language), lent(composed), lent(plan)
     while depth > 0 and counts[0] + most + 2 <= room and counts[1] + most + 2 <= room_of_arcs:
         depth -= 1
         i = stack[depth]
-        if bounds[4 * i] != FREE:
+        if made.bounds[4 * i] != FREE:
             continue
-        _expand(tree, language, composed, i, buffer)
-        first, end = np.int64(bounds[4 * i + 1]), np.int64(bounds[4 * i + 2])
+        _expand(tree, language, made, i, planned)
+        first, end = np.int64(made.bounds[4 * i + 1]), np.int64(made.bounds[4 * i + 2])
         stack = larger(stack, depth + end - first)
         for a in range(first, end):
-            stack[depth] = np.int64(arcs[3 * a]) >> 1
+            stack[depth] = np.int64(made.arcs[3 * a]) >> 1
             depth += 1
     return stack, depth
 
@@ -368,20 +316,18 @@ def compose_states(source, composed, states):
             stack[depth] = i
             depth += 1
     while depth > 0:
-        stack, depth = _expand_waiting(lent(source.tree), lent(source.language), lent(composed), stack, depth)
+        stack, depth = _expand_waiting(source, composed, stack, depth)
         if depth > 0:
-            composed = _with_room(composed, source.tree.most + 2)
+            composed = with_room(composed, source.tree.most + 2)
     return composed
 
 
 @kernel
 def begin_composed(source):
     """Returns the composition as far as its start, number 0, goes by ε."""
-    arcs = np.empty(3 * 64, np.uint32)
-    composed = Composed(
-        np.empty(4 * 64, np.uint32), arcs, arcs.view(np.float32), np.empty(64, np.int32), np.empty(64, np.int32),
-        np.empty(2 * 64, np.float32), np.empty(64, np.uint64), np.empty(64), np.full(256, NONE, np.uint64),
-        np.zeros(2, np.int64),
-    )  # fmt: skip
-    _state(source.tree, source.language, composed, source.tree.start, source.language.start, False, np.nan)
-    return compose_states(source, composed, np.zeros(1, np.int32))
+    composed, start = empty_composed(), _key(source.tree.start, source.language.start, False)
+    tree, language = lent(source.tree), lent(source.language)
+    begin, last = language.splits[language.start], language.splits[language.start + 1]
+    if tree.sets[tree.start] >= 0:
+        _state(tree, language, lent(composed), start, np.nan, begin, last)
+    return compose_states(source, composed, np.zeros(min(1, composed.counts[0]), np.int32))

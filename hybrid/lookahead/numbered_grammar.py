@@ -19,19 +19,21 @@ class Language(NamedTuple):
     """G, with words numbered as `reach.number_words` does; 0 is the end of the sentence.
 
     Attributes:
-      start: a state.
+      start: a state. states: their number.
       splits: int64 [S+1], arcs of each state.
       numbers: int32 [A], of their words; they rise within a state, and none is there twice.
       scores: float32 [A]. next_states: int32 [A], -1 for the end.
       pending: int32 [A], what an arc leads to where its word is put out before the graph of H, C and L has come to it:
         S + the number of the pair of the word and the state after it. pending_numbers, pending_states: int32 [P].
-      sums: float64 [A], probabilities of the arcs of a state up to and with this one, over its largest.
+      probabilities: float32 [A], of arcs, over the largest of their state. sums: float64 [A], of those of a state up to
+        and with this one.
       largest: float64 [S], log of the largest probability of an arc, 0 where there is none.
       backoffs: int32 [S], where a state backs off to, -1: nowhere. backoff_scores: float64 [S].
       totals: float64 [S], log of all probability that leaves a state, along back-off arcs too; -inf: nothing does.
     """
 
     start: int
+    states: int
     splits: np.ndarray
     numbers: np.ndarray
     scores: np.ndarray
@@ -39,6 +41,7 @@ class Language(NamedTuple):
     pending: np.ndarray
     pending_numbers: np.ndarray
     pending_states: np.ndarray
+    probabilities: np.ndarray
     sums: np.ndarray
     largest: np.ndarray
     backoffs: np.ndarray
@@ -79,16 +82,17 @@ def language_of(grammar: FstArrays, backoff_label: int, numbers: np.ndarray, pla
     scores = -np.concatenate([grammar.final_costs[ends], grammar.costs[said]])[order]
     targets = np.concatenate([np.full(len(ends), -1, np.int32), grammar.next_states[said]])[order]
     splits = np.concatenate([[0], np.cumsum(np.bincount(of, minlength=grammar.num_states))])
-    sums, largest, totals = _summed(splits, scores, backoffs, backoff_scores)
+    probabilities, sums, largest, totals = _summed(splits, scores, backoffs, backoff_scores)
     if not len(totals):
         raise InputError.at(place, "its back-off arcs lead round in a circle", CURE)
     if totals[grammar.start] == -np.inf:
         raise InputError.at(place, "no sentence begins with a word of the graph", "Give a model of the graph's words.")
     pairs, pending = np.unique(number.astype(np.int64) << 32 | targets.astype(np.uint32), return_inverse=True)
+    pending = (pending + grammar.num_states).astype(np.int32)
     return Language(
-        grammar.start, splits, number, scores, targets, (pending + grammar.num_states).astype(np.int32),
-        (pairs >> 32).astype(np.int32), pairs.astype(np.uint32).view(np.int32), sums, largest, backoffs, backoff_scores,
-        totals,
+        grammar.start, grammar.num_states, splits, number, scores, targets, pending,
+        (pairs >> 32).astype(np.int32), pairs.astype(np.uint32).view(np.int32), probabilities, sums, largest, backoffs,
+        backoff_scores, totals,
     )  # fmt: skip
 
 
@@ -99,23 +103,24 @@ def _refuse(states: np.ndarray, place: object, what: str) -> None:
 
 @kernel
 def _summed(splits, scores, backoffs, backoff_scores):
-    """Returns `sums`, `largest` and `totals` of a `Language`; no totals where it backs off in a circle."""
-    states = len(splits) - 1
+    """Returns `probabilities`, `sums`, `largest`, `totals` of a `Language`; these empty where back-off is a circle."""
+    states, probabilities = len(splits) - 1, np.empty(len(scores), np.float32)
     sums, largest, totals = np.empty(len(scores)), np.zeros(states), np.empty(states)
     for s in range(states):
         if splits[s] < splits[s + 1]:
             largest[s] = scores[splits[s] : splits[s + 1]].max()
         total = 0.0
         for a in range(splits[s], splits[s + 1]):
-            total += np.exp(np.float64(scores[a]) - largest[s])
-            sums[a] = total
+            one = np.exp(np.float64(scores[a]) - largest[s])
+            total += one
+            probabilities[a], sums[a] = one, total
         totals[s] = largest[s] + np.log(total) if total > 0.0 else -np.inf
     done, stack = np.zeros(states, np.bool_), np.empty(states + 1, np.int64)
     for root in range(states):
         node, depth = np.int64(root), 0
         while node >= 0 and not done[node]:
             if depth == states:
-                return sums, largest, totals[:0]
+                return probabilities, sums, largest, totals[:0]
             stack[depth] = node
             depth += 1
             node = np.int64(backoffs[node])
@@ -125,4 +130,4 @@ def _summed(splits, scores, backoffs, backoff_scores):
             done[node] = True
             if backoffs[node] >= 0:
                 totals[node] = np.logaddexp(totals[node], backoff_scores[node] + totals[backoffs[node]])
-    return sums, largest, totals
+    return probabilities, sums, largest, totals

@@ -49,7 +49,7 @@ class LexiconGraph(NamedTuple):
       shares: float64 [N], log of the share of all words that is in each set.
       everything: the set of all words and the end.
       scores: float32 [A], of arcs.
-      branches: bool [S], whether a state that reaches everything has an arc that does not, a word or an end.
+      branches: uint8 [S], whether a state that reaches everything has an arc that does not, a word or an end.
       most: arcs of a state. wide: which arcs of states with many arcs lead to a word.
     """
 
@@ -91,7 +91,7 @@ def lexicon_graph(
     counts = count_numbers(set_splits, begins, ends)
     everything = int(counts.argmax()) if len(counts) else -1
     shares = np.log(counts / max(1, counts.max(initial=1)))
-    branches = _branches(splits, next_states, numbers, sets, np.isfinite(final_scores), everything)
+    branches = _branches(splits, next_states, numbers, sets, np.isfinite(final_scores), everything).view(np.uint8)
     wide = _wide_states(splits, next_states, numbers, sets, reached, everything)
     scores = np.ascontiguousarray(arcs.view(np.float32)[:, 2])
     return LexiconGraph(

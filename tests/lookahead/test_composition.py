@@ -16,7 +16,8 @@ from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
 from hybrid.lattice.oracle import oracle
 from hybrid.lattice.paths import best_path
-from hybrid.lookahead.compose_kernels import FREE, Source, begin_composed, compose_states
+from hybrid.lookahead.compose_kernels import Source, begin_composed, compose_states
+from hybrid.lookahead.composed import FREE
 from hybrid.lookahead.numbered_grammar import language_of
 from hybrid.search.choose import make_searcher
 from hybrid.search.config import SearchConfig

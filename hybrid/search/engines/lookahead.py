@@ -8,7 +8,8 @@ import numpy as np
 
 from hybrid.base.compiled import is_kept
 from hybrid.base.errors import InputError
-from hybrid.lookahead.compose_kernels import Composed, Source, begin_composed
+from hybrid.lookahead.compose_kernels import Source, begin_composed
+from hybrid.lookahead.composed import Composed
 from hybrid.lookahead.tree import LexiconGraph, lexicon_graph
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher, NativeStream

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from hybrid.base.compiled import is_kept
-from hybrid.lookahead.compose_kernels import Composed, Source
+from hybrid.lookahead.compose_kernels import Source
+from hybrid.lookahead.composed import Composed
 from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result

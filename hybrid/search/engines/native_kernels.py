@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hybrid.base.compiled import kernel
+from hybrid.base.fetch import fetch
 from hybrid.lookahead.compose_kernels import compose_states
 from hybrid.search.engines.bias_kernels import MARK, follow, graph_state, pair_behind
-from hybrid.search.engines.fetch import fetch
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.token_kernels import FREE, SMALLEST, find, table_of, table_size
 from hybrid.search.engines.trace import begin_trace, extend, settle

@@ -13,19 +13,21 @@ __all__ = ["fetch"]
 
 
 def fetch(array: np.ndarray, row: Any) -> None:
-    """Asks for the cache line of one element, or row, of an array; within kernels, elsewhere it does nothing."""
+    """Asks for the cache line of one element, or row, of an array (or a lent one); outside kernels it does nothing."""
 
 
 @intrinsic
 def _prefetch(_typing: Any, array: Any, row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         """Writes the instruction: the place is where the array begins, and the number of rows by their width."""
-        view = context.make_array(signature.args[0])(context, builder, values[0])
-        stride = builder.extract_value(view.strides, 0)
-        wide = values[1] if values[1].type == stride.type else builder.sext(values[1], stride.type)
-        place = builder.mul(wide, stride)
         byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        address = builder.gep(builder.bitcast(view.data, byte), [place])
+        if isinstance(signature.args[0], types.CPointer):
+            address = builder.bitcast(builder.gep(values[0], [values[1]]), byte)
+        else:
+            view = context.make_array(signature.args[0])(context, builder, values[0])
+            stride = builder.extract_value(view.strides, 0)
+            wide = values[1] if values[1].type == stride.type else builder.sext(values[1], stride.type)
+            address = builder.gep(builder.bitcast(view.data, byte), [builder.mul(wide, stride)])
         kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
         builder.call(function, [address, number(0), number(3), number(1)])  # to read, near, data
