@@ -9,7 +9,7 @@ from hybrid.base.errors import MismatchError
 from hybrid.hmm import TransitionModel
 from hybrid.timing.segments import phone_segments
 
-__all__ = ["convert_alignments", "pdf_classes", "phone_runs"]
+__all__ = ["at_feature_rate", "convert_alignments", "feature_frames", "pdf_classes", "phone_runs", "spread"]
 
 
 def pdf_classes(model: TransitionModel) -> np.ndarray:
@@ -23,6 +23,56 @@ def phone_runs(transition_ids: np.ndarray, model: TransitionModel) -> tuple[np.n
     segments = phone_segments(transition_ids, model)
     phones = np.array([s.label for s in segments], np.int32)
     return phones, np.array([s.length for s in segments], np.int64)
+
+
+def feature_frames(frames: np.ndarray, factor: int) -> np.ndarray:
+    """Returns the first frame of the features that belongs to each frame of a network at a lower rate.
+
+    A boundary lies in the middle between the two frames that the network looked at, where times of its alignments lie
+    too: in front of frame factor · k − (factor − 1) // 2.
+
+    Args:
+      frames: int, numbers of frames of scores. factor: frames of features in each.
+    """
+    return np.maximum(factor * np.asarray(frames, np.int64) - (factor - 1) // 2, 0)
+
+
+def spread(values: np.ndarray, factor: int) -> np.ndarray:
+    """Repeats what a network at a lower frame rate says of its frames for those of the features.
+
+    Args:
+      values: [T]. factor: frames of features per frame of scores.
+
+    Returns:
+      [factor · T], up to factor − 1 more than there are frames of features.
+    """
+    ends = np.append(feature_frames(np.arange(1, len(values)), factor), factor * len(values))
+    return np.repeat(values, np.diff(ends, prepend=0))
+
+
+def at_feature_rate(alignments: CorpusAlignments, model: TransitionModel, factor: int) -> CorpusAlignments:
+    """Rewrites alignments of a network at a lower frame rate for the frames of its features; see `spread`.
+
+    States last by their self-loops, so phones and their order stay.
+
+    Raises:
+      MismatchError: a state of the alignments has no self-loop.
+    """
+    if factor == 1 or not len(alignments):
+        return alignments
+    loops = model.self_loops[model.transition_states[alignments.transition_ids]]
+    if not loops.all():
+        phone = model.phones[alignments.transition_ids[int(np.flatnonzero(loops == 0)[0])]]
+        raise MismatchError(
+            f"phone {phone} has a state without a self-loop, which cannot last {factor} frames of features. "
+            "Align with a network that scores every frame (subsampling_factor: 1)."
+        )
+    kept = []
+    for utterance, ids in alignments.items():
+        frames = spread(model.self_loops[model.transition_states[ids]], factor)
+        frames[feature_frames(np.arange(len(ids)), factor)] = ids
+        kept.append((utterance, frames))
+    return CorpusAlignments.from_items(kept, alignments.failures, alignments.log_likelihood, alignments.retried)
 
 
 def convert_alignments(

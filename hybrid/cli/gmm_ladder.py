@@ -55,11 +55,11 @@ def start_of(feats: Path, lang: Path, model_dir: Path, ali: Path) -> Start:
     """Loads what a training starts from: the model below, its alignments, features and lang folder."""
     from hybrid.feats.store import FeatureStore
     from hybrid.model.folder import load_model
-    from hybrid.train.gmm.ladder import Start, load_alignments
+    from hybrid.train.gmm.ladder import Start, load_feature_alignments
     from lexicon.lang_dir import LangDir
 
     model = load_model(model_dir)
-    return Start(model, load_alignments(ali, model), FeatureStore.open(feats), LangDir.load(lang))
+    return Start(model, load_feature_alignments(ali, model), FeatureStore.open(feats), LangDir.load(lang))
 
 
 def transforms_beside(ali: Path, model: Model) -> dict[str, np.ndarray] | None:

@@ -150,10 +150,10 @@ def chain_sup(
     elif ali and model_dir and not feats and not lang and not ways_beam:
         from hybrid.model.folder import load_model
         from hybrid.train.chain.supervise import AlignedSource
-        from hybrid.train.gmm.ladder import load_alignments
+        from hybrid.train.gmm.ladder import load_feature_alignments
 
         aligner = load_model(model_dir)
-        source = AlignedSource(load_alignments(ali, aligner), aligner.transition_model, model)
+        source = AlignedSource(load_feature_alignments(ali, aligner), aligner.transition_model, model)
     elif feats and lang and not ali and not model_dir and not ways_beam:
         from hybrid.feats.store import FeatureStore
         from hybrid.train.chain.flat_start import TextSource

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybrid.align.convert import feature_frames
 from hybrid.align.texts import usable_texts
 from hybrid.base.errors import HybridError
 from hybrid.chain.numerator import Numerator, NumeratorError, lattice_numerator
@@ -68,7 +69,9 @@ class WaysOfText:
         if not result.complete:
             raise NumeratorError(f"has no way through its text within a beam of {self.beam:g}")
         phones, times = phone_ways(result.lattice, self.aligner.transition_model, self.beam, scale)
-        return lattice_numerator(phones, times, len(features), self.model)
+        factor, scored = self.aligner.acoustic_model.subsampling_factor, result.lattice.num_frames
+        frames = np.where(times < scored, feature_frames(times, factor), len(features))
+        return lattice_numerator(phones, frames, len(features), self.model)
 
 
 @dataclass(frozen=True, eq=False)

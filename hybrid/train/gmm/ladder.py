@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.agreement import part_of, require_fit
-from hybrid.align.convert import convert_alignments
+from hybrid.align.convert import at_feature_rate, convert_alignments
 from hybrid.align.corpus_alignments import CorpusAlignments
 from hybrid.align.texts import usable_texts
 from hybrid.base.artifact import atomic_path
@@ -38,7 +38,7 @@ from hybrid.tree import read_tree
 from hybrid.tree.draw import describe_tree
 from lexicon.lang_dir import LangDir
 
-__all__ = ["GmmStage", "Start", "climb", "load_alignments"]
+__all__ = ["GmmStage", "Start", "climb", "load_alignments", "load_feature_alignments"]
 
 logger = get_logger(__name__)
 
@@ -66,13 +66,22 @@ def load_alignments(folder: Path, model: Model) -> CorpusAlignments:
     return alignments
 
 
+def load_feature_alignments(folder: Path, model: Model) -> CorpusAlignments:
+    """As `load_alignments`, for the frames of the features: those of a network at a lower rate are spread over them.
+
+    They may then have some frames more than the features (`at_feature_rate`).
+    """
+    factor = model.acoustic_model.subsampling_factor
+    return at_feature_rate(load_alignments(folder, model), model.transition_model, factor)
+
+
 @dataclass(frozen=True, eq=False)
 class Start:
     """What a stage starts from.
 
     Attributes:
       model: of the stage below.
-      alignments: of the training set, by that model.
+      alignments: of the training set, by that model (`load_feature_alignments`).
       store, lang: the training set.
     """
 
@@ -114,14 +123,15 @@ class Start:
         known = set(self.store.ids)
         kept: list[tuple[str, np.ndarray]] = []
         failures: dict[str, str] = {}
+        factor = self.model.acoustic_model.subsampling_factor
         for utterance, ids in self.alignments.items():
             if utterance not in known:
                 continue
             frames = self.store.num_frames(utterance)
-            if frames != len(ids):
+            if not frames <= len(ids) < frames + factor:
                 failures[utterance] = f"{len(ids)} aligned frames for {frames} frames of features"
                 continue
-            kept.append((utterance, ids))
+            kept.append((utterance, ids[:frames]))
         if not kept:
             raise MismatchError(f"{self.store.path}: no alignment has as many frames as its features. Align again.")
         return CorpusAlignments.from_items(kept, failures)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.align.convert import spread
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from hybrid.feats.cmvn import CmvnConfig
@@ -83,7 +84,8 @@ def cross_entropy_task(model_dir: Path, ali: Path, smoothing: float, factor: int
     """
     model = load_model(model_dir)
     alignments = load_alignments(ali, model)
-    pdf_ids = {utterance: model.transition_model.pdf_ids[ids] for utterance, ids in alignments.items()}
+    aligned = model.acoustic_model.subsampling_factor
+    pdf_ids = {utterance: spread(model.transition_model.pdf_ids[ids], aligned) for utterance, ids in alignments.items()}
     _warn_of_topology(model, factor)
     scorer = model.acoustic_model
     # Divided by the prior, posteriors are too sure of themselves, as frames are not independent.

@@ -9,17 +9,23 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from hybrid.align.convert import phone_runs
 from hybrid.chain.folder import load_chain_model
 from hybrid.chain.full_sum import full_sum_acceptor
 from hybrid.chain.store import Supervisions
+from hybrid.cli.gmm import command as gmm
 from hybrid.cli.nnet import command
+from hybrid.formats.kaldi_io import read_int_vectors
 from hybrid.model.folder import load_model
 from hybrid.nnet.network import Output
 from hybrid.nnet.sequence.arcs import Arcs, batch
 from hybrid.nnet.sequence.reference import reference_passes
+from hybrid.train.gmm.ladder import load_alignments
 from hybrid.train.nnet.config import FullSumConfig
 from hybrid.train.nnet.full_sum_training import FullSum
 from hybrid.train.nnet.log import read_rows
+from hybrid.train.nnet.sources import Item
+from hybrid.train.nnet.tasks import cross_entropy_task
 
 SETTINGS = """
 network: {architecture: tdnnf, dim: 24, bottleneck_dim: 8, prefinal_dim: 8, time_strides: [1, 3]}
@@ -54,12 +60,18 @@ def arguments(flat: Path, store, out_dir: Path) -> list[object]:
             "--tree", flat / "tree", "--sup", flat / "sup", "--out-dir", out_dir]  # fmt: skip
 
 
-def test_likelihood_rises_and_the_model_divides_by_its_prior(flat, store, tmp_path) -> None:
-    run(*arguments(flat, store, tmp_path / "model"))
-    rows = read_rows(tmp_path / "model" / "passes.tsv")
+@pytest.fixture(scope="module")
+def trained(flat, store) -> Path:
+    """A model of full-sum training."""
+    run(*arguments(flat, store, flat / "model"))
+    return flat / "model"
+
+
+def test_likelihood_rises_and_the_model_divides_by_its_prior(trained) -> None:
+    rows = read_rows(trained / "passes.tsv")
     values = [row["heldout_objective"] for row in rows]
     assert values[-1] > values[0] and rows[-1]["left_out"] == 0
-    acoustic = load_model(tmp_path / "model").acoustic_model
+    acoustic = load_model(trained).acoustic_model
     assert acoustic.head == "xent" and acoustic.acoustic_scale == 0.3
     assert np.exp(acoustic.log_prior).sum() == pytest.approx(1.0, abs=1e-4)
 
@@ -82,6 +94,38 @@ def test_the_objective_is_the_sum_over_alignments_of_posteriors_over_priors(flat
     found.loss.backward()
     assert xent.grad is not None and not xent.grad[:, frames:].any()
     np.testing.assert_allclose(-xent.grad[0, :frames].numpy(), wanted[0][1], atol=1e-4)
+
+
+def test_its_alignment_takes_the_place_of_a_gmms(trained, store, lang, tmp_path) -> None:
+    align = ["align", "--model", trained, "--feats", store.path, "--lang", lang.path, "--out-dir", tmp_path / "ali"]
+    result = CliRunner().invoke(gmm, [str(word) for word in align])
+    assert result.exit_code == 0, result.output
+    given = ["--model", trained, "--ali", tmp_path / "ali"]
+    run("chain-tree", *given, "--feats", store.path, "--lang", lang.path, "--out-dir", tmp_path / "tree")
+    run("chain-sup", "--tree", tmp_path / "tree", *given, "--out-dir", tmp_path / "sup")
+    model, part = load_chain_model(tmp_path / "tree")
+    made = Supervisions.open(tmp_path / "sup", part)
+    aligner = load_model(trained)
+    slow = load_alignments(tmp_path / "ali", aligner)
+    converted = dict(read_int_vectors(tmp_path / "tree" / "ali.gz"))
+    assert sorted(slow.ids) == sorted(converted) == sorted(made.ids)
+    for utterance, ids in slow.items():
+        frames = store.num_frames(utterance)
+        assert len(converted[utterance]) == frames and frames <= made[utterance].num_frames < frames + 3
+        phones, durations = phone_runs(ids, aligner.transition_model)
+        again = phone_runs(converted[utterance][::3], model)  # one frame in three of them: what the network said
+        assert again[0].tolist() == phones.tolist() and again[1].tolist() == durations.tolist()
+        assert made[utterance].arcs[1:, 1].tolist() == (3 * np.cumsum(durations)[:-1] - 1).tolist()
+    words = ["chain-sup", "--tree", tmp_path / "tree", *given, "--feats", store.path, "--lang", lang.path]
+    run(*words, "--ways-beam", 4, "--out-dir", tmp_path / "ways")
+    ways = Supervisions.open(tmp_path / "ways", part)
+    assert len(ways.ids) and all(ways[u].num_frames == store.num_frames(u) for u in ways.ids)
+    targets = cross_entropy_task(trained, tmp_path / "ali", 0.0, 3).targets
+    name = store.ids[0]
+    item = Item(name, name, "", 1.0, store.num_frames(name), 0.0)
+    assert not targets.fault(item)
+    wanted = aligner.transition_model.pdf_ids[slow[name]]
+    np.testing.assert_array_equal(targets.of_chunk(item, 0, item.frames), wanted)
 
 
 @pytest.mark.parametrize("options, text", [
