@@ -39,9 +39,9 @@ def find(table, state):
 
 
 @kernel
-def table_of(states, memory):
-    """Returns a table of tokens, in some memory if that is large enough."""
-    table = enlarged(memory, 0, table_size(len(states)))[: table_size(len(states))]
+def table_of(states, room, memory):
+    """Returns a table of tokens, at most half full with `room` of them, in some memory if that is large enough."""
+    table = enlarged(memory, 0, table_size(room))[: table_size(room)]
     table[:] = FREE
     for i in range(len(states)):
         at = find(table, np.uint32(states[i]))

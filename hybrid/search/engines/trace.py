@@ -17,7 +17,7 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.search.engines.trellis import enlarged
 
-__all__ = ["Trace", "begin_trace", "extend", "settle"]
+__all__ = ["Trace", "begin_trace", "best_epsilons", "best_links", "extend", "settle"]
 
 ORPHAN = -2  # in place of the node before
 
@@ -87,6 +87,45 @@ def extend(trace, entries, epsilons):
     nodes = enlarged(trace.nodes, trace.used, need)
     _append(nodes, trace.used, trace.first, entries, epsilons)
     return Trace(need, trace.used, trace.root, nodes, trace.settled, trace.arcs)
+
+
+@kernel
+def best_links(trellis, before, scale):
+    """Returns the link by which the best path enters each token of the last level: int32 [N][2], source and arc.
+
+    Args:
+      before: float64 [N], scores of the tokens that links lead to, before epsilons made them better.
+    """
+    first, end = trellis.splits[trellis.levels - 1], trellis.splits[trellis.levels]
+    scores, acoustic = trellis.scores[trellis.splits[trellis.levels - 2, 0] :], trellis.acoustic[first[1] :]
+    links = trellis.links[first[1] : end[1]].reshape(-1)
+    weights = links.view(np.float32)
+    entries = np.full((len(before), 2), -1, np.int32)
+    for k in range(len(links) // 4):
+        i, j = np.uint32(links[4 * k]), np.uint32(links[4 * k + 1])
+        total = scores[i] + np.float64(weights[4 * k + 3]) + scale * np.float64(acoustic[k])
+        if total == before[j] and entries[j, 0] < 0:
+            entries[j, 0], entries[j, 1] = i, links[4 * k + 2]
+    return entries
+
+
+@kernel
+def best_epsilons(trellis, before):
+    """Returns by which epsilon arc the best path enters the tokens of the last level, int32 [M][2], else -1.
+
+    Args:
+      before: float64 [N], scores of the first of them before epsilons made them better; the others came by one.
+    """
+    begin, end = trellis.splits[trellis.levels - 1], trellis.splits[trellis.levels]
+    scores, epsilons = trellis.scores[begin[0] : end[0]], trellis.epsilons[begin[2] : end[2]].reshape(-1)
+    weights = epsilons.view(np.float32)
+    entries = np.full((len(scores), 2), -1, np.int32)
+    for k in range(0, len(epsilons), 4):
+        i, j = np.uint32(epsilons[k]), np.uint32(epsilons[k + 1])
+        better = j >= len(before) or scores[j] > before[j]
+        if better and scores[i] + np.float64(weights[k + 3]) == scores[j] and entries[j, 0] < 0:
+            entries[j, 0], entries[j, 1] = i, epsilons[k + 2]
+    return entries
 
 
 @kernel

@@ -11,6 +11,7 @@ from hybrid.base.compiled import kernel
 __all__ = ["Widths", "find_cutoff", "inside"]
 
 NEG_INF = -np.inf
+BINS = 1024  # that scores are counted in
 
 
 class Widths(NamedTuple):
@@ -54,9 +55,8 @@ def find_cutoff(scores, widths):
         for i in range(count):
             inside += scores[i] > cutoff
         if inside >= widths.max_active:
-            limit = np.partition(scores, count - widths.max_active)[count - widths.max_active]
-            if limit > cutoff:
-                return limit, best - limit + widths.beam_delta, True
+            limit = _score_at(scores, widths.max_active, best, cutoff)
+            return limit, best - limit + widths.beam_delta, True
     if count <= widths.min_active:
         return NEG_INF, np.inf, False
     if widths.min_active > 0:
@@ -68,3 +68,32 @@ def find_cutoff(scores, widths):
             if limit < cutoff:
                 return limit, best - limit + widths.beam_delta, False
     return cutoff, widths.beam, False
+
+
+@kernel
+def _score_at(scores, place, best, least):
+    """Returns the score at some place from the top, of which at least as many lie between `least` and `best`.
+
+    A score falls into one of `BINS` bins by what it loses against the best. Of two scores the better is never in a
+    later bin, so what is looked for is in the bin that reaches the place, and few others with it.
+    """
+    bins, width = np.zeros(BINS, np.int64), BINS / (best - least)
+    for i in range(len(scores)):
+        if scores[i] > least:
+            bins[_bin(best - scores[i], width)] += 1
+    number, before = 0, 0
+    while before + bins[number] < place:
+        before += bins[number]
+        number += 1
+    found, some = 0, np.empty(bins[number])
+    for i in range(len(scores)):
+        if scores[i] > least and _bin(best - scores[i], width) == number:
+            some[found] = scores[i]
+            found += 1
+    wanted = found - (place - before)
+    return np.partition(some, wanted)[wanted]
+
+
+@kernel
+def _bin(loss, width):
+    return min(np.int64(loss * width), BINS - 1)
