@@ -8,6 +8,7 @@ from hybrid.base.compiled import kernel
 
 __all__ = ["prune_trellis"]
 
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 TOLERANCE = 0.1  # times the lattice beam: growth of a token's deficit that is worth following further back
 
 
@@ -19,9 +20,10 @@ def prune_trellis(trellis, scale, lattice_beam, interval):
         return
     trellis.extra[splits[count - 1, 0] : splits[count, 0]] = 0.0
     sizes = splits[1 : count + 1] - splits[:count]
+    places = np.arange(sizes[count - 1, 0]).astype(np.int32)
     first = count - 1
     for t in range(count - 2, -1, -1):
-        growth = _prune_level(trellis, t, sizes, scale, lattice_beam)
+        growth, places = _prune_level(trellis, t, sizes, places, scale, lattice_beam)
         first = t
         if growth <= TOLERANCE * lattice_beam and t < count - interval:
             break
@@ -29,16 +31,18 @@ def prune_trellis(trellis, scale, lattice_beam, interval):
 
 
 @kernel
-def _prune_level(trellis, t, sizes, scale, lattice_beam):
+def _prune_level(trellis, t, sizes, after, scale, lattice_beam):
     """Finds how much worse than the best path each token of a level is, and drops what is beyond the lattice beam.
 
-    What stays of the level's arrays, and of the links to the level after, moves to their front.
+    What stays of the links inside the level and to the one after moves to their front, and tells where its tokens will
+    be; these stay where they are, at an `extra` of inf those that go.
 
     Args:
-      sizes: int64 [levels][3], tokens, links and epsilon links left of each level; overwritten for levels t and t + 1.
+      sizes: int64 [levels][3], tokens, links and epsilon links left of each level; overwritten.
+      after: int32 [tokens of the level after], where they will be.
 
     Returns:
-      The largest growth of `extra`, inf if a token goes.
+      The largest growth of `extra`, inf if a token goes; and where the tokens of the level will be.
     """
     begin, end = trellis.splits[t], trellis.splits[t + 1]
     scores, extra = trellis.scores[begin[0] : end[0]], trellis.extra[begin[0] : end[0]]
@@ -47,20 +51,28 @@ def _prune_level(trellis, t, sizes, scale, lattice_beam):
     weights = links.view(np.float32)
     before = extra.copy()
     extra[:] = np.inf
-    left = 0
+    left = np.uint64(0)
     for k in range(sizes[t + 1, 1]):
-        i, j = np.uint32(links[4 * k]), np.uint32(links[4 * k + 1])
-        total = scores[i] + np.float64(weights[4 * k + 3]) + scale * np.float64(acoustic[k])
+        i, j, a, weight = np.uint32(links[4 * k]), np.uint32(links[4 * k + 1]), links[4 * k + 2], weights[4 * k + 3]
+        total = scores[i] + np.float64(weight) + scale * np.float64(acoustic[k])
         worse = next_extra[j] + (next_scores[j] - total)
-        if worse <= lattice_beam:
-            extra[i] = min(extra[i], max(worse, 0.0))
-            for column in range(4):
-                links[4 * left + column] = links[4 * k + column]
-            acoustic[left] = acoustic[k]
-            left += 1
+        good = worse <= lattice_beam
+        extra[i] = min(extra[i], max(worse, 0.0) if good else np.inf)
+        place = left * FOUR  # written whether it stays or not: no branch to guess wrong
+        links[place], links[place + ONE], links[place + TWO], weights[place + THREE] = i, after[j], a, weight
+        acoustic[left] = acoustic[k]
+        left += np.uint64(good)
     sizes[t + 1, 1] = left
-    sizes[t, 2] = _prune_epsilons(scores, extra, trellis.epsilons[begin[2] : end[2]], lattice_beam)
-    return _drop_tokens(trellis, t, sizes, before)
+    epsilons = trellis.epsilons[begin[2] : end[2]].reshape(-1)
+    sizes[t, 2] = _prune_epsilons(scores, extra, epsilons, lattice_beam)
+    growth, places, sizes[t, 0] = _places(extra, before)
+    if sizes[t, 0] < len(extra):
+        for k in range(sizes[t + 1, 1]):
+            links[4 * k] = places[np.uint32(links[4 * k])]
+        for k in range(sizes[t, 2]):
+            epsilons[4 * k] = places[np.uint32(epsilons[4 * k])]
+            epsilons[4 * k + 1] = places[np.uint32(epsilons[4 * k + 1])]
+    return growth, places
 
 
 @kernel
@@ -70,57 +82,32 @@ def _prune_epsilons(scores, extra, links, lattice_beam):
     changed = True
     while changed:
         changed = False
-        for k in range(len(links) - 1, -1, -1):
-            i, j = links[k, 0], links[k, 1]
-            worse = extra[j] + (scores[j] - (scores[i] + np.float64(weights[k, 3])))
+        for k in range(len(links) - 4, -1, -4):
+            i, j = np.uint32(links[k]), np.uint32(links[k + 1])
+            worse = extra[j] + (scores[j] - (scores[i] + np.float64(weights[k + 3])))
             if worse <= lattice_beam and max(worse, 0.0) < extra[i]:
                 extra[i] = max(worse, 0.0)
                 changed = True
-    left = 0
-    for k in range(len(links)):
-        i, j = links[k, 0], links[k, 1]
-        if extra[j] + (scores[j] - (scores[i] + np.float64(weights[k, 3]))) <= lattice_beam:
-            links[left, 0], links[left, 1], links[left, 2], links[left, 3] = i, j, links[k, 2], links[k, 3]
-            left += 1
-    return left
+    left = np.uint64(0)
+    for k in range(0, len(links), 4):
+        i, j, a, weight = np.uint32(links[k]), np.uint32(links[k + 1]), links[k + 2], weights[k + 3]
+        good = extra[j] + (scores[j] - (scores[i] + np.float64(weight))) <= lattice_beam
+        place = left * FOUR
+        links[place], links[place + ONE], links[place + TWO], weights[place + THREE] = i, j, a, weight
+        left += np.uint64(good)
+    return np.int64(left)
 
 
 @kernel
-def _drop_tokens(trellis, t, sizes, before):
-    """Drops the tokens of level t that nothing goes on from; returns the largest growth of `extra`."""
-    begin, end = trellis.splits[t], trellis.splits[t + 1]
-    states, scores = trellis.states[begin[0] : end[0]], trellis.scores[begin[0] : end[0]]
-    extra = trellis.extra[begin[0] : end[0]]
-    growth = 0.0
-    place = np.full(len(states), -1, np.int32)
-    alive = 0
-    for i in range(len(states)):
-        if extra[i] == np.inf:
-            growth = np.inf
-            continue
+def _places(extra, before):
+    """Returns the largest growth of `extra`, inf if a token goes; where each token will be; and how many stay."""
+    growth, alive = 0.0, 0
+    places = np.empty(len(extra), np.int32)
+    for i in range(len(extra)):
+        places[i] = alive
+        alive += extra[i] < np.inf
         growth = max(growth, extra[i] - before[i])
-        place[i] = alive
-        states[alive], scores[alive], extra[alive] = states[i], scores[i], extra[i]
-        alive += 1
-    sizes[t, 0] = alive
-    if alive == len(states):
-        return growth
-    after, inside = trellis.links[end[1] :].reshape(-1), trellis.epsilons[begin[2] :].reshape(-1)
-    for k in range(sizes[t + 1, 1]):
-        after[4 * k] = place[np.uint32(after[4 * k])]
-    for k in range(sizes[t, 2]):
-        inside[4 * k], inside[4 * k + 1] = place[np.uint32(inside[4 * k])], place[np.uint32(inside[4 * k + 1])]
-    links, acoustic = trellis.links[begin[1] :].reshape(-1), trellis.acoustic[begin[1] :]
-    entering = 0
-    for k in range(sizes[t, 1]):
-        target = place[np.uint32(links[4 * k + 1])]
-        if target >= 0:
-            links[4 * entering], links[4 * entering + 1] = links[4 * k], target
-            links[4 * entering + 2], links[4 * entering + 3] = links[4 * k + 2], links[4 * k + 3]
-            acoustic[entering] = acoustic[k]
-            entering += 1
-    sizes[t, 1] = entering
-    return growth
+    return growth, places, alive
 
 
 @kernel
@@ -129,18 +116,19 @@ def _close_up(trellis, first, sizes):
     splits, rows, inside = trellis.splits, trellis.links.reshape(-1), trellis.epsilons.reshape(-1)
     tokens, links, epsilons = splits[first, 0], splits[first, 1], splits[first, 2]
     for t in range(first, trellis.levels):
-        i, k, e = splits[t, 0], splits[t, 1], splits[t, 2]
+        i, k, e, end = splits[t, 0], splits[t, 1], splits[t, 2], splits[t + 1, 0]
         splits[t, 0], splits[t, 1], splits[t, 2] = tokens, links, epsilons
-        for n in range(sizes[t, 0]):
-            trellis.states[tokens + n] = trellis.states[i + n]
-            trellis.scores[tokens + n] = trellis.scores[i + n]
-            trellis.extra[tokens + n] = trellis.extra[i + n]
+        for n in range(i, end):
+            trellis.states[tokens], trellis.scores[tokens] = trellis.states[n], trellis.scores[n]
+            stays = trellis.extra[n] < np.inf
+            trellis.extra[tokens] = trellis.extra[n]
+            tokens += stays
         for n in range(sizes[t, 1]):
             trellis.acoustic[links + n] = trellis.acoustic[k + n]
         for n in range(4 * sizes[t, 1]):
             rows[4 * links + n] = rows[4 * k + n]
         for n in range(4 * sizes[t, 2]):
             inside[4 * epsilons + n] = inside[4 * e + n]
-        tokens, links, epsilons = tokens + sizes[t, 0], links + sizes[t, 1], epsilons + sizes[t, 2]
+        links, epsilons = links + sizes[t, 1], epsilons + sizes[t, 2]
     count = trellis.levels
     splits[count, 0], splits[count, 1], splits[count, 2] = tokens, links, epsilons
