@@ -3,11 +3,13 @@
 It lies beside HCLG.fst, or in the user's cache folder where that folder cannot be written, and is found again by the
 hashes of HCLG.fst and of the model's transition-ids. Kernels follow its numbers without a look at bounds, so only a
 file is mapped that this user made and nobody changed (`integrity.vouch`); any other is made anew from HCLG.fst, which
-is checked.
+is checked. Large pages are asked for, which Linux gives to files since it keeps them in large pieces: a search meets
+thousands of rows in a frame, each in a small page of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import mmap
@@ -110,6 +112,9 @@ def _mapped(file: Path, key: str) -> SearchGraph | None:
             return None
         # Private: the arrays may be written, as kernels want them, and still share their memory until somebody does.
         memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # a kernel without
+                memory.madvise(mmap.MADV_HUGEPAGE)
         head = json.loads(memory[:HEAD].rstrip(b"\0"))
         arrays, begin, begins = {}, HEAD, {}
         for name, (kind, columns) in ROWS.items():
