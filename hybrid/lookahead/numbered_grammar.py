@@ -10,43 +10,45 @@ from hybrid.base.compiled import kernel
 from hybrid.base.errors import InputError
 from hybrid.formats.fst_arrays import FstArrays
 
-__all__ = ["Language", "language_of"]
+__all__ = [
+    "ARC", "BACKOFF", "BACKOFF_SCORE", "BEGIN", "END", "LARGEST", "NEXT", "PENDING", "PROBABILITY", "ROW", "SCORE",
+    "TOTAL", "Language", "language_of",
+]  # fmt: skip
 
 CURE = "Remove its epsilons and determinise it, or give an ARPA file."
+
+
+BEGIN, END, BACKOFF, BACKOFF_SCORE, LARGEST, TOTAL, ROW = 0, 1, 2, 3, 4, 5, 8  # of a row of `Language.rows`
+SCORE, PROBABILITY, NEXT, PENDING, ARC = 0, 1, 2, 3, 4  # of a row of `Language.arcs`
 
 
 class Language(NamedTuple):
     """G, with words numbered as `reach.number_words` does; 0 is the end of the sentence.
 
+    What is wanted together lies together: a row is one look into memory.
+
     Attributes:
       start: a state. states: their number.
-      splits: int64 [S+1], arcs of each state.
-      numbers: int32 [A], of their words; they rise within a state, and none is there twice.
-      scores: float32 [A]. next_states: int32 [A], -1 for the end.
-      pending: int32 [A], what an arc leads to where its word is put out before the graph of H, C and L has come to it:
-        S + the number of the pair of the word and the state after it. pending_numbers, pending_states: int32 [P].
-      probabilities: float32 [A], of arcs, over the largest of their state. sums: float64 [A], of those of a state up to
-        and with this one.
-      largest: float64 [S], log of the largest probability of an arc, 0 where there is none.
-      backoffs: int32 [S], where a state backs off to, -1: nowhere. backoff_scores: float64 [S].
-      totals: float64 [S], log of all probability that leaves a state, along back-off arcs too; -inf: nothing does.
+      rows: int64 [8 S], of each state where its arcs begin and end and where it backs off to (-1: nowhere); and in
+        `values`, float64, the same memory: the score of that; log of the largest probability of an arc, 0 where there
+        is none; log of all probability that leaves the state, along back-off arcs too, -inf where nothing does.
+      numbers: int32 [A], of the words of arcs; they rise within a state, and none is there twice.
+      arcs: int32 [4 A], of each arc what it leads to, -1 for the end; and what it leads to where its word is put out
+        before the graph of H, C and L has come to it: S + the number of the pair of the word and the state after it.
+        In `scores`, float32, the same memory: before these its score, and its probability over its state's largest.
+      sums: float64 [A], probabilities of the arcs of a state up to and with this one, over its largest.
+      pairs: int32 [2 P], number of the word and state after it.
     """
 
     start: int
     states: int
-    splits: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
     numbers: np.ndarray
+    arcs: np.ndarray
     scores: np.ndarray
-    next_states: np.ndarray
-    pending: np.ndarray
-    pending_numbers: np.ndarray
-    pending_states: np.ndarray
-    probabilities: np.ndarray
     sums: np.ndarray
-    largest: np.ndarray
-    backoffs: np.ndarray
-    backoff_scores: np.ndarray
-    totals: np.ndarray
+    pairs: np.ndarray
 
 
 def language_of(grammar: FstArrays, backoff_label: int, numbers: np.ndarray, place: object = "G") -> Language:
@@ -88,11 +90,16 @@ def language_of(grammar: FstArrays, backoff_label: int, numbers: np.ndarray, pla
     if totals[grammar.start] == -np.inf:
         raise InputError.at(place, "no sentence begins with a word of the graph", "Give a model of the graph's words.")
     pairs, pending = np.unique(number.astype(np.int64) << 32 | targets.astype(np.uint32), return_inverse=True)
-    pending = (pending + grammar.num_states).astype(np.int32)
+    rows, arcs = np.zeros((grammar.num_states, ROW), np.int64), np.empty((len(number), ARC), np.int32)
+    values, arc_scores = rows.view(np.float64), arcs.view(np.float32)
+    rows[:, BEGIN], rows[:, END], rows[:, BACKOFF] = splits[:-1], splits[1:], backoffs
+    values[:, BACKOFF_SCORE], values[:, LARGEST], values[:, TOTAL] = backoff_scores, largest, totals
+    arc_scores[:, SCORE], arc_scores[:, PROBABILITY] = scores, probabilities
+    arcs[:, NEXT], arcs[:, PENDING] = targets, pending + grammar.num_states
+    after = np.stack([(pairs >> 32).astype(np.int32), pairs.astype(np.uint32).view(np.int32)], axis=1)
     return Language(
-        grammar.start, grammar.num_states, splits, number, scores, targets, pending,
-        (pairs >> 32).astype(np.int32), pairs.astype(np.uint32).view(np.int32), probabilities, sums, largest, backoffs,
-        backoff_scores, totals,
+        grammar.start, grammar.num_states, rows.reshape(-1), values.reshape(-1), number, arcs.reshape(-1),
+        arc_scores.reshape(-1), sums, after.reshape(-1),
     )  # fmt: skip
 
 
@@ -103,7 +110,7 @@ def _refuse(states: np.ndarray, place: object, what: str) -> None:
 
 @kernel
 def _summed(splits, scores, backoffs, backoff_scores):
-    """Returns `probabilities`, `sums`, `largest`, `totals` of a `Language`; these empty where back-off is a circle."""
+    """Returns of a `Language` probabilities, sums, largest, and totals; the last empty where back-off is a circle."""
     states, probabilities = len(splits) - 1, np.empty(len(scores), np.float32)
     sums, largest, totals = np.empty(len(scores)), np.zeros(states), np.empty(states)
     for s in range(states):

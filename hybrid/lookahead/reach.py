@@ -87,7 +87,7 @@ def larger(array, need):
     """Returns an array with room for so many rows, itself if it has."""
     if need <= len(array):
         return array
-    enlarged = np.empty(need + need // 2, array.dtype)
+    enlarged = np.empty(2 * need, array.dtype)
     enlarged[: len(array)] = array
     return enlarged
 
