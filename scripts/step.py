@@ -17,7 +17,6 @@ import ctypes
 import fcntl
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -27,14 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hybrid.base.locks import host_tag, temporary_name
+from hybrid.base.locks import remove_leftovers, temporary_name
 
 SHOW_EVERY = 20.0  # seconds between lines of a step's log that are shown though they are no warnings
 SHOW_AT_END = 15  # lines of the log shown when a step fails
 NOTE_EVERY = 1.0  # seconds between notes of what an attempt has cost so far
 GRACE = 10.0  # seconds that processes may live on after the command that started them
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
-TEMPORARY = re.compile(r"\.(?:tmp|old)(\d+)-([0-9a-f]{6})-[0-9a-f]{6}\.")  # hybrid.base.locks.temporary_name
 
 
 def prctl(option: int, value: int) -> None:
@@ -75,30 +73,10 @@ def is_done(record: Path, command: list[str], inputs: list[Path], outputs: list[
     return same and all(p.exists() for p in outputs)
 
 
-def is_alive(pid: int) -> bool:
-    """Tells whether there is a process of that number that is not a zombie."""
-    with contextlib.suppress(OSError, IndexError):
-        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def remove_leftovers(outputs: list[Path]) -> None:
+def remove_what_was_killed(outputs: list[Path]) -> None:
     """Removes temporary files and folders that commands killed on this host left at the outputs."""
-    import shutil
-
     for output in outputs:
-        near = list(output.parent.glob(".*")) + (list(output.rglob(".*")) if output.is_dir() else [])
-        for path in near:
-            match = TEMPORARY.match(path.name)
-            if match and match[2] == host_tag() and not is_alive(int(match[1])):
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        remove_leftovers([*output.parent.glob(".*"), *(output.rglob(".*") if output.is_dir() else [])])
 
 
 def follow(stream: IO[str], log: IO[str], always: bool) -> None:
@@ -299,7 +277,7 @@ def main() -> int:
             if not path.exists():
                 print(f"step {options.name}: {path} is missing; run the stage that makes it", file=sys.stderr)
                 return 1
-        remove_leftovers(options.outputs)
+        remove_what_was_killed(options.outputs)
         stamps = {str(p): stamp(p) for p in options.inputs}
         log_path = options.state / "log" / f"{options.name}.log"
         work = {"command": without_jobs(options.command), "inputs": stamps}

@@ -24,7 +24,7 @@ from typing import Any
 from hybrid.base.disk import disk_error, make_folder, sync_file, sync_folder
 from hybrid.base.doors import replaced_folder
 from hybrid.base.errors import InputError, MismatchError, quote
-from hybrid.base.locks import is_ours, temporary_name
+from hybrid.base.locks import is_ours, sweep, temporary_name
 from hybrid.base.output import real_path
 from hybrid.base.reading import open_bytes, read_json
 
@@ -48,8 +48,9 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     """Yields an empty temporary file beside `path`; renames it onto `path` if the body succeeds.
 
     The temporary name keeps the suffixes of `path` (so that writers that look at them still work)
-    and is removed if the body fails. A link stays a link; what it points to is replaced. Permissions are
-    those of any new file (umask), whatever the writer thinks of them.
+    and is removed if the body fails, or by the next command that writes beside it if this one is killed.
+    A link stays a link; what it points to is replaced. Permissions are those of any new file (umask),
+    whatever the writer thinks of them.
 
     Raises:
       HybridError: the disk is full, the folder is not writable, or `path` is no name for a plain file.
@@ -62,6 +63,7 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     temporary = place.with_name(temporary_name(place.name))
     try:
         make_folder(place.parent)
+        sweep(place.parent)
         with open(temporary, "xb") as stream:
             mode = os.fstat(stream.fileno()).st_mode & 0o777
         yield temporary

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from hybrid.base.disk import make_folder, sync_folder, sync_tree
 from hybrid.base.errors import HybridError, quote
-from hybrid.base.locks import MARK, SHOWN, still_there, take_lock, temporary_name
+from hybrid.base.locks import MARK, SHOWN, still_there, sweep, take_lock, temporary_name
 from hybrid.base.output import check_file, check_folder, require_kind
 
 __all__ = ["output_file", "output_folder", "paths_of", "replaced_folder", "writes_into"]
@@ -79,6 +79,7 @@ def replaced_folder(
     make_folder(folder.parent)
     with take_lock(path, folder.with_name(f".lock.{folder.name}"), kind, option):
         _restore(folder)
+        sweep(folder.parent)
         temporary = folder.with_name(temporary_name(folder.name))
         try:
             temporary.mkdir()

@@ -6,29 +6,32 @@ import errno
 import fcntl
 import json
 import os
+import re
 import secrets
 import shlex
+import shutil
 import socket
 import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from hybrid.base.disk import sync_folder
 from hybrid.base.errors import HybridError, quote
 
-__all__ = ["MARK", "SHOWN", "host_tag", "is_ours", "read_record", "require_free", "still_there", "take_lock",
-           "temporary_name"]  # fmt: skip
+__all__ = ["MARK", "SHOWN", "host_tag", "is_ours", "read_record", "remove_leftovers", "require_free", "still_there",
+           "sweep", "take_lock", "temporary_name"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
 MARK = ".unfinished"
 OWN = (".tmp", ".old", ".lock.", ".cached.")  # how names of temporary files, locks and what can be made again begin
+TEMPORARY = re.compile(r"\.tmp(\d+)-([0-9a-f]{6})-[0-9a-f]{6}\.")  # see `temporary_name`
 SHOWN = 100  # characters of a path in a message
 
 
@@ -45,6 +48,36 @@ def temporary_name(name: str, role: str = "tmp") -> str:
 def host_tag() -> str:
     """Returns six hex digits that tell the hosts of a shared file system apart."""
     return f"{zlib.crc32(socket.gethostname().encode('utf-8', 'surrogateescape')) & 0xFFFFFF:06x}"
+
+
+def remove_leftovers(files: Iterable[Path]) -> None:
+    """Removes those that are temporary files or folders of processes of this host that have ended: they were killed."""
+    for path in files:
+        match = TEMPORARY.match(path.name)
+        if match and match[2] == host_tag() and not _is_alive(int(match[1])):
+            with suppress(OSError):  # another run was quicker
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+@lru_cache(1000)
+def sweep(folder: Path) -> None:
+    """Removes what killed commands left in a folder, once in the life of a process."""
+    with suppress(OSError):
+        remove_leftovers(Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith("."))
+
+
+def _is_alive(pid: int) -> bool:
+    """Tells whether there is a process of that number that is not a zombie."""
+    with suppress(OSError, IndexError):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def is_ours(path: Path) -> bool:

@@ -13,7 +13,7 @@ from hybrid.base import doors
 from hybrid.base.artifact import atomic_folder, atomic_path, content_hash, write_meta
 from hybrid.base.doors import output_file, output_folder, writes_into
 from hybrid.base.errors import HybridError, InputError
-from hybrid.base.locks import take_lock
+from hybrid.base.locks import sweep, take_lock, temporary_name
 from hybrid.base.output import check_file, check_folder, check_place
 
 
@@ -420,3 +420,21 @@ def test_a_function_gets_its_folder_lent(tmp_path):
     for arguments in ((Store(), Store.path), (None, Store.path, [Store.path])):
         with pytest.raises(InputError, match="store: is also an input"):
             work(*arguments)
+
+
+@pytest.mark.parametrize("door", [lambda path: atomic_path(path), lambda path: atomic_folder(path, "graph")])
+def test_what_a_killed_command_left_goes_with_the_next_that_writes_there(tmp_path, door):
+    """Only what processes of this host that have ended left: others may be at work, and hidden files may be users'."""
+    killed = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    ours = temporary_name("out.gz")
+    left, host = ours.replace(str(os.getpid()), killed.stdout.strip(), 1), ours.split("-")[1]
+    kept = [ours, left.replace(f"-{host}-", "-ffffff-"), ".tmp.mine", f".tmp{2**70}-x", ".lock.out.gz"]
+    for name in (left, *kept):
+        (tmp_path / name).write_text("")
+    (tmp_path / left.replace("out.gz", "graph")).mkdir()
+    (tmp_path / left.replace("out.gz", "graph") / "HCLG.fst").write_text("half")
+    sweep.cache_clear()
+    with door(tmp_path / "new") as temporary:
+        if temporary.is_dir():
+            write_meta(temporary, "graph")
+    assert {path.name for path in tmp_path.iterdir()} == {"new", *kept}
