@@ -18,6 +18,7 @@ from hybrid.agreement import part_of, require_fit, words_part
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
+from hybrid.base.log import get_logger
 from hybrid.base.names import name_fault
 from hybrid.base.reading import MAX_LINE, open_bytes, parse_json, require_followed, text_lines
 from hybrid.formats.kaldi_io import script_entries
@@ -51,6 +52,7 @@ __all__ = [
     "write_slf",
 ]
 
+_log = get_logger(__name__)
 CURE = "Make the lattices again; the file may have been cut short or be something else."
 
 
@@ -96,7 +98,7 @@ def _entries(path: str | os.PathLike) -> Iterator[tuple[str, StoredLattice | Com
                 )
             with open_bytes(entry.file) as stream, _telling(entry.file, entry.key):
                 stream.seek(entry.offset)
-                value = _value(ByteBuffer(stream))
+                value = _value(ByteBuffer(stream), entry.file)
             yield entry.key, value
         return
     with open_bytes(path) as stream:
@@ -121,7 +123,7 @@ def _values(source: ByteBuffer, path: object) -> Iterator[tuple[str, StoredLatti
                 path, "is no archive of lattices (an utterance id was wanted)", CURE, line=source.line or None
             )
         with _telling(path, key):
-            value = parse_text(list(_lines(source))) if raw_key.endswith(b"\n") else _value(source)
+            value = _text(source, path) if raw_key.endswith(b"\n") else _value(source, path)
         yield key, value
 
 
@@ -139,7 +141,7 @@ def _json_entry(source: ByteBuffer, path: object) -> tuple[str, CompactLattice]:
     return key, value
 
 
-def _value(source: ByteBuffer) -> StoredLattice | CompactLattice:
+def _value(source: ByteBuffer, place: object) -> StoredLattice | CompactLattice:
     head = source.peek()
     if head == b"\xd6":
         return read_binary(source)
@@ -150,17 +152,28 @@ def _value(source: ByteBuffer) -> StoredLattice | CompactLattice:
     if source.until(b"\n").strip():
         raise LatticeError("a lattice in text form starts on the line after the utterance id")
     source.line += 1
-    return parse_text(list(_lines(source)))
+    return _text(source, place)
 
 
-def _lines(source: ByteBuffer) -> Iterator[tuple[int, str]]:
-    """Yields the numbered lines up to the empty line that ends an entry."""
-    while source.peek():
+def _text(source: ByteBuffer, place: object) -> StoredLattice | CompactLattice:
+    """Reads a lattice in text form up to the empty line that ends it.
+
+    Raises:
+      LatticeError: a damaged line; the file ends first, and the lattice has no final state.
+    """
+    lines, ended = [], False
+    while not ended and source.peek():
         line = source.until(b"\n")
         source.line += 1
-        if not line.strip():
-            return
-        yield source.line, line.decode("utf-8", "replace").rstrip("\r\n")
+        ended = not line.strip()
+        if not ended:
+            lines.append((source.line, line.decode("utf-8", "replace").rstrip("\r\n")))
+    value = parse_text(lines)
+    if not ended and all(len(line.split()) > 2 for _, line in lines):
+        raise LatticeError("is cut short: the file ends before a final state and the empty line that ends a lattice")
+    if not ended:
+        _log.warning("%s ends without the empty line that ends a lattice; it may be cut short", quote(place, 200))
+    return value
 
 
 class LatticeWriter:

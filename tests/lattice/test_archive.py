@@ -124,6 +124,24 @@ def test_every_cut_of_an_archive_is_noticed(tmp_path: Path, valid: bytes) -> Non
             list(read_lattices(path))
 
 
+@pytest.mark.parametrize("line", ["0\t1\t5\t1,2,3_4\n", "0\t1\t3\t5\t1,2\n"])
+def test_a_text_archive_that_ends_at_a_line_is_noticed(tmp_path: Path, caplog, line: str) -> None:
+    """An empty line ends each lattice: without it and without a final state it is cut short, else it may be."""
+    path = tmp_path / "cut.txt"
+    for text in ("u1 \n", f"u1 \n{line}"):
+        path.write_text(f"u0 \n{line}1\n\n{text}")
+        with pytest.raises(
+            InputError, match="utterance 'u1': is cut short: the file ends before a final state and the"
+        ):
+            list(read_lattices(path))
+    path.write_text(f"u0 \n{line}1\n")
+    assert [u for u, _ in read_lattices(path)] == ["u0"]
+    assert "cut.txt ends without the empty line that ends a lattice; it may be cut short" in caplog.text
+    caplog.clear()
+    path.write_text(f"u0 \n{line}1\n\nu1 \n\n")
+    assert [u for u, _ in read_lattices(path)] == ["u0", "u1"] and not caplog.text
+
+
 def test_damaged_gzip_and_missing_files(tmp_path: Path, valid: bytes) -> None:
     (tmp_path / "x.gz").write_bytes(gzip.compress(valid)[:-20])
     with pytest.raises(InputError, match="is damaged or cut short"):
