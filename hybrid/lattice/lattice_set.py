@@ -44,6 +44,7 @@ class SharedFacts(ByContent):
       frame_shift: seconds per frame of the lattices.
       subsampling_factor: frames of features in each of them.
       boundaries: when their frames begin, see `hybrid.timing.frame_times`.
+      boundary_lag: seconds from a frame's number × shift to its boundary in the middle between windows.
       identities: sha256 by name, of the words, tree, topology, model and graph that their ids belong to.
       search_lm, second_lm: names of the language models of the graph and of a second pass.
     """
@@ -55,6 +56,7 @@ class SharedFacts(ByContent):
     identities: Mapping[str, str] = field(default_factory=dict)
     search_lm: str = ""
     second_lm: str = ""
+    boundary_lag: float | None = None
 
     def __post_init__(self) -> None:
         for name in NUMBERS:
@@ -62,6 +64,9 @@ class SharedFacts(ByContent):
             good = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e6
             if value is not None and not good:
                 raise ValueError(f"{name} is '{quote(value)}', wanted a number above 0")
+        lag = self.boundary_lag
+        if lag is not None and not (isinstance(lag, (int, float)) and abs(lag) < 10):
+            raise ValueError(f"boundary_lag is '{quote(lag)}', wanted seconds below 10")
         for name in ("boundaries", "search_lm", "second_lm"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} is '{quote(getattr(self, name))}', wanted text")
@@ -80,7 +85,7 @@ def shared_facts(path: str | os.PathLike) -> SharedFacts:
     if not file.exists() and not Path(path).is_dir():
         file, record = meta_path(path), read_meta(path).get("facts", {})
     known = part_of(path, "lattices").hashes
-    names = (*NUMBERS, "boundaries", "search_lm", "second_lm")
+    names = (*NUMBERS, "boundaries", "search_lm", "second_lm", "boundary_lag")
     record = record if isinstance(record, dict) else {"acoustic_scale": record}
     values = {name: record[name] for name in names if record.get(name) is not None}
     try:
@@ -167,6 +172,7 @@ class LatticeSet(ByContent):
             "boundaries": shared.boundaries,
             "search_lm": shared.search_lm,
             "second_lm": shared.second_lm,
+            **({} if shared.boundary_lag is None else {"boundary_lag": shared.boundary_lag}),
         }
         with atomic_path(out / "decode.json") as temporary:
             temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -30,7 +30,7 @@ def must(*words: object) -> str:
     """Runs `hybrid …` in this process and returns what it printed."""
     done = CliRunner().invoke(command, [str(word) for word in words])
     assert done.exit_code == 0, done.exception
-    return done.output
+    return done.stdout
 
 
 def refused(*words: object) -> str:

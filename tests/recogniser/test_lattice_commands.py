@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def decoded(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_times_are_those_of_the_best_path(tiny: Tiny, decoded: Path) -> None:
     words = ("--words", tiny.graph / "words.txt")
-    lines = must("lattice", "to-ctm", decoded.parent / "words.gz", *words, "--no-mbr").output.splitlines()
+    on_frames = ("lattice", "to-ctm", decoded.parent / "words.gz", *words)
+    lines = must(*on_frames, "--no-mbr", "--kaldi-times").stdout.splitlines()
     ours = {tuple(line.split()[:5]) for line in lines}
     theirs = {tuple(line.split()[:5]) for line in (decoded / "words.ctm").read_text().splitlines()}
     # expected times are those of the best path where nothing competes
@@ -35,8 +37,15 @@ def test_times_are_those_of_the_best_path(tiny: Tiny, decoded: Path) -> None:
         "lattice", "to-ctm", decoded.parent / "det.gz", *words, "--no-mbr", "--model", tiny.model, "--kaldi-times"
     )
     assert again.output.splitlines() == lines
-    middle = must("lattice", "to-ctm", decoded.parent / "det.gz", *words, "--model", tiny.model).output
+    middle = must("lattice", "to-ctm", decoded.parent / "det.gz", *words, "--model", tiny.model).stdout
     assert middle.startswith(";; boundaries: middle between windows")
+    assert must(*on_frames).stdout == middle  # the record tells the model's windows, also behind further commands
+    must("lattice", "copy", decoded.parent / "words.gz", decoded.parent / "again.gz")
+    assert must("lattice", "to-ctm", decoded.parent / "again.gz", *words).stdout == middle
+    (decoded.parent / "alone").mkdir(exist_ok=True)
+    shutil.copy(decoded.parent / "words.gz", decoded.parent / "alone")
+    alone = must("lattice", "to-ctm", decoded.parent / "alone/words.gz", *words)
+    assert "no record tells windows, so boundaries lie at frame number × shift, as Kaldi's" in alone.stderr
     scores = [float(line.split()[5]) for line in lines]
     assert all(0 <= score <= 1 for score in scores)
 

@@ -92,12 +92,14 @@ def shift_of(lattices: Path, given: float | None) -> float:
 
 
 def record(
-    output: Path, source: Path, settings: dict[str, Any], count: int, shared: Mapping[str, float] | None = None
-) -> None:
+    output: Path, source: Path, settings: dict[str, Any], count: int, shared: Mapping[str, float] | None = None,
+    boundary_lag: float | None = None,
+) -> None:  # fmt: skip
     """Writes what an archive was made from, and what its source knows; a stream has none.
 
     Args:
       shared: scale and seconds per frame, where they are not the source's.
+      boundary_lag: of the model whose frames words were put on, where the source does not tell it.
     """
     from hybrid.agreement import part_of
     from hybrid.base.artifact import meta_path, write_meta
@@ -114,6 +116,8 @@ def record(
     if shared is None:
         told = shared_facts(source)
         shared = {name: value for name in NUMBERS if (value := getattr(told, name)) is not None}
+        lag = told.boundary_lag if boundary_lag is None else boundary_lag
+        shared |= {} if lag is None else {"boundary_lag": lag}
         if "frame_shift" in settings:
             shared["frame_shift"] = settings["frame_shift"]
     write_meta(output, "lattices", settings, inputs, {"lattices": count, **shared})

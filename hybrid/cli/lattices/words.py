@@ -219,7 +219,7 @@ def align_command(lattices: Path, output: Path, model: Path, lang: Path | None, 
     from hybrid.lattice.archive import write_lattices
 
     count = write_lattices(output, aligned(lattices, model, phones, lang), compact=True, text=text)
-    record(output, lattices, {"phones": phones}, count)
+    record(output, lattices, {"phones": phones}, count, boundary_lag=_model(lattices, model).boundary_lag)
 
 
 @click.command("to-ctm")
@@ -262,11 +262,17 @@ def to_ctm_command(
 
 
 def _times(lattices: Path, model: Path | None, frame_shift: float | None, kaldi: bool) -> FrameTimes:
+    from hybrid.base.log import get_logger
+    from hybrid.lattice.lattice_set import shared_facts
     from hybrid.timing.frame_times import FrameTimes
 
     if model is not None and frame_shift is None:
         return FrameTimes.of(_model(lattices, model), kaldi)
-    return FrameTimes(shift_of(lattices, frame_shift))
+    shift, lag = shift_of(lattices, frame_shift), shared_facts(lattices).boundary_lag
+    if not kaldi and frame_shift is None and lag is None:
+        told = "%s: no record tells windows, so boundaries lie at frame number × shift, as Kaldi's; --model tells them"
+        get_logger(__name__).warning(told, lattices)
+    return FrameTimes(shift, 0.0 if kaldi or frame_shift is not None or lag is None else lag)
 
 
 @click.command("keyword")
