@@ -81,7 +81,19 @@ def test_tuned_weights(speech: Path, by: str, best: str) -> None:
     assert done.exit_code == 0, done.exception
     lines = done.stdout.splitlines()
     assert lines[0] == f"{best}\t0.00 % [ 0 / 4, 0 ins, 0 del, 0 sub ]" and len(lines) == 3
+    assert "in no system" not in done.stderr and "deleted" not in done.stderr
     assert lines[-1].startswith("0.75,0.25\t25.00 %" if by == "rover" else "0.75,0.25\t0.00 %")
+
+
+def test_utterances_that_no_system_has_do_not_count(speech: Path, tmp_path: Path) -> None:
+    (tmp_path / "ref").write_text("u1 C B\nu2 C B\nu3 A\n")
+    systems = [speech / f"{name}.txt" for name in ("one", "two")]
+    done = run("combine", "tune", *systems, "--by", "rover", "--ref", tmp_path / "ref", "--steps", 2)
+    assert "/ 4," in done.stdout
+    assert "ref: 1 of 3 utterances are in no system; they do not count" in done.stderr and "deleted" not in done.stderr
+    (tmp_path / "ref").write_text("u7 C B\n")
+    none = run("combine", "tune", *systems, "--by", "rover", "--ref", tmp_path / "ref", "--steps", 2)
+    assert "shares no utterance with" in str(none.exception)
 
 
 def test_refusals(speech: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,7 @@ def tune(
     \b
     hybrid combine tune gmm.lat.gz nnet.lat.gz --ref data/dev --words words.txt --acoustic-scales 0.083,1
     """
+    from hybrid.base.log import get_logger
     from hybrid.score.transcripts import pair, read_transcripts
     from hybrid.score.weights import tune_weights
 
@@ -242,8 +244,12 @@ def tune(
         combined = {"lattices": _by_lattices, "networks": _by_networks}[by](systems, words, scales, lm)
     said = read_transcripts(ref)
     first = combined(tuple(1.0 / len(systems) for _ in systems))
-    pair(said, type(said)(str(systems[0]), first))  # tells of what is missing
-    for point in tune_weights(combined, {u: w for u, w in said.words.items() if u in first}, len(systems), steps):
+    known = {u: words for u, words in said.words.items() if u in first}
+    if missing := len(said.words) - len(known):
+        get_logger(__name__).warning("%s: %d of %d utterances are in no system; they do not count", ref, missing,
+                                     len(said.words))  # fmt: skip
+    pair(replace(said, words=known) if known else said, type(said)(str(systems[0]), first))  # tells what is left out
+    for point in tune_weights(combined, known, len(systems), steps):
         echo(f"{','.join(f'{w:g}' for w in point.weights)}\t{point.counts}")
 
 
