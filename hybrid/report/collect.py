@@ -14,6 +14,7 @@ import numpy as np
 from hybrid.base.artifact import read_meta
 from hybrid.base.content import ByContent
 from hybrid.base.errors import InputError
+from hybrid.base.log import get_logger
 from hybrid.base.reading import text_lines
 from hybrid.confidence.calibration import Calibration
 from hybrid.confidence.facts import WordFacts, without_words, word_facts
@@ -33,6 +34,7 @@ from lexicon.symbols import SymbolTable
 
 __all__ = ["SystemResult", "UtteranceView", "read_system"]
 
+_log = get_logger(__name__)
 RAW_BEAM = 6.0  # within which raw lattices are determinised
 
 
@@ -136,7 +138,11 @@ def _table(folder: Path, meta: Mapping[str, Any], given: str | os.PathLike | Non
     paths = meta.get("paths")
     kept = paths.get("words") if isinstance(paths, dict) else None
     found = Path(given) if given is not None else folder / kept if isinstance(kept, str) else None
-    if found is None or (given is None and not found.is_file()) or not any(folder.glob("lat.*.gz")):
+    if not any(folder.glob("lat.*.gz")):
+        return None
+    if found is None or (given is None and not found.is_file()):
+        lost = "confidences, n-best lists and networks are left out"
+        _log.warning("%s: %s, for the graph's words.txt is not where it was; --words names it", folder, lost)
         return None
     check_words(folder, found)
     return SymbolTable.read(found)

@@ -139,6 +139,10 @@ def test_less_is_enough(decoded: Path, tmp_path: Path) -> None:
     assert f"{folder / 'words.ctm'}:1: is no `recording channel start duration word` line. Decode again." in error
     shutil.copy(decoded / "one/lat.1.gz", folder)
     (folder / "words.ctm").unlink()
+    (folder / "transcript.txt").write_text("u0 A\n")
+    without = run("report", folder, "--ref", decoded / "data", "--out", tmp_path / "p.html", "--replications", 100)
+    lost = "confidences, n-best lists and networks are left out, for the graph's words.txt is not where it was; --words"
+    assert lost in without.stderr
     (folder / "transcript.txt").write_text("u0 ELSE\n")
     given = (folder, "--ref", decoded / "data", "--out", tmp_path / "p.html", "--words", decoded / "words.txt")
     assert "has words in transcript.txt that words.txt lacks" in str(run("report", *given).exception)
