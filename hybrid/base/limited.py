@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, TypeVar
 from hybrid.base.errors import HybridError
 from hybrid.base.log import get_logger, setup_logging
 
-__all__ = ["available_memory", "give_back_memory", "run_limited"]
+__all__ = ["available_memory", "give_back_memory", "peak_gb", "reset_peak", "run_limited"]
 
 T = TypeVar("T")
 # The paths of this process: modules of the working folder must not come in.
@@ -34,6 +34,21 @@ _MEMORY = ":".join((
     # What is freed is kept for the next array: the system empties each page that it hands out, which takes its time.
     "glibc.malloc.mmap_max=0", "glibc.malloc.trim_threshold=1099511627776",
 ))  # fmt: skip
+
+
+def reset_peak() -> None:
+    """Lets `peak_gb` count from now on."""
+    with suppress(OSError):  # not Linux, or not allowed: the peak is then that of the process so far
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_gb() -> float:
+    """Returns the highest resident memory of this process since `reset_peak`, in 1e9 bytes."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return float(line.split()[1]) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def available_memory() -> int | None:

@@ -23,7 +23,6 @@ import numpy as np
 
 from hybrid.agreement import Part, lang_part, part_of, require_fit
 from hybrid.base.artifact import atomic_folder, content_hash, is_hash, read_meta, write_meta
-from hybrid.base.compiled import interpreted
 from hybrid.base.config import config_to_dict
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.integrity import check
@@ -33,12 +32,12 @@ from hybrid.base.output import check_folder
 from hybrid.base.reading import reading, require_followed, text_lines
 from hybrid.formats.npy import read_npy
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
-from hybrid.fst.det_star import is_compiled
 from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import KALDI_CHAIN_SCALES, KALDI_SCALES, GraphConfig
+from hybrid.graph.means import within_means
 from hybrid.graph.new_words import NEW, open_grammar
 from hybrid.graph.places import Ghosts, places_last
-from hybrid.graph.report import GraphReport, within_memory, without_costs
+from hybrid.graph.report import GraphReport, without_costs
 from hybrid.graph.slot_table import SLOTS, SlotTable
 from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.graph.word_classes import Classes
@@ -56,11 +55,6 @@ if TYPE_CHECKING:
 __all__ = ["LEXICON", "DecodingGraph", "GraphConfig", "compile_decoding_graph"]
 
 LOGGER = get_logger(__name__)
-# Of G spelt out, at the peak of compilation. Trigrams took: of 33 thousand words 79 with monophones (0.90 GB), 161 with
-# triphones (1.84 GB); of 126 thousand 86 with monophones (2.93 GB).
-BYTES_PER_PHONE = 400
-LITTLE = 20_000  # phones, about ten seconds by plain Python
-REHEARSE = "`hybrid doctor --compile`"
 ARPA = "lm.arpa"  # the language model of a graph that was built of sentences, in its folder
 UNIGRAMS = "unigrams.npy"
 WORD_COST = "word_cost"  # fact of a graph of H, C and L alone
@@ -113,7 +107,7 @@ def compile_decoding_graph(
         """The graph in memory, or written to `path`."""
         try:
             arguments = lexicon, grammar, lang, model, config, path, classes, slots
-            fst, facts, disambig, report = _within_means(config.memory_gb, *arguments)
+            fst, facts, disambig, report = within_means(_compile, config.memory_gb, *arguments)
         except NotDeterminizableError as error:
             raise HybridError(f"{lang.path} and {made_from[1] or 'G'}: {error}: {explain(lang, grammar)}") from error
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
@@ -203,30 +197,6 @@ def _compile(
         return hclg, facts, disambig, report
     write_fst(path, hclg, "const")
     return None, facts, disambig, report
-
-
-def _within_means(gigabytes: float, lexicon: FstArrays, grammar: FstArrays, *rest: Any) -> Any:
-    """Returns what `_compile` does, within a limit on memory, and by plain Python, which is told, where that is sooner.
-
-    That is where little is compiled and kernels are not compiled yet.
-    """
-    phones = _phones_spelt(lexicon, grammar)
-    by_python = phones <= LITTLE and not is_compiled(lexicon)
-    if by_python:
-        LOGGER.info(
-            "plain Python, for it is little and kernels are not compiled yet (once, a few minutes: %s)", REHEARSE
-        )
-    with interpreted(by_python):
-        predicted = BYTES_PER_PHONE * (1 + phones)
-        return within_memory(_compile, lexicon, grammar, *rest, gigabytes=gigabytes, predicted=predicted)
-
-
-def _phones_spelt(lexicon: FstArrays, grammar: FstArrays) -> float:
-    """Returns the phones of all arcs of G, each word spelt out in all its pronunciations."""
-    pronunciations = np.bincount(lexicon.olabels, minlength=1 + int(grammar.ilabels.max(initial=0)))
-    pronunciations[0] = 1
-    phones = lexicon.num_arcs / max(1, np.count_nonzero(lexicon.olabels))
-    return phones * float(pronunciations[grammar.ilabels].sum())
 
 
 def _check_grammar(lang: LangDir, lexicon: FstArrays, grammar: FstArrays, place: object, classes: Classes) -> None:

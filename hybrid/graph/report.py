@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hybrid.base.limited import available_memory, run_limited
+from hybrid.base.limited import available_memory, peak_gb, reset_peak, run_limited
 from hybrid.base.log import cpu_seconds, get_logger
 from hybrid.formats.openfst import FstArrays, vector_stats
 
@@ -69,11 +67,11 @@ class GraphReport:
     @contextmanager
     def measure(self, name: str) -> Iterator[list[Any]]:
         """Times the body, which puts its result (kaldifst FST or FstArrays) into the list it is given."""
-        _reset_peak()
+        reset_peak()
         wall, cpu = time.monotonic(), cpu_seconds()
         result: list[Any] = []
         yield result
-        wall, cpu, peak = time.monotonic() - wall, cpu_seconds() - cpu, _peak_gb()
+        wall, cpu, peak = time.monotonic() - wall, cpu_seconds() - cpu, peak_gb()
         if self._last is None or self._last[0]() is not result[0]:  # some operations have nothing to do
             self._last = weakref.ref(result[0]), _figures(result[0])
         states, arcs, low, high = self._last[1]
@@ -107,27 +105,6 @@ def _figures(fst: kaldifst.StdVectorFst | FstArrays) -> tuple[int, int, float, f
     if isinstance(fst, FstArrays):
         return fst.num_states, fst.num_arcs, *stochasticity(fst)
     return vector_stats(fst)
-
-
-def _reset_peak() -> None:
-    with suppress(OSError):  # not Linux, or not allowed: the peak is then that of the process so far
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _status(name: str) -> float | None:
-    """Returns a size of /proc/self/status in bytes, None where there is none."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(name + ":"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
-
-
-def _peak_gb() -> float:
-    peak = _status("VmHWM")
-    return (peak if peak is not None else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024) / 1e9
 
 
 def within_memory(function: Callable[..., T], *args: Any, gigabytes: float, predicted: float) -> T:

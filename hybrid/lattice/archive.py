@@ -18,7 +18,6 @@ from hybrid.agreement import part_of, require_fit, words_part
 from hybrid.base.artifact import atomic_path, write_gzip
 from hybrid.base.errors import InputError, quote
 from hybrid.base.integrity import check
-from hybrid.base.log import get_logger
 from hybrid.base.names import name_fault
 from hybrid.base.reading import MAX_LINE, open_bytes, parse_json, require_followed, text_lines
 from hybrid.formats.kaldi_io import script_entries
@@ -27,7 +26,7 @@ from hybrid.lattice.files.buffer import ByteBuffer
 from hybrid.lattice.files.json_lines import lattice_of_json, lattice_to_json
 from hybrid.lattice.files.kaldi_binary import pack_compact, pack_lattice, read_binary
 from hybrid.lattice.files.kaldi_names import require_plain_name
-from hybrid.lattice.files.kaldi_text import format_compact, format_lattice, parse_text
+from hybrid.lattice.files.kaldi_text import format_compact, format_lattice, read_text
 from hybrid.lattice.files.slf import format_slf, parse_slf
 from hybrid.lattice.files.stored import StoredLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
@@ -52,7 +51,6 @@ __all__ = [
     "write_slf",
 ]
 
-_log = get_logger(__name__)
 CURE = "Make the lattices again; the file may have been cut short or be something else."
 
 
@@ -123,7 +121,7 @@ def _values(source: ByteBuffer, path: object) -> Iterator[tuple[str, StoredLatti
                 path, "is no archive of lattices (an utterance id was wanted)", CURE, line=source.line or None
             )
         with _telling(path, key):
-            value = _text(source, path) if raw_key.endswith(b"\n") else _value(source, path)
+            value = read_text(source, path) if raw_key.endswith(b"\n") else _value(source, path)
         yield key, value
 
 
@@ -152,28 +150,7 @@ def _value(source: ByteBuffer, place: object) -> StoredLattice | CompactLattice:
     if source.until(b"\n").strip():
         raise LatticeError("a lattice in text form starts on the line after the utterance id")
     source.line += 1
-    return _text(source, place)
-
-
-def _text(source: ByteBuffer, place: object) -> StoredLattice | CompactLattice:
-    """Reads a lattice in text form up to the empty line that ends it.
-
-    Raises:
-      LatticeError: a damaged line; the file ends first, and the lattice has no final state.
-    """
-    lines, ended = [], False
-    while not ended and source.peek():
-        line = source.until(b"\n")
-        source.line += 1
-        ended = not line.strip()
-        if not ended:
-            lines.append((source.line, line.decode("utf-8", "replace").rstrip("\r\n")))
-    value = parse_text(lines)
-    if not ended and all(len(line.split()) > 2 for _, line in lines):
-        raise LatticeError("is cut short: the file ends before a final state and the empty line that ends a lattice")
-    if not ended:
-        _log.warning("%s ends without the empty line that ends a lattice; it may be cut short", quote(place, 200))
-    return value
+    return read_text(source, place)
 
 
 class LatticeWriter:

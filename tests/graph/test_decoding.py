@@ -23,8 +23,9 @@ from hybrid.formats.openfst import FstArrays, from_kaldifst, read_fst, to_kaldif
 from hybrid.fst.equivalence import randomly_equivalent
 from hybrid.fst.ops import replace_symbols
 from hybrid.graph.config import GraphConfig
-from hybrid.graph.decoding import BYTES_PER_PHONE, DecodingGraph, _phones_spelt, compile_decoding_graph
+from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
 from hybrid.graph.h_transducer import h_transducer
+from hybrid.graph.means import BYTES_PER_PHONE, phones_spelt
 from hybrid.graph.report import within_memory
 from hybrid.graph.self_loops import add_self_loops, numbered_pairs
 from hybrid.hmm import HmmTopology, TransitionModel, read_topology
@@ -112,8 +113,8 @@ def test_a_small_graph_does_not_wait_for_kernels(lang, models, grammar, tmp_path
     caplog.set_level(logging.INFO)
     files, told = [], []
     for way, (compiled, little) in enumerate([(True, 1e9), (False, 1e9), (False, 3)]):
-        monkeypatch.setattr("hybrid.graph.decoding.is_compiled", lambda fst, compiled=compiled: compiled)
-        monkeypatch.setattr("hybrid.graph.decoding.LITTLE", little)
+        monkeypatch.setattr("hybrid.graph.means.is_compiled", lambda fst, compiled=compiled: compiled)
+        monkeypatch.setattr("hybrid.graph.means.LITTLE", little)
         compile_decoding_graph(lang, grammar, models[name], tmp_path / str(way))
         files.append((tmp_path / str(way) / "HCLG.fst").read_bytes())
         told.append("plain Python, for it is little and kernels are not compiled yet" in caplog.text)
@@ -260,10 +261,10 @@ def test_predicted_memory_is_that_of_the_words_spelt_out():
     lexicon = FstArrays(0, [0, 2, 3, 4, 5], [1, 2, 3, 4, 5], [7, 8, 0, 0, 0], [1, 2, 3, 3, 0], [0.0] * 5, finals)
     line = FstArrays(0, [0, 1, 2, 3, 3], [7, 8, 8], [7, 8, 8], [1, 2, 3], [0.0] * 3, [np.inf] * 3 + [0.0])
     # Two words on five arcs, 2.5 phones each, and three words in G: 7.5 phones.
-    assert _phones_spelt(lexicon, line) == 7.5
+    assert phones_spelt(lexicon, line) == 7.5
     # A second pronunciation is spelt out wherever the word stands.
     twice = replace(lexicon, olabels=np.array([7, 8, 8, 0, 0]))
-    assert _phones_spelt(twice, line) == 5 / 3 * 5
+    assert phones_spelt(twice, line) == 5 / 3 * 5
     # The LibriSpeech trigram of 33 thousand words has 11.4 million phones, and triphones took 1.84 GB.
     assert 1.84e9 < BYTES_PER_PHONE * 11.4e6 < 3 * 1.84e9
 

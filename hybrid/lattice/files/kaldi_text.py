@@ -7,11 +7,39 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from hybrid.base.errors import quote
+from hybrid.base.log import get_logger
 from hybrid.lattice.compact import CompactLattice
+from hybrid.lattice.files.buffer import ByteBuffer
 from hybrid.lattice.files.stored import StoredLattice
 from hybrid.lattice.lattice import Lattice, LatticeError
 
-__all__ = ["format_compact", "format_lattice", "parse_text"]
+__all__ = ["format_compact", "format_lattice", "parse_text", "read_text"]
+
+_log = get_logger(__name__)
+
+
+def read_text(source: ByteBuffer, place: object) -> StoredLattice | CompactLattice:
+    """Reads a lattice up to the empty line that ends it.
+
+    Args:
+      place: of the source, for a warning where the file ends before that line.
+
+    Raises:
+      LatticeError: a damaged line; the file ends first, and the lattice has no final state.
+    """
+    lines, ended = [], False
+    while not ended and source.peek():
+        line = source.until(b"\n")
+        source.line += 1
+        ended = not line.strip()
+        if not ended:
+            lines.append((source.line, line.decode("utf-8", "replace").rstrip("\r\n")))
+    value = parse_text(lines)
+    if not ended and all(len(line.split()) > 2 for _, line in lines):
+        raise LatticeError("is cut short: the file ends before a final state and the empty line that ends a lattice")
+    if not ended:
+        _log.warning("%s ends without the empty line that ends a lattice; it may be cut short", quote(place, 200))
+    return value
 
 
 def parse_text(lines: Iterable[tuple[int, str]]) -> StoredLattice | CompactLattice:
