@@ -109,8 +109,9 @@ def _expand(tree, language, composed, i, plan):
         a, leads, score, word = plan.arcs[n], plan.keys[n], plan.scores[n], plan.words[n]
         j = i
         if leads != key:
-            h = np.int64(leads & LOW)
-            first, end = (begin, last) if h == g else (language.rows[ROW * h + BEGIN], language.rows[ROW * h + END])
+            h, first, end = np.int64(leads & LOW), begin, last
+            if h != g and h < language.states:
+                first, end = language.rows[ROW * h + BEGIN], language.rows[ROW * h + END]
             j, b = _state(tree, language, composed, leads, plan.potentials[n], plan.masses[n], first, end)
             if b >= 0:
                 leads, score, word = put_out(tree, language, leads, score, b)

@@ -40,7 +40,7 @@ class LexiconGraph(NamedTuple):
 
     Attributes:
       start: its start state.
-      bounds, arcs, transition_ids, word_ids, final_scores: as `hybrid.search.graph.SearchGraph` has them.
+      bounds, arcs, transition_ids, word_ids, final_scores: as `hybrid.search.graph.SearchGraph` has them, tables flat.
       word_score: what each word, and the end of the sentence, has more in a grammar than in this graph: log of their
         number.
       word_numbers: int32 [word_id], see `reach.number_words`. numbered: int32, the word of each number.
@@ -95,8 +95,9 @@ def lexicon_graph(
     wide = _wide_states(splits, next_states, numbers, sets, reached, everything)
     scores = np.ascontiguousarray(arcs.view(np.float32)[:, 2])
     return LexiconGraph(
-        start, bounds, arcs, transition_ids, word_ids, final_scores, float(word_score), word_numbers, numbered, numbers,
-        sets, set_splits, begins, ends, shares, everything, scores, branches, int(np.diff(splits).max()), wide,
+        start, bounds.reshape(-1), arcs.reshape(-1), transition_ids, word_ids, final_scores, float(word_score),
+        word_numbers, numbered, numbers, sets, set_splits, begins, ends, shares, everything, scores, branches,
+        int(np.diff(splits).max()), wide,
     )  # fmt: skip
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +20,7 @@ from hybrid.graph.config import GraphConfig
 from hybrid.graph.decoding import DecodingGraph, compile_decoding_graph
 from hybrid.lattice.oracle import oracle
 from hybrid.lattice.paths import best_path
+from hybrid.lookahead import tree
 from hybrid.lookahead.compose_kernels import Source, begin_composed, compose_states
 from hybrid.lookahead.composed import FREE
 from hybrid.lookahead.numbered_grammar import language_of
@@ -42,8 +47,8 @@ def lm_of(lang, sentences: list[str], order: int) -> FstArrays:  # noqa: F811
 
 
 def source_of(graph: DecodingGraph, lm: FstArrays, model) -> Source:
-    tree = lexicon_of(SearchGraph.from_fst(graph.fst, model.pdf_ids, model.num_pdfs), graph.word_cost)
-    return Source(tree, language_of(lm, graph.words["#0"], tree.word_numbers))
+    alone = lexicon_of(SearchGraph.from_fst(graph.fst, model.pdf_ids, model.num_pdfs), graph.word_cost)
+    return Source(alone, language_of(lm, graph.words["#0"], alone.word_numbers))
 
 
 def whole(source: Source) -> FstArrays:
@@ -78,6 +83,13 @@ def check_language(lang, model, lm: FstArrays, seed: int = 0) -> None:  # noqa: 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_language_of_the_static_graph(lang, models, grammar, name):  # noqa: F811
     check_language(lang, models[name], grammar)
+
+
+@pytest.mark.parametrize("name", ("triphone", "chain"))
+def test_words_are_counted_where_a_state_has_many_arcs(lang, models, monkeypatch, name):  # noqa: F811
+    monkeypatch.setattr(tree, "WIDE", 2)
+    lm = lm_of(lang, ["A SEED", "SEE A SEA", "SEEDS", "A A SEEDS ADS", "SEA ADS", "SEE"], 3)
+    check_language(lang, models[name], lm)
 
 
 spoken = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join), min_size=1, max_size=5)
@@ -132,6 +144,27 @@ def test_what_was_composed_serves_the_next_utterance(lang, models, grammar):  # 
     lent = searcher.lend()
     assert lent.counts[1] > 0 and len(searcher._kept) == 1
     assert searcher.with_config(SearchConfig(beam=8.0, acoustic_scale=1.0)).lend() is not lent
+
+
+def test_indices_lie_within_their_arrays():
+    """Pointers that kernels are lent check none; plain Python does."""
+    wanted = "test_words_are_counted_where_a_state_has_many_arcs and chain"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-W",
+        "ignore",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-k",
+        wanted,
+    ]
+    result = subprocess.run(command, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
 
 
 def acceptor(arcs, finals) -> FstArrays:
