@@ -57,6 +57,9 @@ class SlotFiller:
         Raises:
           InputError: it has none.
         """
+        if system.graph is not None and system.graph.word_cost is not None:
+            cure = "Compile it with its grammar and --slot NAME, or give a language model that has the words."
+            raise InputError.at(system.spec.graph_dir, "is a graph for look-ahead, which has no slots", cure)
         if system.graph is None or system.filler is None:
             cure = "Compile it with --slot NAME, or with --open for new words."
             raise InputError.at(system.spec.graph_dir or "the graph", "has no slots", cure)

@@ -7,8 +7,9 @@
         --lm data/tg.arpa.gz --scores scores.ark --utterances 200
 
 Prints the sizes of both graphs; the CPU seconds until the language model is swapped and a frame is searched; how many
-best paths have the same words and how many a worse score; the CPU seconds of both searches, in turns, and their ratio;
-and how much was composed.
+best paths have the same words and how many a worse score; in how many a back-off, an epsilon in both graphs, stands
+beside an n-gram that G has, which it may not; the CPU seconds of both searches, in turns, and their ratio; and how much
+was composed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from hybrid.decode.graph_lm import read_grammar_of
 from hybrid.decode.system import SystemSpec, load_system
+from hybrid.formats.fst_arrays import FstArrays
 from hybrid.formats.kaldi_io import read_matrices
 from hybrid.lattice.paths import best_path
 from hybrid.recogniser import Recogniser
@@ -44,6 +47,30 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--beam", type=float, default=13.0)
     parser.add_argument("--lattice-beam", type=float, default=6.0)
     return parser.parse_args()
+
+
+def best_score(grammar: FstArrays, backoff_label: int, words: list[int], exact: bool) -> float:
+    """Returns the log-probability of words: of the best way through G, or (exact) backing off only from unseen ones."""
+    scores = {grammar.start: 0.0}
+    for word in [*words, -1]:
+        reached: dict[int, float] = {}
+        for state, own in scores.items():
+            at, score, begun = state, own, False
+            while at >= 0 and not (exact and begun):
+                row = slice(grammar.row_splits[at], grammar.row_splits[at + 1])
+                labels, back = grammar.ilabels[row], -1
+                found = [row.start + a for a in np.flatnonzero(labels == word)]
+                ways = [(int(grammar.next_states[a]), float(grammar.costs[a])) for a in found]
+                if word < 0 and np.isfinite(grammar.final_costs[at]):
+                    ways = [(0, float(grammar.final_costs[at]))]
+                for after, cost in ways:
+                    reached[after] = max(reached.get(after, -np.inf), score - cost)
+                    begun = True
+                for a in np.flatnonzero(labels == backoff_label):
+                    back, score = int(grammar.next_states[row.start + a]), score - float(grammar.costs[row.start + a])
+                at = back
+        scores = reached
+    return max(scores.values(), default=-np.inf)
 
 
 def spent(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -69,8 +96,11 @@ def main() -> None:
         system.search([first])  # compiles, maps, warms up
     seconds = spent(lambda: (composed.use_lm(options.lm), composed.system.search([first[:1]])))[0]
     print(f"ready after a swap: {seconds:.2f} CPU s")
-    same = worse = frames = count = 0
-    totals, worst = np.zeros(2), 0.0
+    graph = composed.system.graph
+    assert graph is not None
+    grammar, label = read_grammar_of(options.lm, graph), graph.words["#0"]
+    same = worse = frames = count = beside = 0
+    totals, worst, most = np.zeros(2), 0.0, 0.0
     for _, scores in islice(matrices, options.utterances):
         texts, values = [], []
         for number, system in enumerate((static.system, composed.system)):
@@ -80,9 +110,12 @@ def main() -> None:
             values.append(-np.inf if path is None else path.score(system.config.scale))
             totals[number] += seconds
         count, frames = count + 1, frames + len(scores)
+        gain = best_score(grammar, label, texts[1], False) - best_score(grammar, label, texts[1], True)
+        beside, most = beside + (gain > TOLERANCE), max(most, gain)
         loss = (values[0] - values[1]) / max(1.0, abs(values[0]))
         same, worse, worst = same + (texts[0] == texts[1]), worse + (loss > TOLERANCE), max(worst, loss)
     print(f"{same} of {count} best paths have the same words; {worse} score worse, at most by {worst:.1e}, relatively")
+    print(f"{beside} of them back off beside an n-gram of G, worth at most {most:.2f}")
     print(f"search: static {totals[0]:.2f} CPU s, composed {totals[1]:.2f}, ratio {totals[1] / totals[0]:.2f}, "
           f"{1e6 * totals[0] / frames:.0f} and {1e6 * totals[1] / frames:.0f} µs a frame")  # fmt: skip
     states, arcs = composed.system.searcher.lend().counts.tolist()

@@ -105,6 +105,14 @@ def test_a_graph_and_a_language_model_that_do_not_go_together(tiny, alone, bands
         f"{alone}: is a graph for look-ahead, in which no phrases are raised. Raise them in the lattices "
         "(--bias-pass lattice)."
     )
+    with pytest.raises(InputError) as error:
+        Recogniser.load(tiny.model, alone, lm=bands).fill({"$NAME": ["LOW"]})
+    assert str(error.value) == (
+        f"{alone}: is a graph for look-ahead, which has no slots. Compile it with its grammar and --slot NAME, or give "
+        "a language model that has the words."
+    )
+    with pytest.raises(InputError, match="is a graph for look-ahead, which has no slots"):
+        Recogniser.load(tiny.model, alone, lm=bands).add_word("UFO", [])
     strange = tiny.root / "strange.fst"
     grammar = read_fst(tiny.root / "G.fst")
     grammar.ilabels[0] = 4000
