@@ -12,11 +12,13 @@
 #   joint_decode chain tg dev-clean             # exp/joint/decode_tg_dev-clean: chain and chain_fmllr together
 #   decode chain tg dev-clean exp/hires/dev-clean
 #
-# Words after the named ones go to the command as they are. With `ali=` before it, chain_parts takes the last alignments
-# that the model was trained on. Settings lie in $conf_dir, if a recipe has that option, else in its conf/. With
-# $processes torchrun starts so many, on $device.
+# Words after the named ones go to the command as they are; those of the array $phone_lm, which a recipe may set after
+# this file, to chain-den. With `ali=` before it, chain_parts takes the last alignments that the model was trained on.
+# Settings lie in $conf_dir, if a recipe has that option, else in its conf/. With $processes torchrun starts so many, on
+# $device.
 
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
+phone_lm=()
 networks=(chain chain_long chain_fmllr joint conformer flat xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
 [ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
@@ -41,7 +43,7 @@ flat_parts() { # EXTRA_LM_STATES: neither alignments nor a tree of them (Hadian 
 
 _denominator() { # PARTS EXTRA_LM_STATES
   step "$1_den$tag" --in "$dir/$1_tree" --out "$dir/$1_den" -- \
-    hybrid nnet chain-den --tree "$dir/$1_tree" --num-extra-lm-states "$2" --out-dir "$dir/$1_den"
+    hybrid nnet chain-den --tree "$dir/$1_tree" --num-extra-lm-states "$2" --out-dir "$dir/$1_den" "${phone_lm[@]}"
 }
 
 hires() { # SET …: features such as networks take, of data/SET
@@ -65,7 +67,7 @@ chain_train() { # NAME SOURCE [OPTION …]: on cuts' audio, or features below ex
 adapted_train() { # NAME MODEL SET [OPTION …]: by NAME.yaml on MODEL's fMLLR features of SET at three speeds; chain's parts
   local parts=$dir/chain ali=_ali_speeds feats=exp/feats/${3}_speeds
   local train=(--feats "$feats" --lang data/lang --jobs "$jobs")
-  step "data_${3}_speeds" --in "data/$3" --out "data/${3}_speeds" -- \
+  step "data_${3//\//_}_speeds" --in "data/$3" --out "data/${3}_speeds" -- \
     hybrid data perturb-speed --cuts "data/$3" --out-dir "data/${3}_speeds"
   mfcc "${3}_speeds"
   align "$2"
