@@ -32,6 +32,8 @@ def test_order_user_and_entry() -> None:
 def test_what_is_copied_is_what_installing_needs() -> None:
     """The whole folder is copied; what is ignored is nothing that the package is made of."""
     assert steps("COPY") == [". /src"]
+    at = STEPS.index(("COPY", ". /src"))
+    assert STEPS[at - 1][1].endswith(" torch")  # gigabytes that are not fetched again when the sources change
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line]
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
