@@ -24,6 +24,7 @@ from hybrid.graph.phrase_graph import Phrase
 from hybrid.graph.slot_table import SlotTable
 from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.symbols import SymbolTable
+from lexicon.words.class_names import is_class
 from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
 from lm.word_list import ListEntry, check_entries
 
@@ -131,6 +132,7 @@ class SlotFiller:
         contents = {self.table.name(name): entries for name, entries in contents.items()}
         for name, entries in contents.items():
             check_entries(entries, f"slot '{quote(name)}'")
+            _refuse_classes(entries, f"slot '{quote(name)}'")
         spoken, source = self.spoken(contents)
         for word in (word for word in spoken if source[word] == "guessed"):
             logger.info("guessed: %s %s", quote(word), quote(" / ".join(" ".join(row) for row in spoken[word]), 200))
@@ -166,6 +168,15 @@ class SlotFiller:
             marks = ["_B", *["_I"] * (len(phones) - 2), "_E"] if len(phones) > 1 else ["_S"]
         forms = (p + mark if p + mark in self._phones else p for p, mark in zip(phones, marks))
         return tuple(self._phones.encode(forms, "phones.txt"))
+
+
+def _refuse_classes(entries: Iterable[ListEntry], place: str) -> None:
+    """Raises InputError where an entry names a class: classes nest when a graph is compiled, not in a slot."""
+    for count, entry in enumerate(entries, 1):
+        if name := next(filter(is_class, entry.words), None):
+            found = f"entry {count}, '{quote(entry.text)}', names the class {quote(name)}, wanted words"
+            cure = f"Write an entry for each word of {quote(name)}, or compile this list into the graph with --class."
+            raise InputError.at(place, found, cure)
 
 
 def _costs(slot: str, entries: Iterable[ListEntry]) -> dict[tuple[str, ...], float]:

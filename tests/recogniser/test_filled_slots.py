@@ -250,6 +250,8 @@ BAD = {
     "has 200 words, wanted 1 to 30. Leave it out, or say it as several entries.": {"BAND": [" ".join(["MID"] * 200)]},
     "lacks 1 phone of the dictionary: ZZ (NEW": {"BAND": [ListEntry(("NEW",), 1.0, (("ZZ",),))]},
     "lacks 1 phone of the dictionary: SIL (NEW": {"BAND": [ListEntry(("NEW",), 1.0, (("SIL",),))]},
+    "slot '$BAND': entry 2, 'MID $NEW', names the class $NEW, wanted words. Write an entry for each word of $NEW, or "
+    "compile this list into the graph with --class.": {"BAND": ["MID", "MID $NEW"]},
     "entry 1, 'MID', has weight nan, wanted above 0": {"BAND": [ListEntry(("MID",), float("nan"))]},
 }  # fmt: skip
 
