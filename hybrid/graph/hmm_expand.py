@@ -13,6 +13,7 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
+from hybrid.graph.phone_graph import number_rows
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 
@@ -130,7 +131,8 @@ class HmmExpander:
     def _states_of(self, windows: np.ndarray) -> np.ndarray:
         """Like `transition_states`, and remembers every window met."""
         width = 4 * self.tree.context_width
-        data = np.ascontiguousarray(windows, np.int32).tobytes()
+        first, number = number_rows(windows)
+        data = np.ascontiguousarray(windows[first], np.int32).tobytes()
         keys = [data[i : i + width] for i in range(0, len(data), width)]
         new = sorted(set(keys) - self._known.keys())
         if new:
@@ -138,7 +140,7 @@ class HmmExpander:
             self._known.update(zip(new, rows))
         if not keys:
             return np.zeros((0, self._pdf_classes[0].shape[1]), np.int32)
-        return np.stack([self._known[key] for key in keys])
+        return np.stack([self._known[key] for key in keys])[number]
 
     # --- the expansion -----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import numpy as np
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 
-__all__ = ["LexiconIndex", "add_context"]
+__all__ = ["LexiconIndex", "add_context", "number_rows"]
 
 
 class LexiconIndex:
@@ -89,6 +89,23 @@ def add_context(graph: FstArrays, left: int, right: int) -> tuple[FstArrays, np.
     return graph, windows
 
 
+def number_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the distinct rows of an array in their order, as `np.unique` along an axis does, but by sorting integers.
+
+    Args:
+      rows: int [N][M], none negative.
+
+    Returns:
+      int64 [K], where the first of each stands; int64 [N], the number of each row.
+    """
+    number, first = np.zeros(len(rows), np.int64), np.zeros(min(1, len(rows)), np.int64)
+    for column in rows.T:
+        keys = number * (int(column.max(initial=0)) + 1) + column
+        _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+        number = number.reshape(-1).astype(np.int64)
+    return first, number
+
+
 def _private_start(graph: FstArrays) -> FstArrays:
     """Returns the graph with a new start state that no arc enters."""
     own = slice(int(graph.row_splits[graph.start]), int(graph.row_splits[graph.start + 1]))
@@ -101,11 +118,10 @@ def _private_start(graph: FstArrays) -> FstArrays:
 
 def _split_by_entering(graph: FstArrays, windows: np.ndarray) -> tuple[FstArrays, np.ndarray]:
     """Makes one copy of a state for each window that enters it; leaving arcs learn its first phone."""
-    _, kind = np.unique(windows, axis=0, return_inverse=True)
-    pairs = np.stack([graph.next_states, kind.reshape(-1) + 1], axis=1).astype(np.int64)
+    pairs = np.stack([graph.next_states, number_rows(windows)[1] + 1], axis=1).astype(np.int64)
     pairs = np.concatenate([[[graph.start, 0]], pairs])
-    copies, index = np.unique(pairs, axis=0, return_inverse=True)
-    index = index.reshape(-1)
+    first, index = number_rows(pairs)
+    copies = pairs[first]
     first_phone = np.zeros(len(copies), np.int32)
     first_phone[index[1:]] = windows[:, 0]
     state = copies[:, 0]
@@ -125,14 +141,14 @@ def _split_by_leaving(graph: FstArrays, windows: np.ndarray) -> tuple[FstArrays,
 
     The final state becomes a copy of its own, left by no phone (0). Copies of the start state stay one.
     """
-    _, kind = np.unique(windows, axis=0, return_inverse=True)
     sources = graph.sources()
     last = np.flatnonzero(np.isfinite(graph.final_costs))
-    leaving = np.concatenate([kind.reshape(-1).astype(np.int64) + 1, np.zeros(len(last), np.int64)])
+    leaving = np.concatenate([number_rows(windows)[1] + 1, np.zeros(len(last), np.int64)])
     state = np.concatenate([sources, last]).astype(np.int64)
     leaving[state == graph.start] = 0
-    copies, index = np.unique(np.stack([state, leaving], axis=1), axis=0, return_inverse=True)
-    index = index.reshape(-1)
+    pairs = np.stack([state, leaving], axis=1)
+    first, index = number_rows(pairs)
+    copies = pairs[first]
     last_phone = np.zeros(len(copies), np.int32)
     last_phone[index[: len(sources)]] = windows[:, -1]
     # Every arc goes to each copy of the state that it led to.
