@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["NotDeterminizableError", "determinize_star", "is_compiled"]
 
 ROOM = 1024  # more than there may be need of at first
-DELTA = 1.0 / 1024  # nats by which the weights of two sets of states may differ, OpenFst's
+DELTA = 1.0 / 1024  # OpenFst's
 
 
 class NotDeterminizableError(HybridError):
     """Determinisation was stopped: ways through the graph cannot be told apart by their input."""
 
 
-def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST") -> FstArrays:
+def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST", delta: float = DELTA) -> FstArrays:
     """Returns the FST with at most one arc for each input label of a state, and none without input.
 
     Only where one arc writes several symbols do arcs without input follow it, one for each further symbol; and where a
@@ -41,6 +41,7 @@ def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST") -> F
       fst: functional: one input has one output.
       limit: number of states at which it is given up; 0: none.
       what: what messages call it.
+      delta: nats by which the weights of two sets of states may differ and be taken for the same.
 
     Returns:
       An FST with the same sum of weights (log semiring) for each input; its states are numbered as a search in depth
@@ -59,7 +60,7 @@ def determinize_star(fst: FstArrays, limit: int = 0, what: str = "the FST") -> F
     status = names.ROOM
     while status == names.ROOM:
         tables = _with_room(tables, counts)
-        status = kernels.determinize(arcs, *tables, counts, limit or np.iinfo(np.int64).max, np.float32(DELTA))
+        status = kernels.determinize(arcs, *tables, counts, limit or np.iinfo(np.int64).max, np.float32(delta))
     if status == names.TWO_OUTPUTS:
         raise NotDeterminizableError(f"{what} cannot be determinised: one input has two outputs")
     if status == names.TOO_MANY:

@@ -17,6 +17,7 @@ __all__ = [
     "is_deterministic",
     "kept_states",
     "log_sums",
+    "number_rows",
     "replace_symbols",
     "stochasticity",
 ]
@@ -101,3 +102,20 @@ def kept_states(
     places = np.empty(0, np.int32) if order is None else order
     copy_useful(number, splits, targets, places, (ilabels, olabels, costs), (il, ol, to, new_costs))
     return FstArrays(int(number[start]), new_splits, il, ol, to, new_costs, finals[useful])
+
+
+def number_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the distinct rows of an array in their order, as `np.unique` along an axis does, but by sorting integers.
+
+    Args:
+      rows: int [N][M], none negative.
+
+    Returns:
+      int64 [K], where the first of each stands; int64 [N], the number of each row.
+    """
+    number, first = np.zeros(len(rows), np.int64), np.zeros(min(1, len(rows)), np.int64)
+    for column in rows.T:
+        keys = number * (int(column.max(initial=0)) + 1) + column
+        _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+        number = number.reshape(-1).astype(np.int64)
+    return first, number

@@ -32,6 +32,7 @@ from hybrid.base.output import check_folder
 from hybrid.base.reading import reading, require_followed, text_lines
 from hybrid.formats.npy import read_npy
 from hybrid.formats.openfst import FstArrays, read_fst, write_fst
+from hybrid.fst.minimize import DELTA
 from hybrid.graph.ambiguity import explain
 from hybrid.graph.config import KALDI_CHAIN_SCALES, KALDI_SCALES, GraphConfig
 from hybrid.graph.means import within_means
@@ -39,7 +40,7 @@ from hybrid.graph.new_words import NEW, open_grammar
 from hybrid.graph.places import Ghosts, places_last
 from hybrid.graph.report import GraphReport, without_costs
 from hybrid.graph.slot_table import SLOTS, SlotTable
-from hybrid.graph.stages import NotDeterminizableError, make_clg, make_hclg, make_lg
+from hybrid.graph.stages import FINE, NotDeterminizableError, make_clg, make_hclg, make_lg
 from hybrid.graph.word_classes import Classes
 from hybrid.graph.word_loop import word_loop
 from hybrid.hmm import TransitionModel
@@ -107,14 +108,14 @@ def compile_decoding_graph(
         """The graph in memory, or written to `path`."""
         try:
             arguments = lexicon, grammar, lang, model, config, path, classes, slots
-            fst, facts, disambig, report = within_means(_compile, config.memory_gb, *arguments)
+            fst, facts, disambig, report, table = within_means(_compile, config.memory_gb, *arguments)
         except NotDeterminizableError as error:
             raise HybridError(f"{lang.path} and {made_from[1] or 'G'}: {error}: {explain(lang, grammar)}") from error
         LOGGER.info("HCLG: %.1f CPU s, peak %.2f GB", report.cpu_seconds, report.peak_gb)
         hashes = {name: value if isinstance(value, str) else value[1] for name, value in inputs.items()}
         facts |= {WORD_COST: float(grammar.final_costs[0])} if alone else {}
         meta = {"kind": "graph", "settings": config_to_dict(config), "inputs": hashes, "facts": facts}
-        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report, slots, unigrams)
+        return DecodingGraph(lang.path, meta, None, fst, inputs, tuple(disambig), report, table, unigrams)
 
     if out_dir is None:
         return compiled(None)
@@ -170,23 +171,23 @@ def _compile(
     path: Path | None,
     classes: Classes,
     slots: SlotTable | None,
-) -> tuple[FstArrays | None, dict[str, Any], list[int], GraphReport]:
-    """Returns HCLG, or writes it to `path`; and its figures, the input symbols for disambiguation, and the report."""
+) -> tuple[FstArrays | None, dict[str, Any], list[int], GraphReport, SlotTable | None]:
+    """Returns HCLG, or writes it to `path`; its figures, symbols for disambiguation, the report, the table of slots."""
     assert config.transition_scale is not None and config.self_loop_scale is not None
-    report = GraphReport()
+    report, delta = GraphReport(), FINE if classes.symbols else DELTA
     first, count = 1 + max(lang.phones.max_id, int(lexicon.ilabels.max(initial=0))), len(classes.slots)
     symbols = range(first, first + len(classes.symbols))
-    lg = make_lg(classes.pass_lexicon(lexicon, first), grammar, report, config.max_states)
+    lg = make_lg(classes.pass_lexicon(lexicon, first), grammar, report, config.max_states, delta)
     ghosts = None if slots is None else Ghosts(slots, tuple(symbols[:count]), symbols.stop)
     disambig_phones = [*lang.disambig_phones, *symbols[count:]]
     clg, context_ids = make_clg(lg, disambig_phones, model.tree, report, ghosts)
     del lg
     scales = (config.transition_scale, config.self_loop_scale)
-    hclg, disambig = make_hclg(clg, context_ids, model, scales, report)
+    hclg, disambig = make_hclg(clg, context_ids, model, scales, report, delta)
     del clg
     places = 0
     if slots is not None:
-        hclg, places = places_last(hclg, slots)
+        hclg, places, slots = places_last(hclg, slots)
     facts = {
         "states": hclg.num_states, "arcs": hclg.num_arcs, "num_pdfs": model.num_pdfs,
         "num_transition_ids": model.num_transition_ids, "cpu_seconds": round(report.cpu_seconds, 2),
@@ -194,9 +195,9 @@ def _compile(
         **({} if slots is None else {"places": places}),
     }  # fmt: skip
     if path is None:
-        return hclg, facts, disambig, report
+        return hclg, facts, disambig, report, slots
     write_fst(path, hclg, "const")
-    return None, facts, disambig, report
+    return None, facts, disambig, report, slots
 
 
 def _check_grammar(lang: LangDir, lexicon: FstArrays, grammar: FstArrays, place: object, classes: Classes) -> None:

@@ -6,7 +6,7 @@ that edge are taken together. Its states hold no place of the base graph: the sa
 
 Where phones see the next one, the weight of a phone stands on the phone before it, as in HCLG: what is unlikely is told
 as early as there, and beams cut the same. That of a first phone stands on the entry. Of what comes after the slot
-nothing is known: all phones are taken to be equally likely there, and the exits pay the difference.
+no more is known than how often each phone follows a place in the graph, and the exits pay the difference.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from functools import cached_property
 import numpy as np
 
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.filling_det import determinized
+from hybrid.fst.det_between import determinized
 from hybrid.graph.hmm_expand import HmmExpander
 from hybrid.graph.phone_graph import add_context
 from hybrid.graph.phrase_graph import Phrase, PhraseGraph, WordPhones
 from hybrid.graph.slot_table import SlotTable
+from hybrid.graph.stages import FINE
 from hybrid.graph.training import transition_costs, with_transition_costs
 from hybrid.hmm import TransitionModel
 
 __all__ = ["Filler", "Filling"]
 
 Rows = tuple[np.ndarray, ...]  # sources, phones, words, costs, targets of arcs
-_Group = tuple[int, list[int]]  # a phone that stands for some, and the keys of all of them
+_Group = tuple[int, list[int], float]  # a phone that stands for some, the keys of all of them, what choosing them costs
 MOST_GROUPS = 10_000  # that are remembered
 EdgeTables = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # `entry` to `exit_costs` of a `Filling`
 
@@ -150,12 +151,13 @@ class Filler:
         number[copies[first, 0]] = np.flatnonzero(first)
         fst, collectors = _collected(fst, copies, exits)
         entered, left = (np.unique(nodes, return_inverse=True) for nodes in (number[entries], collectors))
-        fst, into, out = determinized(fst, entered[0], left[0])
+        fst, into, out = determinized(fst, entered[0], left[0], FINE)
         for node, row, keys in zip(into[entered[1].reshape(-1)].tolist(), before.rows, before.keys):
             entry[keys] = offset + node
             if self._right:
-                costs = ahead.costs_of(np.array([row[4]]), rows[1][rows[0] == row[4]][:1])
-                entry_costs[keys] = costs[0] + math.log(table.first_share)
+                phone = rows[1][rows[0] == row[4]][:1]
+                share = table.first_shares[table.first.index(int(phone[0]))]
+                entry_costs[keys] = ahead.costs_of(np.array([row[4]]), phone)[0] + math.log(share)
         for node, row, keys in zip(out[left[1].reshape(-1)].tolist(), after.rows, after.keys):
             exit_[np.array(keys) - table.num_entries] = offset + node
             exit_costs[np.array(keys) - table.num_entries] = -row[3]
@@ -170,8 +172,8 @@ class Filler:
             windows = [[x] for x in sorted(set(phone[mine].tolist()))]
             if self._right:
                 windows = [[first, n] for n in self._next(rows, set(target[mine].tolist()), ends, first)]
-            for phone_before, keys in self._groups(True, slot, first, windows):
-                edges.rows.append((start, phone_before, 0, 0.0, root))
+            for phone_before, keys, cost in self._groups(True, slot, first, windows):
+                edges.rows.append((start, phone_before, 0, cost, root))
                 edges.keys.append(keys)
         return edges
 
@@ -191,8 +193,8 @@ class Filler:
             sources = set(source[target == state].tolist())
             before = set(phone[np.isin(target, list(sources))].tolist()).union(*(entering.get(s, ()) for s in sources))
             windows = [[p, last] for p in sorted(before)] if self._left else [[last]]
-            for phone_after, keys in self._groups(False, slot, last, windows):
-                edges.rows.append((state, phone_after, 0, math.log(len(self.table.after) / len(keys)), end))
+            for phone_after, keys, cost in self._groups(False, slot, last, windows):
+                edges.rows.append((state, phone_after, 0, cost, end))
                 edges.keys.append(keys)
         return edges
 
@@ -207,7 +209,7 @@ class Filler:
           phone: the slot's first or last.
 
         Returns:
-          Of each group its first phone, and the keys (table's) of all.
+          Of each group its first phone, the keys (table's) of all, and what choosing it costs.
         """
         key = before, slot, phone, np.array(windows, np.int32).tobytes()
         known = self._known_groups.get(key)
@@ -215,9 +217,12 @@ class Filler:
             table = self.table
             groups = self._alike(table.before if before else table.after, windows, 0 if before else len(windows[0]))
             if before:
-                known = [(group[0], [table.entry(slot, b, phone) for b in group]) for group in groups]
+                known = [(group[0], [table.entry(slot, b, phone) for b in group], 0.0) for group in groups]
             else:
-                known = [(group[0], [table.exit(slot, phone, c) for c in group]) for group in groups]
+                share = dict(zip(table.after, table.after_shares))
+                known = [
+                    (g[0], [table.exit(slot, phone, c) for c in g], -math.log(sum(share[c] for c in g))) for g in groups
+                ]
             if len(self._known_groups) >= MOST_GROUPS:
                 self._known_groups.clear()
             self._known_groups[key] = known

@@ -13,7 +13,7 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
-from hybrid.graph.phone_graph import number_rows
+from hybrid.fst.ops import number_rows
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 

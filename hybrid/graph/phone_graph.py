@@ -12,8 +12,9 @@ import numpy as np
 
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
+from hybrid.fst.ops import number_rows
 
-__all__ = ["LexiconIndex", "add_context", "number_rows"]
+__all__ = ["LexiconIndex", "add_context"]
 
 
 class LexiconIndex:
@@ -87,23 +88,6 @@ def add_context(graph: FstArrays, left: int, right: int) -> tuple[FstArrays, np.
     for _ in range(right):
         graph, windows = _split_by_leaving(graph, windows)
     return graph, windows
-
-
-def number_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers the distinct rows of an array in their order, as `np.unique` along an axis does, but by sorting integers.
-
-    Args:
-      rows: int [N][M], none negative.
-
-    Returns:
-      int64 [K], where the first of each stands; int64 [N], the number of each row.
-    """
-    number, first = np.zeros(len(rows), np.int64), np.zeros(min(1, len(rows)), np.int64)
-    for column in rows.T:
-        keys = number * (int(column.max(initial=0)) + 1) + column
-        _, first, number = np.unique(keys, return_index=True, return_inverse=True)
-        number = number.reshape(-1).astype(np.int64)
-    return first, number
 
 
 def _private_start(graph: FstArrays) -> FstArrays:

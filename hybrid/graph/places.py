@@ -13,7 +13,6 @@ disambiguation pass; they stay in HCLG when those go.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,8 +72,7 @@ class Ghosts:
         columns = [
             (sources[rest], lg.ilabels[rest], lg.olabels[rest], lg.next_states[rest], lg.costs[rest]),
             (np.repeat(sources[arcs], ways_in), into.ravel(), np.repeat(lg.olabels[arcs], ways_in),
-             np.repeat(begins[which], ways_in),
-             np.repeat(lg.costs[arcs] - math.log(self.table.first_share), ways_in)),
+             np.repeat(begins[which], ways_in), (lg.costs[arcs][:, None] - np.log(self.table.first_shares)).ravel()),
             (chain.ravel(), np.full(chain.size, self._gap), np.zeros(chain.size), chain.ravel() + 1,
              np.zeros(chain.size)),
             (np.repeat(ends, ways_out), out.ravel(), np.zeros(out.size), np.repeat(places[:, 1], ways_out),
@@ -132,8 +130,9 @@ def kept_labels(context_ids: Sequence[Sequence[int]], num_transition_ids: int) -
     return np.array([num_transition_ids + 1 + key if key >= 0 else 0 for key in keys], np.int32)
 
 
-def places_last(hclg: FstArrays, table: SlotTable) -> tuple[FstArrays, int]:
-    """Returns the graph with its places as the last states, after those that lead to them, and how many there are.
+def places_last(hclg: FstArrays, table: SlotTable) -> tuple[FstArrays, int, SlotTable]:
+    """Returns the graph with its places as the last states, after those that lead to them, how many there are, and the
+    table with what follows them.
 
     Besides its exits a place may have arcs without label to other places: where the language model backs off after a
     slot, before the phone after it is known.
@@ -164,4 +163,6 @@ def places_last(hclg: FstArrays, table: SlotTable) -> tuple[FstArrays, int]:
         int(number[hclg.start]), number[sources][arcs], hclg.ilabels[arcs], hclg.olabels[arcs],
         number[hclg.next_states[arcs]], hclg.costs[arcs], hclg.final_costs[order],
     )  # fmt: skip
-    return moved, int(place.sum())
+    after = (label[leaves] - table.num_entries) % len(table.after)
+    follow = np.bincount(after, np.exp(-hclg.costs[leaves].astype(float)), len(table.after))
+    return moved, int(place.sum()), table.with_exits(follow)

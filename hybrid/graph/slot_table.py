@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.reading import read_json, reading
+from hybrid.formats.openfst import FstArrays
 from hybrid.tree import ContextTree
 from lexicon.lang_dir import LangDir
 from lexicon.lexicon_fst import silence_probability
@@ -29,6 +30,7 @@ __all__ = ["SLOTS", "SlotTable"]
 
 SLOTS = "slots.json"  # its file in a graph folder
 CURE = "Compile the graph again with --slot."
+EVEN, RARE = 0.2, 1e-6  # what of a slot's probability is spread evenly at its first phones, and at those after it
 ENDS, BEGINS = ("end", "singleton", "nonword"), ("begin", "singleton", "nonword")
 
 
@@ -43,7 +45,8 @@ class SlotTable:
       after: that may stand after a place, 0 for the end of the utterance.
       first_label: number of the first label, one more than the transition-ids.
       silence_phone: may stand between and after the words of a filling. silence_prob: and how likely.
-      first_share: of its probability that the grammar gives to each first phone of a slot, of which it knows nothing.
+      first_shares: per phone of `first`, the share of a slot's probability that the grammar pays before what is in the
+        slot is known. after_shares: per phone of `after`, what a filling pays before what follows is known.
     """
 
     names: tuple[str, ...]
@@ -54,7 +57,8 @@ class SlotTable:
     first_label: int
     silence_phone: int
     silence_prob: float
-    first_share: float
+    first_shares: tuple[float, ...]
+    after_shares: tuple[float, ...]
 
     @classmethod
     def of(cls, names: Sequence[str], lang: LangDir, tree: ContextTree, num_transition_ids: int) -> SlotTable:
@@ -83,17 +87,23 @@ class SlotTable:
 
         last = at(ENDS, False) + ((lang.optional_silence,) if silence_prob else ())
         first = at(BEGINS, False) if right else (0,)
+        after = at(BEGINS, True) if right else (0,)
         return cls(
             tuple(sorted(names)),
             at(ENDS, True) if left else (0,),
             first,
             tuple(sorted(last)) if left else (0,),
-            at(BEGINS, True) if right else (0,),
+            after,
             num_transition_ids + 1,
             lang.optional_silence,
             silence_prob,
-            1 / len(first),
+            _shares(_begins(lexicon, first), EVEN),
+            _shares(np.zeros(len(after)), EVEN),
         )
+
+    def with_exits(self, after: np.ndarray) -> SlotTable:
+        """Returns the table of a graph in which the phones of `after` follow places with these probabilities."""
+        return replace(self, after_shares=_shares(after, RARE))
 
     @property
     def num_entries(self) -> int:
@@ -159,13 +169,27 @@ class SlotTable:
         found = read_json(Path(path))
         with reading(path, "table of slots", CURE):
             phones = [tuple(found[name]) for name in ("before", "first", "last", "after")]
-            probability, share = float(found["silence_prob"]), float(found["first_share"])
+            probability = float(found["silence_prob"])
+            shares = [tuple(map(float, found[name])) for name in ("first_shares", "after_shares")]
+            before, first, last, after = phones
             if (
                 not 0 <= probability < 1
-                or not 0 < share <= 1
+                or [len(some) for some in shares] != [len(first), len(after)]
+                or not all(0 < share <= 1 for some in shares for share in some)
                 or not all(type(p) is int and p >= 0 for some in phones for p in some)
             ):
                 raise ValueError("phones and probabilities")
-            before, first, last, after = phones
             numbers = int(found["first_label"]), int(found["silence_phone"])
-            return cls(tuple(map(str, found["names"])), before, first, last, after, *numbers, probability, share)
+            return cls(tuple(map(str, found["names"])), before, first, last, after, *numbers, probability, *shares)
+
+
+def _begins(lexicon: FstArrays, first: Sequence[int]) -> np.ndarray:
+    """Counts the arcs of L on which a word begins with each phone; L has a word on its first phone."""
+    counts = np.bincount(lexicon.ilabels[lexicon.olabels > 0], minlength=max(first) + 1)
+    return counts[list(first)].astype(float)
+
+
+def _shares(counts: np.ndarray, even: float) -> tuple[float, ...]:
+    """Returns the shares of some counts, with what `even` is of all spread evenly."""
+    total = counts.sum()
+    return tuple(((1 - even) * counts / total + even / len(counts) if total else counts + 1 / len(counts)).tolist())

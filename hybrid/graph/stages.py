@@ -20,7 +20,7 @@ from hybrid.base.limited import give_back_memory
 from hybrid.formats.openfst import FstArrays, from_kaldifst, to_kaldifst
 from hybrid.fst.compose import compose
 from hybrid.fst.det_star import NotDeterminizableError, determinize_star
-from hybrid.fst.minimize import minimize_encoded
+from hybrid.fst.minimize import DELTA, minimize_encoded
 from hybrid.fst.ops import is_deterministic, replace_symbols
 from hybrid.fst.push import push_special
 from hybrid.fst.remove_eps_local import remove_eps_local
@@ -31,7 +31,9 @@ from hybrid.graph.self_loops import add_self_loops
 from hybrid.hmm import TransitionModel
 from hybrid.tree import ContextTree
 
-__all__ = ["NotDeterminizableError", "make_clg", "make_hclg", "make_lg"]
+__all__ = ["FINE", "NotDeterminizableError", "make_clg", "make_hclg", "make_lg"]
+
+FINE = 2.0**-16  # `delta` of graphs with classes, so that a slot weighs what the same words weigh in the graph
 
 
 def _compose_grammar(lexicon: FstArrays, grammar: FstArrays) -> FstArrays:
@@ -45,13 +47,16 @@ def _compose_grammar(lexicon: FstArrays, grammar: FstArrays) -> FstArrays:
     return from_kaldifst(kaldifst.compose(left, to_kaldifst(grammar)))
 
 
-def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_states: int = 0) -> FstArrays:
+def make_lg(
+    lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_states: int = 0, delta: float = DELTA
+) -> FstArrays:
     """Returns push(min(det*(L∘G))).
 
     Args:
       lexicon: L_disambig.
       grammar: G, disambiguation symbols on back-off arcs.
       max_states: at which determinisation is given up; 0 means four times those of L∘G.
+      delta: nats between costs that are told apart.
 
     Raises:
       NotDeterminizableError: one input has two outputs, or that many states were reached.
@@ -64,10 +69,10 @@ def make_lg(lexicon: FstArrays, grammar: FstArrays, report: GraphReport, max_sta
         raise HybridError("L∘G accepts nothing: no sentence of the grammar can be spoken with this lexicon")
     limit = max_states or 4 * arrays.num_states + 10_000
     with report.measure("det*(L∘G)") as out:
-        arrays = determinize_star(arrays, limit, "L∘G")
+        arrays = determinize_star(arrays, limit, "L∘G", delta)
         out.append(arrays)
     with report.measure("min(det*(L∘G))") as out:
-        arrays = minimize_encoded(arrays, connected=True)
+        arrays = minimize_encoded(arrays, delta, connected=True)
         out.append(arrays)
     with report.measure("LG = push") as out:
         out.append(push_special(arrays))
@@ -123,11 +128,12 @@ def make_hclg(
     model: TransitionModel,
     scales: tuple[float, float],
     report: GraphReport,
+    delta: float = DELTA,
 ) -> tuple[FstArrays, list[int]]:
     """Returns HCLG, and the input symbols that stood for disambiguation until the end; labels of slots stay in it.
 
     Args:
-      scales: of transition probabilities, and of those of self-loops.
+      scales: of transition probabilities, and of those of self-loops. delta: nats between costs that are told apart.
 
     Raises:
       HybridError: H∘CLG accepts nothing or cannot be determinised.
@@ -141,14 +147,14 @@ def make_hclg(
         raise HybridError("H∘C∘L∘G accepts nothing: tree and lang folder do not fit each other")
     with report.measure("det*(H∘CLG)") as out:
         if not is_deterministic(arrays):  # without context it often is
-            arrays = determinize_star(arrays, 4 * arrays.num_states + 10_000, "H∘C∘L∘G")
+            arrays = determinize_star(arrays, 4 * arrays.num_states + 10_000, "H∘C∘L∘G", delta)
         out.append(arrays)
     with report.measure("local rmeps") as out:
         kept = kept_labels(context_ids, model.num_transition_ids)
         arrays = remove_eps_local(replace_symbols(arrays, disambig, kept))
         out.append(arrays)
     with report.measure("HCLGa = min") as out:
-        arrays = minimize_encoded(arrays, connected=True)
+        arrays = minimize_encoded(arrays, delta, connected=True)
         out.append(arrays)
     with report.measure("HCLG: self-loops") as out:
         out.append(add_self_loops(arrays, model, scales[1]))

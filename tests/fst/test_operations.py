@@ -17,6 +17,7 @@ from hybrid.fst.ops import (
     connect,
     is_deterministic,
     log_sums,
+    number_rows,
     replace_symbols,
     stochasticity,
 )
@@ -195,3 +196,12 @@ def test_pushing_and_epsilons_as_kaldi(peers, kaldi_bin, tmp_path):
     ours, theirs = remove_eps_local(fst), read_fst(tmp_path / "fstrmepslocal")
     assert (ours.num_states, ours.num_arcs) == (theirs.num_states, theirs.num_arcs)
     assert randomly_equivalent(ours, theirs, max_length=60) == ""
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_rows_are_numbered_as_numpy_numbers_them(columns):
+    rows = np.random.default_rng(columns).integers(0, 9, (300, columns)).astype(np.int32)
+    wanted, index = np.unique(rows, axis=0, return_inverse=True)
+    first, number = number_rows(rows)
+    assert (rows[first] == wanted).all() and (number == index.reshape(-1)).all()
+    assert [len(some) for some in number_rows(rows[:0])] == [0, 0]

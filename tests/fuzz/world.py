@@ -122,7 +122,8 @@ def _texts(root: Path) -> None:
         "own.txt": "A\nAB a b\nBA b a\nB\n",
         "contacts.txt": "A B\nAB\t2\nBA\t0.5\tb a\nB A\t1\tb | a\n",
         "slots.json": '{"names": ["$X"], "before": [0, 1], "first": [2, 3], "last": [1, 2], "after": [0, 2], '
-        '"first_label": 9, "silence_phone": 1, "silence_prob": 0.5, "first_share": 0.5}',
+        '"first_label": 9, "silence_phone": 1, "silence_prob": 0.5, "first_shares": [0.5, 0.5], '
+        '"after_shares": [0.5, 0.5]}',
         "say.gram": GRAM,
         "say.grxml": GRXML,
         "named.gram": "#JSGF V1.0;\ngrammar named;\npublic <word> = w;\n",

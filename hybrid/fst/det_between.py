@@ -1,8 +1,7 @@
-"""A filling determinised: phones that begin alike are one until they differ, as in HCLG.
+"""Determinisation of a transducer that is entered in several states and left by several.
 
-A filling is entered in several states and left by several. For det* all of these are arcs with labels of their own,
-from one start and to one end; the others are labelled by transition-id and word together, so that words that sound
-alike stay apart.
+For det* all of these are arcs with labels of their own, from one start and to one end; the others are labelled by input
+and output together, so that ways with other outputs stay apart.
 """
 
 from __future__ import annotations
@@ -15,12 +14,15 @@ from hybrid.fst.det_star import determinize_star
 __all__ = ["determinized"]
 
 
-def determinized(fst: FstArrays, begins: np.ndarray, ends: np.ndarray) -> tuple[FstArrays, np.ndarray, np.ndarray]:
+def determinized(
+    fst: FstArrays, begins: np.ndarray, ends: np.ndarray, delta: float
+) -> tuple[FstArrays, np.ndarray, np.ndarray]:
     """Returns an equivalent graph.
 
     Args:
-      fst: transition-ids and words; its start and final states mean nothing.
+      fst: its start and final states mean nothing.
       begins: int64 [B], the states that it is entered in. ends: int64 [E], those that it is left by; each once.
+      delta: see `determinize_star`.
 
     Returns:
       The graph, whose final states are the ends; and the states that are those of `begins` and `ends` there.
@@ -36,7 +38,7 @@ def determinized(fst: FstArrays, begins: np.ndarray, ends: np.ndarray) -> tuple[
         start, np.concatenate([fst.sources(), np.full(len(begins), start), ends]), labels, 0 * labels,
         np.concatenate([fst.next_states, begins, np.full(len(ends), last)]), np.concatenate([fst.costs, none]), finals,
     )  # fmt: skip
-    made = determinize_star(joined, what="what fills a slot")
+    made = determinize_star(joined, what="what fills a slot", delta=delta)
     sources, labels = made.sources(), made.ilabels
     out, inner = labels >= first_end, labels < first_begin
     into = ~out & ~inner
