@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
 from hybrid.model.folder import Model, load_model, save_model
 from hybrid.nnet.acoustic import NetworkAcousticModel
+from hybrid.nnet.losses import Criterion
 from hybrid.nnet.network import Network
 from hybrid.nnet.priors import measure_log_prior
 from hybrid.train.nnet.average import FOLDER, choose, kept_models, load_average, renew_statistics
@@ -89,7 +91,7 @@ def average_model(
     Args:
       count: how many, the last or the best on held-out data.
       source: features on which batch statistics, and the prior where there is one, are measured anew; without it they
-        are averages too.
+        are averages too. A training on lattices keeps those that it started from.
 
     Returns:
       The numbers of the models averaged.
@@ -104,7 +106,9 @@ def average_model(
     network = acoustic.network
     load_average(network, chosen)
     prior = acoustic.log_prior
-    if source is None:
+    if (read_meta(model_dir).get("settings") or {}).get("objective") in get_args(Criterion):
+        logger.info("statistics and prior stay, as in the training on lattices")
+    elif source is None:
         logger.warning("no features are given: batch statistics are averages too, which fit the average less well")
     else:
         renew_statistics(network.to(device), _examples(source, network, whole=False), device)

@@ -33,7 +33,7 @@ class Objective(Protocol):
       name: short, for logs.
       ceiling: what `objective` per frame can never exceed; None where nothing is known.
       advice: what to look at where it does.
-      frozen_norms: (where it is true) batch normalisation works as in decoding.
+      frozen_norms: (where it is true) batch normalisation works as in decoding, by the statistics of the start.
     """
 
     @property

@@ -218,7 +218,7 @@ def _finish(
     remove_mark(out_dir)
     chosen = choose(kept_models(out_dir), training.average, training.average_of == "best")
     load_average(network, chosen)
-    if len(chosen) > 1:
+    if len(chosen) > 1 and not getattr(task.objective, "frozen_norms", False):
         renew_statistics(network, fixed_examples(maker, config.batches, state.parts, STATISTICS_FRAMES), device)
     prior = task.log_prior
     if task.with_prior:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from hybrid.align.corpus_alignments import Aligner, align_corpus
 from hybrid.base.artifact import write_meta
@@ -14,9 +15,13 @@ from hybrid.formats.kaldi_io import write_int_vectors
 from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.lattice.archive import write_lattices
 from hybrid.lattice.lattice import Lattice
+from hybrid.model.folder import load_model
 from hybrid.nnet.losses import DiscriminativeConfig
+from hybrid.train.nnet.average import kept_models
+from hybrid.train.nnet.checkpoint import network_arrays
 from hybrid.train.nnet.config import BatchConfig
 from hybrid.train.nnet.discriminative import discriminative_task, lattice_arcs
+from hybrid.train.nnet.finish import average_model
 from hybrid.train.nnet.log import read_rows
 from hybrid.train.nnet.run import train_network
 from hybrid.train.nnet.sources import Item
@@ -72,6 +77,23 @@ def test_the_objective_rises(tmp_path, made, source, config, change, criterion) 
     acoustic = model.acoustic_model
     np.testing.assert_array_equal(acoustic.log_prior, task.log_prior)  # and the same scores in decoding
     assert acoustic.acoustic_scale == 0.1 and acoustic.head == "xent"
+
+
+def test_statistics_stay_those_that_were_trained_with(tmp_path, made, source, store, config, change) -> None:
+    task = discriminative_task(made / "xent", made / "lat", made / "ali", DiscriminativeConfig("smbr", 1.0))
+    settings = replace(
+        change(config, "training", epochs=1.0, average=2), batches=BatchConfig(chunk_frames=(0,), batch_frames=400)
+    )
+    model = train_network(task, source, tmp_path / "smbr", settings)
+    assert len(kept_models(tmp_path / "smbr")) > 1  # averaged, after which others' statistics are measured anew
+    average_model(tmp_path / "smbr", tmp_path / "again", 2, False, source, torch.device("cpu"))
+    for found in (model, load_model(tmp_path / "again")):
+        values = network_arrays(found.acoustic_model.network)
+        norms = [name for name in values if name.endswith((".mean", ".variance"))]
+        assert norms
+        for name in norms:
+            np.testing.assert_allclose(values[name], task.start[name], rtol=1e-6, err_msg=name)
+        np.testing.assert_array_equal(found.acoustic_model.log_prior, task.log_prior)
 
 
 def test_arcs_of_a_lattice(model) -> None:
