@@ -19,7 +19,7 @@
 
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
 phone_lm=()
-networks=(chain chain_long chain_fmllr joint conformer flat xent smbr)
+networks=(chain chain_long chain_natural chain_fmllr joint conformer flat xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
 [ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
   nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 1 -t 1 -m hybrid.cli.main "${nnet_train[@]:1}")
@@ -96,7 +96,7 @@ lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decode
 unadapted_of() { # MODELS: prints those of a list with commas that are trained as chain is
   local names=() name
   for name in ${1//,/ }; do
-    case $name in chain | chain_long) names+=("$name") ;; esac
+    case $name in chain | chain_long | chain_natural) names+=("$name") ;; esac
   done
   printf %s "${names[*]}"
 }

@@ -14,8 +14,8 @@ option network_sets "" "parts to train networks on, with commas, aligned by tri3
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
 option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a
-    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, longer; chain_fmllr: on its adapted
-    features; joint: these together; conformer: as chain; flat: LF-MMI on texts alone; xent: cross-entropy; smbr: goes on
+    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, longer; chain_natural:
+    along the natural gradient; chain_fmllr: on its adapted features; joint: these together; conformer: as chain; flat: LF-MMI on texts alone; xent: cross-entropy; smbr: goes on
     from --smbr-from; NAME_sp: with it too"
 option num_gaussians 1000 "of the monophone model"
 option tri1 1500,8000 "leaves and Gaussians"
@@ -100,13 +100,13 @@ if [[ $models, == *sp,* ]] && stage 9 "Count in tri3b's alignments how words are
 fi
 
 [ "$all" = "$train_set" ] || { ladder "exp/feats/$all" && ali=_ali_networks; }
-if wanted chain chain_long chain_fmllr conformer xent && stage 10 "Alignments for networks; tree, denominator and supervision of LF-MMI."; then
+if wanted chain chain_long chain_natural chain_fmllr conformer xent && stage 10 "Alignments for networks; tree, denominator and supervision of LF-MMI."; then
   [ "$all" = "$train_set" ] || align tri3b
-  ! wanted chain chain_long chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
+  ! wanted chain chain_long chain_natural chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
 fi
 
-if wanted chain chain_long chain_fmllr conformer flat xent && stage 11 "Networks: LF-MMI, from a flat start also, and cross-entropy."; then
-  for name in chain chain_long conformer; do ! wanted "$name" || chain_train "$name" "data/$all"; done
+if wanted chain chain_long chain_natural chain_fmllr conformer flat xent && stage 11 "Networks: LF-MMI, from a flat start also, and cross-entropy."; then
+  for name in chain chain_long chain_natural conformer; do ! wanted "$name" || chain_train "$name" "data/$all"; done
   ! wanted chain_fmllr || adapted_train chain_fmllr tri3b "$all"
   ! wanted flat || { flat_parts "$lm_states" && chain_train flat "data/$all"; }
   ! wanted xent || xent_train xent tri3b "data/$all"

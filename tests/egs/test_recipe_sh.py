@@ -104,7 +104,7 @@ def test_settings_of_networks(root: Path) -> None:
     from hybrid.nnet.network import build_network
     from hybrid.train.nnet.settings import settings_of
 
-    names = {"chain", "chain_long", "conformer", "flat", "xent", "smbr"}
+    names = {"chain", "chain_long", "chain_natural", "conformer", "flat", "xent", "smbr"}
     files = [file for file in sorted(root.glob("egs/*/conf/**/*.yaml")) if file.stem in names]
     assert {file.parent.parent.name for file in files} >= {"librispeech", "conf", "fsdd", "yesno", "assistant"}
     for file in files:
