@@ -111,7 +111,9 @@ class BatchConfig:
 class FullSumConfig:
     """The HMM around the posteriors of a full-sum training."""
 
-    prior_scale: float = _help(0.3, "full-sum: of the logarithm of the prior.")
+    prior_scale: float = _help(
+        1.0, "full-sum: of the logarithm of the prior. Well below 1 the most frequent phones take all frames."
+    )
     transition_scale: float = _help(0.3, "full-sum: of transitions; 0: none.")
     loop_probability: float = _help(0.5, "full-sum: that a phone lasts a frame of scores more.")
 

@@ -66,7 +66,7 @@ class FullSum:
     config: FullSumConfig
     name: str = "full sum"
     ceiling: float | None = None
-    advice: str = "Lower the learning rate, or prior_scale."
+    advice: str = "Lower the learning rate."
 
     @property
     def heads(self) -> tuple[str, ...]:

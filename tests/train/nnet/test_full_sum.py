@@ -96,6 +96,21 @@ def test_the_objective_is_the_sum_over_alignments_of_posteriors_over_priors(flat
     np.testing.assert_allclose(-xent.grad[0, :frames].numpy(), wanted[0][1], atol=1e-4)
 
 
+def test_a_network_that_does_not_listen_gains_nothing_by_preferring_a_phone(flat, store) -> None:
+    model, part = load_chain_model(flat / "tree")
+    supervisions, config = Supervisions.open(flat / "sup", part), FullSumConfig()
+    name = store.ids[0]
+    frames = supervisions.config.num_frames(supervisions[name].num_frames)
+    acceptor = full_sum_acceptor(supervisions[name], frames, config.loop_probability, config.transition_scale)
+    losses = []
+    for preference in (0.0, 3.0):  # for the first phone, silence, which is in every utterance
+        scores = torch.zeros(1, frames, model.num_pdfs)
+        scores[..., 0] = preference
+        output = Output(None, torch.log_softmax(scores, -1), torch.tensor([frames]))
+        losses.append(float(FullSum(config)(output, batch([Arcs(**acceptor.arrays)])).loss))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 def test_its_alignment_takes_the_place_of_a_gmms(trained, store, lang, tmp_path) -> None:
     align = ["align", "--model", trained, "--feats", store.path, "--lang", lang.path, "--out-dir", tmp_path / "ali"]
     result = CliRunner().invoke(gmm, [str(word) for word in align])
