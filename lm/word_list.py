@@ -78,31 +78,24 @@ def check_entries(entries: Iterable[ListEntry], place: object) -> tuple[ListEntr
     seen: dict[tuple[object, ...], int] = {}
     checked = []
     for count, entry in enumerate(entries, 1):
+        shown = f"entry {count}, '{quote(entry.text)}',"
         if not 1 <= len(entry.words) <= MAX_WORDS:
             cure = "Leave it out, or say it as several entries."
-            raise InputError.at(
-                place, f"{_shown(count, entry)} has {len(entry.words)} words, wanted 1 to {MAX_WORDS}", cure
-            )
+            raise InputError.at(place, f"{shown} has {len(entry.words)} words, wanted 1 to {MAX_WORDS}", cure)
         if not 0 < entry.weight <= MAX_WEIGHT:
             wanted = f"wanted above 0 and at most {MAX_WEIGHT:g}"
-            raise InputError.at(
-                place, f"{_shown(count, entry)} has weight {entry.weight:g}, {wanted}", "Correct it or leave it out."
-            )
+            raise InputError.at(place, f"{shown} has weight {entry.weight:g}, {wanted}", "Correct it or leave it out.")
         if entry.phones and (len(entry.phones) != len(entry.words) or not all(entry.phones)):
-            found = f"{_shown(count, entry)} has pronunciations of {len(entry.phones)} words, wanted {len(entry.words)}"
+            found = f"{shown} has pronunciations of {len(entry.phones)} words, wanted {len(entry.words)}"
             raise InputError.at(place, found, "Part the phones of two words by |.")
         if (entry.words, entry.phones) in seen:
-            found = f"{_shown(count, entry)} is entry {seen[entry.words, entry.phones]} again"
+            found = f"{shown} is entry {seen[entry.words, entry.phones]} again"
             raise InputError.at(place, found, "Remove one of the two; a weight says that it is likelier.")
         seen[entry.words, entry.phones] = count
         checked.append(entry)
     if not checked:
         raise InputError.at(place, "the list is empty", "Give it entries, or leave the slot as it is.")
     return tuple(checked)
-
-
-def _shown(count: int, entry: ListEntry) -> str:
-    return f"entry {count}, '{quote(entry.text)}',"
 
 
 def _entry(path: object, number: int, line: str) -> ListEntry:

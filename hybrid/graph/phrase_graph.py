@@ -74,13 +74,15 @@ class PhraseGraph:
 
     def _state(self, arcs: list[_Arc]) -> int:
         """Makes a state; its weight before it is what its arcs sum to, and goes to those that enter it."""
-        costs = [arc.cost + self._potentials[arc.target] for arc in arcs]
-        if len(costs) == 1:  # most states
-            total = costs[0]
+        if len(arcs) == 1:  # most states
+            (arc,) = arcs
+            total = arc.cost + self._potentials[arc.target]
+            self.arcs.append(arcs if arc.cost == 0 else [_Arc(arc.phone, arc.word, 0.0, arc.target)])
         else:
+            costs = [arc.cost + self._potentials[arc.target] for arc in arcs]
             least = min(costs, default=0.0)
             total = least - math.log(sum(math.exp(least - cost) for cost in costs)) if costs else 0.0
-        self.arcs.append([_Arc(arc.phone, arc.word, cost - total, arc.target) for arc, cost in zip(arcs, costs)])
+            self.arcs.append([_Arc(arc.phone, arc.word, cost - total, arc.target) for arc, cost in zip(arcs, costs)])
         self._potentials.append(total)
         return len(self.arcs) - 1
 
