@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -24,16 +25,16 @@ class MappedRows:
         self._descriptor, self._begins = os.dup(descriptor), begins
         weakref.finalize(self, os.close, self._descriptor)
 
-    def joined(self, name: str, own: np.ndarray, more: np.ndarray) -> np.ndarray | None:
+    def joined(self, name: str, own: np.ndarray, more: np.ndarray, room: int = 0) -> np.ndarray | None:
         """Returns an array followed by more rows, as bytes; None where this system cannot share memory so.
 
         Args:
-          own: what is kept of it, uint8, from its beginning. more: uint8.
+          own: what is kept of it, uint8, from its beginning. more: uint8. room: bytes behind, for rows to come.
         """
         whole = len(own) // mmap.PAGESIZE * mmap.PAGESIZE
         if not sys.platform.startswith("linux") or not whole or self._begins[name] % mmap.PAGESIZE:
             return None
-        region = mmap.mmap(-1, len(own) + len(more), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        region = mmap.mmap(-1, len(own) + len(more) + room, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         both = np.frombuffer(region, np.uint8)
         libc = ctypes.CDLL(None, use_errno=True)
         libc.mmap.restype = ctypes.c_void_p
@@ -42,6 +43,9 @@ class MappedRows:
         place = both.ctypes.data
         if libc.mmap(place, whole, protection, kind, self._descriptor, self._begins[name]) != place:
             return None
+        if hasattr(mmap, "MADV_HUGEPAGE"):  # as for the file itself, see `hybrid.search.layout`
+            with contextlib.suppress(OSError):
+                region.madvise(mmap.MADV_HUGEPAGE)
         both[whole : len(own)] = own[whole:]
-        both[len(own) :] = more
+        both[len(own) : len(own) + len(more)] = more
         return both

@@ -40,18 +40,24 @@ class SearchGraph:
     final_scores: np.ndarray
     source: MappedRows | None = field(default=None, repr=False)
 
-    def joined(self, name: str, more: np.ndarray, rows: int | None = None) -> np.ndarray:
+    def joined(self, name: str, more: np.ndarray, rows: int | None = None, room: int = 0) -> np.ndarray:
         """Returns one of its arrays with more rows behind its first ones; what is mapped stays so.
 
         Args:
           rows: that are kept; None: all.
+          room: rows to come, behind all others; they take no memory before they are written.
         """
         own = getattr(self, name)[:rows]
         more = np.ascontiguousarray(more, own.dtype)
-        both = None
+        both, size = None, len(own) + len(more)
         if self.source is not None:
-            both = self.source.joined(name, own.reshape(-1).view(np.uint8), more.reshape(-1).view(np.uint8))
-        return np.concatenate([own, more]) if both is None else both.view(own.dtype).reshape(-1, *own.shape[1:])
+            spare = room * own.strides[0]
+            both = self.source.joined(name, own.reshape(-1).view(np.uint8), more.reshape(-1).view(np.uint8), spare)
+        if both is not None:
+            return both.view(own.dtype).reshape(-1, *own.shape[1:])
+        joined = np.empty((size + room, *own.shape[1:]), own.dtype)
+        joined[: len(own)], joined[len(own) : size] = own, more
+        return joined
 
     @property
     def num_states(self) -> int:
@@ -84,6 +90,10 @@ class SearchGraph:
         """(arc, next state, graph score) of the arcs without."""
         first, end = self.bounds[state, 1], self.bounds[state + 1, 0]
         return zip(range(first, end), self.arcs[first:end, 0].tolist(), self.graph_scores[first:end].tolist())
+
+    def labels(self, arcs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the transition-ids and the words of arcs that tokens went over."""
+        return self.transition_ids[arcs], self.word_ids[arcs]
 
     def ends(self, states: np.ndarray) -> np.ndarray:
         """Returns the final score of each token's state, float32, -inf where it is not final."""

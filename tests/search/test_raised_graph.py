@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
 from hybrid.formats.openfst import FstArrays
+from hybrid.search import raised_graph
 from hybrid.search.choose import make_searcher
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
@@ -109,6 +110,26 @@ def test_it_is_the_same_on_lattices(tools, seed, phrases) -> None:
     paths = tools.lattice_paths(found, SCALE)
     assert paths.keys() == wanted.keys()
     assert all(paths[k] == pytest.approx(wanted[k], rel=1e-5, abs=1e-4) for k in wanted)
+
+
+@pytest.mark.parametrize("most", [1, 1 << 10])
+def test_utterances_share_what_was_composed(tools, monkeypatch, most: int) -> None:
+    """One after the other, side by side, and where there is no room for what they compose."""
+    for name in ("MOST_PAIRS", "MOST_ARCS"):
+        monkeypatch.setattr(raised_graph, name, most)
+    graph = SearchGraph.from_fst(tools.fst(3, 12, 60), tools.transition_pdfs, tools.num_pdfs)
+    automaton = BiasAutomaton([BiasPhrase((1, 2), 2.0), BiasPhrase((2, 3, 1), 3.0), BiasPhrase((4, 1), -1.0)])
+    config, speech = SearchConfig(8.0, 5.0, 1000, 0, SCALE), [tools.scores(seed, 40) for seed in range(3)]
+    alone = [NativeSearcher(raised(graph, automaton), config).search([one])[0] for one in speech]
+    shared = NativeSearcher(raised(graph, automaton), config)
+    streams = [shared.open() for _ in speech]
+    for begin in (0, 20):
+        for stream, one in zip(streams, speech):
+            stream.advance(one[begin : begin + 20])
+    for found in ([stream.finish() for stream in streams], shared.search(speech), shared.search(speech)):
+        for wanted, result in zip(alone, found):
+            assert tools.arcs_of(result.lattice) == tools.arcs_of(wanted.lattice)
+    assert len(shared.graph._kept) == (3 if most > 1 else 0)
 
 
 def test_a_boost_of_nothing_changes_nothing(tools) -> None:

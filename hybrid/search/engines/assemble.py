@@ -46,8 +46,7 @@ def assemble(
     final_graph = np.full(last.stop, -np.inf, np.float32)
     final_graph[last] = finals
     final_acoustic = np.where(np.isfinite(final_graph), 0.0, -np.inf)
-    ids, words = graph.transition_ids[graph_arcs], graph.word_ids[graph_arcs]
-    columns = sources, targets, ids, words, scores, acoustic
+    columns = sources, targets, *graph.labels(graph_arcs), scores, acoustic
     lattice = Lattice.from_arcs(last.stop, 0, columns, (final_graph, final_acoustic))
     lattice = prune(lattice, config.lattice_beam, config.scale)
     status, begin = "empty" if lattice.is_empty else status, graph.place_of(int(trellis.states[0]))
@@ -82,7 +81,7 @@ def commit(
       What was found in these frames, how many arcs of the trunk they are, and the trellis of the rest; None where
       there is nothing to cut off.
     """
-    emitting = np.flatnonzero(graph.transition_ids[trunk])
+    emitting = np.flatnonzero(graph.labels(trunk)[0])
     if not 0 <= frames <= len(emitting):
         raise ValueError(f"{frames} frames to be committed, {len(emitting)} are settled")
     if not frames or trellis.last.start == trellis.last.stop:
@@ -102,7 +101,7 @@ def partial_result(
       tokens: states and scores of the last level.
     """
     arcs = np.concatenate([trunk, branch]).astype(np.int64)
-    words, ids = graph.word_ids[arcs], graph.transition_ids[arcs]
+    ids, words = graph.labels(arcs)
     settled = ids[: len(trunk)]
     last = int(np.flatnonzero(settled)[-1]) + 1 if settled.any() else 0
     return PartialResult(

@@ -16,13 +16,13 @@ from hybrid.lookahead.composed import Composed
 from hybrid.search.batch import check_scores
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
-from hybrid.search.engines.bias_kernels import BiasArrays, Pairs
+from hybrid.search.engines.bias_kernels import BiasSource, Raised
 from hybrid.search.engines.native_kernels import GraphArrays, begin_search, search_frames
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.widths import Widths
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
-from hybrid.search.raised_graph import BiasedGraph, BiasedStates
+from hybrid.search.raised_graph import BiasedGraph, ComposedPairs
 
 __all__ = ["NativeSearcher", "NativeStream"]
 
@@ -36,12 +36,13 @@ class NativeSearcher(SearcherBase):
     @property
     def compiled(self) -> bool:
         """Whether its kernels are there; otherwise the first search compiles them, for a minute."""
-        return is_kept(begin_search, self.arrays, self.graph.start, None, None)
+        return is_kept(begin_search, self.arrays, self.graph.start)
 
     @property
     def arrays(self) -> GraphArrays:
-        """The graph as the kernels take it."""
-        bounds, arcs = self.graph.bounds.reshape(-1), self.graph.arcs.reshape(-1)
+        """The graph as the kernels take it, without phrases of several words."""
+        graph = self.graph.base if isinstance(self.graph, BiasedGraph) else self.graph
+        bounds, arcs = graph.bounds.reshape(-1), graph.arcs.reshape(-1)
         return GraphArrays(bounds.view(np.uint32), arcs.view(np.uint32), arcs.view(np.float32))
 
     @property
@@ -58,6 +59,8 @@ class NativeSearcher(SearcherBase):
         return self._stream(True)
 
     def _stream(self, follow: bool) -> "NativeStream":
+        if isinstance(self.graph, BiasedGraph):
+            return RaisedStream(self, self.graph, follow)
         return NativeStream(self, follow)
 
     def _search(self, utterances: list[np.ndarray]) -> list[SearchResult]:
@@ -79,49 +82,32 @@ class NativeStream:
         Args:
           follow: keep what `partial` and `commit` need.
         """
-        self._follow = follow
-        self._graph, self._config = searcher.graph.opened(), searcher.config
-        bias, pairs = None, None
-        if isinstance(self._graph, BiasedStates):
-            bias, pairs = self._graph.graph.arrays, self._graph.pairs
-        self._begin(searcher.arrays, searcher.graph.start, bias, pairs)
+        graph = searcher.graph
+        assert isinstance(graph, SearchGraph)
+        self._follow, self._config, self._graph = follow, searcher.config, graph
+        self._begin(searcher.arrays, graph.start)
 
     def _begin(
-        self, arcs: GraphArrays | Composed, start: int, bias: BiasArrays | None = None, pairs: Pairs | None = None,
-        source: Source | None = None,
+        self, arcs: GraphArrays | Composed, start: int, source: Source | None = None,
+        bias: BiasSource | None = None, pairs: Raised | None = None,
     ) -> None:  # fmt: skip
-        """Takes the graph for the kernels, phrases that are raised, and what the graph is composed of if it is."""
-        self._arcs, self._source, self._bias = arcs, source, bias
+        """Takes the graph for the kernels, and what it is composed of if it is; see `search_frames`."""
+        self._arcs, self._source, self._bias, self._pairs = arcs, source, bias, pairs
         self._limited = self._first = 0
-        self._trellis, self._trace, pairs = begin_search(arcs, start, bias, pairs)
-        self._keep(pairs)
-
-    def _keep(self, pairs: Pairs | None) -> None:
-        if pairs is not None and isinstance(self._graph, BiasedStates):
-            self._graph.pairs = pairs
-        self._pairs = pairs
+        self._trellis, self._trace = begin_search(arcs, start)
 
     @property
     def memory(self) -> int:
         """See `Stream`."""
-        own = 0 if self._pairs is None else self._pairs.keys.nbytes + self._pairs.table.nbytes
-        return self._trellis.memory + self._trace.memory + own
+        return self._trellis.memory + self._trace.memory
 
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
         frames = np.require(check_scores(scores, self._graph.num_pdfs), requirements="W")
-        self._arcs, self._trellis, self._trace, limited, pairs = search_frames(
-            self._arcs,
-            self._source,
-            _widths(self._config),
-            self._trellis,
-            self._trace,
-            frames,
-            self._follow,
-            self._bias,
-            self._pairs,
-        )
-        self._keep(pairs)
+        self._arcs, self._pairs, self._trellis, self._trace, limited = search_frames(
+            self._arcs, self._source, self._bias, self._pairs, _widths(self._config), self._trellis, self._trace,
+            frames, self._follow,
+        )  # fmt: skip
         self._limited += limited
 
     def partial(self) -> PartialResult:
@@ -148,6 +134,35 @@ class NativeStream:
         """See `Stream.finish`; the last links are pruned first, most of them leave and need not become arcs."""
         prune_trellis(self._trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
         return assemble(self._graph, self._config, self._trellis, self._limited, self._first)
+
+
+class RaisedStream(NativeStream):
+    """Implements `Stream` over a graph with phrases of several words; what was composed serves the next one."""
+
+    _graph: ComposedPairs  # type: ignore[assignment]
+
+    def __init__(self, searcher: NativeSearcher, graph: BiasedGraph, follow: bool) -> None:
+        """Opens it; see `NativeStream`."""
+        self._follow, self._config, self._graph = follow, searcher.config, ComposedPairs(graph)
+        pairs = self._graph.pairs
+        self._begin(GraphArrays(pairs.bounds, pairs.arcs, pairs.scores), graph.start, None, graph.source, pairs)
+
+    @property
+    def memory(self) -> int:
+        """See `Stream`."""
+        return super().memory + self._graph.memory
+
+    def advance(self, scores: Any) -> None:
+        """See `Stream.advance`."""
+        super().advance(scores)
+        assert self._pairs is not None
+        self._graph.pairs = self._pairs
+
+    def finish(self) -> SearchResult:
+        """See `Stream.finish`."""
+        result = super().finish()
+        self._graph.close()
+        return result
 
 
 def _widths(config: SearchConfig) -> Widths:

@@ -3,7 +3,7 @@
 The same rules as the reference searcher, in the same order of additions, so that both keep the same tokens. Rows are
 read as flat arrays of unsigned numbers: the compiler then needs no strides, and no look at whether an index counts from
 the end. Rows of the graph are asked for some tokens ahead. The tokens of a level are found in a hash table
-(`token_kernels`). `bias` and `pairs` are of phrases that are raised (`bias_kernels`), None without.
+(`token_kernels`). A graph that is composed on the way has the arcs of every token's state before they are needed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from hybrid.base.compiled import kernel
 from hybrid.base.fetch import fetch
 from hybrid.lookahead.compose_kernels import compose_states
-from hybrid.search.engines.bias_kernels import MARK, follow, graph_state, pair_behind
+from hybrid.search.engines.bias_kernels import compose_pairs
 from hybrid.search.engines.native_epsilons import follow_epsilons
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.token_kernels import FREE, SMALLEST, find, table_of, table_size
@@ -44,8 +44,8 @@ class GraphArrays(NamedTuple):
 
 
 @kernel
-def begin_search(graph, start, bias, pairs):
-    """Returns the trellis and the trace of an utterance without frames, and its pairs.
+def begin_search(graph, start):
+    """Returns the trellis and the trace of an utterance without frames.
 
     It holds the start and what that reaches by epsilons.
     """
@@ -56,21 +56,23 @@ def begin_search(graph, start, bias, pairs):
     trellis.states[0], trellis.scores[0] = start, 0.0
     trellis.splits[1, 0] = 1
     table = table_of(trellis.states[:1], 1, np.empty(2 * SMALLEST, np.uint32))
-    trellis, pairs = follow_epsilons(graph, trellis, table, LEAST, bias, pairs)
-    return trellis, begin_trace(best_epsilons(trellis, np.zeros(1))), pairs
+    trellis = follow_epsilons(graph, trellis, table, LEAST)
+    return trellis, begin_trace(best_epsilons(trellis, np.zeros(1)))
 
 
 @kernel
-def search_frames(graph, source, widths, trellis, trace, frames, traced, bias, pairs):
+def search_frames(graph, source, bias, raised, widths, trellis, trace, frames, traced):
     """Searches the next frames.
 
     Args:
-      graph: `GraphArrays`; where it is composed as the search goes on, the `Composed` of a `Source`, else None.
+      graph: `GraphArrays`; the `Composed` of a `Source`, where there is one.
+      source: what the graph is composed of as the search goes on, None without.
+      bias, raised: phrases, a `BiasSource`, and the `Raised` whose arrays the graph is; None without.
       frames: float32 [frame][pdf_id], unscaled.
       traced: keep the trace; without, there are no partial results from here on.
 
     Returns:
-      Graph, trellis and trace, in the memory of those given and more; at how many frames max-active decided; pairs.
+      Graph, phrases, trellis and trace, in the memory of those given and more; at how many frames max-active decided.
     """
     limited = 0
     memory = np.empty(2 * SMALLEST, np.uint32)
@@ -78,15 +80,18 @@ def search_frames(graph, source, widths, trellis, trace, frames, traced, bias, p
         first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
         cutoff, width, limit = find_cutoff(trellis.scores[first:end], widths)
         limited += limit
-        moved, totals, floor = _expand(graph, widths, trellis, frames[t], cutoff, width, bias, pairs)
+        moved, totals, floor = _expand(graph, widths, trellis, frames[t], cutoff, width)
         memory = enlarged(memory, 0, table_size(len(totals)))
         table = memory[: table_size(len(totals))]
-        trellis, pairs = _recombine(graph, trellis, table, frames[t], moved, totals, floor, bias, pairs)
+        trellis = _recombine(graph, trellis, table, frames[t], moved, totals, floor)
         first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
         if source is not None:
             graph = compose_states(source, graph, trellis.states[first:end])
+        if bias is not None:
+            raised = compose_pairs(bias, raised, trellis.states[first:end])
+            graph = GraphArrays(raised.bounds, raised.arcs, raised.scores)
         before = trellis.scores[first:end].copy() if traced else trellis.scores[:0]
-        trellis, pairs = follow_epsilons(graph, trellis, table, floor, bias, pairs)
+        trellis = follow_epsilons(graph, trellis, table, floor)
         if traced:
             trace = extend(trace, best_links(trellis, before, widths.scale), best_epsilons(trellis, before))
         if trellis.levels % widths.interval:
@@ -95,24 +100,20 @@ def search_frames(graph, source, widths, trellis, trace, frames, traced, bias, p
         if traced:
             first, end = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
             trace = settle(trace, inside(trellis.scores[first:end], widths.beam))
-    return graph, trellis, trace, limited, pairs
+    return graph, raised, trellis, trace, limited
 
 
 @kernel
-def _best_of(graph, scaled, token, score, bias, pairs):
-    """Returns the best score that a token reaches over one emitting arc."""
-    best, state = NEG_INF, 2 * np.int64(graph_state(bias, pairs, token))
-    for a in range(np.int64(graph.bounds[state]), np.int64(graph.bounds[state + 1])):
-        weight = graph.scores[3 * a + 2]
-        if bias is not None:  # noqa: SIM102
-            if token >= bias.states:
-                weight = follow(bias, pairs, token, a)[2]
-        best = max(best, score + np.float64(weight) + scaled[graph.arcs[3 * a + 1]])
+def _best_of(graph, scaled, state, score):
+    """Returns the best score that a token of a state reaches over one emitting arc."""
+    best, s = NEG_INF, 2 * np.int64(state)
+    for a in range(np.int64(graph.bounds[s]), np.int64(graph.bounds[s + 1])):
+        best = max(best, score + np.float64(graph.scores[3 * a + 2]) + scaled[graph.arcs[3 * a + 1]])
     return best
 
 
 @kernel
-def _rows_of(graph, states, scores, cutoff, bias, pairs):
+def _rows_of(graph, states, scores, cutoff):
     """Returns the tokens that go on, uint32 [N], where their arcs begin and end, and how many arcs these are."""
     bounds = graph.bounds
     tokens, begins, ends = (
@@ -123,7 +124,7 @@ def _rows_of(graph, states, scores, cutoff, bias, pairs):
     count, room = 0, np.int64(0)
     for i in range(len(states)):
         if scores[i] >= cutoff:
-            s = 2 * np.int64(graph_state(bias, pairs, np.uint32(states[i])))
+            s = 2 * np.int64(np.uint32(states[i]))
             tokens[count], begins[count], ends[count] = i, bounds[s], bounds[s + 1]
             room += np.int64(ends[count]) - np.int64(begins[count])
             count += 1
@@ -131,7 +132,7 @@ def _rows_of(graph, states, scores, cutoff, bias, pairs):
 
 
 @kernel
-def _expand(graph, widths, trellis, frame, cutoff, width, bias, pairs):
+def _expand(graph, widths, trellis, frame, cutoff, width):
     """Moves the tokens of the last level that go on over their emitting arcs.
 
     Returns:
@@ -141,14 +142,14 @@ def _expand(graph, widths, trellis, frame, cutoff, width, bias, pairs):
     arcs, arc_scores = graph.arcs, graph.scores
     begin, first = trellis.splits[trellis.levels - 1, 0], trellis.splits[trellis.levels, 0]
     states, scores = trellis.states[begin:first], trellis.scores[begin:first]
-    tokens, begins, ends, room = _rows_of(graph, states, scores, cutoff, bias, pairs)
+    tokens, begins, ends, room = _rows_of(graph, states, scores, cutoff)
     scaled = np.empty(len(frame), np.float64)
     for p in range(len(frame)):
         scaled[p] = widths.scale * np.float64(frame[p])
     best = NEG_INF
     if len(scores):
         top = np.argmax(scores)
-        best = _best_of(graph, scaled, np.uint32(states[top]), scores[top], bias, pairs)
+        best = _best_of(graph, scaled, np.uint32(states[top]), scores[top])
     floor = max(best - width, LEAST)
     moved, totals = np.empty(2 * room, np.uint32), np.empty(room, np.float64)
     used = np.uint64(0)
@@ -158,16 +159,6 @@ def _expand(graph, widths, trellis, frame, cutoff, width, bias, pairs):
             fetch(arcs, 3 * np.int64(ends[n + AHEAD]) - 1)
         i = tokens[n]
         score = scores[i]
-        if bias is not None:  # noqa: SIM102
-            if np.uint32(states[i]) >= bias.states:
-                for a in range(np.int64(begins[n]), np.int64(ends[n])):
-                    weight = follow(bias, pairs, np.uint32(states[i]), a)[2]
-                    total = score + np.float64(weight) + scaled[arcs[3 * a + 1]]
-                    moved[used * TWO], moved[used * TWO + ONE], totals[used] = i, a, total
-                    used += np.uint64(total >= floor)
-                    best = max(best, total)
-                    floor = max(best - width, LEAST)
-                continue
         for a in range(np.int64(begins[n]), np.int64(ends[n])):
             total = score + np.float64(arc_scores[3 * a + 2]) + scaled[arcs[3 * a + 1]]
             moved[used * TWO], moved[used * TWO + ONE], totals[used] = i, a, total
@@ -179,16 +170,15 @@ def _expand(graph, widths, trellis, frame, cutoff, width, bias, pairs):
 
 
 @kernel
-def _recombine(graph, trellis, table, frame, moved, totals, floor, bias, pairs):
+def _recombine(graph, trellis, table, frame, moved, totals, floor):
     """Adds a level of the links that reach the floor and the tokens that they lead to, which the table then finds.
 
     A new token and one that is there are written in the same way: half of the links find the one, half the other, and
     a branch would be guessed wrong as often.
 
     Returns:
-      The trellis, and the pairs.
+      The trellis.
     """
-    before = trellis.splits[trellis.levels - 1, 0]
     trellis = _with_level(trellis, len(totals))
     end = trellis.splits[trellis.levels]
     states, scores = trellis.states[end[0] :], trellis.scores[end[0] :]
@@ -203,16 +193,12 @@ def _recombine(graph, trellis, table, frame, moved, totals, floor, bias, pairs):
         source, a = moved[2 * k], moved[2 * k + 1]
         row = 3 * np.int64(a)
         state, weight = arcs[row], graph.scores[row + 2]
-        if bias is not None:
-            token = np.uint32(trellis.states[before + np.int64(source)])
-            if state >= MARK or token >= bias.states:
-                state, weight, pairs = pair_behind(bias, pairs, token, np.int64(a))
         at = find(table, state)
         there = table[at + ONE]
         new = table[at] == FREE
         j = np.uint32(count) if new else there
         table[at], table[at + ONE] = state, j
-        fetch(bounds, 2 * np.int64(graph_state(bias, pairs, state)))
+        fetch(bounds, 2 * np.int64(state))
         best = scores[j]
         states[j], scores[j] = state, total if new or total > best else best
         count += np.uint64(new)
@@ -222,7 +208,7 @@ def _recombine(graph, trellis, table, frame, moved, totals, floor, bias, pairs):
         used += ONE
     end[0] += np.int64(count)
     end[1] += np.int64(used)
-    return trellis, pairs
+    return trellis
 
 
 @kernel
