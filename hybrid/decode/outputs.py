@@ -49,9 +49,11 @@ class TooManyFailedError(HybridError):
 
     Attributes:
       path: the list of what failed.
+      failed, done: utterances that were not decoded, and those that were.
     """
 
     path = Path()
+    failed = done = 0
 
     @classmethod
     def of(cls, path: Path, failed: int, done: int, more: str = "") -> TooManyFailedError:
@@ -60,7 +62,7 @@ class TooManyFailedError(HybridError):
             f"{path}: {failed} of {done + failed} utterances could not be decoded{more}. "
             "The reasons stand there, one a line."
         )
-        error.path = path
+        error.path, error.failed, error.done = path, failed, done
         return error
 
 

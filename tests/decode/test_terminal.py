@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -121,10 +122,31 @@ def test_exit_codes(tiny, folder: Path, tmp_path: Path) -> None:
     assert decode(tiny, "--strict", "--out-dir", tmp_path / "b", folder / "ann").exit_code == 0
     result = decode(tiny, folder / "bob" / "broken.wav")
     assert result.exit_code == 1 and "failed: broken " in result.stderr and result.stdout == ""
-    assert "could be decoded. The reasons stand above." in str(result.exception)
+    assert "1 of 1 utterances could not be decoded. The reasons stand above." in str(result.exception)
+    (junk := tmp_path / "junk.mp3").write_text("no audio")
+    result = decode(tiny, junk, folder / "bob" / "broken.wav", folder / "ann" / "one.wav")  # what was found is printed
+    assert result.exit_code == 1 and result.stdout == "one LOW HIGH MID\n"
+    assert "junk.mp3, …: 2 of 3 utterances could not be decoded" in str(result.exception)
     assert decode(tiny).exit_code == 2
     assert "give --out-dir, or audio FILES" in decode(tiny, "--feats", tiny.feats).output
     assert decode(tiny, "--format", "srt", "--format", "vtt", folder / "ann").exit_code == 2
+
+
+def test_a_closed_standard_output_is_told(tiny, folder: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "hybrid.cli.main",
+        "decode",
+        "--model",
+        str(tiny.model),
+        "--graph",
+        str(tiny.graph),
+    ]
+    line = shlex.join([*command, str(folder / "ann" / "one.wav")])
+    result = subprocess.run(["bash", "-c", f"{line} >&-"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == ("hybrid: standard output: is closed. Leave it open, or give --out-dir.")
 
 
 def test_quiet_prints_what_failed_and_no_more(tiny, folder: Path, tmp_path: Path) -> None:

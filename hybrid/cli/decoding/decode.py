@@ -130,8 +130,11 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
             tell_failed(error.path)
             if out_dir is not None:
                 raise
-            cause = "nothing, or too little, could be decoded. The reasons stand above."
-            raise HybridError(f"{quote(options['files'][0])}: {cause}") from error
+            if error.done:
+                show_transcript(out, formats, len(options["files"]) > 1)
+            place = quote(options["files"][0]) + ", …" * (len(options["files"]) > 1)
+            count = f"{error.failed} of {error.failed + error.done} utterances could not be decoded"
+            raise HybridError(f"{place}: {count}. The reasons stand above.") from error
         tell_failed(out / "failed.txt")
         if options["files"] and not (quiet and out_dir is not None):
             files = options["files"]

@@ -146,7 +146,14 @@ def show_transcript(out: Path, formats: tuple[str, ...] = (), several: bool = Fa
 
     Args:
       several: recordings were asked for, not one: JSON is an array, however many there are.
+
+    Raises:
+      InputError: standard output is closed.
     """
+    from hybrid.base.errors import InputError
+
+    if sys.stdout is None:
+        raise InputError.at("standard output", "is closed", "Leave it open, or give --out-dir.")
     kind = formats[0] if formats else "txt"
     written = (out / "written.txt").exists()
     if kind == "txt":
