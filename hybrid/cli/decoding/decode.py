@@ -131,14 +131,13 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
             if out_dir is not None:
                 raise
             if error.done:
-                show_transcript(out, formats, len(options["files"]) > 1)
+                show_transcript(out, formats, _several(options["files"]))
             place = quote(options["files"][0]) + ", …" * (len(options["files"]) > 1)
             count = f"{error.failed} of {error.failed + error.done} utterances could not be decoded"
             raise HybridError(f"{place}: {count}. The reasons stand above.") from error
         tell_failed(out / "failed.txt")
         if options["files"] and not (quiet and out_dir is not None):
-            files = options["files"]
-            show_transcript(out, formats if out_dir is None else (), len(files) > 1 or files[0].is_dir())
+            show_transcript(out, formats if out_dir is None else (), _several(options["files"]))
         if not quiet and out_dir is not None:
             echo(
                 f"{out_dir}/transcript.txt: {totals.done} utterances, {totals.failed} failed",
@@ -146,6 +145,11 @@ def command(out_dir: Path | None, quiet: bool, strict: bool, jobs: int, threads:
             )
     if strict and totals.failed:
         raise click.exceptions.Exit(1)
+
+
+def _several(files: tuple[Path, ...]) -> bool:
+    """Whether recordings were asked for, not one."""
+    return len(files) > 1 or files[0].is_dir()
 
 
 def _spec(options: dict[str, Any], adapted: bool) -> Any:
