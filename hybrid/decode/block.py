@@ -17,7 +17,7 @@ from hybrid.base.jobs import one_behind
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import whole_record
 from hybrid.data.utterance import Utterance
-from hybrid.decode.raised_phrases import bias_record
+from hybrid.decode.raised_phrases import PlainSearches, bias_record
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.scoring import BATCH_FRAMES, NothingSaid
 from hybrid.decode.sources import ScoreSource
@@ -90,7 +90,7 @@ def decode_block(
     with open_writer(part.with_name(f"lat.{number}.gz"), compact=not spec.raw) as writer:
         scores = source.scores(system.model, speech, options.batch_frames)
         searched = _searched(system, _batches(scores, speech, failed, silent), costs, failed)
-        utterances += one_behind(partial(_stored, options, writer, costs), searched)
+        utterances += one_behind(partial(_stored, options, writer, costs, PlainSearches()), searched)
     if silent:
         utterances += (_silence(item, options) for item in silent)
         utterances.sort(key=lambda record: record["row"][0])
@@ -117,31 +117,32 @@ def decode_block(
 def _searched(
     system: System, batches: Iterable[tuple[list[Utterance], list[np.ndarray]]], costs: dict[str, float],
     failed: list[tuple[str, str]],
-) -> Iterator[tuple[System, Utterance, SearchResult]]:  # fmt: skip
-    """Yields utterances with what was found and the system that reads it; appends those that failed to `failed`."""
+) -> Iterator[tuple[System, Utterance, SearchResult, np.ndarray]]:  # fmt: skip
+    """Yields utterances with what was found, the system that reads it, and scores; those that failed go to `failed`."""
     for items, scores in batches:
         results = system.searched(scores)
-        for item in items:
+        for item, own in zip(items, scores):
             begin = time.thread_time()
             reader, result = next(results)
             costs["search_seconds"] += time.thread_time() - begin
             if result.failed:
                 failed.append((item.id, result.error))
             else:
-                yield reader, item, result
+                yield reader, item, result, own
 
 
 def _stored(
-    options: DecodeOptions, writer: LatticeWriter, costs: dict[str, float],
-    found: tuple[System, Utterance, SearchResult],
+    options: DecodeOptions, writer: LatticeWriter, costs: dict[str, float], searches: PlainSearches,
+    found: tuple[System, Utterance, SearchResult, np.ndarray],
 ) -> dict[str, Any]:  # fmt: skip
     """Reads and stores what was found in one utterance; the record of it."""
     begin = time.thread_time()
-    system, item, result = found
+    system, item, result, scores = found
     one = system.read(item, result)
     if not one.result.empty and not system.spec.only_best:
         writer.write(one.utterance, one.lattice if system.spec.raw else one.compact)
-    record = _record(system, one, options)
+    bias = bias_record(system, one, result, scores, options.why, searches)
+    record = {**_record(one, options), "bias": bias}
     costs["read_seconds"] += time.thread_time() - begin
     return record
 
@@ -190,7 +191,7 @@ def _slot_line(utterance: str, slot: Slot) -> str:
     return "\t".join([utterance, *texts, f"{slot.start:.3f}", f"{slot.start + slot.duration:.3f}", sure])
 
 
-def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[str, Any]:
+def _record(one: Recognition, options: DecodeOptions) -> dict[str, Any]:
     result, path = one.result, one.path
     row = (one.utterance, result.num_frames, f"{one.duration:.3f}", result.status,
            "" if result.limited_frames is None else result.limited_frames, len(result.attempts),
@@ -212,7 +213,6 @@ def _record(system: System, one: Recognition, options: DecodeOptions) -> dict[st
         "nbest": lines,
         "timed": asdict(written.timed) if options.formats else {},
         "slots": [_slot_line(one.utterance, slot) for slot in one.slots],
-        "bias": bias_record(system, one, options.why),
         "written": written.text if options.written else "",
         "written_words": ctm_lines(one.recording, written.words) if options.written else [],
         "start": [one.recording, one.words[0].start if one.words else 0.0],

@@ -67,7 +67,8 @@ def test_a_list_of_phrases_does_what_the_command_does(tiny, world: Path, tmp_pat
                     for file in (tmp_path / "biased" / "why.jsonl", tmp_path / "why.jsonl"))  # fmt: skip
     said = [[[row for row in one["phrases"] if row["outcome"] == "said"] for one in some] for some in (told, wanted)]
     assert said[0] == said[1] and any(said[0])
-    assert told == wanted or where == "search"
+    inside = [[row for row in one["phrases"] if row["outcome"] in ("said", "beaten")] for one in told]
+    assert inside == [one["phrases"] for one in wanted] or where == "search"
     assert "words were written by the list" in (tmp_path / "biased" / "decode.log").read_text()
     by_hand = dict(read_compact_folder(tmp_path / "by_hand.gz"))
     for utterance, compact in read_compact_folder(tmp_path / "biased"):
@@ -79,6 +80,45 @@ def test_a_list_of_phrases_does_what_the_command_does(tiny, world: Path, tmp_pat
     said = nbest(expand(dict(read_compact_folder(tmp_path / "plain"))["ann-ann_03"]), 1, 0.1)[0]  # HIGH HIGH
     raised = nbest(expand(by_hand["ann-ann_03"]), 1, 0.1)[0]
     assert raised.graph_score == pytest.approx(said.graph_score + 12, abs=1e-3)
+
+
+@pytest.mark.parametrize("where", ["lattice", "search"])
+def test_why_no_path_says_a_phrase(tiny, world: Path, tmp_path: Path, where: str) -> None:
+    """What the beam lost is told from what it rightly dropped; the boost that is told to be needed is what it takes."""
+
+    def told(name: str, boost: float, *rest: object) -> dict[str, dict]:
+        (tmp_path / "list.txt").write_text(f"mid high\t{boost}\n")
+        given = ("--bias", tmp_path / "list.txt", "--bias-pass", where, "--bias-why", *rest)
+        assert decode(tiny, world, tmp_path / name, *given).exit_code == 0
+        rows = map(json.loads, (tmp_path / name / "why.jsonl").read_text().splitlines())
+        return {row["utterance"]: row for row in rows}
+
+    narrow = told("narrow", 0.1, "--beam", 10, "--lattice-beam", 0.5)
+    assert all(row["neither"]["no path"] == 0 for row in narrow.values())
+    found = {name: row["phrases"][0] for name, row in narrow.items() if row["phrases"]}
+    missed = {name: row for name, row in found.items() if row["outcome"] in ("pruned", "acoustics")}
+    assert missed
+    for row in missed.values():
+        lost = row["acoustics"] + row["graph"]
+        assert row["needed"] == pytest.approx(0.1 + lost / 2, abs=0.01)
+        assert (row["outcome"] == "pruned") == (lost + (0.2 if where == "lattice" else 0) <= 0.5)
+    name, row = min(missed.items(), key=lambda pair: pair[1]["needed"])
+    wide = ("--beam", 50, "--lattice-beam", 40)
+    for more, outcome in ((0.2, "said"), (-0.2, "beaten")):
+        assert told(outcome, row["needed"] + more, *wide)[name]["phrases"][0]["outcome"] == outcome
+    enough = told("dropped", row["needed"] + 0.2, "--lattice-beam", 0.5)[name]["phrases"][0]["outcome"]
+    assert enough == ("said" if where == "search" else "pruned")  # it would win where it is raised
+
+
+@pytest.mark.parametrize("where", ["lattice", "search"])
+def test_a_list_that_swallows_everything_is_told(tiny, world: Path, tmp_path: Path, where: str) -> None:
+    """Also where the search has nothing else in its lattices any more; lattices must hold the words to write them."""
+    (tmp_path / "list.txt").write_text("mid mid\t300\nmid\t300\n")
+    wide = ("--beam", 60, "--lattice-beam", 50) if where == "lattice" else ()
+    given = ("--bias", tmp_path / "list.txt", "--bias-pass", where, *wide)
+    assert decode(tiny, world, tmp_path / "out", *given).exit_code == 0
+    told = (tmp_path / "out" / "decode.log").read_text()
+    assert "words were written by the list alone; its boosts are too high. Lower them." in told
 
 
 def test_one_option_does_what_the_commands_do(tiny, world: Path, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_command(tmp_path, lattice):
     assert told["phrases"][0] == {"phrase": "petra", "outcome": "said", "raised": 30.0, "word": 1,
                                   "instead_of": ["PETER"], "needed": None, "acoustics": None,
                                   "graph": None}  # fmt: skip
-    assert told["neither"] == {"no path": 1, "no pronunciation": 0}
+    assert told["neither"] == {"no path": 1, "acoustics": 0, "no pronunciation": 0}
     assert "33% of 3 words were written by the list alone; its boosts are too high" in result.output
 
 

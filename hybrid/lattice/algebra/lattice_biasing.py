@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -11,13 +12,14 @@ import numpy as np
 
 from hybrid.lattice.algebra.product import product
 from hybrid.lattice.compact import CompactLattice, expand
-from hybrid.lattice.paths import best_path
+from hybrid.lattice.paths import Path, best_path
 from hybrid.lattice.trim import trimmed
 from lexicon.symbols import SymbolTable
 from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
 from lm.biasing.bias_list import BiasList
 
-__all__ = ["BiasShare", "BiasWhy", "biased", "explain_bias", "why_line", "words_without"]
+__all__ = ["SWALLOWED", "BiasShare", "BiasWhy", "best_saying", "biased", "covered", "explain_bias", "why_line",
+           "words_without"]  # fmt: skip
 
 SWALLOWED = 0.3  # share of all words that a list should not write
 
@@ -34,20 +36,33 @@ def words_without(lattice: CompactLattice, phrases: BiasList, acoustic_scale: fl
     return [] if path is None else path.word_ids.tolist()
 
 
+def covered(words: Sequence[int], phrases: BiasList, boost: float) -> int:
+    """Returns how many of some words stand in phrases that have more than a boost."""
+    high = {phrase.words for phrase in phrases.phrases if phrase.boost > boost}
+    inside = [False] * len(words)
+    for size in {len(one) for one in high}:
+        for k in range(len(words) - size + 1):
+            if tuple(words[k : k + size]) in high:
+                inside[k : k + size] = [True] * size
+    return sum(inside)
+
+
 @dataclass(frozen=True)
 class BiasWhy:
     """What became of a phrase in an utterance.
 
     Attributes:
       phrase: its words.
-      outcome: "said"; "beaten", where a path says it and another is better; "no path", where the search kept none (it
-        was pruned, or sounds otherwise); "no pronunciation", where the graph does not know a word of it.
+      outcome: "said"; "beaten", where a path says it and another is better; "no path", where the lattice holds none;
+        "no pronunciation", where the graph does not know a word of it. Where the utterance can be searched again, no
+        path is "pruned" (the lattice should hold it, and the beam lost it) or "acoustics" (it is too unlike what was
+        said for the lattice, or too unlikely there).
       raised: natural log, by which it was raised where it was said.
       word: index of its first word in the best path, if said.
       instead_of: words of the best path without the list that it took the place of; empty where it changed nothing.
-      needed: boost per word that would have made it win; of a beaten phrase.
-      acoustics, graph: natural log, by which the best path that says it is worse than the best path in either; of a
-        beaten phrase. What the phrase itself gains counts for the graph.
+      needed: boost per word that would have made it win; of a phrase that was beaten, or found by a wider search.
+      acoustics, graph: natural log, by which the best path that says it is worse than the best path in either; of the
+        same. What the phrase itself gains counts for the graph.
     """
 
     phrase: str
@@ -58,6 +73,19 @@ class BiasWhy:
     needed: float | None = None
     acoustics: float | None = None
     graph: float | None = None
+
+    @property
+    def loss(self) -> float:
+        """By how much the best path that says it is worse than the best path; infinite where none is known."""
+        return math.inf if self.acoustics is None or self.graph is None else self.acoustics + self.graph
+
+    def beside(self, phrase: BiasPhrase, best: Path, other: Path, acoustic_scale: float) -> BiasWhy:
+        """Returns the same with what the best path that says the phrase, `other`, lacks to be the best path."""
+        graph = best.graph_score - other.graph_score
+        acoustics = acoustic_scale * (best.acoustic_score - other.acoustic_score)
+        needed = (phrase.boost + graph + acoustics) / len(phrase.words)
+        numbers = {"needed": needed, "acoustics": acoustics, "graph": graph}
+        return replace(self, **{name: round(float(value), 3) for name, value in numbers.items()})  # type: ignore[arg-type]
 
 
 @dataclass(eq=False)
@@ -107,6 +135,13 @@ class _Saying:
         return 0.0 if state[1] else None
 
 
+def best_saying(lattice: CompactLattice, phrase: BiasPhrase, acoustic_scale: float, there: set[int]) -> Path | None:
+    """Returns the best path that says a phrase in its context; `there`: the words of the lattice."""
+    if not there.issuperset(phrase.context + phrase.words):
+        return None
+    return best_path(expand(product(lattice, _Saying(phrase))), acoustic_scale)
+
+
 def explain_bias(
     lattice: CompactLattice, phrases: BiasList, acoustic_scale: float, plain: Sequence[int]
 ) -> list[BiasWhy]:
@@ -130,15 +165,9 @@ def explain_bias(
             rows.append(BiasWhy(text, "said", phrase.boost * len(places), begin,
                                 _beaten(plain, after, begin, begin + len(phrase.words))))  # fmt: skip
             continue
-        other = best_path(expand(product(lattice, _Saying(phrase))), acoustic_scale) if there.issuperset(said) else None
-        if other is None:
-            rows.append(BiasWhy(text, "no path"))
-            continue
-        graph = path.graph_score - other.graph_score
-        acoustics = acoustic_scale * (path.acoustic_score - other.acoustic_score)
-        needed = (phrase.boost + graph + acoustics) / len(phrase.words)
-        values = (round(float(value), 3) for value in (needed, acoustics, graph))
-        rows.append(BiasWhy(text, "beaten", 0.0, None, (), *values))
+        other = best_saying(lattice, phrase, acoustic_scale, there)
+        row = BiasWhy(text, "no path" if other is None else "beaten")
+        rows.append(row if other is None else row.beside(phrase, path, other, acoustic_scale))
     return rows
 
 
@@ -152,13 +181,14 @@ def _beaten(plain: Sequence[int], after: Sequence[int], begin: int, end: int) ->
 
 
 def why_line(utterance: str, rows: Sequence[BiasWhy], words: SymbolTable) -> str:
-    """A line of JSON: the phrases that were said or beaten, and how many were neither.
+    """A line of JSON: the phrases that were said, or of which a path is known, and how many were neither.
 
     Args:
       words: names of word ids.
     """
-    shown = [asdict(row) for row in rows if row.outcome in ("said", "beaten")]
+    shown = [asdict(row) for row in rows if row.outcome == "said" or row.needed is not None]
     for row in shown:
         row["instead_of"] = [words.symbol(word) for word in row["instead_of"]]
-    others = {name: sum(row.outcome == name for row in rows) for name in ("no path", "no pronunciation")}
+    names = ("no path", "acoustics", "no pronunciation")
+    others = {name: sum(row.outcome == name and row.needed is None for row in rows) for name in names}
     return json.dumps({"utterance": utterance, "phrases": shown, "neither": others}, ensure_ascii=False)
