@@ -18,6 +18,7 @@ from hybrid.graph.new_words import NEW
 from hybrid.lattice.algebra.lattice_biasing import (
     SWALLOWED,
     BiasShare,
+    BiasWhy,
     covered,
     explain_bias,
     why_line,
@@ -26,7 +27,7 @@ from hybrid.lattice.algebra.lattice_biasing import (
 from hybrid.lattice.paths import best_path
 from hybrid.search.protocol import SearchResult
 from lexicon.symbols import SymbolTable
-from lm.biasing.bias_list import BiasLine, BiasLines, WordFinder, bias_lines, check_bias_lines
+from lm.biasing.bias_list import BiasLine, BiasLines, BiasList, WordFinder, bias_lines, check_bias_lines
 from lm.g2p.guesser import g2p_guesser
 from lm.word_list import ListEntry, read_word_list
 
@@ -197,5 +198,19 @@ def bias_record(
     found = {"words": share.words, "written": share.written}
     if not why:
         return found
-    rows = explain_bias(lattice, phrases, one.acoustic_scale, plain or [])
-    return {**found, "why": why_line(one.utterance, explain_missed(system, one, result, scores, rows), system.words)}
+    rows = explain_missed(system, one, result, scores, explain_bias(lattice, phrases, one.acoustic_scale, plain or []))
+    far = 0 if system.nearest is None else len(system.nearest.lines) - len(system.phrases)
+    return {**found, "why": why_line(one.utterance, _with_guesses(system, phrases, rows), system.words, far)}
+
+
+def _with_guesses(system: System, phrases: BiasList, rows: Sequence[BiasWhy]) -> list[BiasWhy]:
+    """Returns what became of the phrases with the pronunciations that were guessed for their sake."""
+    guesses: dict[int, tuple[str, ...]] = {}
+    for entry in system.lent:
+        if system.graph is not None and entry.text not in system.graph.lexicon:
+            number, line = system.words[entry.text], " ".join((entry.text, *entry.phones[0]))
+            guesses[number] = (*guesses.get(number, ()), line)
+    first = len(phrases.unknown)
+    told = zip(phrases.phrases, rows[first:])
+    said = (replace(row, guessed=tuple(g for w in phrase.words for g in guesses.get(w, ()))) for phrase, row in told)
+    return [*rows[:first], *said]

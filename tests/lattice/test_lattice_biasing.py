@@ -103,7 +103,7 @@ def test_the_command(tmp_path, lattice):
     told = json.loads((tmp_path / "why.jsonl").read_text())
     assert told["phrases"][0] == {"phrase": "petra", "outcome": "said", "raised": 30.0, "word": 1,
                                   "instead_of": ["PETER"], "needed": None, "acoustics": None,
-                                  "graph": None}  # fmt: skip
+                                  "graph": None, "guessed": []}  # fmt: skip
     assert told["neither"] == {"no path": 1, "acoustics": 0, "no pronunciation": 0}
     assert "33% of 3 words were written by the list alone; its boosts are too high" in result.output
 

@@ -63,6 +63,7 @@ class BiasWhy:
       needed: boost per word that would have made it win; of a phrase that was beaten, or found by a wider search.
       acoustics, graph: natural log, by which the best path that says it is worse than the best path in either; of the
         same. What the phrase itself gains counts for the graph.
+      guessed: its words whose pronunciations were guessed, each with one of them, "WORD PHONE …".
     """
 
     phrase: str
@@ -73,6 +74,7 @@ class BiasWhy:
     needed: float | None = None
     acoustics: float | None = None
     graph: float | None = None
+    guessed: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -180,15 +182,17 @@ def _beaten(plain: Sequence[int], after: Sequence[int], begin: int, end: int) ->
     return tuple(words)
 
 
-def why_line(utterance: str, rows: Sequence[BiasWhy], words: SymbolTable) -> str:
+def why_line(utterance: str, rows: Sequence[BiasWhy], words: SymbolTable, far: int = 0) -> str:
     """A line of JSON: the phrases that were said, or of which a path is known, and how many were neither.
 
     Args:
       words: names of word ids.
+      far: how many more phrases the list has, which were not raised in this utterance.
     """
     shown = [asdict(row) for row in rows if row.outcome == "said" or row.needed is not None]
     for row in shown:
         row["instead_of"] = [words.symbol(word) for word in row["instead_of"]]
     names = ("no path", "acoustics", "no pronunciation")
     others = {name: sum(row.outcome == name and row.needed is None for row in rows) for name in names}
+    others |= {"not near": far} if far else {}
     return json.dumps({"utterance": utterance, "phrases": shown, "neither": others}, ensure_ascii=False)
