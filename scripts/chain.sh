@@ -2,6 +2,7 @@
 #
 #   chain_parts tri3b 1200 500                  # exp/chain_tree, _den and _sup from tri3b's alignments
 #   flat_parts 500                              # exp/flat_tree, _den and _sup of the transcripts alone
+#   full_sum_parts 500 train                    # those and exp/full_sum_sup: alignments of a network that full sum made of nothing
 #   hires dev-clean                             # exp/hires/dev-clean by conf/mfcc_hires.yaml
 #   chain_train chain data/train                # exp/chain by conf/chain.yaml on exp/chain_tree, …
 #   chain_train chain exp/hires/train           # the same on features that are made once: no speeds, less work
@@ -19,7 +20,7 @@
 
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
 phone_lm=()
-networks=(chain chain_long chain_natural chain_fmllr joint conformer flat xent smbr)
+networks=(chain chain_long chain_natural chain_fmllr joint conformer flat full_sum xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
 [ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
   nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 1 -t 1 -m hybrid.cli.main "${nnet_train[@]:1}")
@@ -33,12 +34,30 @@ chain_parts() { # MODEL LEAVES EXTRA_LM_STATES [OPTION …]: options go to chain
     hybrid nnet chain-sup --tree "$dir/chain_tree" --model "$from" --ali "$aligned" --out-dir "$dir/chain_sup" --jobs "$jobs"
 }
 
-flat_parts() { # EXTRA_LM_STATES: neither alignments nor a tree of them (Hadian et al. 2018)
-  step "flat_tree$tag" --in "$feats" --in data/lang --out "$dir/flat_tree" -- \
-    hybrid nnet chain-flat --feats "$feats" --lang data/lang --out-dir "$dir/flat_tree"
+flat_parts() { # EXTRA_LM_STATES …: neither alignments nor a tree of them (Hadian et al. 2018)
+  _untimed flat
   _denominator flat "$1"
-  step "flat_sup$tag" --in "$dir/flat_tree" --in "$feats" --in data/lang --out "$dir/flat_sup" -- \
-    hybrid nnet chain-sup --tree "$dir/flat_tree" --feats "$feats" --lang data/lang --out-dir "$dir/flat_sup" --jobs "$jobs"
+}
+
+full_sum_parts() { # EXTRA_LM_STATES SET: exp/full_sum_hmm from nothing (Raissi et al. 2023), times of SET's phones by it; flat's tree
+  local hmm=$dir/full_sum_hmm set=exp/hires/$2
+  hires "$2"
+  _untimed full_sum_hmm --units state
+  step "full_sum_hmm$tag" --in "$set" --in "$conf_dir/full_sum.yaml" --in "${hmm}_tree" --in "${hmm}_sup" --out "$hmm" -- \
+    "${nnet_train[@]}" --objective full-sum --config "$conf_dir/full_sum.yaml" --feats "$set" --tree "${hmm}_tree" \
+    --sup "${hmm}_sup" --out-dir "$hmm"
+  align_hires full_sum_hmm "$2" 0.3
+  flat_parts "$1"
+  step "full_sum_sup$tag" --in "$dir/flat_tree" --in "$hmm" --in "${hmm}_ali" --out "$dir/full_sum_sup" -- \
+    hybrid nnet chain-sup --tree "$dir/flat_tree" --model "$hmm" --ali "${hmm}_ali" --out-dir "$dir/full_sum_sup" --jobs "$jobs"
+}
+
+_untimed() { # PARTS [OPTION …]: exp/PARTS_tree and _sup of the transcripts alone; options go to chain-flat
+  local tree=$dir/$1_tree
+  step "$1_tree$tag" --in "$feats" --in data/lang --out "$tree" -- \
+    hybrid nnet chain-flat --feats "$feats" --lang data/lang --out-dir "$tree" "${@:2}"
+  step "$1_sup$tag" --in "$tree" --in "$feats" --in data/lang --out "$dir/$1_sup" -- \
+    hybrid nnet chain-sup --tree "$tree" --feats "$feats" --lang data/lang --out-dir "$dir/$1_sup" --jobs "$jobs"
 }
 
 _denominator() { # PARTS EXTRA_LM_STATES
@@ -54,14 +73,18 @@ hires() { # SET …: features such as networks take, of data/SET
   done
 }
 
-chain_train() { # NAME SOURCE [OPTION …]: on cuts' audio, or features below exp/, by NAME.yaml; flat on its own parts
-  local parts=$dir/chain source=--cuts
-  [ "$1" != flat ] || parts=$dir/flat
+align_hires() { # NETWORK SET SCALE: exp/NETWORK_ali, of exp/hires/SET
+  local feats=exp/hires/$2 train=(--feats "exp/hires/$2" --lang data/lang --jobs "$jobs") ali=_ali
+  align "$1" --acoustic-scale "$3"
+}
+
+chain_train() { # NAME SOURCE [OPTION …]: on cuts' audio, or features below exp/, by NAME.yaml; flat, full_sum on their own parts
+  local tree=$dir/chain_tree den=$dir/chain_den sup=$dir/chain_sup config=$conf_dir/$1.yaml source=--cuts
+  case $1 in flat | full_sum) tree=$dir/flat_tree den=$dir/flat_den sup=$dir/$1_sup ;; esac
+  [ "$1" != full_sum ] || config=$conf_dir/chain_natural.yaml # full_sum.yaml made the alignments
   [ "${2#exp/}" = "$2" ] || source=--feats
-  step "$1$tag" --in "$2" --in "$conf_dir/$1.yaml" --in "${parts}_tree" --in "${parts}_den" --in "${parts}_sup" \
-    --out "$dir/$1" -- \
-    "${nnet_train[@]}" --config "$conf_dir/$1.yaml" "$source" "$2" --tree "${parts}_tree" --den "${parts}_den" \
-    --sup "${parts}_sup" --out-dir "$dir/$1" "${@:3}"
+  step "$1$tag" --in "$2" --in "$config" --in "$tree" --in "$den" --in "$sup" --out "$dir/$1" -- \
+    "${nnet_train[@]}" --config "$config" "$source" "$2" --tree "$tree" --den "$den" --sup "$sup" --out-dir "$dir/$1" "${@:3}"
 }
 
 adapted_train() { # NAME MODEL SET [OPTION …]: by NAME.yaml on MODEL's fMLLR features of SET at three speeds; chain's parts
@@ -85,8 +108,7 @@ xent_train() { # NAME MODEL CUTS [OPTION …]: frames classified as MODEL aligne
 
 lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decodes exp/hires/SET with MODEL, which then goes on
   local set=exp/hires/$4 decoded=$dir/$2/decode_$3_$4
-  local feats=$set train=(--feats "$set" --lang data/lang --jobs "$jobs") ali=_ali
-  align "$2" --acoustic-scale "$(scale_of "$2")"
+  align_hires "$2" "$4" "$(scale_of "$2")"
   decode "$2" "$3" "$4" "$set" --raw --max-active 5000 --beam 11 --lattice-beam 6
   step "$1$tag" --in "$set" --in "$conf_dir/$1.yaml" --in "$dir/$2" --in "$dir/$2_ali" --in "$decoded" --out "$dir/$1" -- \
     "${nnet_train[@]}" --objective "$1" --config "$conf_dir/$1.yaml" --feats "$set" --model "$dir/$2" --ali "$dir/$2_ali" \

@@ -37,8 +37,8 @@ train_model() { # MODEL [SET]: trains it, if it is wanted; a network on the audi
     tri1) ali= climb tri1 train-deltas mono 150 "$num_gaussians" "${schedule[@]}" ;;
     tri2b) ali= climb tri2b train-lda-mllt tri1 150 "$num_gaussians" "${schedule[@]}" ;;
     tri3b) ali= climb tri3b train-sat tri1 150 "$num_gaussians" "${schedule[@]}" ;;
-    chain) ali= chain_parts tri2b 100 0 && chain_train chain "data/$2" ;;
-    chain_fmllr) ali= chain_parts tri2b 100 0 && adapted_train chain_fmllr tri3b "$2" ;;
+    chain) ali= chain_parts tri2b 100 0; chain_train chain "data/$2" ;;
+    chain_fmllr) ali= chain_parts tri2b 100 0; adapted_train chain_fmllr tri3b "$2" ;;
   esac
 }
 decode_by() { # MODEL GRAMMAR SET FEATURES: chain_fmllr with the transforms that tri3b's two passes found

@@ -13,10 +13,10 @@ option train_set train-clean-100 "part to train GMMs on"
 option network_sets "" "parts to train networks on, with commas, aligned by tri3b; none: the same part"
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
-option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a
-    new lexicon; chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, longer; chain_natural:
-    along the natural gradient; chain_fmllr: on its adapted features; joint: these together; conformer: as chain; flat: LF-MMI on texts alone; xent: cross-entropy; smbr: goes on
-    from --smbr-from; NAME_sp: with it too"
+option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a new lexicon;
+    chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, longer; chain_natural: by natural gradient; chain_fmllr: on its adapted
+    features; joint: these together; conformer: as chain; flat: LF-MMI on texts alone; full_sum: on alignments of a posterior HMM that began
+    with nothing; xent: cross-entropy; smbr: goes on from --smbr-from; NAME_sp: with it too"
 option num_gaussians 1000 "of the monophone model"
 option tri1 1500,8000 "leaves and Gaussians"
 option tri2b 2000,12000 "likewise"
@@ -105,15 +105,15 @@ if wanted chain chain_long chain_natural chain_fmllr conformer xent && stage 10 
   ! wanted chain chain_long chain_natural chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
 fi
 
-if wanted chain chain_long chain_natural chain_fmllr conformer flat xent && stage 11 "Networks: LF-MMI, from a flat start also, and cross-entropy."; then
+if wanted chain chain_long chain_natural chain_fmllr conformer flat full_sum xent && stage 11 "Networks: LF-MMI, from texts alone also, and cross-entropy."; then
   for name in chain chain_long chain_natural conformer; do ! wanted "$name" || chain_train "$name" "data/$all"; done
   ! wanted chain_fmllr || adapted_train chain_fmllr tri3b "$all"
-  ! wanted flat || { flat_parts "$lm_states" && chain_train flat "data/$all"; }
+  for name in flat full_sum; do ! wanted "$name" || { "${name}_parts" "$lm_states" "$all"; chain_train "$name" "data/$all"; }; done
   ! wanted xent || xent_train xent tri3b "data/$all"
 fi
 
 if wanted smbr && stage 12 "sMBR: the network goes on, on lattices that it finds in the training set with a unigram."; then
-  lm ug 1 0 && hires "$all" && graph "$smbr_from" ug && lattices_train smbr "$smbr_from" ug "$all"
+  lm ug 1 0; hires "$all"; graph "$smbr_from" ug; lattices_train smbr "$smbr_from" ug "$all"
 fi
 
 if stage 13 "Compile the decoding graphs."; then
@@ -141,7 +141,7 @@ if stage 15 "Score; sweep LM weight and insertion penalty on the first set and a
 fi
 
 if [ -n "$second_pass" ] && stage 16 "Second pass: a 4-gram of the same text, then a neural LM with it."; then
-  arpa fg 4 0 && neural_lm lstm_lm "$conf_dir/lstm_lm.yaml"
+  arpa fg 4 0; neural_lm lstm_lm "$conf_dir/lstm_lm.yaml"
   for model in ${second_pass//,/ }; do second_pass "$model" tg fg lstm_lm "$(weights_of "$model")" "${sets[@]}"; done
 fi
 

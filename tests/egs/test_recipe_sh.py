@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 RECIPES = ("yesno", "fsdd", "librispeech", "assistant")
@@ -104,7 +105,7 @@ def test_settings_of_networks(root: Path) -> None:
     from hybrid.nnet.network import build_network
     from hybrid.train.nnet.settings import settings_of
 
-    names = {"chain", "chain_long", "chain_natural", "conformer", "flat", "xent", "smbr"}
+    names = {"chain", "chain_long", "chain_natural", "conformer", "flat", "full_sum", "xent", "smbr"}
     files = [file for file in sorted(root.glob("egs/*/conf/**/*.yaml")) if file.stem in names]
     assert {file.parent.parent.name for file in files} >= {"librispeech", "conf", "fsdd", "yesno", "assistant"}
     for file in files:
@@ -112,16 +113,72 @@ def test_settings_of_networks(root: Path) -> None:
         assert build_network(config.architecture, config.network, 40, 50).num_pdfs == 50
 
 
+def dry(root: Path, *lines: str, step: str = 'printf "%s\\t" "$@"; echo') -> subprocess.CompletedProcess:
+    """Runs lines of a recipe in which a step does nothing but print its words, or fails."""
+    begin = ["set -euo pipefail; recipe=egs/a device=cpu threads=1 jobs=1", f"step() {{ {step}; }}"]
+    begin += [f'. "{root}/scripts/{part}.sh"' for part in ("ladder", "chain")]
+    words = ["bash", "-c", "\n".join([*begin, "ladder exp/feats/train", *lines])]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize(("source", "option"), [("data/train", "--cuts"), ("exp/hires/train", "--feats")])
 def test_networks_learn_from_audio_or_from_features(root: Path, source: str, option: str) -> None:
-    lines = [
-        "set -eu; recipe=egs/a device=cpu threads=1 dir=exp tag=",
-        'step() { printf "%s " "$@"; }',
-        f'. "{root}/scripts/chain.sh"',
-        f"chain_train chain {source}",
-    ]
-    done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
-    assert f"--config egs/a/conf/chain.yaml {option} {source} --tree exp/chain_tree" in done.stdout
+    done = dry(root, f"chain_train chain {source}")
+    wanted = ["--config", "egs/a/conf/chain.yaml", option, source, "--tree", "exp/chain_tree"]
+    assert "\t".join(wanted) in done.stdout
+
+
+STAGES_OF_NETWORKS = {
+    "chain": ("chain_parts tri3b 1200 500", "chain_train chain data/train"),
+    "flat": ("flat_parts 500", "chain_train flat data/train"),
+    "full_sum": ("full_sum_parts 500 train", "chain_train full_sum data/train"),
+    "xent": ("xent_train xent tri3b data/train",),
+    "smbr": ("hires train", "lattices_train smbr chain ug train"),
+}
+GIVEN = {"chain": {"tri3b", "tri3b_ali"}, "xent": {"tri3b", "tri3b_ali"}, "smbr": {"chain", "chain/graph_ug"}}
+
+
+@pytest.mark.parametrize("name", STAGES_OF_NETWORKS)
+def test_stages_of_networks_hang_together(root: Path, name: str) -> None:
+    """Dry: what a step takes is made before it or given, commands have their options, and the network comes last."""
+    from hybrid.cli.main import command as main
+
+    done = dry(root, *STAGES_OF_NETWORKS[name])
+    assert done.returncode == 0, done.stderr
+    made = {f"exp/{place}" for place in GIVEN.get(name, ())}
+    for line in done.stdout.splitlines():
+        step, run = line.rstrip("\t").split("\t--\t")
+        words = step.split("\t")
+        taken = {words[n + 1] for n, word in enumerate(words) if word == "--in"}
+        assert {place for place in taken if not place.startswith(("data/", "exp/feats/", "egs/a/conf/"))} <= made
+        made.add(words[words.index("--out") + 1])
+        called = run.split("\t")
+        context, found = click.Context(main), main
+        for word in called[1:]:
+            found = found.get_command(context, word) if isinstance(found, click.Group) else found
+        options = {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in called if word.startswith("--")} <= options, run
+    assert f"exp/{name}" in made and words[0] == name
+
+
+def test_full_sum_needs_no_gmm(root: Path) -> None:
+    done = dry(root, *STAGES_OF_NETWORKS["full_sum"])
+    assert "tri" not in done.stdout.replace("--tree", "").replace("_tree", "")
+    last = done.stdout.splitlines()[-1]
+    assert "conf/chain_natural.yaml" in last and "--sup\texp/full_sum_sup" in last and "--den\texp/flat_den" in last
+
+
+def test_a_stage_of_networks_ends_at_the_first_failure(root: Path) -> None:
+    """`parts && train` would not: bash goes on inside a function that is not last in such a list."""
+    done = dry(root, "full_sum_parts 500 train", step='echo "$1"; [ "$1" != full_sum_hmm ]')
+    assert done.returncode != 0
+    assert done.stdout.splitlines()[-1] == "full_sum_hmm"
+    for file in sorted(root.glob("egs/*/run.sh")):
+        assert not [
+            line
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if "_parts" in line and "&& chain_train" in line
+        ]
 
 
 def test_options_of_the_whole_of_librispeech(root: Path, environment: dict[str, str]) -> None:
