@@ -2,105 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 
 from hybrid.base.log import get_logger
 from hybrid.lanes import card_kernels as kernels
 from hybrid.lanes.backward import Row
 from hybrid.lanes.backward_kernels import chunk_losses, lane_losses
+from hybrid.lanes.card_memory import FULL, LOWEST, LaneMemory, Layouts
 from hybrid.lanes.cutoff_kernels import cutoffs
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, cut_levels
-from hybrid.lanes.rooms import Rooms
 
 __all__ = ["CardPasses", "take_losses"]
 
 logger = get_logger(__name__)
 
-FULL, COUNTERS = 8, 9  # see card_kernels
 PER_PROCESSOR = 16  # programs that a multiprocessor holds at a time
-LOWEST = torch.iinfo(torch.int64).min
 INFINITE = 0x7FF0000000000000  # the bits of float64 infinity
-
-
-@dataclass(eq=False)
-class _Memory:
-    """What the kernels work in; see `card_kernels` for the names."""
-
-    frames: torch.Tensor
-    lengths: torch.Tensor
-    limited: torch.Tensor
-    settings: torch.Tensor
-    counters: torch.Tensor
-    marks: torch.Tensor
-    lane_ends: torch.Tensor
-    lane_counts: torch.Tensor
-    cutoff: torch.Tensor
-    width: torch.Tensor
-    best: torch.Tensor
-    log_lane: torch.Tensor
-    log_state: torch.Tensor
-    log_score: torch.Tensor
-    link_source: torch.Tensor
-    link_target: torch.Tensor
-    link_arc: torch.Tensor
-    link_acoustic: torch.Tensor
-    inner_source: torch.Tensor
-    inner_target: torch.Tensor
-    inner_arc: torch.Tensor
-    sizes: torch.Tensor
-    ends: torch.Tensor
-    block_owners: torch.Tensor
-    totals: torch.Tensor
-    owners: torch.Tensor
-    kept_sizes: torch.Tensor
-    kept_ends: torch.Tensor
-    kept_totals: torch.Tensor
-    keys: torch.Tensor
-    inner_sizes: torch.Tensor
-    inner_ends: torch.Tensor
-    claimed: torch.Tensor
-    waves: torch.Tensor
-    rows: torch.Tensor
-    lane_log: torch.Tensor
-    extra: torch.Tensor
-    kept_links: torch.Tensor
-    kept_inner: torch.Tensor
-    recorded: Any = None
-
-    @classmethod
-    def make(cls, rooms: Rooms, shape: torch.Size, block: int, device: torch.device) -> _Memory:
-        """Allocates all arrays on the device, empty.
-
-        Args:
-          shape: [lane][frame][pdf_id]. block: arcs that a program takes at a time.
-        """
-        lanes, frames, _ = shape
-
-        def new(kind: torch.dtype, *shape: int, value: float = 0) -> torch.Tensor:
-            return torch.full(shape, value, dtype=kind, device=device)
-
-        double, long, whole = torch.float64, torch.int64, torch.int32
-        tokens, arcs, blocks = rooms.tokens, rooms.arcs, -(-rooms.arcs // block)
-        return cls(
-            frames=new(torch.float32, *shape), lengths=new(long, lanes), limited=new(long, lanes),
-            settings=new(double, 3), counters=new(long, COUNTERS), marks=new(long, frames + 1, 3),
-            lane_ends=new(long, lanes + 1), lane_counts=new(whole, lanes), cutoff=new(double, lanes),
-            width=new(double, lanes), best=new(long, lanes), log_lane=new(whole, rooms.log_tokens),
-            log_state=new(whole, rooms.log_tokens), log_score=new(double, rooms.log_tokens),
-            link_source=new(whole, rooms.log_links), link_target=new(whole, rooms.log_links),
-            link_arc=new(whole, rooms.log_links), link_acoustic=new(torch.float32, rooms.log_links),
-            inner_source=new(whole, rooms.log_links), inner_target=new(whole, rooms.log_links),
-            inner_arc=new(whole, rooms.log_links), sizes=new(whole, tokens), ends=new(long, tokens),
-            block_owners=new(whole, blocks + 1), totals=new(double, arcs), owners=new(whole, arcs),
-            kept_sizes=new(whole, blocks), kept_ends=new(long, blocks), kept_totals=new(double, arcs),
-            keys=new(long, arcs), inner_sizes=new(whole, tokens), inner_ends=new(long, tokens),
-            claimed=new(long, tokens), waves=new(long, 2, tokens), rows=new(long, rooms.rows, 2, value=LOWEST),
-            lane_log=new(long, frames + 1, lanes + 1), extra=new(long, rooms.log_tokens),
-            kept_links=new(torch.int8, rooms.log_links), kept_inner=new(torch.int8, rooms.log_links),
-        )  # fmt: skip
 
 
 class CardPasses:
@@ -109,22 +26,26 @@ class CardPasses:
     Where a chunk does not fit into the memory that was laid out for it, there is more for its repetition and after.
     """
 
-    def __init__(self, programs: int = 0, block: int = 256) -> None:
+    def __init__(self, frames: int, programs: int = 0, block: int = 256) -> None:
         """See the class.
 
         Args:
+          frames: of the longest chunk that is expected.
           programs: that share the work of a launch; 0: as many as a card runs at a time.
           block: elements that each takes at a time.
         """
-        self.programs, self.block, self.growth = programs, block, 1
-        self._laid: tuple[Any, Rooms, _Memory] | None = None
+        self.layouts, self.programs, self.block = Layouts(frames, block), programs, block
+
+    def prepare(self, graph: DeviceGraph, widths: LaneWidths, lanes: int, num_pdfs: int) -> None:
+        """Lays out memory for so many lanes and records what is launched, before there is anything to search."""
+        self._memory(graph, widths, lanes, self.layouts.frames, num_pdfs, 0)
 
     def __call__(
         self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
     ) -> tuple[list[LaneLevel], torch.Tensor]:
         """See `twin.pass_frames`; the tokens of `level` lie lane by lane."""
         memory, marks = self._passed(graph, level, frames, lengths, widths)
-        return _levels(memory, marks), memory.limited.clone()
+        return _levels(memory, marks), memory.limited[: len(lengths)].clone()
 
     def pruned(
         self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
@@ -134,58 +55,54 @@ class CardPasses:
         chunk_losses[(len(lengths),)](
             m.extra, m.kept_links, m.kept_inner, m.marks, m.lane_log, m.lengths, m.settings, m.log_score,
             graph.arcs.view(torch.float32), m.link_source, m.link_target, m.link_arc, m.link_acoustic, m.inner_source,
-            m.inner_target, m.inner_arc, len(lengths), len(marks) - 1, graph.depth, widths.lattice_beam * (1 + 1e-6),
+            m.inner_target, m.inner_arc, len(m.lengths), len(marks) - 1, graph.depth, widths.lattice_beam * (1 + 1e-6),
             BLOCK=512, num_warps=8, enable_fp_fusion=False,
         )  # fmt: skip
-        return [level, *_kept_levels(m, marks)], m.limited.clone()
+        return [level, *_kept_levels(m, marks)], m.limited[: len(lengths)].clone()
 
     def _passed(
         self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
-    ) -> tuple[_Memory, list[list[int]]]:
+    ) -> tuple[LaneMemory, list[list[int]]]:
         """Passes the frames of a chunk; returns the logs, and where each level ends in them."""
+        (lanes, count, num_pdfs), alive = frames.shape, len(level.lane)
         while True:
-            memory = self._memory_for(graph, level, frames, widths)
-            _begin(memory, level, frames, lengths, widths)
-            self._run(graph, memory, widths, frames.shape[1])
-            marks, counters = memory.marks.cpu().tolist(), memory.counters.cpu().tolist()
-            if not counters[FULL]:
-                return memory, marks[: frames.shape[1] + 1]
-            self.growth *= 2
-            logger.debug("a chunk of %d lanes did not fit; searching it again with twice the room", len(lengths))
+            memory = self._memory(graph, widths, lanes, count, num_pdfs, alive)
+            _begin(memory, level, frames, lengths)
+            for _ in range(count):
+                if memory.recorded is None:
+                    self._pass_frame(graph, memory, widths)
+                else:
+                    memory.recorded.replay()
+            facts = memory.facts.cpu()  # the one thing that the host asks in a chunk
+            if not facts[FULL]:
+                return memory, memory.marks_of(facts)[: count + 1].tolist()
+            memory.rows.fill_(LOWEST)  # some were left in use
+            self.layouts.grow(lanes)
+            logger.debug("a chunk of %d lanes did not fit; searching it again with twice the room", lanes)
 
-    def _memory_for(self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, widths: LaneWidths) -> _Memory:
-        """Returns memory for a chunk: what there is, if the chunk fits into it; its recording holds for all such."""
-        lanes, count, num_pdfs = frames.shape
-        rooms = Rooms.predict(graph, widths, lanes, count, self.growth, len(level.lane))
-        recorded = graph, widths.max_active, widths.min_active, lanes, num_pdfs
-        if self._laid is not None:
-            own, laid, memory = self._laid
-            if own == recorded and laid.holds(rooms) and memory.frames.shape[1] >= count:
-                return memory
-        self._laid = None  # freed before the next is laid out
-        memory = _Memory.make(rooms, frames.shape, self.block, frames.device)
-        self._laid = recorded, rooms, memory
+    def _memory(
+        self, graph: DeviceGraph, widths: LaneWidths, lanes: int, frames: int, num_pdfs: int, alive: int
+    ) -> LaneMemory:
+        """Returns memory for a chunk; on a GPU the launches of a frame are recorded, to be replayed."""
+        memory = self.layouts.part(graph, widths, lanes, frames, num_pdfs, alive)
+        if memory.frames.is_cuda and memory.recorded is None:
+            for array in (memory.facts, memory.lengths, memory.lane_ends):
+                array.zero_()
+            self._pass_frame(graph, memory, widths)  # of nothing: kernels are compiled and loaded
+            torch.cuda.synchronize(memory.frames.device)
+            recorded = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(recorded):
+                self._pass_frame(graph, memory, widths)
+            memory.recorded = recorded
         return memory
 
-    def _run(self, graph: DeviceGraph, memory: _Memory, widths: LaneWidths, frames: int) -> None:
-        """Passes the frames; launches of one frame are recorded once and replayed where that can be."""
-        for _ in range(frames):
-            if memory.recorded is not None:
-                memory.recorded.replay()
-            else:
-                self._pass_frame(graph, memory, widths)
-        if memory.recorded is None and memory.frames.is_cuda:
-            memory.recorded = torch.cuda.CUDAGraph()
-            torch.cuda.synchronize()
-            with torch.cuda.graph(memory.recorded):
-                self._pass_frame(graph, memory, widths)
+    def _grid(self, m: LaneMemory) -> tuple[int]:
+        most = self.programs
+        if not most:
+            most = PER_PROCESSOR * torch.cuda.get_device_properties(m.frames.device).multi_processor_count
+        return (min(most, len(m.kept_sizes)),)
 
-    def _grid(self, m: _Memory) -> tuple[int]:
-        if self.programs:
-            return (self.programs,)
-        return (PER_PROCESSOR * torch.cuda.get_device_properties(m.frames.device).multi_processor_count,)
-
-    def _pass_frame(self, graph: DeviceGraph, m: _Memory, widths: LaneWidths) -> None:
+    def _pass_frame(self, graph: DeviceGraph, m: LaneMemory, widths: LaneWidths) -> None:
         grid, tokens, arcs = self._grid(m), len(m.sizes), len(m.totals)
         # Sums keep their order: no multiplication is fused with an addition, so that scores are the twin's.
         own = {"BLOCK": self.block, "enable_fp_fusion": False}
@@ -216,36 +133,35 @@ class CardPasses:
         )  # fmt: skip
         self._close(graph, m)
         torch.cumsum(m.lane_counts, 0, out=m.lane_ends[1:])
-        lanes = len(m.lengths)
-        kernels.note_lanes[(lanes // self.block + 1,)](m.counters, m.lane_ends, m.lane_log, lanes, BLOCK=self.block)
         kernels.place[grid](
-            m.counters, m.claimed, m.rows, m.lane_ends, states, *log, tokens, len(m.log_lane), **own
-        )  # fmt: skip
-        kernels.link_targets[grid](
-            m.counters, m.rows, m.kept_ends, m.keys, m.link_target, arcs, len(m.link_arc), **blocks
+            m.counters, m.claimed, m.rows, m.lane_ends, m.lane_log, len(m.lengths), states, *log, tokens,
+            len(m.log_lane), **own,
         )  # fmt: skip
         new = (m.counters, *log, m.best, m.width)
-        kernels.count_epsilons[grid](*new, graph.bounds, bits, m.inner_sizes, tokens, **own)
+        kernels.link_targets[grid](
+            *new, graph.bounds, bits, m.rows, m.kept_ends, m.keys, m.link_target, m.inner_sizes, tokens, arcs,
+            len(m.link_arc), **blocks,
+        )  # fmt: skip
         torch.cumsum(m.inner_sizes, 0, out=m.inner_ends)
         kernels.epsilon_links[grid](
-            *new, states, graph.bounds, graph.arcs, bits, m.rows, m.inner_sizes, m.inner_ends, m.inner_source,
-            m.inner_target, m.inner_arc, tokens, len(m.inner_arc), **own,
+            *new, m.claimed, states, graph.bounds, graph.arcs, bits, m.rows, m.inner_sizes, m.inner_ends,
+            m.inner_source, m.inner_target, m.inner_arc, tokens, len(m.inner_arc), **own,
         )  # fmt: skip
-        kernels.clear[grid](m.counters, m.claimed, m.rows, tokens, BLOCK=self.block)
         kernels.next_frame[(1,)](m.counters, m.kept_ends, m.inner_ends, m.marks, tokens, arcs, EACH=self.block)
 
-    def _close(self, graph: DeviceGraph, m: _Memory) -> None:
+    def _close(self, graph: DeviceGraph, m: LaneMemory) -> None:
         """Follows epsilon arcs, as many waves as the longest chain has arcs."""
+        if not graph.depth:
+            return
         grid, tokens, bits = self._grid(m), len(m.sizes), graph.arcs.view(torch.float32)
-        kernels.first_wave[(1,)](m.counters)
+        kernels.first_wave[(1,)](m.counters, graph.depth)
         wave = m.claimed
         for number in range(graph.depth):
             following = m.waves[number % 2]
             kernels.relax[grid](
-                m.counters, wave, following, m.best, m.width, graph.num_states, graph.bounds, graph.arcs, bits, m.rows,
-                m.claimed, m.lane_counts, tokens, BLOCK=self.block, enable_fp_fusion=False,
+                m.counters, number, wave, following, m.best, m.width, graph.num_states, graph.bounds, graph.arcs, bits,
+                m.rows, m.claimed, m.lane_counts, tokens, BLOCK=self.block, enable_fp_fusion=False,
             )  # fmt: skip
-            kernels.next_wave[(1,)](m.counters)
             wave = following
 
 
@@ -259,26 +175,23 @@ def take_losses(extra: torch.Tensor, row: Row, depth: int, beam: float) -> None:
     )  # fmt: skip
 
 
-def _begin(m: _Memory, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths) -> None:
-    """Lays out where the lanes stand, and frees what a chunk that did not fit left in use."""
-    count = len(level.lane)
-    m.frames[:, : frames.shape[1]] = frames
-    m.lengths.copy_(lengths)
-    m.settings.copy_(torch.tensor([widths.beam, widths.beam_delta, widths.scale], dtype=torch.float64))
-    m.limited.zero_()
-    m.marks.zero_()
-    if int(m.counters[FULL]):
-        m.rows.fill_(LOWEST)
-    m.counters.zero_()
+def _begin(m: LaneMemory, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor) -> None:
+    """Lays out where the lanes stand; the host waits for nothing."""
+    count, lanes = len(level.lane), len(lengths)
+    m.frames[:lanes, : frames.shape[1]] = frames
+    for array in (m.lengths, m.limited, m.facts):
+        array.zero_()
+    m.lengths[:lanes] = lengths
     m.counters[1] = count
     m.marks[0, 0] = count
     for log, tokens in zip((m.log_lane, m.log_state, m.log_score), level[:3]):
         log[:count] = tokens
-    m.lane_ends[1:] = torch.bincount(level.lane, minlength=len(lengths)).cumsum(0)
+    own = torch.arange(len(m.lengths), device=lengths.device)
+    m.lane_ends[1:] = torch.searchsorted(level.lane.contiguous(), own, right=True)
     m.lane_log[0] = m.lane_ends
 
 
-def _levels(m: _Memory, marks: list[list[int]]) -> list[LaneLevel]:
+def _levels(m: LaneMemory, marks: list[list[int]]) -> list[LaneLevel]:
     """Returns the levels between marks; nothing is shared with the memory."""
     (token, _, _), (end, links, inner) = marks[0], marks[-1]
     sizes = [[b - a for a, b in zip(column, column[1:])] for column in zip(*marks)]
@@ -290,14 +203,14 @@ def _levels(m: _Memory, marks: list[list[int]]) -> list[LaneLevel]:
     return cut_levels(own, over, within, sizes)
 
 
-def _kept_levels(m: _Memory, marks: list[list[int]]) -> list[LaneLevel]:
+def _kept_levels(m: LaneMemory, marks: list[list[int]]) -> list[LaneLevel]:
     """Returns the levels after the first one, of what `chunk_losses` kept; all tokens of the first one count."""
     device = m.extra.device
     token_ends, link_ends, inner_ends = (torch.tensor(column, device=device) for column in zip(*marks))
     alive = m.extra[: marks[-1][0]] != INFINITE
     alive[: marks[0][0]] = True
-    number = alive.cumsum(0) - 1
-    firsts = torch.cat([number.new_zeros(1), number[token_ends - 1] + 1])  # of each level, and the end
+    number = torch.nn.functional.pad(alive.cumsum(0), (1, 0))  # of each token, and the end
+    firsts = torch.cat([number.new_zeros(1), number[token_ends]])  # of each level, and the end
     which = [
         torch.nonzero(part).flatten() for part in (alive, m.kept_links[: marks[-1][1]], m.kept_inner[: marks[-1][2]])
     ]

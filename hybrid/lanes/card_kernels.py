@@ -20,22 +20,22 @@ from hybrid.lanes.cutoff_kernels import (
     LEVEL,
     LINKS,
     LOWEST,
-    NEXT,
     TOKENS,
-    WAVE,
+    WAVES,
     amount,
+    kernel,
     ordered,
     unordered,
 )
 
-__all__ = ["clear", "count_epsilons", "count_kept", "emit", "emit_sizes", "epsilon_links", "first_owners", "first_wave",
-           "insert", "keep", "link_targets", "next_frame", "next_wave", "note_lanes", "place", "relax"]  # fmt: skip
+__all__ = ["count_kept", "emit", "emit_sizes", "epsilon_links", "first_owners", "first_wave", "insert", "keep",
+           "link_targets", "next_frame", "place", "relax"]  # fmt: skip
 
 # The row of a lane and a state: the bits of the token's score, and its rank in its lane, later its number in the level.
 NUMBER = tl.constexpr(1)
 
 
-@triton.jit
+@kernel
 def emit_sizes(
     counters, log_lane, log_state, log_score, cutoff, lengths, bounds, sizes, room, BLOCK: tl.constexpr
 ):  # fmt: skip
@@ -66,7 +66,7 @@ def _owner(ends, j, low, high, inside):
     return low
 
 
-@triton.jit
+@kernel
 def first_owners(counters, ends, owners, room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr):
     """Whose each EACH-th arc is, so that others need not search among all tokens."""
     count = tl.load(counters + TOKENS) - tl.load(counters + LEVEL)
@@ -77,7 +77,7 @@ def first_owners(counters, ends, owners, room_tokens, room, EACH: tl.constexpr, 
         tl.store(owners + i, _owner(ends, i * EACH, i * 0, i * 0 + count, inside).to(tl.int32), mask=inside)
 
 
-@triton.jit
+@kernel
 def emit(
     counters, log_lane, log_state, log_score, bounds, arcs, arc_scores, frames, frame_count, num_pdfs, settings, sizes,
     ends, block_owners, totals, owners, best, room_tokens, room, BLOCK: tl.constexpr,
@@ -128,7 +128,7 @@ def _reaching(counters, log_lane, totals, owners, best, width, j, inside):
     return inside & (total >= _floor(best, width, lane, inside)) & (total > float("-inf")), token, total
 
 
-@triton.jit
+@kernel
 def count_kept(
     counters, log_lane, ends, totals, owners, best, width, kept_sizes, room_tokens, room, BLOCK: tl.constexpr
 ):  # fmt: skip
@@ -143,7 +143,7 @@ def count_kept(
         tl.store(kept_sizes + at // BLOCK, number)
 
 
-@triton.jit
+@kernel
 def keep(
     counters, log_lane, log_state, bounds, arcs, frames, frame_count, num_pdfs, sizes, ends, totals, owners, best,
     width, kept_sizes, kept_ends, kept_totals, link_source, link_arc, link_acoustic, room_tokens, room, log_room,
@@ -192,7 +192,7 @@ def _raise(counters, rows, claimed, lane_counts, lane, key, total, wanted, room)
     return before
 
 
-@triton.jit
+@kernel
 def insert(
     counters, log_lane, arcs, states, rows, claimed, lane_counts, kept_ends, kept_totals, link_source, link_arc, keys,
     room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr,
@@ -212,13 +212,14 @@ def insert(
         _raise(counters, rows, claimed, lane_counts, lane, key, total, inside, room_tokens)
 
 
-@triton.jit
+@kernel
 def relax(
-    counters, wave, following, best, width, states, bounds, arcs, arc_scores, rows, claimed, lane_counts, room_tokens,
-    BLOCK: tl.constexpr,
+    counters, number, wave, following, best, width, states, bounds, arcs, arc_scores, rows, claimed, lane_counts,
+    room_tokens, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Follows the epsilon arcs of a wave, token by token; the tokens that got better make the next one."""
-    work = amount(counters, tl.load(counters + WAVE), room_tokens)
+    here = counters + WAVES + number
+    work = amount(counters, tl.load(here), room_tokens)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
         inside = i < work
@@ -236,18 +237,23 @@ def relax(
             reached = lane.to(tl.int64) * states + tl.load(arcs + 3 * (first + step), mask=kept, other=0)
             before = _raise(counters, rows, claimed, lane_counts, lane, reached, total, kept, room_tokens)
             better = kept & (before < ordered(total))
-            number = tl.sum(better.to(tl.int32), 0)
-            to = tl.atomic_add(counters + NEXT, number.to(tl.int64)) + tl.cumsum(better.to(tl.int32), 0) - 1
+            fresh = tl.sum(better.to(tl.int32), 0)
+            to = tl.atomic_add(here + 1, fresh.to(tl.int64)) + tl.cumsum(better.to(tl.int32), 0) - 1
             if tl.max(tl.where(better, to, 0), 0) >= room_tokens:
                 tl.store(counters + FULL, 1)
             tl.store(following + to, reached, mask=better & (to < room_tokens))
 
 
-@triton.jit
+@kernel
 def place(
-    counters, claimed, rows, lane_ends, states, log_lane, log_state, log_score, room, log_room, BLOCK: tl.constexpr
+    counters, claimed, rows, lane_ends, lane_log, lanes, states, log_lane, log_state, log_score, room, log_room,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Writes the tokens of the new level, lane by lane."""
+    """Writes the tokens of the new level, lane by lane, and where each lane begins (`lane_log`)."""
+    own = lane_log + (tl.load(counters + FRAME) + 1) * (lanes + 1)
+    for at in range(tl.program_id(0) * BLOCK, lanes + 1, tl.num_programs(0) * BLOCK):
+        i = at + tl.arange(0, BLOCK)
+        tl.store(own + i, tl.load(lane_ends + i, mask=i <= lanes, other=0), mask=i <= lanes)
     end, count = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
     count = amount(counters, end + count, log_room) - end
     for at in range(tl.program_id(0) * BLOCK, count, tl.num_programs(0) * BLOCK):
@@ -262,20 +268,6 @@ def place(
         tl.store(log_lane + end + number, lane, mask=inside)
         tl.store(log_state + end + number, (key % states).to(tl.int32), mask=inside)
         tl.store(log_score + end + number, unordered(tl.load(rows + 2 * key, mask=inside, other=0)), mask=inside)
-
-
-@triton.jit
-def link_targets(
-    counters, rows, kept_ends, keys, link_target, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr
-):  # fmt: skip
-    """Writes where the links over the frame lead."""
-    links, work = tl.load(counters + LINKS), amount(counters, tl.load(kept_ends + tl.cdiv(room, EACH) - 1), room)
-    work = amount(counters, links + work, log_room) - links
-    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
-        k = at + tl.arange(0, BLOCK)
-        inside = k < work
-        number = tl.load(rows + 2 * tl.load(keys + k, mask=inside, other=0) + NUMBER, mask=inside, other=0)
-        tl.store(link_target + links + k, number.to(tl.int32), mask=inside)
 
 
 @triton.jit
@@ -297,29 +289,40 @@ def _follows(arc_scores, score, floor, first, count, step):
     return going & (total >= floor) & (total > float("-inf"))
 
 
-@triton.jit
-def count_epsilons(
-    counters, log_lane, log_state, log_score, best, width, bounds, arc_scores, inner_sizes, room, BLOCK: tl.constexpr
+@kernel
+def link_targets(
+    counters, log_lane, log_state, log_score, best, width, bounds, arc_scores, rows, kept_ends, keys, link_target,
+    inner_sizes, room_tokens, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """How many epsilon arcs of each token of the new level reach the floor; 0 beyond them."""
-    begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
-    for at in range(tl.program_id(0) * BLOCK, room, tl.num_programs(0) * BLOCK):
+    """Writes where the links over the frame lead, and how many epsilon arcs of each new token reach the floor."""
+    links, work = tl.load(counters + LINKS), amount(counters, tl.load(kept_ends + tl.cdiv(room, EACH) - 1), room)
+    work = amount(counters, links + work, log_room) - links
+    for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
+        k = at + tl.arange(0, BLOCK)
+        inside = k < work
+        number = tl.load(rows + 2 * tl.load(keys + k, mask=inside, other=0) + NUMBER, mask=inside, other=0)
+        tl.store(link_target + links + k, number.to(tl.int32), mask=inside)
+    begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room_tokens)
+    for at in range(tl.program_id(0) * BLOCK, room_tokens, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
         _, score, floor, first, count = _epsilons(
             log_lane, log_state, log_score, best, width, bounds, begin, i, i < work
         )  # fmt: skip
-        number = tl.zeros([BLOCK], tl.int32)
+        some = tl.zeros([BLOCK], tl.int32)
         for step in range(0, tl.max(count, 0)):
-            number += _follows(arc_scores, score, floor, first, count, step).to(tl.int32)
-        tl.store(inner_sizes + i, number, mask=i < room)
+            some += _follows(arc_scores, score, floor, first, count, step).to(tl.int32)
+        tl.store(inner_sizes + i, some, mask=i < room_tokens)
 
 
-@triton.jit
+@kernel
 def epsilon_links(
-    counters, log_lane, log_state, log_score, best, width, states, bounds, arcs, arc_scores, rows, inner_sizes,
+    counters, log_lane, log_state, log_score, best, width, claimed, states, bounds, arcs, arc_scores, rows, inner_sizes,
     inner_ends, inner_source, inner_target, inner_arc, room, log_room, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Writes the links over epsilon arcs inside the new level; where they lead there are tokens."""
+    """Writes the links over epsilon arcs inside the new level; where they lead there are tokens. Frees their rows.
+
+    Of a row only the number is read here, and only the score is written.
+    """
     begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
     links = tl.load(counters + EPSILONS)
     found = tl.load(inner_ends + room - 1)
@@ -339,11 +342,6 @@ def epsilon_links(
             tl.store(inner_target + to, number.to(tl.int32), mask=kept)
             tl.store(inner_arc + to, (first + step).to(tl.int32), mask=kept)
             to += kept.to(tl.int64)
-
-
-@triton.jit
-def clear(counters, claimed, rows, room, BLOCK: tl.constexpr):
-    """Frees the rows of the tokens."""
     count = tl.minimum(tl.load(counters + CLAIMED), room)
     for at in range(tl.program_id(0) * BLOCK, count, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
@@ -351,30 +349,15 @@ def clear(counters, claimed, rows, room, BLOCK: tl.constexpr):
         tl.store(rows + 2 * key, tl.full([BLOCK], LOWEST, tl.int64), mask=i < count)
 
 
-@triton.jit
-def first_wave(counters):
-    """Every token that the frame brought may have epsilon arcs."""
-    tl.store(counters + WAVE, tl.load(counters + CLAIMED))
-    tl.store(counters + NEXT, tl.load(counters + NEXT) * 0)
+@kernel
+def first_wave(counters, depth):
+    """Every token that the frame brought may have epsilon arcs; nothing follows yet."""
+    tl.store(counters + WAVES, tl.load(counters + CLAIMED))
+    for number in range(depth):
+        tl.store(counters + WAVES + number + 1, tl.load(counters + WAVES) * 0)
 
 
-@triton.jit
-def next_wave(counters):
-    """What got better is followed next."""
-    tl.store(counters + WAVE, tl.load(counters + NEXT))
-    tl.store(counters + NEXT, tl.load(counters + NEXT) * 0)
-
-
-@triton.jit
-def note_lanes(counters, lane_ends, lane_log, lanes, BLOCK: tl.constexpr):
-    """Notes where the tokens of each lane begin in the new level; lane_log: int64 [level][lanes + 1]."""
-    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    inside = i <= lanes
-    level = tl.load(counters + FRAME) + 1
-    tl.store(lane_log + level * (lanes + 1) + i, tl.load(lane_ends + i, mask=inside, other=0), mask=inside)
-
-
-@triton.jit
+@kernel
 def next_frame(counters, kept_ends, inner_ends, marks, room_tokens, room, EACH: tl.constexpr):
     """Ends a frame; marks: int64 [frame + 1][3], the ends of tokens, links and epsilon links."""
     frame = tl.load(counters + FRAME) + 1

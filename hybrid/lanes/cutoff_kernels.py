@@ -18,10 +18,14 @@ LEVEL = tl.constexpr(2)
 LINKS = tl.constexpr(3)
 EPSILONS = tl.constexpr(4)
 CLAIMED = tl.constexpr(5)  # entries of the hash table in use
-WAVE = tl.constexpr(6)  # tokens of the wave at hand
-NEXT = tl.constexpr(7)  # and of the next one
-FULL = tl.constexpr(8)  # something did not fit
+FULL = tl.constexpr(6)  # something did not fit
+WAVES = tl.constexpr(7)  # tokens of each wave of epsilons
 LOWEST = tl.constexpr(-9223372036854775808)
+
+# No kernel is compiled anew, while streams wait, because one of these is 1 or a multiple of 16.
+SIZES = ("depth", "frame_count", "lanes", "levels", "log_room", "max_active", "min_active", "num_pdfs", "number",
+         "room", "room_tokens", "states")  # fmt: skip
+kernel = triton.jit(do_not_specialize=SIZES)
 
 
 @triton.jit
@@ -80,7 +84,7 @@ def _select(scores, begin, end, rank, low, high, BLOCK: tl.constexpr):
     return high
 
 
-@triton.jit
+@kernel
 def cutoffs(
     counters, log_score, lane_ends, cutoff, width, best, lane_counts, limited, lengths, settings, max_active,
     min_active, BLOCK: tl.constexpr,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from hybrid.lanes.backward import TakeLosses, living, prune_back, take_losses
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, place_graph
 from hybrid.lanes.rooms import Rooms
 from hybrid.lanes.twin import pass_frames, start_level
+
+if TYPE_CHECKING:
+    from hybrid.lanes.card import CardPasses
 
 __all__ = ["LaneCode", "Passes", "choose_code", "lanes_within"]
 
@@ -27,11 +30,13 @@ class LaneCode(NamedTuple):
 
     Attributes:
       passes: token passing. pruned: the same, and pruning of what came of it. take_losses: the way back of pruning.
+      card: of Triton's kernels, where memory is laid out ahead; the twin takes what it needs as it goes.
     """
 
     passes: Passes
     pruned: Passes
     take_losses: TakeLosses
+    card: CardPasses | None = None
 
 
 HOST_LANES = 32  # on a CPU, where more at once gain nothing
@@ -40,10 +45,11 @@ SHARE = 0.8  # of a GPU's free memory that may be laid out
 logger = get_logger(__name__)
 
 
-def choose_code(kernels: str, device: torch.device) -> LaneCode:
+def choose_code(kernels: str, device: torch.device, frames: int) -> LaneCode:
     """Returns the code that passes tokens and prunes links.
 
     Args:
+      frames: of the longest chunk that is expected.
       kernels: "triton", "torch" (their twin), or "auto": on a GPU Triton's, where they are there and agree with the
         twin on a small graph; what is taken instead is told.
     """
@@ -54,14 +60,14 @@ def choose_code(kernels: str, device: torch.device) -> LaneCode:
         if reason:
             logger.warning("%s: tokens are passed by plain torch, which is slower: %s", device, reason)
             return LaneCode(pass_frames, pruned_frames, take_losses)
-    return _card_code(device)
+    return _card_code(device, frames)
 
 
-def _card_code(device: torch.device) -> LaneCode:
+def _card_code(device: torch.device, frames: int) -> LaneCode:
     from hybrid.lanes import card
 
-    passes = card.CardPasses() if device.type == "cuda" else card.CardPasses(2, 64)
-    return LaneCode(passes, passes.pruned, card.take_losses)
+    passes = card.CardPasses(frames) if device.type == "cuda" else card.CardPasses(frames, 2, 64)
+    return LaneCode(passes, passes.pruned, card.take_losses, passes)
 
 
 def pruned_frames(
@@ -89,7 +95,8 @@ def _why_not(device: torch.device) -> str:
         graph, frames, lengths = _small_search(device)
         widths, level = LaneWidths(8.0, 4.0, 6, 2, 0.5, 0.5), start_level(graph, 0)
         wanted, found = (
-            passes(graph, level, frames, lengths, widths)[0] for passes in (pass_frames, _card_code(device).passes)
+            code(graph, level, frames, lengths, widths)[0]
+            for code in (pass_frames, _card_code(device, frames.shape[1]).passes)
         )
         if [_content(one) for one in wanted] != [_content(one) for one in found]:
             return "its kernels and their twin disagree on a small graph; please report this"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from hybrid.lanes.lane_values import DeviceGraph, LaneWidths
 
@@ -29,27 +29,26 @@ class Rooms:
     log_links: int
 
     @classmethod
-    def predict(
-        cls, graph: DeviceGraph, widths: LaneWidths, lanes: int, frames: int, growth: int = 1, alive: int = 0
-    ) -> Rooms:
-        """Returns the rooms of a chunk.
+    def predict(cls, graph: DeviceGraph, widths: LaneWidths, lanes: int, frames: int, growth: int = 1) -> Rooms:
+        """Returns the rooms of a chunk: growing with the lanes and with `growth`, and never more than there can be.
 
         What is asked for falls from four times max-active for one lane to about half of it for each of many; a chunk
         that does not fit is repeated.
 
         Args:
           growth: how many times more than at first.
-          alive: tokens of the first level.
         """
-        states, graph_arcs = graph.num_states + 1, len(graph.arcs) + 1
-        wanted = int(max((USUAL + SPREAD / lanes**0.5) * widths.max_active, LEAST))
-        tokens = max(min(growth * wanted, states) * lanes, alive)
-        arcs = min(ARCS_PER_TOKEN * tokens, graph_arcs * lanes)
-        return cls(tokens, arcs, graph.num_states * lanes, 2 * tokens + frames * tokens // 2, arcs + frames * arcs // 4)
-
-    def holds(self, other: Rooms) -> bool:
-        """Whether what fits into others fits into these too."""
-        return all(own >= wanted for own, wanted in zip(astuple(self), astuple(other), strict=True))
+        arcs = len(graph.arcs) + 1
+        most = graph.num_states + arcs  # a wave of epsilons may name a state once for each arc into it
+        usual = int(max((USUAL + SPREAD / lanes**0.5) * widths.max_active, LEAST))
+        some, links = growth * usual, growth * ARCS_PER_TOKEN * usual
+        return cls(
+            min(some, most) * lanes,
+            min(links, arcs) * lanes,
+            graph.num_states * lanes,
+            min(2 * some + frames * some // 2, (frames + 2) * most) * lanes,
+            min(links + frames * links // 4, (frames + 1) * arcs) * lanes,
+        )
 
     @property
     def memory(self) -> int:

@@ -27,12 +27,14 @@ TYPES = {
             "extra lane_log link_sources link_targets link_bounds inner_sources inner_targets inner_bounds",
     "*i32": "block_owners log_lane log_state lane_counts bounds sizes kept_sizes inner_sizes arcs owners link_source "
             "link_target link_arc inner_source inner_target inner_arc",
-    "i32": "max_active min_active room room_tokens log_room frame_count num_pdfs states levels depth lanes",
+    "i32": "max_active min_active room room_tokens log_room frame_count num_pdfs states levels depth lanes number",
     "fp32": "beam",
 }
 TYPE = {name: kind for kind, names in TYPES.items() for name in names.split()}
 modules = cutoff_kernels, backward_kernels, card_kernels
 for name, kernel in [(name, getattr(m, name)) for m in modules for name in m.__all__]:
+    sizes = [parameter for parameter in kernel.params if TYPE.get(parameter.name) == "i32"]
+    assert all(parameter.do_not_specialize for parameter in sizes), name  # else compiled anew for other sizes
     constants = {name: 256 for name in ("BLOCK", "EACH") if name in kernel.arg_names}
     signature = {arg: "constexpr" if arg in constants else TYPE[arg] for arg in kernel.arg_names}
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants)

@@ -74,7 +74,7 @@ def test_kernels_pass_what_their_twin_passes(seed: int) -> None:
     widths = LaneWidths(4.0, 2.0, *[(100, 0), (3, 0), (6, 3)][seed], 0.5, 0.5)
     level, frames = beginnings(graph, 3), scores_of(seed, 3, 3)
     wanted, limited = pass_frames(graph, level, frames, lengths, widths)
-    found, at_limit = CardPasses(2, 64)(graph, level, frames, lengths, widths)
+    found, at_limit = CardPasses(4, 2, 64)(graph, level, frames, lengths, widths)
     assert content(found) == content(wanted) and at_limit.tolist() == limited.tolist()
     assert graph.depth >= 2 and any(len(one.epsilons.arc) for one in found)
 
@@ -88,7 +88,7 @@ def test_kernels_keep_what_their_twin_keeps(seed: int) -> None:
     widths = LaneWidths(5.0, 1.0, *[(100, 0), (3, 0), (6, 3)][seed], 0.5, 0.5)
     level, frames = beginnings(graph, 3), scores_of(seed, 3, 4)
     wanted, limited = passes.pruned_frames(graph, level, frames, lengths, widths)
-    found, at_limit = CardPasses(2, 64).pruned(graph, level, frames, lengths, widths)
+    found, at_limit = CardPasses(4, 2, 64).pruned(graph, level, frames, lengths, widths)
     assert content(found) == content(wanted) and at_limit.tolist() == limited.tolist()
     whole, _ = pass_frames(graph, level, frames, lengths, widths)
     assert sum(len(one.links.arc) for one in found) < sum(len(one.links.arc) for one in whole)
@@ -100,19 +100,61 @@ def test_a_chunk_that_does_not_fit_is_searched_again_with_more_room(monkeypatch)
 
     predict, asked = Rooms.predict, []
 
-    def small(graph, widths, lanes, frames, growth=1, alive=0):  # type: ignore[no-untyped-def]
+    def small(graph, widths, lanes, frames, growth=1):  # type: ignore[no-untyped-def]
         asked.append(growth)
         room = 2 * growth
-        return Rooms(max(room, alive), 4 * room, graph.num_states * lanes, alive + 3 * room, 6 * room)
+        return Rooms(room, 4 * room, graph.num_states * lanes, 3 * room, 6 * room)
 
     graph, level, lengths = graph_of(1), beginnings(graph_of(1), 1), torch.tensor([2])
     widths, frames = LaneWidths(6.0, 2.0, 100, 0, 0.5, 0.5), scores_of(1, 1, 2)
     monkeypatch.setattr(Rooms, "predict", staticmethod(small))
-    found, _ = CardPasses(1, 64)(graph, level, frames, lengths, widths)
+    card = CardPasses(2, 1, 64)
+    found, _ = card(graph, level, frames, lengths, widths)
     assert asked[-1] > 1 and content(found) == content(pass_frames(graph, level, frames, lengths, widths)[0])
+    laid = card.layouts.laid
+    card(graph, level, frames, lengths, widths)
+    assert card.layouts.laid == laid > 1  # what was learnt stays
     monkeypatch.setattr(Rooms, "predict", predict)
     bounded = Rooms.predict(graph, widths, 2, 25)
-    assert bounded.tokens == 2 * (graph.num_states + 1) and bounded.arcs <= 2 * (len(graph.arcs) + 1)
+    assert bounded.tokens <= 2 * (graph.num_states + len(graph.arcs) + 1)
+    assert bounded.arcs <= 2 * (len(graph.arcs) + 1)
+
+
+@needs_interpreter
+def test_launches_of_a_frame(monkeypatch) -> None:
+    """`docs/search.md` tells how many; a launch costs a stream that is alone as much as one of hundreds."""
+    from hybrid.lanes import card, card_kernels, cutoff_kernels
+
+    graph, launched = graph_of(1), []
+
+    class Counted:
+        def __init__(self, name: str, kernel: object) -> None:
+            self.name, self.kernel = name, kernel
+
+        def __getitem__(self, grid: tuple[int]) -> object:
+            launched.append(self.name)
+            return self.kernel[grid]  # type: ignore[index]
+
+    for name in card_kernels.__all__:
+        monkeypatch.setattr(card_kernels, name, Counted(name, getattr(card_kernels, name)))
+    monkeypatch.setattr(card, "cutoffs", Counted("cutoffs", cutoff_kernels.cutoffs))
+    cumsum = torch.cumsum
+    monkeypatch.setattr(torch, "cumsum", lambda *a, **k: (launched.append("sum"), cumsum(*a, **k))[1])
+    widths = LaneWidths(4.0, 2.0, 100, 0, 0.5, 0.5)
+    card.CardPasses(2, 2, 64)(graph, beginnings(graph, 1), scores_of(1, 1, 2), torch.tensor([2]), widths)
+    each = launched[: len(launched) // 2]
+    assert each == launched[len(each) :] and len(each) == 16 + graph.depth
+
+
+@needs_interpreter
+def test_a_graph_all_of_whose_states_live_fits_at_once() -> None:
+    from hybrid.lanes.card import CardPasses
+
+    graph, level, lengths = graph_of(2), beginnings(graph_of(2), 1), torch.tensor([9])
+    widths, frames, card = LaneWidths(1e4, 1e4, 100, 0, 0.5, 0.5), scores_of(2, 1, 9), CardPasses(9, 2, 64)
+    wanted = pass_frames(graph, level, frames, lengths, widths)[0]
+    assert content(card(graph, level, frames, lengths, widths)[0]) == content(wanted)
+    assert card.layouts.laid == 1 and len(wanted[-1].state) > graph.num_states / 2
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -152,13 +194,15 @@ def test_work_is_spread_over_arcs() -> None:
 
 def test_what_is_taken_instead_of_kernels_is_told(monkeypatch, caplog) -> None:
     card = torch.device("cuda")
-    assert passes.choose_code("auto", CPU).passes is pass_frames
+    assert passes.choose_code("auto", CPU, 25).passes is pass_frames
     monkeypatch.setattr(passes, "find_spec", lambda name: None)
-    assert passes.choose_code("auto", card).passes is pass_frames
+    assert passes.choose_code("auto", card, 25).passes is pass_frames
     assert "cuda: tokens are passed by plain torch, which is slower: the package triton is not installed" in caplog.text
     monkeypatch.setattr(passes, "find_spec", lambda name: object())
     monkeypatch.setattr(passes, "_small_search", lambda device: (_ for _ in ()).throw(RuntimeError("no such card")))
-    assert passes.choose_code("auto", card).passes is pass_frames and "do not run here (no such card)" in caplog.text
+    assert (
+        passes.choose_code("auto", card, 25).passes is pass_frames and "do not run here (no such card)" in caplog.text
+    )
 
 
 def test_kernels_that_err_are_not_taken(monkeypatch) -> None:
@@ -167,9 +211,11 @@ def test_kernels_that_err_are_not_taken(monkeypatch) -> None:
         return [one._replace(score=one.score + 1e-9) for one in levels], limited
 
     monkeypatch.setattr(passes, "find_spec", lambda name: object())
-    monkeypatch.setattr(passes, "_card_code", lambda device: passes.LaneCode(wrong, wrong, take_losses))
+    monkeypatch.setattr(passes, "_card_code", lambda device, frames: passes.LaneCode(wrong, wrong, take_losses))
     assert "disagree on a small graph" in passes._why_not(CPU)
-    monkeypatch.setattr(passes, "_card_code", lambda device: passes.LaneCode(pass_frames, pass_frames, take_losses))
+    monkeypatch.setattr(
+        passes, "_card_code", lambda device, frames: passes.LaneCode(pass_frames, pass_frames, take_losses)
+    )
     assert passes._why_not(CPU) == ""
 
 

@@ -149,6 +149,26 @@ def test_streams_begin_and_end_at_different_times_and_one_is_given_up(build, too
         assert one.status == two.status and tools.arcs_of(one.lattice) == tools.arcs_of(two.lattice)
 
 
+def test_a_session_of_streams_lays_memory_out_when_they_open(build, tools) -> None:
+    pytest.importorskip("triton")
+    fst, config = tools.fst(7, 12, 40), SearchConfig(6.0, 3.0, 20, 0, 0.5)
+    searcher, native = build("triton", fst, config), build("native", fst, config)
+    scores, layouts = [tools.scores(i, n) for i, n in enumerate((6, 2, 4, 3))], searcher.code.card.layouts
+    streams = [searcher.open() for _ in range(3)]
+    laid = layouts.laid
+    assert laid == 3  # for one, two and, from the third on, four
+    searcher.advance(streams, [scores[0][:2], scores[1], scores[2][:2]])
+    done = streams.pop(1).finish()
+    searcher.advance(streams, [scores[0][2:3], scores[2][2:3]])
+    streams.append(searcher.open())  # one ended, another begins
+    searcher.advance(streams, [scores[0][3:5], scores[2][3:], scores[3][:1]])
+    searcher.advance([streams[0], streams[2]], [scores[0][5:], scores[3][1:]])
+    assert layouts.laid == laid
+    wanted = native.search(scores)
+    found = [streams[0].finish(), done, streams[1].finish(), streams[2].finish()]
+    assert [tools.arcs_of(one.lattice) for one in found] == [tools.arcs_of(one.lattice) for one in wanted]
+
+
 def test_a_batch_larger_than_memory_shrinks(build, tools, monkeypatch, caplog) -> None:
     searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     scores = [tools.scores(i, 30 + 7 * i) for i in range(5)]

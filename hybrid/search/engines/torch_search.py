@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -61,9 +62,11 @@ class TorchSearcher(SearcherBase):
             kernels,
         )
         self.placed = placed or place_graph(graph.bounds, graph.arcs, self.device)
-        self.code = choose_code(kernels, self.device)
+        self.code = choose_code(kernels, self.device, INTERVAL)
         self.start = start_level(self.placed, graph.start)
         self.finals = torch.from_numpy(graph.final_scores).to(self.device)
+        self._streams: WeakSet[TorchStream] = WeakSet()
+        self._lanes = 0  # side by side; 0: to be predicted
 
     @property
     def num_pdfs(self) -> int:
@@ -81,8 +84,16 @@ class TorchSearcher(SearcherBase):
         return TorchSearcher(self.graph, config, self.device, self.kernels, self.placed)
 
     def open(self) -> "TorchStream":
-        """See `Searcher.open`."""
-        return TorchStream(self)
+        """See `Searcher.open`; memory for all open streams is laid out here, before the first of their scores."""
+        stream = TorchStream(self)
+        self._streams.add(stream)
+        if self.code.card is not None:
+            try:
+                lanes = min(len(self._streams), self._at_once())
+                self.code.card.prepare(self.placed, self.widths, lanes, self.num_pdfs)
+            except torch.cuda.OutOfMemoryError:  # type: ignore[misc]
+                self._release()  # fewer move side by side
+        return stream
 
     def search(self, scores: Any, lengths: Any = None) -> list[SearchResult]:
         """See `Searcher.search`; scores that lie on the device stay there."""
@@ -117,13 +128,24 @@ class TorchSearcher(SearcherBase):
         return [results[i] for i in range(len(utterances))]
 
     def _at_once(self) -> int:
-        """Returns how many lanes are searched side by side."""
-        return min(LANES, lanes_within(self.placed, self.widths, self.num_pdfs, INTERVAL, self.device))
+        """Returns how many lanes are searched side by side: predicted once, since what is laid out counts as taken."""
+        if not self._lanes:
+            fitting = lanes_within(self.placed, self.widths, self.num_pdfs, INTERVAL, self.device)
+            self._lanes = min(LANES, fitting)
+        return self._lanes
 
     def _fewer(self, lanes: int) -> int:
         """Returns how many lanes to go on with where some did not fit into memory; says so."""
+        self._release()
         logger.warning("%d utterances at once do not fit into %s; going on with %d", lanes, self.device, lanes // 2)
         return lanes // 2
+
+    def _release(self) -> None:
+        """Gives back what was laid out, for more lanes than there is memory for."""
+        self._lanes = 0
+        if self.code.card is not None:
+            self.code.card.layouts.forget()
+            torch.cuda.empty_cache()
 
     def _too_large(self) -> str:
         """What is wrong with an utterance that does not fit into memory alone."""
