@@ -130,16 +130,13 @@ class Filler:
     ) -> FstArrays:  # fmt: skip
         """Returns the graph of one slot, and enters its edges (of a `Filling`), states counted from `offset`."""
         table, (entry, exit_, entry_costs, exit_costs) = self.table, edges
-        graph = PhraseGraph(pronunciations, table.silence_phone, table.silence_prob, self._left > 0)
-        begins = graph.add(phrases)
-        rows = graph.columns()
-        states = len(graph.arcs)
-        roots: dict[int, int] = {}  # first phone (0 where the tree does not look ahead) → its root
-        for arc in begins:
-            roots.setdefault(arc.phone if self._right else 0, states + 1 + len(roots))
-        own = [(roots[arc.phone if self._right else 0], *arc) for arc in begins]
-        start, end = states, states + 1 + len(roots)
-        rows = tuple(np.concatenate([a, b]) for a, b in zip(rows, zip(*own)))
+        silence = table.silence_phone, table.silence_prob
+        graph = PhraseGraph.of(phrases, pronunciations, silence, tell_ends=self._left > 0)
+        firsts, root = np.unique(graph.begins[0] * (self._right > 0), return_inverse=True)
+        roots = {int(first): graph.num_states + 1 + number for number, first in enumerate(firsts)}  # 0: looks not ahead
+        start, end = graph.num_states, graph.num_states + 1 + len(roots)
+        own = start + 1 + root.reshape(-1), *graph.begins
+        rows = tuple(np.concatenate(pair) for pair in zip(graph.arcs, own))
         before = self._before(slot, rows, roots, start, graph.ends)
         after = self._after(slot, rows, roots, end, graph.ends)
         ahead = _Ahead.of(rows, after)
