@@ -7,7 +7,8 @@ CMUdict writes a word's variants as `word(2)`, vowels with a stress digit (`AH0`
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from hybrid.base.errors import InputError, quote
@@ -82,7 +83,7 @@ def read_cmudict(path: str | os.PathLike, keep_stress: bool = False) -> Entries:
 
 
 def in_phones_of(
-    entries: Entries, known: Collection[str], words: Iterable[str] | None = None
+    entries: Entries, known: AbstractSet[str], words: Iterable[str] | None = None
 ) -> tuple[Entries, dict[str, list[str]]]:
     """Keeps the pronunciations that the phones of a model can spell, and spells them so.
 

@@ -78,24 +78,29 @@ def check_entries(entries: Iterable[ListEntry], place: object) -> tuple[ListEntr
     seen: dict[tuple[object, ...], int] = {}
     checked = []
     for count, entry in enumerate(entries, 1):
-        shown = f"entry {count}, '{quote(entry.text)}',"
-        if not 1 <= len(entry.words) <= MAX_WORDS:
-            cure = "Leave it out, or say it as several entries."
-            raise InputError.at(place, f"{shown} has {len(entry.words)} words, wanted 1 to {MAX_WORDS}", cure)
-        if not 0 < entry.weight <= MAX_WEIGHT:
-            wanted = f"wanted above 0 and at most {MAX_WEIGHT:g}"
-            raise InputError.at(place, f"{shown} has weight {entry.weight:g}, {wanted}", "Correct it or leave it out.")
-        if entry.phones and (len(entry.phones) != len(entry.words) or not all(entry.phones)):
-            found = f"{shown} has pronunciations of {len(entry.phones)} words, wanted {len(entry.words)}"
-            raise InputError.at(place, found, "Part the phones of two words by |.")
+        if problem := _problem(entry):
+            raise InputError.at(place, f"entry {count}, '{quote(entry.text)}', {problem[0]}", problem[1])
         if (entry.words, entry.phones) in seen:
-            found = f"{shown} is entry {seen[entry.words, entry.phones]} again"
+            found = f"entry {count}, '{quote(entry.text)}', is entry {seen[entry.words, entry.phones]} again"
             raise InputError.at(place, found, "Remove one of the two; a weight says that it is likelier.")
         seen[entry.words, entry.phones] = count
         checked.append(entry)
     if not checked:
         raise InputError.at(place, "the list is empty", "Give it entries, or leave the slot as it is.")
     return tuple(checked)
+
+
+def _problem(entry: ListEntry) -> tuple[str, str] | None:
+    """Returns what is wrong with an entry, and its cure; None where nothing is."""
+    if not 1 <= len(entry.words) <= MAX_WORDS:
+        return f"has {len(entry.words)} words, wanted 1 to {MAX_WORDS}", "Leave it out, or say it as several entries."
+    if not 0 < entry.weight <= MAX_WEIGHT:
+        wanted = f"wanted above 0 and at most {MAX_WEIGHT:g}"
+        return f"has weight {entry.weight:g}, {wanted}", "Correct it or leave it out."
+    if entry.phones and (len(entry.phones) != len(entry.words) or not all(entry.phones)):
+        found = f"has pronunciations of {len(entry.phones)} words, wanted {len(entry.words)}"
+        return found, "Part the phones of two words by |."
+    return None
 
 
 def _entry(path: object, number: int, line: str) -> ListEntry:

@@ -26,6 +26,8 @@ _JOINERS = "\u200c\u200d"
 
 
 def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     # Cc: terminal escapes; Cs: bytes of a name that is not UTF-8. A tab is a space to the eye.
     hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
     text = text.replace("\t", " ")
@@ -36,8 +38,7 @@ def _visible(text: str) -> str:
 
 def one_line(text: object) -> str:
     """Returns text as one line that can be shown anywhere: line ends become spaces, control characters are escaped."""
-    line = str(text)
-    return line if line.isascii() and line.isprintable() else _visible(" ".join(line.split("\n")))
+    return _visible(" ".join(str(text).split("\n")))
 
 
 def quote(text: object, limit: int = 80) -> str:

@@ -161,13 +161,22 @@ class SlotFiller:
         tracer = SlotTracer.of(made.searcher, self.graph, self.system.model.transition_model, filling)
         return replace(made, tracer=tracer)
 
+    @cached_property
+    def _places(self) -> tuple[dict[str, int], ...]:
+        """The ids of phones that are a whole word, and of first, inner and last ones, by their names without marks."""
+        marks = ("_S", "_B", "_I", "_E") if self._marked else ("",) * 4
+        forms = ({p: p + mark if p + mark in self._phones else p for p in self._known} for mark in marks)
+        return tuple({p: self._phones[form] for p, form in some.items() if form in self._phones} for some in forms)
+
     def _ids(self, phones: Sequence[str]) -> tuple[int, ...]:
         """The ids of a word's phones, with marks of place where the model has them."""
-        marks = [""] * len(phones)
-        if self._marked:
-            marks = ["_B", *["_I"] * (len(phones) - 2), "_E"] if len(phones) > 1 else ["_S"]
-        forms = (p + mark if p + mark in self._phones else p for p, mark in zip(phones, marks))
-        return tuple(self._phones.encode(forms, "phones.txt"))
+        whole, first, inner, last = self._places
+        try:
+            if len(phones) == 1:
+                return (whole[phones[0]],)
+            return (first[phones[0]], *[inner[phone] for phone in phones[1:-1]], last[phones[-1]])
+        except KeyError as error:  # the model has it in other places only
+            return tuple(self._phones.encode(error.args, "phones.txt"))
 
 
 def _refuse_classes(entries: Iterable[ListEntry], place: str) -> None:

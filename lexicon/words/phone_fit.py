@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from hybrid.base.errors import InputError, quote
 from lexicon.phones import POSITIONS
@@ -46,11 +47,13 @@ def is_marked(phones: SymbolTable) -> bool:
     return any(f"{s[:-2]}{mark}" in phones for s in phones.symbols if s.endswith("_B") for mark in ("_E", "_S"))
 
 
-def fit_phones(pronunciation: Sequence[str], known: Collection[str]) -> tuple[str, ...] | None:
+def fit_phones(pronunciation: Sequence[str], known: AbstractSet[str]) -> tuple[str, ...] | None:
     """Returns a pronunciation in the phones of a model; None where the model lacks one.
 
     Marks of place (`AH_B`) and stress (`AH0`) are taken off where the model has the phone without only.
     """
+    if known >= set(pronunciation):
+        return tuple(pronunciation)
     fitted = tuple(next((form for form in _forms(phone) if form in known), "") for phone in pronunciation)
     return fitted if all(fitted) else None
 
@@ -62,7 +65,7 @@ def _forms(phone: str) -> Iterable[str]:
     yield bare.rstrip("0123456789") or bare
 
 
-def lacking_phones(entries: Iterable[tuple[str, Sequence[str]]], known: Collection[str]) -> dict[str, list[str]]:
+def lacking_phones(entries: Iterable[tuple[str, Sequence[str]]], known: AbstractSet[str]) -> dict[str, list[str]]:
     """Returns each phone that a model lacks, and the words that need it."""
     lacking: dict[str, dict[str, None]] = {}
     for word, phones in entries:
