@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
@@ -84,7 +85,6 @@ class WordFinder(dict[str, int]):
     def __init__(self, table: SymbolTable) -> None:
         super().__init__()
         self._table = table
-        self._spelling: Spelling | None = None
 
     def __missing__(self, word: str) -> int:
         """Looks for a word: as it is, in upper and lower case, by other marks and Unicode forms."""
@@ -96,10 +96,14 @@ class WordFinder(dict[str, int]):
         for other in (word.upper(), word.lower()):
             if found := self._table.get(other):
                 return found
-        if self._spelling is None:
-            self._spelling = Spelling(self._table.symbols, ("<eps>", "#0", "<s>", "</s>"))
-        pair = self._spelling.find(word)
+        pair = _spelling(self._table.symbols).find(word)
         return None if pair is None else self._table.get(pair[0])
+
+
+@lru_cache(maxsize=2)
+def _spelling(symbols: tuple[str, ...]) -> Spelling:
+    """The words of a table; each list that has others asks for it."""
+    return Spelling(symbols, ("<eps>", "#0", "<s>", "</s>"))
 
 
 def read_bias_list(path: str | os.PathLike, words: SymbolTable, boost: float) -> BiasList:
@@ -157,10 +161,11 @@ def check_bias_lines(lines: Iterable[BiasLine], words: SymbolTable, path: str | 
         what = f"none of {len(found.unknown)} phrases has only words of the word table; the first unknown are {shown}"
         raise InputError.at(path, what, "Write the phrases in the language and script of the graph.")
     if found.unknown:
+        unknown, more = len(found.unknown), " …" if len(found.unknown) > SHOWN else ""
         get_logger(__name__).warning(
             "%s: %d of %d phrases have words that the graph does not know and cannot be found: %s%s. Add the words to "
-            "the graph (`hybrid graph build`).", path, len(found.unknown), len(found.unknown) + len(found.phrases),
-            shown, " …" if len(found.unknown) > SHOWN else "",
+            "the graph (`hybrid graph build`), or decode with a graph of --open and with --g2p.",
+            path, unknown, unknown + len(found.phrases), shown, more,
         )  # fmt: skip
     return found
 

@@ -94,7 +94,7 @@ def main() -> None:
     speech = [item for item in source.utterances()[0] if item.id in table][options.only :: options.every]
     finder, tally = WordFinder(system.words), Tally(system.words)
     for number, item in enumerate(speech):
-        scores = _scores(system, source, item, options.scores)
+        scores = utterance_scores(system, source, item, options.scores)
         text, rare, listed = table[item.id]
         phrases = [*listed, *(f"{a} {b}" for a, b in zip(listed, listed[1:]) if options.pairs)]
         if not number:  # compile
@@ -124,7 +124,8 @@ def _raised(graph: Any, automaton: Any, config: Any) -> NativeSearcher:
     return NativeSearcher(raised(graph, automaton), config)
 
 
-def _scores(system, source, item, kept):  # type: ignore[no-untyped-def]
+def utterance_scores(system: Any, source: FeatureFolder, item: Any, kept: Path | None) -> Any:
+    """Returns the scores of an utterance, float32 [frame][pdf_id], and keeps them in a folder, or finds them there."""
     import numpy as np
 
     file = None if kept is None else kept / f"{item.id}.npy"

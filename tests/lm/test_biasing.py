@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
 from lexicon.symbols import SymbolTable
+from lexicon.words.spelling import Spelling
+from lm.biasing import bias_list
 from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
-from lm.biasing.bias_list import BiasList, read_bias_list
+from lm.biasing.bias_list import BiasList, WordFinder, read_bias_list
 
 WORD = st.integers(1, 3)
 PHRASE = st.builds(
@@ -81,6 +83,16 @@ def test_a_list(tmp_path, words, caplog):
     assert found.texts == ("new york", "PETER", "cafe\u0301") and found.unknown == (("NGUYEN", ("NGUYEN",)),)
     assert "1 phrases stand in the list again" in caplog.text
     assert "1 of 4 phrases have words that the graph does not know and cannot be found: NGUYEN" in caplog.text
+    assert "the graph (`hybrid graph build`), or decode with a graph of --open and with --g2p." in caplog.text
+
+
+def test_the_spellings_of_a_table_are_made_once(monkeypatch):
+    """Else each list with a word that the graph lacks takes as long as the whole vocabulary."""
+    made = []
+    monkeypatch.setattr(bias_list, "Spelling", lambda *given: made.append(given) or Spelling(*given))
+    table = SymbolTable(("<eps>", "ONCE", "CAFE\u0301"))
+    assert [WordFinder(table)[word] for word in ("nguyen", "once", "caf\u00e9", "york")] == [0, 1, 2, 0]
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(
