@@ -59,7 +59,8 @@ class TextAdaptConfig:
     """How a model is adapted to a domain by text (Moore and Lewis, 2010; Kneser, Peters and Klakow, 1997)."""
 
     held_out: int = field(
-        default=10, metadata={"help": "every n-th sentence of the domain is for choices, unless a text is given"}
+        default=10,
+        metadata={"help": "every n-th sentence of the domain is for choices at first, unless a text is given"},
     )
     shares: tuple[float, ...] = field(
         default=(0.015625, 0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0),
@@ -70,6 +71,13 @@ class TextAdaptConfig:
         metadata={"help": "exponents of the domain's unigrams that are tried, besides 0; may be repeated"},
     )
     least_count: int = field(default=2, metadata={"help": "words of the large text seen less often stay outside"})
+    least_choice: int = field(
+        default=3000,
+        metadata={
+            "help": "tokens held out below which nothing is tried: share, exponent and weights are those that were "
+            "best for other books, unless the held-out ones contradict clearly"
+        },
+    )
     prior_tokens: float = field(
         default=300.0, metadata={"help": "tokens that the belief in small weights of new models counts as in EM"}
     )
@@ -77,6 +85,7 @@ class TextAdaptConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, held_out=Range(2, 1000), shares=Range(0, 1, above=True), exponents=SHARE,
-                     least_count=Range(1, 1000), prior_tokens=NATURAL, least_weight=Range(0, 0.5))  # fmt: skip
+                     least_count=Range(1, 1000), least_choice=NATURAL, prior_tokens=NATURAL,
+                     least_weight=Range(0, 0.5))  # fmt: skip
         if not self.shares:
             raise ValueError("shares are none, wanted at least one")

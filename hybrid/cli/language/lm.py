@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybrid.base.errors import quote
 from hybrid.cli.echo import echo
-from hybrid.cli.language.options import make_normaliser, text_options
+from hybrid.cli.language.options import make_normaliser, prune_option, text_options
 from hybrid.cli.lms.domain import COMMANDS as DOMAIN
 from hybrid.cli.lms.neural import COMMANDS as NEURAL
 from hybrid.cli.options import MODEL, PORTION, TEXT, Real, Whole, config_options, make_config, named_files, writes_file
@@ -45,14 +44,7 @@ for _command in (*DOMAIN, *NEURAL):
     "--lang", type=FILE, help="Lang folder or words.txt: texts take its spelling, without punctuation and tags."
 )
 @text_options
-@click.option(
-    "--prune",
-    multiple=True,
-    default=("0",),
-    callback=lambda context, parameter, values: _thresholds(",".join(values)),
-    help="Drop n-grams seen this often or less: a value for each order from 1, the last one for all further "
-    "orders; 0,0,1 (or the option three times) drops trigrams seen once.",
-)
+@prune_option
 @config_options(EstimateConfig, exclude=("prune",))
 @writes_file("arpa", "texts", "vocabulary", "lang")
 def train(
@@ -374,13 +366,6 @@ def g2p_apply(
     if rows:
         settings = {"nbest": nbest, "least_share": least_share, "beam": beam}
         write_meta(out, "guessed lexicon", settings, {"model": model}, {"guessed": True, "failed": len(failed)})
-
-
-def _thresholds(value: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in value.replace(",", " ").split())
-    except ValueError as error:
-        raise click.BadParameter(f"'{quote(value)}' is not a list of counts such as 0,0,1") from error
 
 
 def _write(out: Path, model: NgramModel, settings: dict[str, Any], inputs: dict[str, Path]) -> None:

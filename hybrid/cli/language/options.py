@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hybrid.base.errors import quote
 from hybrid.cli.options import make_config
 from lexicon.words.config import CASES, TextConfig
 
 if TYPE_CHECKING:
     from lexicon.words.normaliser import Normaliser
 
-__all__ = ["make_normaliser", "make_text_config", "text_options"]
+__all__ = ["make_normaliser", "make_text_config", "prune_option", "text_options"]
 
 OPTIONS = ("normalise", "case", "tags", "spoken")
 
@@ -63,3 +64,22 @@ def make_normaliser(options: dict[str, Any], lang: Path | None = None, classes: 
     if lang is None:
         return Normaliser(config, classes=classes)
     return Normaliser(config, SymbolTable.read(lang / "words.txt" if lang.is_dir() else lang).symbols, classes=classes)
+
+
+def prune_option(function: Callable) -> Callable:
+    """Adds `--prune`, the thresholds of counts by order, int [order]."""
+    return click.option(
+        "--prune",
+        multiple=True,
+        default=("0",),
+        callback=lambda context, parameter, values: _thresholds(",".join(values)),
+        help="Drop n-grams seen this often or less: a value for each order from 1, the last one for all further "
+        "orders; 0,0,1 (or the option three times) drops trigrams seen once.",
+    )(function)
+
+
+def _thresholds(value: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in value.replace(",", " ").split())
+    except ValueError as error:
+        raise click.BadParameter(f"'{quote(value)}' is not a list of counts such as 0,0,1") from error

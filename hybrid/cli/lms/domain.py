@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.language.options import make_normaliser, text_options
+from hybrid.cli.language.options import make_normaliser, prune_option, text_options
 from hybrid.cli.options import apart, config_options, make_config, writes_file
 from lm.config import EstimateConfig, TextAdaptConfig
 
@@ -26,6 +26,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--report", type=FILE, help="Write the figures of each step here (tab-separated).")
 @text_options
 @config_options(TextAdaptConfig)
+@prune_option
 @config_options(EstimateConfig, exclude=("prune", "add_unseen", "skip_special"))
 @click.option("--out", type=FILE, required=True, help="The ARPA file to write; .gz compresses it.")
 @apart("out", "report")
@@ -37,7 +38,8 @@ def adapt(
 ) -> None:  # fmt: skip
     """Make a model for the domain of the texts DOMAIN: choose like sentences, scale unigrams, mix by EM.
 
-    Prints perplexity and words outside of each step on held-out text of the domain; the result is a common ARPA.
+    Prints perplexity and words outside of each step on sentences of the domain that are held out; the result, made once
+    more of all of them, is a common ARPA. --prune is for the model of chosen sentences alone.
 
     Example: hybrid lm adapt calls.txt --from books.txt.gz --model general.arpa.gz --out calls.arpa
     """
