@@ -188,8 +188,10 @@ class _Flat(NamedTuple):
     firsts: list[int]  # of each level, in the old order
 
 
-def _flat(levels: list[LaneLevel]) -> _Flat:
-    group = torch.cat([level.lane * len(levels) + number for number, level in enumerate(levels)])
+def _flat(levels: list[LaneLevel], begins: torch.Tensor | None = None) -> _Flat:
+    lane = torch.cat([level.lane for level in levels])
+    group = lane * len(levels) + level_numbers(levels)
+    group = group if begins is None else group - begins[lane]
     order = torch.argsort(torch.cat([level.state for level in levels]))
     order = order[torch.argsort(group[order], stable=True)]
     group = group[order]
@@ -231,14 +233,17 @@ class HandedLanes(NamedTuple):
         return pieces
 
 
-def hand_out(levels: list[LaneLevel], upto: torch.Tensor) -> tuple[HandedLanes, _Flat]:
+def hand_out(
+    levels: list[LaneLevel], upto: torch.Tensor, begins: torch.Tensor | None = None
+) -> tuple[HandedLanes, _Flat]:
     """Returns the levels of each lane from the second one up to, without, level `upto`, and how they were sorted.
 
     Args:
       levels: pruned; in the first one the numbers of its tokens when they were handed out take the place of states.
       upto: int64 [lane].
+      begins: int64 [lane], by how many levels each lane begins later than the levels do; all others count from there.
     """
-    flat, count, lanes = _flat(levels), len(levels), len(upto)
+    flat, count, lanes = _flat(levels, begins), len(levels), len(upto)
     states = torch.cat([level.state for level in levels])[flat.order]
     scores = torch.cat([level.score for level in levels])[flat.order]
     done = (flat.group % count > 0) & (flat.group % count < upto[flat.group // count])

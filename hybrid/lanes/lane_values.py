@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 __all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "best_of_each", "concatenate",
-           "cut_levels", "expand", "place_graph"]  # fmt: skip
+           "cut_levels", "enter_lanes", "expand", "place_graph", "relabel_lanes"]  # fmt: skip
 
 warnings.filterwarnings("ignore", message="scatter_reduce.* is in beta")  # of torch 1.13; what is used of it is stable
 
@@ -184,6 +184,46 @@ def concatenate(levels: list[LaneLevel], sizes_before: list[int]) -> LaneLevel:
     links = _shifted([level.links for level in levels], before, own)
     epsilons = _shifted([level.epsilons for level in levels], own, own)
     return LaneLevel(tokens[0], tokens[1], tokens[2], links, epsilons)
+
+
+def enter_lanes(level: LaneLevel, start: LaneLevel, lanes: Sequence[int]) -> LaneLevel:
+    """Returns a level that more lanes enter; tokens and links lie lane by lane.
+
+    Args:
+      start: of one lane before any frame. lanes: numbers that the level has no tokens of.
+    """
+    count, device = len(lanes), start.state.device
+    shift = torch.arange(count, device=device) * len(start.state)
+    more = shift.repeat_interleave(len(start.epsilons.arc))
+    source, target, arc, acoustic = (column.repeat(count) for column in start.epsilons)
+    lane = torch.tensor(lanes, device=device).repeat_interleave(len(start.state))
+    inside = LaneLinks(source + more, target + more, arc, acoustic)
+    fresh = LaneLevel(lane, start.state.repeat(count), start.score.repeat(count), start.links, inside)
+    both = concatenate([level, fresh], [0, 0])
+    order = torch.argsort(both.lane, stable=True)
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=device)
+    tokens = [column[order] for column in both[:3]]
+    links = both.links._replace(target=place[both.links.target])
+    inside = both.epsilons._replace(source=place[both.epsilons.source], target=place[both.epsilons.target])
+    inside = LaneLinks(*(column[torch.argsort(tokens[0][inside.target], stable=True)] for column in inside))
+    return LaneLevel(tokens[0], tokens[1], tokens[2], links, inside)
+
+
+def relabel_lanes(levels: list[LaneLevel], numbers: torch.Tensor) -> list[LaneLevel]:
+    """Returns levels whose lanes have other numbers, in the same order.
+
+    Args:
+      numbers: int64 [level][lane].
+    """
+    sizes = [len(level.lane) for level in levels]
+    flat = torch.repeat_interleave(
+        torch.arange(len(levels), device=numbers.device),
+        torch.tensor(sizes, device=numbers.device),
+        output_size=sum(sizes),
+    )
+    lanes = numbers[flat, torch.cat([level.lane for level in levels])].split(sizes)
+    return [level._replace(lane=lane) for level, lane in zip(levels, lanes)]
 
 
 def _offsets(sizes: list[int]) -> list[int]:

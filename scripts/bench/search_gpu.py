@@ -5,7 +5,7 @@
         --feats exp/hires/dev-clean --out search_gpu.npz      # here: graph, scores, features in one file, under 60 MB
     python scripts/bench/search_gpu.py run search_gpu.npz --out table.md          # where the GPU is: under 8 minutes
 
-`run` needs this package, torch, Triton and numpy. It searches real scores tiled to as many lanes as asked for, which
+`run` needs this package, torch, Triton and numpy. It searches real scores tiled to as many utterances as asked for; they
 lie on the device as a network leaves them, after a look whether words and lattices are the CPU's. With `--network`, a
 folder of that tree, it also goes from features to lattices. Its table is written line by line: what was measured stays
 if time is up.
@@ -50,7 +50,7 @@ def parse_options() -> argparse.Namespace:
     run.add_argument("--network", type=Path, help="a model folder: from features to lattices as well")
     run.add_argument("--device", default="cuda")
     run.add_argument("--kernels", default="auto", choices=("auto", "triton", "torch"))
-    run.add_argument("--lanes", default="1,16,64,256,512,1024")
+    run.add_argument("--lanes", default="1,16,64,256,512,2400,4800", help="utterances at once, in up to 512 lanes")
     run.add_argument("--streams", default="1,10,100,400,1000")
     run.add_argument("--chunk", type=int, default=10, help="frames that a stream brings at a time")
     run.add_argument("--seconds", type=float, default=420.0, help="after which nothing new is begun")
@@ -174,8 +174,10 @@ def tiled(scores: list[Any], lanes: int) -> list[Any]:
 
 
 def speeds(table: Table, searcher: TorchSearcher, scores: list[Any], lanes: list[int], shift: float, left: Any) -> None:
-    """Searches more and more utterances side by side; their scores lie on the device."""
-    table.line("\n| lanes | frames | seconds | frames/s | × real time, with lattices | GB |\n|---|---|---|---|---|---|")
+    """Searches more and more utterances at once; their scores lie on the device."""
+    table.line(
+        "\n| utterances | frames | seconds | frames/s | × real time, with lattices | GB |\n|---|---|---|---|---|---|"
+    )
     each = 0.0  # seconds of a lane, twice: recorded and measured
     for count in lanes:
         if left() <= count * each:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines import torch_batch, torch_search
+from hybrid.search.engines import torch_lanes, torch_search
 
 SCALE = 0.5
 NARROWER = "Use a narrower beam or fewer active tokens, or the engine native."
@@ -75,9 +75,10 @@ def test_lattices_of_all_lanes_at_once_are_those_made_one_by_one(build, tools) -
         scores = [tools.scores(seed + i, n) for i, n in enumerate((40, 33, 7, 1))]
         dead = np.full((9, 5), -np.inf, np.float32)
         dead[:, 4] = -1e9
-        found = torch_batch.search_together(searcher, [*scores, dead, scores[0][:0]])
-        wanted = found.plain_results()
-        results = [*found.results(0, 2), *found.results(2, 9)]
+        wanted, results = [], []
+        for found in torch_lanes.search_together(searcher, [*scores, dead, scores[0][:0]], 4):
+            wanted += found.plain_results()
+            results += [*found.results(0, 2), *found.results(2, 9)]
         assert len(wanted) == len(results) == 6 and sum(len(one.lattice.next_states) for one in results) > 40
         for one, two in zip(wanted, results):
             assert one.lattice == two.lattice and one.status == two.status
@@ -169,16 +170,68 @@ def test_a_session_of_streams_lays_memory_out_when_they_open(build, tools) -> No
     assert [tools.arcs_of(one.lattice) for one in found] == [tools.arcs_of(one.lattice) for one in wanted]
 
 
+LENGTHS = 75, 24, 50, 25, 24, 1, 60, 24, 3
+
+
+def test_a_lane_takes_the_next_utterance_when_one_ends(build, tools, monkeypatch) -> None:
+    """The lattices do not tell how many lanes there were; lanes rest only where nothing waits."""
+    searcher = build("torch", awkward(5), SearchConfig(20.0, 4.0, 50, 2, SCALE))
+    scores = [tools.scores(i, n) for i, n in enumerate(LENGTHS)]
+    scores[6][30:, :] = -np.inf
+    scores[6][30:, 4] = -1e9  # dies within
+    monkeypatch.setattr(torch_search, "LANES", 16)
+    wanted, passed = searcher.search(scores), []
+    pruned = searcher.code.pruned
+
+    def counted(graph, level, frames, lengths, widths):  # type: ignore[no-untyped-def]
+        passed.append(frames.shape[:2])
+        return pruned(graph, level, frames, lengths, widths)
+
+    searcher.code = searcher.code._replace(pruned=counted)
+    for lanes in (1, 2, 3, 7):
+        monkeypatch.setattr(torch_search, "LANES", lanes)
+        searcher._lanes = 0
+        passed.clear()
+        found = searcher.search(scores)
+        assert [one.lattice for one in found] == [one.lattice for one in wanted]
+        assert [(one.status, one.limited_frames) for one in found] == [(o.status, o.limited_frames) for o in wanted]
+        assert {n for n, _ in passed} == {lanes} and max(n for _, n in passed) <= 25
+    passed.clear()
+    monkeypatch.setattr(torch_search, "LANES", 2)
+    searcher._lanes = 0
+    searcher.search([tools.scores(0, n) for n in (75, 24, 24, 24)])
+    assert passed == [(2, 25)] * 3  # two by two it took 75 and 24 frames
+
+
+def test_what_ended_before_memory_was_full_is_kept(build, tools, monkeypatch, caplog) -> None:
+    searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
+    scores = [tools.scores(i, 19 + i) for i in range(6)]
+    wanted = [one.lattice for one in searcher.search(scores)]
+    pruned, lanes = searcher.code.pruned, []
+
+    def full_once(graph, level, frames, lengths, widths):  # type: ignore[no-untyped-def]
+        lanes.append(len(lengths))
+        if len(lanes) == 2:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return pruned(graph, level, frames, lengths, widths)
+
+    searcher.code = searcher.code._replace(pruned=full_once)
+    monkeypatch.setattr(torch_search, "LANES", 4)
+    searcher._lanes = 0
+    assert [one.lattice for one in searcher.search(scores)] == wanted
+    assert lanes[:3] == [4, 4, 1] and "2 utterances at once do not fit into cpu; going on with 1" in caplog.text
+
+
 def test_a_batch_larger_than_memory_shrinks(build, tools, monkeypatch, caplog) -> None:
     searcher = build("torch", tools.fst(7, 12, 40), SearchConfig(20.0, 5.0, 1000, 0, SCALE))
     scores = [tools.scores(i, 30 + 7 * i) for i in range(5)]
     wanted = [tools.arcs_of(one.lattice) for one in searcher.search(scores)]
     together, whole, sizes = torch_search.search_together, torch_search.TorchSearcher._move, []
 
-    def little(searcher, utterances):  # type: ignore[no-untyped-def]
-        if len(utterances) > 2:
+    def little(searcher, utterances, lanes):  # type: ignore[no-untyped-def]
+        if min(len(utterances), lanes) > 2:
             raise torch.cuda.OutOfMemoryError("out of memory")
-        return together(searcher, utterances)
+        return together(searcher, utterances, lanes)
 
     def short(self, streams, chunks):  # type: ignore[no-untyped-def]
         sizes.append(len(streams))
@@ -210,10 +263,10 @@ def test_an_utterance_larger_than_memory_fails_alone(build, tools, monkeypatch) 
     wanted = [tools.arcs_of(one.lattice) for one in searcher.search(scores)]
     whole, together = torch_search.TorchSearcher._move, torch_search.search_together
 
-    def little(searcher, utterances):  # type: ignore[no-untyped-def]
+    def little(searcher, utterances, lanes):  # type: ignore[no-untyped-def]
         if any(len(one) > 50 and one[50, 0] == 77 for one in utterances):
             raise torch.cuda.OutOfMemoryError("out of memory")
-        return together(searcher, utterances)
+        return together(searcher, utterances, lanes)
 
     def short(self, streams, chunks):  # type: ignore[no-untyped-def]
         if any(len(chunk) and chunk[0, 0] == 77 for chunk in chunks):

@@ -24,7 +24,8 @@ from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
 from hybrid.search.engines.handed_out import HandedOut
-from hybrid.search.engines.torch_batch import chunk_on, on_device, search_together
+from hybrid.search.engines.torch_batch import FoundTogether, chunk_on, on_device
+from hybrid.search.engines.torch_lanes import search_together
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
 
@@ -32,7 +33,7 @@ __all__ = ["TorchSearcher"]
 
 logger = get_logger(__name__)
 
-LANES = 512  # side by side: more keep a card no busier, and those of one length rest less
+LANES = 512  # side by side: more keep a card no busier
 THREADS = 8
 
 
@@ -101,31 +102,40 @@ class TorchSearcher(SearcherBase):
         return super().search(scores, lengths) if utterances is None else self._search(utterances)
 
     def _search(self, utterances: list[Any]) -> list[SearchResult]:
-        """See `SearcherBase`; utterances of like length go together."""
-        order = sorted(range(len(utterances)), key=lambda i: -len(utterances[i]))
-        at_once, failed = self._at_once(), {}
+        """See `SearcherBase`; the longest begin first, and where one ends the next begins."""
+        waiting = sorted(range(len(utterances)), key=lambda i: -len(utterances[i]))
+        at_once, results = self._at_once(), dict[int, SearchResult]()
         parts: list[tuple[list[int], Future[list[SearchResult]]]] = []
         with ThreadPoolExecutor(THREADS) as pool:  # they make lattices of what the device found, while it goes on
-            while order:
-                now = order[:at_once]
+            while waiting:
+                left = dict.fromkeys(waiting)
                 try:
-                    found = search_together(self, [utterances[i] for i in now])
+                    for found in search_together(self, [utterances[i] for i in waiting], at_once):
+                        which = [waiting[i] for i in found.which]
+                        parts += self._made(pool, which, found)
+                        for i in which:
+                            del left[i]
                 except torch.cuda.OutOfMemoryError:  # type: ignore[misc]
-                    if len(now) > 1:
-                        at_once = self._fewer(len(now))
+                    lanes, first = min(at_once, len(left)), next(iter(left))
+                    if lanes > 1:
+                        at_once = self._fewer(lanes)
                     else:
-                        nothing = SearchResult(Lattice.empty(), "empty", None, len(utterances[now[0]]), (self.config,))
-                        failed[now[0]] = nothing.fail(self._too_large())
-                        order = order[1:]
-                    continue
-                order, step = order[at_once:], -(-len(now) // THREADS)
-                if self.device.type == "cpu":
-                    parts.append((now, pool.submit(found.plain_results)))
-                    continue
-                for i in range(0, len(now), step):
-                    parts.append((now[i : i + step], pool.submit(found.results, i, i + step)))
-        results = failed | {i: result for some, part in parts for i, result in zip(some, part.result())}
+                        nothing = SearchResult(Lattice.empty(), "empty", None, len(utterances[first]), (self.config,))
+                        results[first] = nothing.fail(self._too_large())
+                        del left[first]
+                waiting = list(left)
+        results |= {i: result for some, part in parts for i, result in zip(some, part.result())}
         return [results[i] for i in range(len(utterances))]
+
+    def _made(
+        self, pool: ThreadPoolExecutor, which: list[int], found: FoundTogether
+    ) -> list[tuple[list[int], Future[list[SearchResult]]]]:
+        """Has lattices made of what was found; returns whose, and where they will be."""
+        if self.device.type == "cpu":
+            return [(which, pool.submit(found.plain_results))]
+        step = -(-len(which) // THREADS)
+        begins = range(0, len(which), step)
+        return [(which[i : i + step], pool.submit(found.results, i, i + step)) for i in begins]
 
     def _at_once(self) -> int:
         """Returns how many lanes are searched side by side: predicted once, since what is laid out counts as taken."""
