@@ -21,8 +21,8 @@ class DeviceGraph:
     """A decoding graph on a device: rows of arcs, of each state the emitting ones first.
 
     Several graphs (slots of a domain graph) can stand behind one another in these arrays: a lane's tokens name states,
-    and states name ranges of arcs. What biases a token would be a small number beside its state, part of the key that
-    tokens are recombined by.
+    and states name ranges of arcs. Pairs of a state and one of a bias automaton would be rows behind them too
+    (`docs/search.md`).
 
     Attributes:
       bounds: int32 [S+1][2], the first emitting and the first epsilon arc of each state.

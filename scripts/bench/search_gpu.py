@@ -5,10 +5,10 @@
         --feats exp/hires/dev-clean --out search_gpu.npz      # here: graph, scores, features in one file, under 60 MB
     python scripts/bench/search_gpu.py run search_gpu.npz --out table.md          # where the GPU is: under 8 minutes
 
-`run` needs this package, torch, Triton and numpy. It searches real scores tiled to as many utterances as asked for; they
-lie on the device as a network leaves them, after a look whether words and lattices are the CPU's. With `--network`, a
-folder of that tree, it also goes from features to lattices. Its table is written line by line: what was measured stays
-if time is up.
+`run` needs this package, torch, Triton and numpy. It searches real scores tiled to as many utterances as asked for;
+they lie on the device as a network leaves them, after a look whether words and lattices are the CPU's. With
+`--network`, a folder of that tree, it also goes from features to lattices. Its table is written line by line: what was
+measured stays if time is up.
 """
 
 from __future__ import annotations

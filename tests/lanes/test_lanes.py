@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -138,12 +139,21 @@ def test_launches_of_a_frame(monkeypatch) -> None:
     for name in card_kernels.__all__:
         monkeypatch.setattr(card_kernels, name, Counted(name, getattr(card_kernels, name)))
     monkeypatch.setattr(card, "cutoffs", Counted("cutoffs", cutoff_kernels.cutoffs))
+    ask, asked = torch.Tensor.cpu, []
+
+    def from_device(tensor: torch.Tensor) -> torch.Tensor:
+        caller = sys._getframe(1).f_code
+        asked.extend([caller.co_name] if caller.co_filename == card.__file__ else [])
+        return ask(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", from_device)
     cumsum = torch.cumsum
     monkeypatch.setattr(torch, "cumsum", lambda *a, **k: (launched.append("sum"), cumsum(*a, **k))[1])
     widths = LaneWidths(4.0, 2.0, 100, 0, 0.5, 0.5)
     card.CardPasses(2, 2, 64)(graph, beginnings(graph, 1), scores_of(1, 1, 2), torch.tensor([2]), widths)
     each = launched[: len(launched) // 2]
     assert each == launched[len(each) :] and len(each) == 16 + graph.depth
+    assert asked == ["_passed"]  # the host asks once in a chunk
 
 
 @needs_interpreter
