@@ -146,4 +146,6 @@ if [ -n "$second_pass" ] && stage 16 "Second pass: a 4-gram of the same text, th
 fi
 
 if [ -n "$domain" ] && stage 17 "Domain: lists of rare words for each utterance; the LM adapted to each book by its other chapters."; then
-  for model in ${domain//,/ }; do raised_and_adapted "$model" tg dev-clean "$corpora"; done; fi
+  book_texts "$corpora"
+  for model in ${domain//,/ }; do raised_and_adapted "$model" tg dev-clean "$corpora"; done
+fi
