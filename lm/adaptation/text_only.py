@@ -114,10 +114,10 @@ def adapt_to_text(
         raise InputError.at("lm adapt", "neither a large text nor a model is given", "Give one of them.")
     normaliser = normaliser or Normaliser(TextConfig(normalise=False))
     own, aside = _parts(domain, held_out, config.held_out, normaliser)
-    tokens = sum(map(len, aside)) + len(aside)
+    num_tokens = sum(map(len, aside)) + len(aside)
     settings = _Settings(config.shares, ((0.0, *config.exponents),) * (len(models) + 1))
-    if tokens < config.least_choice:
-        logger.info("%d tokens are held out, less than %d: nothing is tried", tokens, config.least_choice)
+    if num_tokens < config.least_choice:
+        logger.info("%d tokens are held out, less than %d: nothing is tried", num_tokens, config.least_choice)
         settings = _Settings((SHARE,), ((EXPONENT,),) * (len(models) + 1))
     with tempfile.TemporaryDirectory(prefix="hybrid-adapt-") as scratch:
         work = _Work(Path(scratch), models, estimation, _write(Path(scratch, "held_out"), aside))
@@ -127,7 +127,7 @@ def adapt_to_text(
         parts, settled = work.make(own, settings)
         mixed = [model for _, model in parts]
         believed = _believed(len(mixed), sum(map(len, own)), len(mixed) - len(models))
-        weights = _weights(mixed, work.held_out, believed, config.prior_tokens, tokens < config.least_choice)
+        weights = _weights(mixed, work.held_out, believed, config.prior_tokens, num_tokens < config.least_choice)
         steps += [Step(name, work.figures(m), w) for (name, m), w in zip(parts, weights)]
         model = _mixture(mixed, weights, config.least_weight)
         steps.append(Step("adapted", work.figures(model)))
