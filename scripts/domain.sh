@@ -3,7 +3,7 @@
 
 raised_and_adapted() { # MODEL GRAMMAR SET CORPORA: both; after book_texts
   local size
-  book_adapted "$1" "$3"
+  book_adapted "$1" "$2" "$3"
   for size in 100 1000; do biased "$1" "$2" "$3" "$4/biasing/$3.biasing_$size.tsv"; done
 }
 
@@ -38,18 +38,23 @@ book_texts() { # CORPORA: data/books, a lexicon with the books' words, a model w
   done
 }
 
-book_adapted() { # MODEL SET: exp/MODEL/books.txt, perplexity and WER by chapter, before and after
-  local model=$dir/$1 scores=$dir/$1/scores_$2.ark feats command=(gmm scores)
-  feats=$(features_of "$1" "$2")
-  ! is_network "$1" || command=(nnet scores)
-  step "scores_$1_$2" --in "$model" --in "$feats" --out "$scores" -- \
-    hybrid "${command[@]}" --model "$model" --feats "$feats" --out "$scores"
-  step "graph_$1_books" --in "$model" --in data/books_lang --out "$model/graph_books" -- \
-    hybrid graph compile --model "$model" --lang data/books_lang --lookahead --out-dir "$model/graph_books"
-  step "books_$1" --in "$scores" --in "$model/graph_books" --in data/books --in data/books.arpa.gz --in data/books_lm \
-    --out "$model/books.txt" -- \
+book_adapted() { # MODEL GRAMMAR SET: exp/MODEL/books.txt, perplexity and WER by chapter; a GMM without its speakers' transforms
+  local model=$dir/$1 graph=$dir/$1/graph_books scores=$dir/$1/scores_$3.ark feats adapted command=(gmm scores)
+  if [ "$1" = joint ]; then # what its networks say together is there since it was decoded
+    model=$dir/chain scores=$dir/joint/scores_$2_$3.ark
+  else
+    feats=$(features_of "$1" "$3")
+    mapfile -t adapted < <(adapted_by "$1" "$2" "$3")
+    ! is_network "$1" || command=(nnet scores)
+    step "scores_$1_$3" --in "$model" --in "$feats" --out "$scores" -- \
+      hybrid "${command[@]}" --model "$model" --feats "$feats" "${adapted[@]}" --out "$scores"
+  fi
+  step "graph_$1_books" --in "$model" --in data/books_lang --out "$graph" -- \
+    hybrid graph compile --model "$model" --lang data/books_lang --lookahead --out-dir "$graph"
+  step "books_$1" --in "$scores" --in "$graph" --in data/books --in data/books.arpa.gz --in data/books_lm \
+    --out "$dir/$1/books.txt" -- \
     python "$root/scripts/bench/adapt_books.py" --texts data/books --before data/books.arpa.gz --after data/books_lm \
-    --model "$model" --graph "$model/graph_books" --scores "$scores" --out "$model/books.txt"
+    --model "$model" --graph "$graph" --scores "$scores" --out "$dir/$1/books.txt"
 }
 
 decoded_scale() { # FOLDER: prints the acoustic scale that its lattices were searched with
