@@ -16,9 +16,9 @@
 # Words after the named ones go to the command as they are; those of the array $phone_lm, which a recipe may set after
 # this file, to chain-den. With `ali=` before it, chain_parts takes the last alignments that the model was trained on.
 # Settings lie in $conf_dir, if a recipe has that option, else in its conf/. With $processes torchrun starts so many, on
-# $device.
+# $device. With $ways_beam chain's supervision holds all ways to speak that are worse than the best by at most so much.
 
-: "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}"
+: "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}" "${ways_beam:=0}"
 phone_lm=()
 networks=(chain chain_long chain_natural chain_fmllr joint conformer flat full_sum xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
@@ -30,8 +30,10 @@ chain_parts() { # MODEL LEAVES EXTRA_LM_STATES [OPTION …]: options go to chain
   step "chain_tree$tag" --in "$from" --in "$aligned" --in "$feats" --in data/lang --out "$dir/chain_tree" -- \
     hybrid nnet chain-tree --model "$from" --ali "$aligned" "${train[@]}" --max-leaves "$2" --out-dir "$dir/chain_tree" "${@:4}"
   _denominator chain "$3"
-  step "chain_sup$tag" --in "$dir/chain_tree" --in "$from" --in "$aligned" --out "$dir/chain_sup" -- \
-    hybrid nnet chain-sup --tree "$dir/chain_tree" --model "$from" --ali "$aligned" --out-dir "$dir/chain_sup" --jobs "$jobs"
+  local ways=(--jobs "$jobs")
+  [ "$ways_beam" = 0 ] || ways=("${train[@]}" --ways-beam "$ways_beam")
+  step "chain_sup$tag" --in "$dir/chain_tree" --in "$from" --in "$aligned" --in "$feats" --in data/lang --out "$dir/chain_sup" -- \
+    hybrid nnet chain-sup --tree "$dir/chain_tree" --model "$from" --ali "$aligned" --out-dir "$dir/chain_sup" "${ways[@]}"
 }
 
 flat_parts() { # EXTRA_LM_STATES …: neither alignments nor a tree of them (Hadian et al. 2018)

@@ -23,8 +23,9 @@ option tri2b 2000,12000 "likewise"
 option tri3b 2000,12000 "likewise"
 option boost_silence 1.25 "so that pauses inside utterances are found early (mono, tri1)"
 option chain_leaves 1200 "of the networks' tree"
+option ways_beam 20 "networks may hear pronunciations and pauses that are worse than tri3b's by at most so much; 0: its own"
 option lm_states 500 "of the networks' phone LM, beside those of trigrams"
-option smbr_from chain "network that goes on by sMBR: chain, conformer or xent"
+option smbr_from chain "network that goes on by sMBR: chain, chain_natural, conformer or xent"
 option conf_dir "$recipe/conf" "settings of the networks: chain.yaml, conformer.yaml, …"
 option device cpu "of network training; cuda: a GPU for each process"
 option processes 1 "of network training, by torchrun"
@@ -59,9 +60,7 @@ if stage 1 "Get the corpus and write the manifest of each part."; then
   [ "$all" = "$train_set" ] || step data_networks "${parts[@]/#/--in=data/}" --out data/networks -- \
     hybrid data combine data/${network_sets//,/ data/} --out-dir data/networks
 fi
-
 if stage 2 "Extract MFCCs."; then mfcc "$train_set" "${sets[@]}" "$all"; fi
-
 if stage 3 "Normalise the LM text, choose the vocabulary, make the lang folder."; then
   step lm_text --in "$lm_text" --in "$cmudict" --out data/lm_text -- \
     python "$recipe/local/lm_text.py" --source "$lm_text" --cmudict "$cmudict" --out-dir data/lm_text
@@ -147,5 +146,4 @@ fi
 
 if [ -n "$domain" ] && stage 17 "Domain: lists of rare words for each utterance; the LM adapted to each book by its other chapters."; then
   book_texts "$corpora"
-  for model in ${domain//,/ }; do raised_and_adapted "$model" tg dev-clean "$corpora"; done
-fi
+  for model in ${domain//,/ }; do raised_and_adapted "$model" tg dev-clean "$corpora"; done; fi
