@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from hybrid.lanes.cutoff_kernels import kernel
+from hybrid.lanes.cutoff_kernels import sized_jit
 
 __all__ = ["chunk_losses", "lane_losses"]
 
@@ -29,7 +29,7 @@ def _take(extra, sources, targets, slack, begin, end, beam, BLOCK: tl.constexpr)
         tl.atomic_min(extra + source, worse.to(tl.int64, bitcast=True), mask=inside & (worse <= beam))
 
 
-@kernel
+@sized_jit
 def lane_losses(
     extra, link_sources, link_targets, link_slack, link_bounds, inner_sources, inner_targets, inner_slack,
     inner_bounds, levels, depth, beam, BLOCK: tl.constexpr,
@@ -82,7 +82,7 @@ def _take_logged(
         tl.atomic_min(extra + source, worse.to(tl.int64, bitcast=True), mask=near)
 
 
-@kernel
+@sized_jit
 def chunk_losses(
     extra, kept_links, kept_inner, marks, lane_log, lengths, settings, log_score, arc_scores, link_source, link_target,
     link_arc, link_acoustic, inner_source, inner_target, inner_arc, lanes, frame_count, depth, beam,

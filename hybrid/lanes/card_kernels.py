@@ -23,8 +23,8 @@ from hybrid.lanes.cutoff_kernels import (
     TOKENS,
     WAVES,
     amount,
-    kernel,
     ordered,
+    sized_jit,
     unordered,
 )
 
@@ -35,7 +35,7 @@ __all__ = ["count_kept", "emit", "emit_sizes", "epsilon_links", "first_owners", 
 NUMBER = tl.constexpr(1)
 
 
-@kernel
+@sized_jit
 def emit_sizes(
     counters, log_lane, log_state, log_score, cutoff, lengths, bounds, sizes, room, BLOCK: tl.constexpr
 ):  # fmt: skip
@@ -66,7 +66,7 @@ def _owner(ends, j, low, high, inside):
     return low
 
 
-@kernel
+@sized_jit
 def first_owners(counters, ends, owners, room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr):
     """Whose each EACH-th arc is, so that others need not search among all tokens."""
     count = tl.load(counters + TOKENS) - tl.load(counters + LEVEL)
@@ -77,7 +77,7 @@ def first_owners(counters, ends, owners, room_tokens, room, EACH: tl.constexpr, 
         tl.store(owners + i, _owner(ends, i * EACH, i * 0, i * 0 + count, inside).to(tl.int32), mask=inside)
 
 
-@kernel
+@sized_jit
 def emit(
     counters, log_lane, log_state, log_score, bounds, arcs, arc_scores, frames, frame_count, num_pdfs, settings, sizes,
     ends, block_owners, totals, owners, best, room_tokens, room, BLOCK: tl.constexpr,
@@ -128,7 +128,7 @@ def _reaching(counters, log_lane, totals, owners, best, width, j, inside):
     return inside & (total >= _floor(best, width, lane, inside)) & (total > float("-inf")), token, total
 
 
-@kernel
+@sized_jit
 def count_kept(
     counters, log_lane, ends, totals, owners, best, width, kept_sizes, room_tokens, room, BLOCK: tl.constexpr
 ):  # fmt: skip
@@ -143,7 +143,7 @@ def count_kept(
         tl.store(kept_sizes + at // BLOCK, number)
 
 
-@kernel
+@sized_jit
 def keep(
     counters, log_lane, log_state, bounds, arcs, frames, frame_count, num_pdfs, sizes, ends, totals, owners, best,
     width, kept_sizes, kept_ends, kept_totals, link_source, link_arc, link_acoustic, room_tokens, room, log_room,
@@ -192,7 +192,7 @@ def _raise(counters, rows, claimed, lane_counts, lane, key, total, wanted, room)
     return before
 
 
-@kernel
+@sized_jit
 def insert(
     counters, log_lane, arcs, states, rows, claimed, lane_counts, kept_ends, kept_totals, link_source, link_arc, keys,
     room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr,
@@ -212,7 +212,7 @@ def insert(
         _raise(counters, rows, claimed, lane_counts, lane, key, total, inside, room_tokens)
 
 
-@kernel
+@sized_jit
 def relax(
     counters, number, wave, following, best, width, states, bounds, arcs, arc_scores, rows, claimed, lane_counts,
     room_tokens, BLOCK: tl.constexpr,
@@ -244,7 +244,7 @@ def relax(
             tl.store(following + to, reached, mask=better & (to < room_tokens))
 
 
-@kernel
+@sized_jit
 def place(
     counters, claimed, rows, lane_ends, lane_log, lanes, states, log_lane, log_state, log_score, room, log_room,
     BLOCK: tl.constexpr,
@@ -289,7 +289,7 @@ def _follows(arc_scores, score, floor, first, count, step):
     return going & (total >= floor) & (total > float("-inf"))
 
 
-@kernel
+@sized_jit
 def link_targets(
     counters, log_lane, log_state, log_score, best, width, bounds, arc_scores, rows, kept_ends, keys, link_target,
     inner_sizes, room_tokens, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr,
@@ -314,7 +314,7 @@ def link_targets(
         tl.store(inner_sizes + i, some, mask=i < room_tokens)
 
 
-@kernel
+@sized_jit
 def epsilon_links(
     counters, log_lane, log_state, log_score, best, width, claimed, states, bounds, arcs, arc_scores, rows, inner_sizes,
     inner_ends, inner_source, inner_target, inner_arc, room, log_room, BLOCK: tl.constexpr,
@@ -349,7 +349,7 @@ def epsilon_links(
         tl.store(rows + 2 * key, tl.full([BLOCK], LOWEST, tl.int64), mask=i < count)
 
 
-@kernel
+@sized_jit
 def first_wave(counters, depth):
     """Every token that the frame brought may have epsilon arcs; nothing follows yet."""
     tl.store(counters + WAVES, tl.load(counters + CLAIMED))
@@ -357,7 +357,7 @@ def first_wave(counters, depth):
         tl.store(counters + WAVES + number + 1, tl.load(counters + WAVES) * 0)
 
 
-@kernel
+@sized_jit
 def next_frame(counters, kept_ends, inner_ends, marks, room_tokens, room, EACH: tl.constexpr):
     """Ends a frame; marks: int64 [frame + 1][3], the ends of tokens, links and epsilon links."""
     frame = tl.load(counters + FRAME) + 1

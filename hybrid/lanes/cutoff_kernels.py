@@ -25,7 +25,7 @@ LOWEST = tl.constexpr(-9223372036854775808)
 # No kernel is compiled anew, while streams wait, because one of these is 1 or a multiple of 16.
 SIZES = ("depth", "frame_count", "lanes", "levels", "log_room", "max_active", "min_active", "num_pdfs", "number",
          "room", "room_tokens", "states")  # fmt: skip
-kernel = triton.jit(do_not_specialize=SIZES)
+sized_jit = triton.jit(do_not_specialize=SIZES)
 
 
 @triton.jit
@@ -84,7 +84,7 @@ def _select(scores, begin, end, rank, low, high, BLOCK: tl.constexpr):
     return high
 
 
-@kernel
+@sized_jit
 def cutoffs(
     counters, log_score, lane_ends, cutoff, width, best, lane_counts, limited, lengths, settings, max_active,
     min_active, BLOCK: tl.constexpr,

@@ -44,7 +44,7 @@ def search_together(searcher: TorchSearcher, utterances: Sequence[Any], lanes: i
             yield batch.harvest()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Place:
     """Where an utterance is: its number, its lane, the level at which it begins, its frames."""
 
