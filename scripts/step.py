@@ -22,11 +22,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from hybrid.base.locks import remove_leftovers, temporary_name
+from hybrid.base.locks import host_tag, is_alive, remove_leftovers, temporary_name
 
 SHOW_EVERY = 20.0  # seconds between lines of a step's log that are shown though they are no warnings
 SHOW_AT_END = 15  # lines of the log shown when a step fails
@@ -95,9 +96,10 @@ def follow(stream: IO[str], log: IO[str], always: bool) -> None:
                 shown = now
 
 
-def become_group() -> None:
-    """In the new process: a process group of its own, which ends when the step is killed."""
+def become_group(lock: int) -> None:
+    """In the new process: a process group of its own, noted in the step's lock, which ends when the step is killed."""
     os.setpgid(0, 0)
+    os.pwrite(lock, f"{host_tag()} {os.getppid()} {os.getpid()}".encode(), 0)
     prctl(SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -200,8 +202,39 @@ def wait_for_all(child: subprocess.Popen, usage: Usage) -> int:
             deadline = time.monotonic() + GRACE
 
 
-def run(command: list[str], log_path: Path, spent: Spent) -> tuple[int, dict[str, Any]]:
-    """Runs the command to its end, with all processes that it leaves behind; returns its status and all costs."""
+@contextlib.contextmanager
+def alone(path: Path, name: str) -> Iterator[int]:
+    """Holds the step's lock; yields its descriptor.
+
+    The command holds it too (see `run`), so that a step killed a moment ago does not begin beside it: what such a one
+    left at work is told to end, and killed after GRACE seconds.
+    """
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    waiting, told = False, 0.0
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if not waiting:
+                print(f"  {name}: another run is at it; waiting", file=sys.stderr)
+            waiting = True
+            host, step, leader = [*os.pread(lock, 100, 0).decode().split(), "", "", ""][:3]
+            if host == host_tag() and not is_alive(int(step)):
+                told = told or time.monotonic()
+                end_group(int(leader), signal.SIGTERM if time.monotonic() - told < GRACE else signal.SIGKILL)
+            time.sleep(0.1)
+        os.ftruncate(lock, 0)
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def run(command: list[str], log_path: Path, spent: Spent, lock: int) -> tuple[int, dict[str, Any]]:
+    """Runs the command to its end, with all processes that it leaves behind; returns its status and all costs.
+
+    The command inherits the step's lock, in which its process group is noted.
+    """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     prctl(SET_CHILD_SUBREAPER, 1)
@@ -210,7 +243,8 @@ def run(command: list[str], log_path: Path, spent: Spent) -> tuple[int, dict[str
         log.flush()
         child = subprocess.Popen(
             command,
-            preexec_fn=become_group,
+            preexec_fn=lambda: become_group(lock),
+            pass_fds=(lock,),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -264,12 +298,7 @@ def main() -> int:
     prctl(SET_PDEATHSIG, signal.SIGTERM)
     record = options.state / "steps" / f"{options.name}.json"
     record.parent.mkdir(parents=True, exist_ok=True)
-    with open(options.state / "steps" / f".{options.name}.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"  {options.name}: another run is at it; waiting", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(options.state / "steps" / f".{options.name}.lock", options.name) as lock:
         if is_done(record, options.command, options.inputs, options.outputs):
             print(f"  {options.name}: done before", file=sys.stderr)
             return 0
@@ -283,7 +312,7 @@ def main() -> int:
         work = {"command": without_jobs(options.command), "inputs": stamps}
         spent = Spent.load(options.state / "steps" / f".{options.name}.spent", work)
         try:
-            status, costs = run(options.command, log_path, spent)
+            status, costs = run(options.command, log_path, spent, lock)
         except OSError as error:  # of the log; a write does not tell its file
             raise OSError(error.errno, error.strerror, error.filename or str(log_path)) from error
         missing = [p for p in options.outputs if not p.exists()] if status == 0 else []

@@ -24,8 +24,8 @@ from typing import Any
 from hybrid.base.disk import sync_folder
 from hybrid.base.errors import HybridError, quote
 
-__all__ = ["MARK", "SHOWN", "host_tag", "is_ours", "read_record", "remove_leftovers", "require_free", "still_there",
-           "sweep", "take_lock", "temporary_name"]  # fmt: skip
+__all__ = ["MARK", "SHOWN", "host_tag", "is_alive", "is_ours", "read_record", "remove_leftovers", "require_free",
+           "still_there", "sweep", "take_lock", "temporary_name"]  # fmt: skip
 
 PathLike = str | os.PathLike
 
@@ -54,7 +54,7 @@ def remove_leftovers(files: Iterable[Path]) -> None:
     """Removes those that are temporary files or folders of processes of this host that have ended: they were killed."""
     for path in files:
         match = TEMPORARY.match(path.name)
-        if match and match[2] == host_tag() and not _is_alive(int(match[1])):
+        if match and match[2] == host_tag() and not is_alive(int(match[1])):
             with suppress(OSError):  # another run was quicker
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -66,7 +66,7 @@ def sweep(folder: Path) -> None:
         remove_leftovers(Path(entry.path) for entry in os.scandir(folder) if entry.name.startswith("."))
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Tells whether there is a process of that number that is not a zombie."""
     with suppress(OSError, IndexError):
         if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":

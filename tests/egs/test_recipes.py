@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -105,10 +104,6 @@ def kill_in_stage(root: Path, environment: dict[str, str], digits: Path, out: Pa
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    with contextlib.suppress(ProcessLookupError):
-        while time.monotonic() < deadline + 60:  # on a busy machine a killed process holds its locks for a while
-            os.killpg(process.pid, 0)
-            time.sleep(0.02)
 
 
 @pytest.mark.real

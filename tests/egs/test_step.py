@@ -181,6 +181,20 @@ def test_killed_in_the_middle(step: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "1\n"
 
 
+def test_begun_again_while_a_killed_one_still_ends(step: Run, tmp_path: Path) -> None:
+    """A command may take its time to end, and leave children that nobody told: none of them works beside the next."""
+    slow = "exec 2> /dev/null; trap 'echo ended >> runs; exit' TERM; sleep 60 & echo $! > pid; sleep 0.7; sleep 60"
+    process = step(slow, start=True)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != "")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = step(COMMAND)
+    assert done.returncode == 0 and "another run is at it; waiting" in done.stderr
+    assert (tmp_path / "runs").read_text() == "ended\nx\n"
+    child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
+    assert not child.exists() or " Z " in child.read_text()
+
+
 def test_what_outlives_the_command_is_ended(step: Run, tmp_path: Path) -> None:
     done = step("touch out; (trap '' TERM; echo $BASHPID > pid; sleep 60; sleep 60) & sleep 0.3; kill $$")
     assert done.returncode != 0
@@ -198,9 +212,9 @@ def test_temporary_files_of_living_processes_stay(step: Run, tmp_path: Path) -> 
 
 
 def test_two_runs_at_once(step: Run, tmp_path: Path) -> None:
-    first = step("sleep 1; " + COMMAND, start=True)
+    first = step("sleep 3; " + COMMAND, start=True)
     wait_for(lambda: (tmp_path / "exp/log/one.log").exists())
-    second = step("sleep 1; " + COMMAND)
+    second = step("sleep 3; " + COMMAND)
     assert "another run is at it; waiting" in second.stderr
     assert "done before" in second.stderr
     assert first.wait() == 0
