@@ -21,7 +21,6 @@ __all__ = ["BiasSource", "Raised", "arcs_of", "compose_pairs", "index_of", "numb
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: neighbours lie apart
 SHIFT = np.uint64(32)
 FREE = np.uint32(2**32 - 1)
-ROOM = 64
 
 
 class BiasSource(NamedTuple):
@@ -166,6 +165,22 @@ def _expand(source, raised, number):
 
 
 @kernel
+def _without_arcs(first, bounds, states):
+    """Returns the pairs among some states that have no arcs yet, int64.
+
+    This loop looks at every token of every frame, and gives no array a new value: numba would count references in each
+    turn, with instructions that wait for all memory before them.
+    """
+    found, count = np.empty(len(states), np.int64), 0
+    for n in range(len(states)):
+        number = np.int64(np.uint32(states[n]))
+        if number >= first and bounds[2 * number] == FREE:
+            found[count] = number
+            count += 1
+    return found[:count]
+
+
+@kernel
 def compose_pairs(source, raised, states):
     """Makes the arcs of pairs that have been met, and of all that they reach by ε.
 
@@ -175,14 +190,9 @@ def compose_pairs(source, raised, states):
     Returns:
       The pairs, in the memory of those given and more.
     """
-    first, depth = np.int64(source.first), 0
-    stack = np.empty(ROOM, np.int64)
-    for n in range(len(states)):
-        number = np.int64(np.uint32(states[n]))
-        if number >= first and raised.bounds[2 * number] == FREE:
-            stack = enlarged(stack, depth, depth + 1)
-            stack[depth] = number
-            depth += 1
+    first = np.int64(source.first)
+    stack = _without_arcs(first, raised.bounds, states)
+    depth = len(stack)
     while depth > 0:
         depth -= 1
         number = stack[depth]
@@ -192,10 +202,10 @@ def compose_pairs(source, raised, states):
         raised = _with_room(source, raised, np.int64(source.bounds[2 * state + 2]) - np.int64(source.bounds[2 * state]))
         _expand(source, raised, number)
         begin, end = np.int64(raised.bounds[2 * number + 1]), np.int64(raised.bounds[2 * number + 2])
+        stack = enlarged(stack, depth, depth + end - begin)
         for a in range(begin, end):
             target = np.int64(raised.arcs[3 * a])
             if target >= first and raised.bounds[2 * target] == FREE:
-                stack = enlarged(stack, depth, depth + 1)
                 stack[depth] = target
                 depth += 1
     return raised
