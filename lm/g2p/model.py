@@ -17,7 +17,7 @@ from lm.estimate import estimate_from_sentences
 from lm.g2p.config import GraphoneAlignConfig
 from lm.g2p.graphone import Graphone
 from lm.g2p.joint_em import Pair, align_lexicon
-from lm.g2p.pronounce import Guess, n_best
+from lm.g2p.pronounce import GraphoneTable, Guess
 from lm.ngram import NgramModel
 
 __all__ = ["G2pModel", "G2pTrainReport", "train_g2p"]
@@ -74,6 +74,11 @@ class G2pModel:
     def _letters(self) -> frozenset[str]:
         return frozenset(letter for letters in self.by_letters for letter in letters)
 
+    @cached_property
+    def table(self) -> GraphoneTable:
+        """The graphones as they are searched."""
+        return GraphoneTable.of(self.ngrams.automaton, self.graphones, self.by_letters)
+
     @classmethod
     def load(cls, path: str | os.PathLike, beam: float = 12.0) -> G2pModel:
         """Reads the ARPA file of `save`.
@@ -99,7 +104,7 @@ class G2pModel:
         """
         for spelling in dict.fromkeys((word, word.upper(), word.lower())):
             if self._letters.issuperset(spelling):
-                return n_best(spelling, self.ngrams.automaton, self.graphones, self.by_letters, count, self.beam)
+                return self.table.n_best(spelling, count, self.beam)
         return []
 
     def __call__(self, words: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:

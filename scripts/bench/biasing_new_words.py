@@ -18,7 +18,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     phrases.NEW_PROBABILITY = options.probability
     plain = load_system(SystemSpec(options.model, options.graph, engine="native"))
-    guessing = replace(plain, guess=Guesses(options.g2p))
+    guessing = replace(plain, guess=g2p_guesser(options.g2p))
     rows = [line.split("\t") for line in options.lists.read_text(encoding="utf-8").splitlines()]
     table = {name: (text, *map(json.loads, lists)) for name, text, *lists in rows}
     source = FeatureFolder(options.feats)
@@ -70,19 +70,6 @@ def main() -> None:
                   for kind in ("B-WER", "outside", "U-WER", "WER"))  # fmt: skip
         print(f"{key}: {', '.join(shares)}; CPU ms an utterance: list {counts['list'] / len(speech):.0f}, "
               f"search {counts['search'] / len(speech):.0f}")  # fmt: skip
-
-
-class Guesses:
-    """A G2P model that is asked once for each word."""
-
-    def __init__(self, path: Path) -> None:
-        self._guess, self._known = g2p_guesser(path), {}
-
-    def __call__(self, words: Sequence[str]) -> Mapping[str, Sequence[Sequence[str]]]:
-        """See `g2p_guesser`."""
-        asked = [word for word in words if word not in self._known]
-        self._known.update(dict.fromkeys(asked, ()), **self._guess(asked) if asked else {})
-        return {word: self._known[word] for word in words}
 
 
 def count(

@@ -9,15 +9,20 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybrid.base import compiled
 from hybrid.base.errors import InputError
 from hybrid.cli.language.lm import command
 from lexicon.cmudict import read_cmudict
 from lexicon.lexicon import Lexicon
+from lm.g2p import pronounce
 from lm.g2p.config import GraphoneAlignConfig
 from lm.g2p.evaluate import held_out, score_g2p
 from lm.g2p.graphone import Graphone
+from lm.g2p.guesser import LITTLE, g2p_guesser
 from lm.g2p.joint_em import align_lexicon
 from lm.g2p.model import G2pModel, train_g2p
+from lm.g2p.pronounce import GraphoneTable, Guess
+from lm.g2p.reference import readable_n_best
 
 PAIRS = [
     ("cat", ("K", "AE", "T")),
@@ -152,6 +157,68 @@ def test_n_best_equals_enumeration(word, order, count, max_letters):
     assert len({g.phones for g in found}) == len(found)
 
 
+def readable(model: G2pModel, word: str, count: int) -> list[Guess]:
+    """The guesses of the readable search."""
+    return readable_n_best(word, model.ngrams.automaton, model.graphones, model.by_letters, count, model.beam)
+
+
+@pytest.fixture(scope="module")
+def models() -> list[G2pModel]:
+    """Short and long histories, graphones of one letter and of two."""
+    return [
+        train_g2p(PAIRS, order, GraphoneAlignConfig(letters))[0].ngrams for order in (1, 2, 6) for letters in (1, 2)
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.data(),
+    st.text("catsiyphonexz", max_size=9),
+    st.integers(0, 7),
+    st.sampled_from([0.01, 0.5, 2.0, 12.0, math.inf]),
+)
+def test_compiled_loops_find_what_the_readable_search_finds(models, data, word, count, beam):
+    """The same phones and the same scores, in the same order."""
+    model = G2pModel(data.draw(st.sampled_from(models)), beam)
+    assert model.table.n_best(word, count, beam) == readable(model, word, count)
+
+
+def test_loops_as_python(models):
+    model = G2pModel(models[3])
+    wanted = model.guess("phonecat", 4)
+    with compiled.interpreted():
+        assert model.guess("phonecat", 4) == wanted
+
+
+def test_a_word_is_guessed_once(tmp_path, monkeypatch):
+    model, _ = train_g2p(PAIRS, 4)
+    model.save(tmp_path / "g2p.arpa")
+    asked, search = [], GraphoneTable.n_best
+    monkeypatch.setattr(
+        GraphoneTable, "n_best", lambda self, word, *rest: asked.append(word) or search(self, word, *rest)
+    )
+    guess = g2p_guesser(tmp_path / "g2p.arpa")
+    first = guess(["hats", "zzz", "pits"])
+    assert set(first) == {"hats", "pits"} and first["hats"][0] == ("HH", "AE", "T", "S")
+    assert guess(["pits", "zzz", "hits", "hats"]) == {**first, **guess(["hits"])} and asked == ["hats", "pits", "hits"]
+
+
+def test_a_few_words_wait_for_no_compilation(tmp_path, monkeypatch):
+    model, _ = train_g2p(PAIRS, 2)
+    model.save(tmp_path / "g2p.arpa")
+    python = []
+    search = pronounce.find_best
+    monkeypatch.setattr(GraphoneTable, "compiled", False)
+    monkeypatch.setattr(
+        pronounce, "find_best", lambda *given: python.append(compiled._as_python.get()) or search(*given)
+    )
+    guess = g2p_guesser(tmp_path / "g2p.arpa")
+    few = guess(["hits", "pats"])
+    assert python == [True, True] and few["hits"][0] == ("HH", "IH", "T", "S")
+    some = ["".join(letters) for letters in itertools.product("hipt", repeat=3)]
+    assert len(some) > LITTLE and set(some) == set(guess(some)) and not any(python[2:])
+
+
 def test_known_and_unknown_words(tmp_path):
     model, report = train_g2p(PAIRS, 4)
     assert report.pairs == len(PAIRS) and not report.failed
@@ -192,6 +259,7 @@ def test_cmudict_part(corpora):
     model, _ = train_g2p(((w, p) for w in training[::10] for p in entries[w]), 5)
     score = score_g2p(model, {w: entries[w] for w in test[::20]})
     assert score.phone_error < 16 and score.word_error < 55
+    assert all(model.guess(word, 3) == readable(model, word, 3) for word in test[:200])
 
 
 def test_commands(tmp_path):
