@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from hybrid.base.log import get_logger
-from hybrid.decode.nearest_phrases import spelt
+from hybrid.decode.nearest_phrases import spelt, usual_case
 from hybrid.graph.decoding import DecodingGraph
 from hybrid.graph.own_words import Guess
 from hybrid.lattice.compact import CompactLattice, expand
@@ -38,7 +38,8 @@ def corrector_of(
       confusions: words that were said and those that were heard, of some utterances; costs are learnt from them.
     """
     lexicon = graph.lexicon
-    said = list(dict.fromkeys(tuple(spelt(w, lexicon, lexicon) for w in text.split()) for text, _, _ in lines))
+    case = usual_case(lexicon)
+    said = list(dict.fromkeys(tuple(spelt(w, lexicon, case) for w in text.split()) for text, _, _ in lines))
     missing = sorted({word for words in said for word in words if word not in lexicon})
     spoken = {**(guess(missing) if guess is not None and missing else {}), **lexicon}
     phones = {phone for ways in spoken.values() for way in ways for phone in way}

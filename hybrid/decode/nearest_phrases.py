@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from lm.word_list import ListEntry
 if TYPE_CHECKING:
     from hybrid.decode.system import System
 
-__all__ = ["NearestPhrases", "heard_phones", "spelt"]
+__all__ = ["NearestPhrases", "heard_phones", "spelt", "usual_case"]
 
 logger = get_logger(__name__)
 PATHS = 20  # word sequences of the first search that a phrase may be near to
@@ -57,7 +57,8 @@ class NearestPhrases:
         """
         lexicon = {} if system.graph is None else system.graph.lexicon
         guessed = {some[0].text: [entry.phones[0] for entry in some] for some in new.values()}
-        said = [tuple(spelt(word, lexicon, lexicon) for word in text.split()) for text, _, _ in lines]
+        case = usual_case(lexicon)
+        said = [tuple(spelt(word, lexicon, case) for word in text.split()) for text, _, _ in lines]
         phones = bare_names(system.model.phones)
         costs = PhoneCosts.even(name for number, name in phones.items() if number not in system.silence_phones)
         found = PhraseFilter.of(said, {**guessed, **lexicon}, costs)
@@ -84,12 +85,15 @@ def heard_phones(system: System, result: SearchResult, count: int = PATHS) -> li
     return [[names[one.label] for one in some if one.label not in silent] for some in segments]
 
 
-def spelt(word: str, known: Container[str], like: Iterable[str]) -> str:
-    """Returns a word as those known spell it: as it is, in upper or lower case; else in the case of most of `like`."""
-    for other in (word, word.upper(), word.lower()):
-        if other in known:
-            return other
-    letters = [one for one in islice(like, 500) if one.lower() != one.upper()]
-    if 2 * sum(one == one.upper() for one in letters) > len(letters):
-        return word.upper()
-    return word.lower() if 2 * sum(one == one.lower() for one in letters) > len(letters) else word
+def usual_case(words: Iterable[str]) -> Callable[[str], str]:
+    """Returns what puts a word into the case of most of the first of these."""
+    letters = [one for one in islice(words, 500) if one.lower() != one.upper()]
+    for case in (str.upper, str.lower):
+        if 2 * sum(one == case(one) for one in letters) > len(letters):
+            return case
+    return str
+
+
+def spelt(word: str, known: Container[str], case: Callable[[str], str]) -> str:
+    """Returns a word as those known spell it: as it is, in upper or lower case; else in their `usual_case`."""
+    return next((other for other in (word, word.upper(), word.lower()) if other in known), None) or case(word)

@@ -12,7 +12,7 @@ from hybrid.base.errors import quote
 from hybrid.base.log import get_logger
 from hybrid.decode.engine import searching
 from hybrid.decode.missed_phrases import explain_missed
-from hybrid.decode.nearest_phrases import NearestPhrases, spelt
+from hybrid.decode.nearest_phrases import NearestPhrases, spelt, usual_case
 from hybrid.decode.slot_filler import SlotFiller
 from hybrid.graph.new_words import NEW
 from hybrid.lattice.algebra.lattice_biasing import (
@@ -112,7 +112,8 @@ def _new_entries(system: System, lines: Sequence[BiasLine]) -> dict[str, tuple[L
         return {}
     find, words = WordFinder(system.words), system.graph.words
     said = {word for text, _, context in lines for word in (*text.split(), *context.split())}
-    missing = {word: spelt(word, words, words.symbols) for word in sorted(said) if not find[word]}
+    case = usual_case(words.symbols)
+    missing = {word: spelt(word, words, case) for word in sorted(said) if not find[word]}
     asked = sorted(set(missing.values()) - set(system.graph.lexicon))
     ways = {**(system.guess(asked) if system.guess is not None and asked else {}), **system.graph.lexicon}
     found = {

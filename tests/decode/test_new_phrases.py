@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hybrid.decode import raised_phrases
+from hybrid.decode.nearest_phrases import spelt, usual_case
+from hybrid.decode.system import SystemSpec, load_system
 from tests.tiny_recogniser import Tiny, must
 
 
@@ -52,3 +55,18 @@ def test_without_a_guess_they_are_left_out(tiny: Tiny, world: Path, tmp_path: Pa
     texts, told = decoded(tiny, world, tmp_path / "out")
     assert not any("A" in text for text in texts)
     assert all(one["neither"]["no pronunciation"] == 1 for one in told)
+
+
+def test_new_words_take_the_case_of_most_words() -> None:
+    upper, lower, mixed = usual_case(["LOW", "MID", "42", "x"]), usual_case(["low", "Mid", "high"]), usual_case(["Low"])
+    assert [case("Nguyen") for case in (upper, lower, mixed)] == ["NGUYEN", "nguyen", "Nguyen"]
+    assert [spelt(word, {"Low", "MID"}, lower) for word in ("Low", "mid", "Doe")] == ["Low", "MID", "doe"]
+
+
+def test_the_case_is_asked_once_for_a_list(tiny: Tiny, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every word that the graph lacks looks through 500 of its words."""
+    asked: list[object] = []
+    monkeypatch.setattr(raised_phrases, "usual_case", lambda words: asked.append(words) or usual_case(words))
+    system = load_system(SystemSpec(tiny.model, world / "graph", engine="native", g2p=world / "g2p.arpa"))
+    raised_phrases.with_phrases(system, ["a", "b", "c", "aa", "bb", "cc"])
+    assert len(asked) == 1
