@@ -13,10 +13,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneLinks, LaneWidths, Standing, cut_levels
+from hybrid.lanes.lane_values import (
+    DeviceGraph,
+    LaneLevel,
+    LaneLinks,
+    LaneWidths,
+    Standing,
+    cut_levels,
+    fetch,
+    in_one,
+    of_each,
+)
 
-__all__ = ["HandedLanes", "LanePiece", "Row", "Standings", "TakeLosses", "hand_out", "level_numbers", "living",
-           "prune_back", "stand", "take_losses"]  # fmt: skip
+__all__ = ["HandedLanes", "LanePiece", "Row", "Standings", "TakeLosses", "hand_out", "keep_lanes", "level_numbers",
+           "living", "prune_back", "stand", "take_losses"]  # fmt: skip
 
 
 class LanePiece(NamedTuple):
@@ -61,13 +71,10 @@ class Row(NamedTuple):
 
 def _row(graph: DeviceGraph, levels: list[LaneLevel], lanes: int, scale: float) -> Row:
     """Lays levels one after the other; links into the first one are left out."""
-    firsts = _ends([len(level.lane) for level in levels])
-    score, number = torch.cat([level.score for level in levels]), level_numbers(levels)
+    number, links, inside = _links_of(levels)
+    score = torch.cat([level.score for level in levels])
     group = number * lanes + torch.cat([level.lane for level in levels])
     groups = torch.arange(len(levels) * lanes + 1, device=group.device)
-    into = [level.links if t else LaneLinks(*(c[:0] for c in level.links)) for t, level in enumerate(levels)]
-    links = _in_one(into, [0, *firsts], firsts)
-    inside = _in_one([level.epsilons for level in levels], firsts, firsts)
     total = score[links.source] + graph.scores[links.arc].double() + scale * links.acoustic.double()
     inner = score[inside.source] + graph.scores[inside.arc].double()
     bounds = [torch.searchsorted(group[part.target], groups) for part in (links, inside)]
@@ -77,23 +84,21 @@ def _row(graph: DeviceGraph, levels: list[LaneLevel], lanes: int, scale: float) 
     )  # fmt: skip
 
 
+def _links_of(levels: list[LaneLevel]) -> tuple[torch.Tensor, LaneLinks, LaneLinks]:
+    """Returns the level of each token, and the links of all levels, tokens counted through; none into the first."""
+    firsts = _ends([len(level.lane) for level in levels])[:-1]
+    into = [level.links if t else LaneLinks(*(c[:0] for c in level.links)) for t, level in enumerate(levels)]
+    links = in_one(into, [0, *firsts[:-1]], firsts)
+    return level_numbers(levels), links, in_one([level.epsilons for level in levels], firsts, firsts)
+
+
 def _ends(sizes: list[int]) -> list[int]:
     return [0, *np.cumsum(sizes).tolist()]
 
 
 def level_numbers(levels: list[LaneLevel]) -> torch.Tensor:
     """Returns int64 [N], of each token of all levels the number of its own."""
-    firsts = torch.tensor(_ends([len(level.lane) for level in levels]), device=levels[0].lane.device)
-    begins = torch.zeros(int(firsts[-1]) + 1, dtype=torch.int64, device=firsts.device)
-    return begins.index_add_(0, firsts[1:-1], torch.ones_like(firsts[1:-1])).cumsum(0)[:-1]
-
-
-def _in_one(parts: list[LaneLinks], sources: list[int], targets: list[int]) -> LaneLinks:
-    """Returns the links of all levels, tokens counted through."""
-    moved = [
-        part._replace(source=part.source + s, target=part.target + t) for part, s, t in zip(parts, sources, targets)
-    ]
-    return LaneLinks(*map(torch.cat, zip(*moved)))
+    return of_each(range(len(levels)), [len(level.lane) for level in levels], levels[0].lane.device)
 
 
 TakeLosses = Callable[[torch.Tensor, Row, int, float], None]
@@ -141,21 +146,37 @@ def prune_back(
     if fixed:
         alive[: len(levels[0].lane)] = True
     kept = extra[row.links.target] + row.slack <= beam, extra[row.epsilons.target] + row.inner_slack <= beam
-    return _renumbered(levels, row, alive, *kept)
+    return _renumbered(levels, row.number, row.links, row.epsilons, alive, *kept)
+
+
+def keep_lanes(levels: list[LaneLevel], kept: torch.Tensor) -> list[LaneLevel]:
+    """Drops the tokens of some lanes, and their links; links into the first level stay as they are.
+
+    Args:
+      kept: bool [lane].
+    """
+    number, links, inside = _links_of(levels)
+    alive = kept[torch.cat([level.lane for level in levels])]
+    return _renumbered(levels, number, links, inside, alive, alive[links.target], alive[inside.target])
 
 
 def _renumbered(
-    levels: list[LaneLevel], row: Row, alive: torch.Tensor, linked: torch.Tensor, joined: torch.Tensor
-) -> list[LaneLevel]:
-    """Returns the levels of what is kept: tokens, links and links over epsilons."""
+    levels: list[LaneLevel], number: torch.Tensor, links: LaneLinks, inside: LaneLinks, alive: torch.Tensor,
+    linked: torch.Tensor, joined: torch.Tensor,
+) -> list[LaneLevel]:  # fmt: skip
+    """Returns the levels of what is kept: tokens, links and links over epsilons.
+
+    Args:
+      number, links, inside: see `Row`.
+    """
     count = len(levels)
-    numbers = (row.number, row.number[row.links.target], row.number[row.epsilons.target])
-    sizes = [torch.bincount(number[kept], minlength=count) for number, kept in zip(numbers, (alive, linked, joined))]
+    numbers = (number, number[links.target], number[inside.target])
+    sizes = [torch.bincount(own[kept], minlength=count) for own, kept in zip(numbers, (alive, linked, joined))]
     firsts = sizes[0].cumsum(0) - sizes[0]
-    place = alive.cumsum(0) - 1 - firsts[row.number]  # of each token in its level
+    place = alive.cumsum(0) - 1 - firsts[number]  # of each token in its level
     which = torch.nonzero(alive).flatten()
     tokens = [torch.cat(column)[which] for column in zip(*(level[:3] for level in levels))]
-    links, inside = _select(row.links, linked), _select(row.epsilons, joined)
+    links, inside = _select(links, linked), _select(inside, joined)
     links, inside = (part._replace(source=place[part.source], target=place[part.target]) for part in (links, inside))
     found = cut_levels(tokens, links, inside, torch.stack(sizes).tolist())
     found[0] = found[0]._replace(links=levels[0].links)
@@ -186,6 +207,11 @@ class _Flat(NamedTuple):
     order: torch.Tensor  # where it stood
     where: torch.Tensor  # and the other way round
     firsts: list[int]  # of each level, in the old order
+
+    def links(self, parts: list[LaneLinks], back: int) -> LaneLinks:
+        """Returns the links of all levels in one, tokens counted through; they come from `back` levels before."""
+        count = len(parts)
+        return in_one(parts, [self.firsts[max(t - back, 0)] for t in range(count)], self.firsts[:count])
 
 
 def _flat(levels: list[LaneLevel], begins: torch.Tensor | None = None) -> _Flat:
@@ -251,29 +277,24 @@ def hand_out(
     place = _places(levels, flat)
     links, acoustic, per_link = _rows([level.links for level in levels], levels, flat, place, upto, 1)
     epsilons, _, per_epsilon = _rows([level.epsilons for level in levels], levels, flat, place, upto, 0)
-    sizes = torch.stack([tokens, per_link, per_epsilon], 1).reshape(lanes, count, 3).cpu().numpy()
-    return HandedLanes(
-        sizes, *(x.cpu().numpy() for x in (states[done].int(), scores[done], links, acoustic, epsilons))
-    ), flat
+    sizes = torch.stack([tokens, per_link, per_epsilon], 1).reshape(lanes, count, 3)
+    return HandedLanes(*fetch((sizes, states[done].int(), scores[done], links, acoustic, epsilons))), flat
 
 
 def _rows(
     parts: list[LaneLinks], levels: list[LaneLevel], flat: _Flat, place: torch.Tensor, upto: torch.Tensor, back: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Returns the links into levels that are done, sorted by these and by arcs, acoustic scores, how many each has."""
-    count = len(levels)
-    target = torch.cat([part.target + flat.firsts[t] for t, part in enumerate(parts)])
-    source = torch.cat([part.source + flat.firsts[max(t - back, 0)] for t, part in enumerate(parts)])
-    target, source = flat.where[target], flat.where[source]
+    count, links = len(levels), flat.links(parts, back)
+    target, source = flat.where[links.target], flat.where[links.source]
     group = flat.group[target]
     done = (group % count > 0) & (group % count < upto[group // count])
-    arc = torch.cat([part.arc for part in parts])[done]
+    arc = links.arc[done]
     order = torch.argsort(arc)
     order = order[torch.argsort(group[done][order], stable=True)]
     ends = place[source[done][order]], flat.rank[target[done][order]], arc[order]
     rows = torch.stack([column.int() for column in ends], 1)
-    acoustic = torch.cat([part.acoustic for part in parts])[done][order]
-    return rows, acoustic, torch.bincount(group[done], minlength=len(upto) * count)
+    return rows, links.acoustic[done][order], torch.bincount(group[done], minlength=len(upto) * count)
 
 
 def _places(levels: list[LaneLevel], flat: _Flat) -> torch.Tensor:
@@ -350,9 +371,8 @@ def _into(
     now: torch.Tensor, sources: torch.Tensor, targets: torch.Tensor, parts: list[LaneLinks], flat: _Flat, back: int
 ) -> LaneLinks:
     """Returns the links into the tokens of `now`, renumbered."""
-    target = flat.where[torch.cat([part.target + flat.firsts[t] for t, part in enumerate(parts)])]
-    source = flat.where[torch.cat([part.source + flat.firsts[max(t - back, 0)] for t, part in enumerate(parts)])]
+    source, target, arc, acoustic = flat.links(parts, back)
+    source, target = flat.where[source], flat.where[target]
     kept = torch.nonzero(now[target]).flatten()
     kept = kept[torch.argsort(targets[target[kept]], stable=True)]  # lane by lane
-    arc, acoustic = torch.cat([part.arc for part in parts]), torch.cat([part.acoustic for part in parts])
     return LaneLinks(sources[source[kept]], targets[target[kept]], arc[kept], acoustic[kept])

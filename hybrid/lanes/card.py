@@ -10,7 +10,7 @@ from hybrid.lanes.backward import Row
 from hybrid.lanes.backward_kernels import chunk_losses, lane_losses
 from hybrid.lanes.card_memory import FULL, LOWEST, LaneMemory, Layouts
 from hybrid.lanes.cutoff_kernels import cutoffs
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, cut_levels
+from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, cut_levels, put
 
 __all__ = ["CardPasses", "take_losses"]
 
@@ -86,15 +86,18 @@ class CardPasses:
         """Returns memory for a chunk; on a GPU the launches of a frame are recorded, to be replayed."""
         memory = self.layouts.part(graph, widths, lanes, frames, num_pdfs, alive)
         if memory.frames.is_cuda and memory.recorded is None:
-            for array in (memory.facts, memory.lengths, memory.lane_ends):
-                array.zero_()
-            self._pass_frame(graph, memory, widths)  # of nothing: kernels are compiled and loaded
-            torch.cuda.synchronize(memory.frames.device)
-            recorded = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(recorded):
-                self._pass_frame(graph, memory, widths)
-            memory.recorded = recorded
+            memory.recorded = self._recorded(graph, memory, widths)
         return memory
+
+    def _recorded(self, graph: DeviceGraph, memory: LaneMemory, widths: LaneWidths) -> torch.cuda.CUDAGraph:
+        for array in (memory.facts, memory.lengths, memory.lane_ends):
+            array.zero_()
+        self._pass_frame(graph, memory, widths)  # of nothing: kernels are compiled and loaded
+        torch.cuda.synchronize(memory.frames.device)
+        recorded = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(recorded):
+            self._pass_frame(graph, memory, widths)
+        return recorded
 
     def _grid(self, m: LaneMemory) -> tuple[int]:
         most = self.programs
@@ -109,22 +112,24 @@ class CardPasses:
         room, blocks = {"room_tokens": tokens, "room": arcs, **own}, {"EACH": self.block, **own}
         states, bits = graph.num_states, graph.arcs.view(torch.float32)
         log, shape = (m.log_lane, m.log_state, m.log_score), m.frames.shape[1:]
-        spread = (m.sizes, m.ends, m.totals, m.owners, m.best, m.width)
+        spread, sums = (m.totals, m.owners, m.best, m.width), (m.sizes, m.ends, m.bases)
         cutoffs[(len(m.lengths),)](
             m.counters, m.log_score, m.lane_ends, m.cutoff, m.width, m.best, m.lane_counts, m.limited, m.lengths,
             m.settings, widths.max_active, widths.min_active, BLOCK=8 * self.block, num_warps=16,
         )  # fmt: skip
-        kernels.emit_sizes[grid](m.counters, *log, m.cutoff, m.lengths, graph.bounds, m.sizes, tokens, **own)
-        torch.cumsum(m.sizes, 0, out=m.ends)
-        kernels.first_owners[grid](m.counters, m.ends, m.block_owners, tokens, arcs, **blocks)
+        kernels.emit_sizes[grid](
+            m.counters, *log, m.cutoff, m.lengths, graph.bounds, *sums[:2], m.block_sizes, tokens, **own
+        )
+        torch.cumsum(m.block_sizes, 0, out=m.bases[1:])
+        kernels.first_owners[grid](m.counters, *sums[1:], m.block_owners, tokens, arcs, **blocks)
         kernels.emit[grid](
-            m.counters, *log, graph.bounds, graph.arcs, bits, m.frames, *shape, m.settings, m.sizes, m.ends,
+            m.counters, *log, graph.bounds, graph.arcs, bits, m.frames, *shape, m.settings, *sums,
             m.block_owners, m.totals, m.owners, m.best, **room,
         )  # fmt: skip
-        kernels.count_kept[grid](m.counters, m.log_lane, *spread[1:], m.kept_sizes, **room)
+        kernels.count_kept[grid](m.counters, m.log_lane, m.bases, *spread, m.kept_sizes, **room)
         torch.cumsum(m.kept_sizes, 0, out=m.kept_ends)
         kernels.keep[grid](
-            m.counters, *log[:2], graph.bounds, graph.arcs, m.frames, *shape, *spread, m.kept_sizes, m.kept_ends,
+            m.counters, *log[:2], graph.bounds, graph.arcs, m.frames, *shape, *sums, *spread, m.kept_sizes, m.kept_ends,
             m.kept_totals, m.link_source, m.link_arc, m.link_acoustic, log_room=len(m.link_arc), **room,
         )  # fmt: skip
         kernels.insert[grid](
@@ -139,15 +144,15 @@ class CardPasses:
         )  # fmt: skip
         new = (m.counters, *log, m.best, m.width)
         kernels.link_targets[grid](
-            *new, graph.bounds, bits, m.rows, m.kept_ends, m.keys, m.link_target, m.inner_sizes, tokens, arcs,
-            len(m.link_arc), **blocks,
+            *new, graph.bounds, bits, m.rows, m.kept_ends, m.keys, m.link_target, *sums[:2], m.block_sizes, tokens,
+            arcs, len(m.link_arc), **blocks,
         )  # fmt: skip
-        torch.cumsum(m.inner_sizes, 0, out=m.inner_ends)
+        torch.cumsum(m.block_sizes, 0, out=m.bases[1:])
         kernels.epsilon_links[grid](
-            *new, m.claimed, states, graph.bounds, graph.arcs, bits, m.rows, m.inner_sizes, m.inner_ends,
+            *new, m.claimed, states, graph.bounds, graph.arcs, bits, m.rows, *sums,
             m.inner_source, m.inner_target, m.inner_arc, tokens, len(m.inner_arc), **own,
         )  # fmt: skip
-        kernels.next_frame[(1,)](m.counters, m.kept_ends, m.inner_ends, m.marks, tokens, arcs, EACH=self.block)
+        kernels.next_frame[(1,)](m.counters, m.kept_ends, m.bases, m.marks, tokens, arcs, EACH=self.block)
 
     def _close(self, graph: DeviceGraph, m: LaneMemory) -> None:
         """Follows epsilon arcs, as many waves as the longest chain has arcs."""
@@ -206,7 +211,7 @@ def _levels(m: LaneMemory, marks: list[list[int]]) -> list[LaneLevel]:
 def _kept_levels(m: LaneMemory, marks: list[list[int]]) -> list[LaneLevel]:
     """Returns the levels after the first one, of what `chunk_losses` kept; all tokens of the first one count."""
     device = m.extra.device
-    token_ends, link_ends, inner_ends = (torch.tensor(column, device=device) for column in zip(*marks))
+    token_ends, link_ends, inner_ends = (put(column, device) for column in zip(*marks))
     alive = m.extra[: marks[-1][0]] != INFINITE
     alive[: marks[0][0]] = True
     number = torch.nn.functional.pad(alive.cumsum(0), (1, 0))  # of each token, and the end

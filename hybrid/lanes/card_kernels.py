@@ -13,20 +13,8 @@ import triton
 import triton.language as tl
 
 from hybrid.lanes.cutoff_kernels import (
-    CLAIMED,
-    EPSILONS,
-    FRAME,
-    FULL,
-    LEVEL,
-    LINKS,
-    LOWEST,
-    TOKENS,
-    WAVES,
-    amount,
-    ordered,
-    sized_jit,
-    unordered,
-)
+    CLAIMED, EPSILONS, FRAME, FULL, LEVEL, LINKS, LOWEST, TOKENS, WAVES, amount, ordered, sized_jit, unordered,
+)  # fmt: skip
 
 __all__ = ["count_kept", "emit", "emit_sizes", "epsilon_links", "first_owners", "first_wave", "insert", "keep",
            "link_targets", "next_frame", "place", "relax"]  # fmt: skip
@@ -37,63 +25,84 @@ NUMBER = tl.constexpr(1)
 
 @sized_jit
 def emit_sizes(
-    counters, log_lane, log_state, log_score, cutoff, lengths, bounds, sizes, room, BLOCK: tl.constexpr
+    counters, log_lane, log_state, log_score, cutoff, lengths, bounds, sizes, ends, block_sizes, room,
+    BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """How many emitting arcs each token of the last level is followed over; 0 beyond them."""
+    """How many emitting arcs each token of the last level is followed over, summed within a block, and of blocks."""
     level, frame = tl.load(counters + LEVEL), tl.load(counters + FRAME)
     count = amount(counters, tl.load(counters + TOKENS) - level, room)
     for at in range(tl.program_id(0) * BLOCK, room, tl.num_programs(0) * BLOCK):
-        i = at + tl.arange(0, BLOCK)
-        inside = i < count
-        lane = tl.load(log_lane + level + i, mask=inside, other=0)
-        going = inside & (tl.load(lengths + lane, mask=inside, other=0) > frame)
-        score = tl.load(log_score + level + i, mask=going, other=0.0)
-        going &= score >= tl.load(cutoff + lane, mask=going, other=0.0)
-        state = tl.load(log_state + level + i, mask=going, other=0)
-        first = tl.load(bounds + 2 * state, mask=going, other=0)
-        tl.store(sizes + i, tl.load(bounds + 2 * state + 1, mask=going, other=0) - first, mask=i < room)
+        number = 0
+        if at < count:
+            i = at + tl.arange(0, BLOCK)
+            inside = i < count
+            lane = tl.load(log_lane + level + i, mask=inside, other=0)
+            going = inside & (tl.load(lengths + lane, mask=inside, other=0) > frame)
+            score = tl.load(log_score + level + i, mask=going, other=0.0)
+            going &= score >= tl.load(cutoff + lane, mask=going, other=0.0)
+            state = tl.load(log_state + level + i, mask=going, other=0)
+            first = tl.load(bounds + 2 * state, mask=going, other=0)
+            number = _sum(tl.load(bounds + 2 * state + 1, mask=going, other=0) - first, sizes, ends, i, inside)
+        tl.store(block_sizes + at // BLOCK, number)
 
 
 @triton.jit
-def _owner(ends, j, low, high, inside):
-    """Returns whose arc each one is: the first of the rising `ends` beyond it, between two, by binary search."""
-    while tl.max(tl.where(inside, high - low, 0), 0) > 0:
+def _sum(size, sizes, ends, i, inside):
+    """Writes the sizes of a block, and their sums up to each; returns the sum of all."""
+    tl.store(sizes + i, size, mask=inside)
+    tl.store(ends + i, tl.cumsum(size, 0), mask=inside)
+    return tl.sum(size, 0)
+
+
+@triton.jit
+def _end(ends, bases, i, inside, BLOCK: tl.constexpr):
+    """Returns the sum of all sizes up to some; `bases` has that of all blocks before each, and of all."""
+    return tl.load(bases + i // BLOCK, mask=inside, other=0) + tl.load(ends + i, mask=inside, other=0)
+
+
+@triton.jit
+def _owner(ends, bases, j, low, high, span, inside, BLOCK: tl.constexpr):
+    """Returns whose arc each one is: the first whose end lies beyond it, between two at most `span` apart."""
+    while span > 0:
         middle = (low + high) // 2
         searching = inside & (low < high)
-        beyond = tl.load(ends + middle, mask=searching, other=0) > j
+        beyond = _end(ends, bases, middle, searching, BLOCK) > j
         high = tl.where(searching & beyond, middle, high)
         low = tl.where(searching & (beyond == 0), middle + 1, low)
+        span = span // 2
     return low
 
 
 @sized_jit
-def first_owners(counters, ends, owners, room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr):
+def first_owners(counters, ends, bases, owners, room_tokens, room, EACH: tl.constexpr, BLOCK: tl.constexpr):
     """Whose each EACH-th arc is, so that others need not search among all tokens."""
     count = tl.load(counters + TOKENS) - tl.load(counters + LEVEL)
-    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    work = amount(counters, tl.load(bases + tl.cdiv(room_tokens, BLOCK)), room)
     for at in range(tl.program_id(0) * BLOCK, tl.cdiv(work, EACH), tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK).to(tl.int64)
         inside = i * EACH < work
-        tl.store(owners + i, _owner(ends, i * EACH, i * 0, i * 0 + count, inside).to(tl.int32), mask=inside)
+        owner = _owner(ends, bases, i * EACH, i * 0, i * 0 + count, count, inside, BLOCK)
+        tl.store(owners + i, owner.to(tl.int32), mask=inside)
 
 
 @sized_jit
 def emit(
     counters, log_lane, log_state, log_score, bounds, arcs, arc_scores, frames, frame_count, num_pdfs, settings, sizes,
-    ends, block_owners, totals, owners, best, room_tokens, room, BLOCK: tl.constexpr,
+    ends, bases, block_owners, totals, owners, best, room_tokens, room, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """The score over each arc, and the best one of each lane; of each block `block_owners` says whose its first is."""
     level = tl.load(counters + LEVEL)
     count = tl.load(counters + TOKENS) - level
-    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    work = amount(counters, tl.load(bases + tl.cdiv(room_tokens, BLOCK)), room)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
         j = at + tl.arange(0, BLOCK).to(tl.int64)
         inside = j < work
         first, further = tl.load(block_owners + at // BLOCK), at + BLOCK < work
         last = tl.load(block_owners + at // BLOCK + 1, mask=further, other=0)
-        token = _owner(ends, j, j * 0 + first, j * 0 + tl.where(further, last, count), inside)
+        last = tl.where(further, last, count)
+        token = _owner(ends, bases, j, j * 0 + first, j * 0 + last, last - first, inside, BLOCK)
         state = tl.load(log_state + level + token, mask=inside, other=0)
-        begun = tl.load(ends + token, mask=inside, other=0) - tl.load(sizes + token, mask=inside, other=0)
+        begun = _end(ends, bases, token, inside, BLOCK) - tl.load(sizes + token, mask=inside, other=0)
         arc = tl.load(bounds + 2 * state, mask=inside, other=0) + j - begun
         lane = tl.load(log_lane + level + token, mask=inside, other=0)
         pdf = tl.load(arcs + 3 * arc + 1, mask=inside, other=0)
@@ -130,10 +139,10 @@ def _reaching(counters, log_lane, totals, owners, best, width, j, inside):
 
 @sized_jit
 def count_kept(
-    counters, log_lane, ends, totals, owners, best, width, kept_sizes, room_tokens, room, BLOCK: tl.constexpr
+    counters, log_lane, bases, totals, owners, best, width, kept_sizes, room_tokens, room, BLOCK: tl.constexpr
 ):  # fmt: skip
     """How many arcs of each block reach the floor; 0 beyond them."""
-    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    work = amount(counters, tl.load(bases + tl.cdiv(room_tokens, BLOCK)), room)
     for at in range(tl.program_id(0) * BLOCK, room, tl.num_programs(0) * BLOCK):
         number = 0
         if at < work:
@@ -145,13 +154,13 @@ def count_kept(
 
 @sized_jit
 def keep(
-    counters, log_lane, log_state, bounds, arcs, frames, frame_count, num_pdfs, sizes, ends, totals, owners, best,
-    width, kept_sizes, kept_ends, kept_totals, link_source, link_arc, link_acoustic, room_tokens, room, log_room,
+    counters, log_lane, log_state, bounds, arcs, frames, frame_count, num_pdfs, sizes, ends, bases, totals, owners,
+    best, width, kept_sizes, kept_ends, kept_totals, link_source, link_arc, link_acoustic, room_tokens, room, log_room,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Writes the links over the frame, but where they lead, and their totals."""
     level, links = tl.load(counters + LEVEL), tl.load(counters + LINKS)
-    work = amount(counters, tl.load(ends + room_tokens - 1), room)
+    work = amount(counters, tl.load(bases + tl.cdiv(room_tokens, BLOCK)), room)
     found = tl.load(kept_ends + tl.cdiv(room, BLOCK) - 1)
     work = tl.where(amount(counters, links + found, log_room) == 0, 0, work)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
@@ -160,7 +169,7 @@ def keep(
         begun = tl.load(kept_ends + at // BLOCK) - tl.load(kept_sizes + at // BLOCK)
         number = begun + tl.cumsum(kept.to(tl.int32), 0) - 1
         state = tl.load(log_state + level + token, mask=kept, other=0)
-        passed = tl.load(ends + token, mask=kept, other=0) - tl.load(sizes + token, mask=kept, other=0)
+        passed = _end(ends, bases, token, kept, BLOCK) - tl.load(sizes + token, mask=kept, other=0)
         arc = tl.load(bounds + 2 * state, mask=kept, other=0) + j - passed
         pdf = tl.load(arcs + 3 * arc + 1, mask=kept, other=0)
         lane = tl.load(log_lane + level + token, mask=kept, other=0)
@@ -292,9 +301,12 @@ def _follows(arc_scores, score, floor, first, count, step):
 @sized_jit
 def link_targets(
     counters, log_lane, log_state, log_score, best, width, bounds, arc_scores, rows, kept_ends, keys, link_target,
-    inner_sizes, room_tokens, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr,
+    sizes, ends, block_sizes, room_tokens, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Writes where the links over the frame lead, and how many epsilon arcs of each new token reach the floor."""
+    """Writes where the links over the frame lead, and how many epsilon arcs of each new token reach the floor.
+
+    The sizes and their sums are as those of `emit_sizes`, which are done with, and lie in the same place.
+    """
     links, work = tl.load(counters + LINKS), amount(counters, tl.load(kept_ends + tl.cdiv(room, EACH) - 1), room)
     work = amount(counters, links + work, log_room) - links
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
@@ -304,20 +316,23 @@ def link_targets(
         tl.store(link_target + links + k, number.to(tl.int32), mask=inside)
     begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room_tokens)
     for at in range(tl.program_id(0) * BLOCK, room_tokens, tl.num_programs(0) * BLOCK):
-        i = at + tl.arange(0, BLOCK)
-        _, score, floor, first, count = _epsilons(
-            log_lane, log_state, log_score, best, width, bounds, begin, i, i < work
-        )  # fmt: skip
-        some = tl.zeros([BLOCK], tl.int32)
-        for step in range(0, tl.max(count, 0)):
-            some += _follows(arc_scores, score, floor, first, count, step).to(tl.int32)
-        tl.store(inner_sizes + i, some, mask=i < room_tokens)
+        number = 0
+        if at < work:
+            i = at + tl.arange(0, BLOCK)
+            _, score, floor, first, count = _epsilons(
+                log_lane, log_state, log_score, best, width, bounds, begin, i, i < work
+            )  # fmt: skip
+            some = tl.zeros([BLOCK], tl.int32)
+            for step in range(0, tl.max(count, 0)):
+                some += _follows(arc_scores, score, floor, first, count, step).to(tl.int32)
+            number = _sum(some, sizes, ends, i, i < work)
+        tl.store(block_sizes + at // BLOCK, number)
 
 
 @sized_jit
 def epsilon_links(
-    counters, log_lane, log_state, log_score, best, width, claimed, states, bounds, arcs, arc_scores, rows, inner_sizes,
-    inner_ends, inner_source, inner_target, inner_arc, room, log_room, BLOCK: tl.constexpr,
+    counters, log_lane, log_state, log_score, best, width, claimed, states, bounds, arcs, arc_scores, rows, sizes, ends,
+    bases, inner_source, inner_target, inner_arc, room, log_room, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Writes the links over epsilon arcs inside the new level; where they lead there are tokens. Frees their rows.
 
@@ -325,7 +340,7 @@ def epsilon_links(
     """
     begin, work = tl.load(counters + TOKENS), amount(counters, tl.load(counters + CLAIMED), room)
     links = tl.load(counters + EPSILONS)
-    found = tl.load(inner_ends + room - 1)
+    found = tl.load(bases + tl.cdiv(room, BLOCK))
     work = tl.where(amount(counters, links + found, log_room) == 0, 0, work)
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
         i = at + tl.arange(0, BLOCK)
@@ -333,7 +348,7 @@ def epsilon_links(
         lane, score, floor, first, count = _epsilons(
             log_lane, log_state, log_score, best, width, bounds, begin, i, inside
         )  # fmt: skip
-        to = links + tl.load(inner_ends + i, mask=inside, other=0) - tl.load(inner_sizes + i, mask=inside, other=0)
+        to = links + _end(ends, bases, i, inside, BLOCK) - tl.load(sizes + i, mask=inside, other=0)
         for step in range(0, tl.max(count, 0)):
             kept = _follows(arc_scores, score, floor, first, count, step)
             key = lane.to(tl.int64) * states + tl.load(arcs + 3 * (first + step), mask=kept, other=0)
@@ -358,7 +373,7 @@ def first_wave(counters, depth):
 
 
 @sized_jit
-def next_frame(counters, kept_ends, inner_ends, marks, room_tokens, room, EACH: tl.constexpr):
+def next_frame(counters, kept_ends, bases, marks, room_tokens, room, EACH: tl.constexpr):
     """Ends a frame; marks: int64 [frame + 1][3], the ends of tokens, links and epsilon links."""
     frame = tl.load(counters + FRAME) + 1
     tokens, claimed = tl.load(counters + TOKENS), tl.load(counters + CLAIMED)
@@ -367,7 +382,7 @@ def next_frame(counters, kept_ends, inner_ends, marks, room_tokens, room, EACH: 
     tl.store(counters + CLAIMED, claimed * 0)
     tl.store(counters + FRAME, frame)
     links = tl.load(counters + LINKS) + tl.load(kept_ends + tl.cdiv(room, EACH) - 1)
-    epsilons = tl.load(counters + EPSILONS) + tl.load(inner_ends + room_tokens - 1)
+    epsilons = tl.load(counters + EPSILONS) + tl.load(bases + tl.cdiv(room_tokens, EACH))
     tl.store(counters + LINKS, links)
     tl.store(counters + EPSILONS, epsilons)
     tl.store(marks + 3 * frame, tokens + claimed)

@@ -61,6 +61,8 @@ class LaneMemory:
     inner_arc: torch.Tensor
     sizes: torch.Tensor
     ends: torch.Tensor
+    block_sizes: torch.Tensor
+    bases: torch.Tensor
     block_owners: torch.Tensor
     totals: torch.Tensor
     owners: torch.Tensor
@@ -68,8 +70,6 @@ class LaneMemory:
     kept_ends: torch.Tensor
     kept_totals: torch.Tensor
     keys: torch.Tensor
-    inner_sizes: torch.Tensor
-    inner_ends: torch.Tensor
     claimed: torch.Tensor
     waves: torch.Tensor
     rows: torch.Tensor
@@ -105,11 +105,11 @@ def _shapes(
     """Returns the kind and the shape of every array of a memory.
 
     Args:
-      depth: of the longest chain of epsilons. block: arcs that a program takes at a time.
+      depth: of the longest chain of epsilons. block: arcs or tokens that a program takes at a time.
     """
     double, single, long, whole, tiny = torch.float64, torch.float32, torch.int64, torch.int32, torch.int8
     log, links, tokens, arcs = (rooms.log_tokens,), (rooms.log_links,), (rooms.tokens,), (rooms.arcs,)
-    blocks = -(-rooms.arcs // block)
+    blocks, token_blocks = -(-rooms.arcs // block), -(-rooms.tokens // block)
     return {
         "frames": (single, (lanes, frames, num_pdfs)), "lengths": (long, (lanes,)), "limited": (long, (lanes,)),
         "settings": (double, (3,)), "facts": (long, (_even(COUNTERS + depth + 1) + 3 * (frames + 1),)),
@@ -117,10 +117,11 @@ def _shapes(
         "width": (double, (lanes,)), "best": (long, (lanes,)), "log_lane": (whole, log), "log_state": (whole, log),
         "log_score": (double, log), "link_source": (whole, links), "link_target": (whole, links),
         "link_arc": (whole, links), "link_acoustic": (single, links), "inner_source": (whole, links),
-        "inner_target": (whole, links), "inner_arc": (whole, links), "sizes": (whole, tokens), "ends": (long, tokens),
+        "inner_target": (whole, links), "inner_arc": (whole, links), "sizes": (whole, tokens), "ends": (whole, tokens),
+        "block_sizes": (whole, (token_blocks,)), "bases": (long, (token_blocks + 1,)),
         "block_owners": (whole, (blocks + 1,)), "totals": (double, arcs), "owners": (whole, arcs),
         "kept_sizes": (whole, (blocks,)), "kept_ends": (long, (blocks,)), "kept_totals": (double, arcs),
-        "keys": (long, arcs), "inner_sizes": (whole, tokens), "inner_ends": (long, tokens), "claimed": (long, tokens),
+        "keys": (long, arcs), "claimed": (long, tokens),
         "waves": (long, (2, _even(rooms.tokens))), "rows": (long, (rooms.rows, 2)),
         "lane_log": (long, (frames + 1, lanes + 1)), "extra": (long, log), "kept_links": (tiny, links),
         "kept_inner": (tiny, links),
@@ -139,7 +140,7 @@ class Layouts:
 
         Args:
           frames: of the longest chunk that is expected.
-          block: arcs that a program takes at a time.
+          block: arcs or tokens that a program takes at a time.
         """
         self.frames, self.block, self.laid = frames, block, 0
         self._growth: dict[int, int] = {}  # of each rounded number of lanes

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 __all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "best_of_each", "concatenate",
-           "cut_levels", "enter_lanes", "expand", "place_graph", "relabel_lanes"]  # fmt: skip
+           "cut_levels", "enter_lanes", "expand", "fetch", "in_one", "of_each", "place_graph", "put",
+           "relabel_lanes"]  # fmt: skip
 
 warnings.filterwarnings("ignore", message="scatter_reduce.* is in beta")  # of torch 1.13; what is used of it is stable
 
@@ -181,8 +182,8 @@ def concatenate(levels: list[LaneLevel], sizes_before: list[int]) -> LaneLevel:
     tokens = [torch.cat(column) for column in zip(*(level[:3] for level in levels))]
     own = _offsets([len(level.lane) for level in levels])
     before = _offsets(sizes_before)
-    links = _shifted([level.links for level in levels], before, own)
-    epsilons = _shifted([level.epsilons for level in levels], own, own)
+    links = in_one([level.links for level in levels], before, own)
+    epsilons = in_one([level.epsilons for level in levels], own, own)
     return LaneLevel(tokens[0], tokens[1], tokens[2], links, epsilons)
 
 
@@ -196,7 +197,7 @@ def enter_lanes(level: LaneLevel, start: LaneLevel, lanes: Sequence[int]) -> Lan
     shift = torch.arange(count, device=device) * len(start.state)
     more = shift.repeat_interleave(len(start.epsilons.arc))
     source, target, arc, acoustic = (column.repeat(count) for column in start.epsilons)
-    lane = torch.tensor(lanes, device=device).repeat_interleave(len(start.state))
+    lane = put(lanes, device).repeat_interleave(len(start.state))
     inside = LaneLinks(source + more, target + more, arc, acoustic)
     fresh = LaneLevel(lane, start.state.repeat(count), start.score.repeat(count), start.links, inside)
     both = concatenate([level, fresh], [0, 0])
@@ -217,11 +218,7 @@ def relabel_lanes(levels: list[LaneLevel], numbers: torch.Tensor) -> list[LaneLe
       numbers: int64 [level][lane].
     """
     sizes = [len(level.lane) for level in levels]
-    flat = torch.repeat_interleave(
-        torch.arange(len(levels), device=numbers.device),
-        torch.tensor(sizes, device=numbers.device),
-        output_size=sum(sizes),
-    )
+    flat = of_each(range(len(levels)), sizes, numbers.device)
     lanes = numbers[flat, torch.cat([level.lane for level in levels])].split(sizes)
     return [level._replace(lane=lane) for level, lane in zip(levels, lanes)]
 
@@ -230,8 +227,35 @@ def _offsets(sizes: list[int]) -> list[int]:
     return [0, *np.cumsum(sizes).tolist()][:-1]
 
 
-def _shifted(parts: list[LaneLinks], sources: list[int], targets: list[int]) -> LaneLinks:
-    moved: list[Any] = [
-        part._replace(source=part.source + s, target=part.target + t) for part, s, t in zip(parts, sources, targets)
-    ]
-    return LaneLinks(*(torch.cat(column) for column in zip(*moved)))
+def of_each(numbers: Sequence[int], sizes: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Returns int64 [Σ sizes], each number as often as its size says."""
+    place = torch.arange(sum(sizes), device=device)  # `repeat_interleave` gives each number to one thread
+    return put(numbers, device)[torch.searchsorted(put(np.cumsum(sizes), device), place, right=True)]
+
+
+def put(numbers: Any, device: torch.device) -> torch.Tensor:
+    """Returns a few numbers as a tensor on a device; the host does not wait until the device has done all before."""
+    return torch.as_tensor(numbers).to(device, non_blocking=True)
+
+
+def fetch(tensors: Sequence[torch.Tensor]) -> list[np.ndarray]:
+    """Returns tensors of one device as arrays on the host, which waits for the device once."""
+    device = tensors[0].device
+    if device.type != "cuda":
+        return [each.cpu().numpy() for each in tensors]
+    pinned = [torch.empty(each.shape, dtype=each.dtype, pin_memory=True) for each in tensors]
+    for here, there in zip(pinned, tensors):
+        here.copy_(there, non_blocking=True)
+    torch.cuda.current_stream(device).synchronize()
+    return [each.numpy() for each in pinned]
+
+
+def in_one(parts: Sequence[LaneLinks], sources: Sequence[int], targets: Sequence[int]) -> LaneLinks:
+    """Returns the links of all parts, tokens counted through.
+
+    Args:
+      sources, targets: of each part, how many tokens come before those that it counts.
+    """
+    source, target, arc, acoustic = (torch.cat(column) for column in zip(*parts))
+    sizes, device = [len(part.arc) for part in parts], arc.device
+    return LaneLinks(source + of_each(sources, sizes, device), target + of_each(targets, sizes, device), arc, acoustic)

@@ -8,7 +8,7 @@ from hybrid.lanes.lane_values import DeviceGraph, LaneWidths
 
 __all__ = ["Rooms"]
 
-USUAL, SPREAD = 0.5, 3.5  # tokens within the beam for each that may go on: few lanes swell at once; see `predict`
+USUAL, SPREAD = 1.5, 2.5  # tokens within the beam for each that may go on: all lanes may begin, and swell, at once
 ARCS_PER_TOKEN = 5  # a token that goes on has about eight emitting arcs
 LEAST = 1024
 
@@ -32,8 +32,8 @@ class Rooms:
     def predict(cls, graph: DeviceGraph, widths: LaneWidths, lanes: int, frames: int, growth: int = 1) -> Rooms:
         """Returns the rooms of a chunk: growing with the lanes and with `growth`, and never more than there can be.
 
-        What is asked for falls from four times max-active for one lane to about half of it for each of many; a chunk
-        that does not fit is repeated.
+        What is asked for falls from four times max-active for one lane to about one and a half of it for each of many;
+        a chunk that does not fit is repeated.
 
         Args:
           growth: how many times more than at first.
@@ -47,11 +47,11 @@ class Rooms:
             min(links, arcs) * lanes,
             graph.num_states * lanes,
             min(2 * some + frames * some // 2, (frames + 2) * most) * lanes,
-            min(links + frames * links // 4, (frames + 1) * arcs) * lanes,
+            min(links + frames * links // 8, (frames + 1) * arcs) * lanes,
         )
 
     @property
     def memory(self) -> int:
         """Bytes."""
         logs = 16 * self.log_tokens + 28 * self.log_links
-        return logs + 48 * self.tokens + 29 * self.arcs + 16 * self.rows
+        return logs + 32 * self.tokens + 29 * self.arcs + 16 * self.rows

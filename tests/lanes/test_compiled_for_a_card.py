@@ -23,10 +23,10 @@ TYPES = {
     "*i8": "kept_links kept_inner",
     "*fp64": "log_score cutoff width settings totals kept_totals link_slack inner_slack",
     "*fp32": "arc_scores frames link_acoustic",
-    "*i64": "counters lane_ends best limited lengths ends kept_ends inner_ends claimed rows keys wave following marks "
+    "*i64": "counters lane_ends best limited lengths bases kept_ends claimed rows keys wave following marks "
             "extra lane_log link_sources link_targets link_bounds inner_sources inner_targets inner_bounds",
-    "*i32": "block_owners log_lane log_state lane_counts bounds sizes kept_sizes inner_sizes arcs owners link_source "
-            "link_target link_arc inner_source inner_target inner_arc",
+    "*i32": "block_owners log_lane log_state lane_counts bounds sizes ends block_sizes kept_sizes arcs owners "
+            "link_source link_target link_arc inner_source inner_target inner_arc",
     "i32": "max_active min_active room room_tokens log_room frame_count num_pdfs states levels depth lanes number",
     "fp32": "beam",
 }

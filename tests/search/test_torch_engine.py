@@ -82,6 +82,15 @@ def test_lattices_of_all_lanes_at_once_are_those_made_one_by_one(build, tools) -
         assert len(wanted) == len(results) == 6 and sum(len(one.lattice.next_states) for one in results) > 40
         for one, two in zip(wanted, results):
             assert one.lattice == two.lattice and one.status == two.status
+            for name in (
+                "row_splits",
+                "transition_ids",
+                "acoustic_scores",
+                "final_graph_scores",
+                "final_acoustic_scores",
+            ):
+                ours, theirs = getattr(two.lattice, name), getattr(one.lattice, name)
+                assert ours.dtype == theirs.dtype and ours.flags.c_contiguous
             assert (one.limited_frames, one.num_frames) == (two.limited_frames, two.num_frames)
 
 

@@ -11,7 +11,7 @@ from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.trellis import Trellis
 from hybrid.search.graph import SearchGraph
 
-__all__ = ["HandedOut", "trellis_of"]
+__all__ = ["PIECES", "HandedOut", "trellis_of"]
 
 PIECES = 8  # that wait until they are put together and pruned
 
@@ -23,8 +23,13 @@ class HandedOut:
       trunk: int32, graph arcs of the best path that no later frame can change.
     """
 
-    def __init__(self, graph: SearchGraph, config: SearchConfig) -> None:
-        self._graph, self._config = graph, config
+    def __init__(self, graph: SearchGraph, config: SearchConfig, late: int = 0) -> None:
+        """See the class.
+
+        Args:
+          late: how many pieces more may wait the first time: streams that move together need not be pruned together.
+        """
+        self._graph, self._config, self._patience = graph, config, PIECES + late
         self._waiting: list[LanePiece] = []
         self._trellis: Trellis | None = None
         self._entries: np.ndarray | None = None
@@ -41,8 +46,16 @@ class HandedOut:
         """Takes in the levels that follow."""
         self._waiting.append(piece)
         self._entries = None
-        if len(self._waiting) > PIECES:
-            prune_trellis(self.trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
+
+    @property
+    def due(self) -> bool:
+        """Whether enough pieces wait to be put together and pruned."""
+        return len(self._waiting) > self._patience
+
+    def prune(self) -> None:
+        """Puts the pieces together and prunes them; threads may do it for several at a time."""
+        self._patience = PIECES
+        prune_trellis(self.trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
 
     @property
     def trellis(self) -> Trellis:

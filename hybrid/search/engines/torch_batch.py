@@ -20,6 +20,8 @@ from hybrid.search.protocol import SearchResult, Status
 
 __all__ = ["FoundTogether", "chunk_on", "on_device", "on_same"]
 
+NOTHING = Lattice.empty()
+
 
 class FoundTogether(NamedTuple):
     """What a device found in utterances side by side, on the host.
@@ -52,17 +54,16 @@ class FoundTogether(NamedTuple):
         )  # fmt: skip
         rows, nexts, arcs, acoustic, final_scores, bounds, complete = found
         tids, words, scores = graph.transition_ids[arcs], graph.word_ids[arcs], graph.graph_scores[arcs]
+        zero = np.where(np.isfinite(final_scores), np.float32(0), np.float32(-np.inf))
         made = []
         for lane in range(begin, end):
             (a, s), (b, e) = bounds[lane - begin], bounds[lane - begin + 1]
             status: Status = "empty" if s == e else "complete" if complete[lane - begin] else "partial"
-            lattice = Lattice.empty()
+            lattice = NOTHING
             if s < e:
-                ends = final_scores[s:e]
                 own = rows[s + lane - begin : e + lane - begin + 1]  # one entry more than states
-                zero = np.where(np.isfinite(ends), np.float32(0), np.float32(-np.inf))
                 between = nexts[a:b], tids[a:b], words[a:b], scores[a:b], acoustic[a:b]
-                lattice = Lattice(own, *between, ends, zero)
+                lattice = Lattice.unchecked(own, *between, final_scores[s:e], zero[s:e])
             facts = int(self.limited[lane]), int(self.lengths[lane]), (config,)
             made.append(SearchResult(lattice, status, *facts, begin=graph.start))
         return made

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hybrid.lanes.backward import hand_out, level_numbers, prune_back
-from hybrid.lanes.lane_values import LaneLevel, enter_lanes, relabel_lanes
+from hybrid.lanes.backward import hand_out, keep_lanes, level_numbers, prune_back
+from hybrid.lanes.lane_values import LaneLevel, enter_lanes, put, relabel_lanes
 from hybrid.search.engines.assemble import INTERVAL
 from hybrid.search.engines.torch_batch import FoundTogether, chunk_on, on_same
 
@@ -96,12 +96,10 @@ class _Lanes:
         own = [place.lane for place in self.running]
         lengths[own] = left
         frames, device = self._frames(count), self.searcher.device
-        pruned, placed = self.searcher.code.pruned, self.searcher.placed
-        self.levels[-1:], at_limit = pruned(
-            placed, self.levels[-1], frames, torch.from_numpy(lengths).to(device), self.widths
+        self.levels[-1:], at_limit = self.searcher.code.pruned(
+            self.searcher.placed, self.levels[-1], frames, put(lengths, device), self.widths
         )
-        which = torch.tensor([place.which for place in self.running], device=device)
-        self.limited[which] += at_limit[torch.tensor(own, device=device)]
+        self.limited[put([place.which for place in self.running], device)] += at_limit[put(own, device)]
         upto = self.here + (not self.waiting)
         self.ended += [place for place in self.running if place.begin + place.length < upto]
         self.running = [place for place in self.running if place.begin + place.length >= upto]
@@ -124,7 +122,7 @@ class _Lanes:
         for place in self.running:
             passed[place.lane] = self.here - place.begin
         if self.scores is not None:
-            first, last = torch.tensor(passed, device=device)[:, None], self.scores.shape[1] - 1
+            first, last = put(passed, device)[:, None], self.scores.shape[1] - 1
             frame = (first + torch.arange(count, device=device)).clamp_max(last)
             return self.scores[torch.arange(self.lanes, device=device)[:, None], frame]
         chunks = [self.utterances[0][:0]] * self.lanes
@@ -136,44 +134,36 @@ class _Lanes:
 
     def harvest(self) -> FoundTogether:
         """Takes out the utterances that have ended, with final scores counted; the others go on, pruned."""
-        searcher, device, rule = self.searcher, self.searcher.device, self.searcher.code.take_losses
+        searcher, device = self.searcher, self.searcher.device
         places = sorted([*self.ended, *self.running], key=lambda place: (place.lane, place.begin))
         levels = relabel_lanes(self.levels, self._owners(places))
-        begins, lengths = torch.tensor([(p.begin, p.length) for p in places], device=device).T
+        begins, lengths = put([(p.begin, p.length) for p in places], device).T
         over = np.array([place.begin + place.length < self.here + (not self.waiting) for place in places])
-        done = torch.from_numpy(over).to(device)
-        loss = _final_loss(searcher, levels, torch.where(done, begins + lengths, -1))
-        gone = prune_back(searcher.placed, levels, loss, len(places), self.widths, rule)
+        done = put(over, device)
+        loss = _final_loss(searcher, levels, begins + lengths, done)
+        levels = prune_back(searcher.placed, levels, loss, len(places), self.widths, searcher.code.take_losses)
+        gone, self.levels = keep_lanes(levels, done), self._going_on(keep_lanes(levels, ~done), places)
         handed, _ = hand_out([_nothing(levels[0]), *gone], torch.where(done, lengths + 2, 0), begins)
         which = [place.which for place, ended in zip(places, over) if ended]
         limited = self.limited[which].cpu().numpy()
-        found = FoundTogether(
+        self.ended = []
+        return FoundTogether(
             searcher.graph, searcher.config, handed._replace(sizes=handed.sizes[over]), which,
             np.array([len(self.utterances[i]) for i in which], np.int64), limited,
         )  # fmt: skip
-        self.ended = []
-        self.levels = self._going_on(levels, places)
-        return found
 
     def _owners(self, places: list[_Place]) -> torch.Tensor:
         """Returns int64 [level][lane], the number of the place that a lane belongs to."""
         owners = np.zeros((len(self.levels), self.lanes), np.int64)
         for number, place in enumerate(places):
             owners[place.begin : place.begin + place.length + 1, place.lane] = number
-        return torch.from_numpy(owners).to(self.searcher.device)
+        return put(owners, self.searcher.device)
 
     def _going_on(self, levels: list[LaneLevel], places: list[_Place]) -> list[LaneLevel]:
-        """Returns the levels of the utterances under way, from the first that has any."""
+        """Returns the levels of the utterances under way by lanes again, from the first that has any."""
         if not self.running:
             return [_nothing(levels[0])]
-        searcher, lane = self.searcher, torch.cat([level.lane for level in levels])
-        under_way = {id(place) for place in self.running}
-        alive = torch.tensor([id(place) in under_way for place in places], device=lane.device)[lane]
-        alive &= level_numbers(levels) == self.here
-        loss = torch.where(alive, 0.0, float("inf")).double()
-        code = searcher.code.take_losses
-        levels = prune_back(searcher.placed, levels, loss, len(places), self.widths, code)
-        lanes = torch.tensor([[place.lane for place in places]], device=lane.device).expand(len(levels), -1)
+        lanes = put([[place.lane for place in places]], self.searcher.device).expand(len(levels), -1)
         first = min(place.begin for place in self.running)
         for place in self.running:
             place.begin -= first
@@ -186,22 +176,26 @@ def _nothing(level: LaneLevel) -> LaneLevel:
     return LaneLevel(level.lane[:0], level.state[:0], level.score[:0], links, links)
 
 
-def _final_loss(searcher: TorchSearcher, levels: list[LaneLevel], last: torch.Tensor) -> torch.Tensor:
+def _final_loss(
+    searcher: TorchSearcher, levels: list[LaneLevel], last: torch.Tensor, done: torch.Tensor
+) -> torch.Tensor:
     """Returns what a path loses that ends in each token, float64: inf but for tokens of its lane's last level.
 
-    Final scores count; in a lane where no token is in a final state, every token may end a path.
+    Final scores count; in a lane where no token is in a final state, every token may end a path. In lanes that go on
+    every token of the last level of all may.
 
     Args:
-      last: int64 [lane], the number of that level; -1: of none.
+      last: int64 [lane], the number of a lane's last level. done: bool [lane], whether it ends there.
     """
     lane = torch.cat([level.lane for level in levels])
-    ending = torch.nonzero(level_numbers(levels) == last[lane]).flatten()
+    number = level_numbers(levels)
+    loss = torch.where(~done[lane] & (number == len(levels) - 1), 0.0, float("inf")).double()
+    ending = torch.nonzero(done[lane] & (number == last[lane])).flatten()
     own = lane[ending]
     state, score = (torch.cat(column)[ending] for column in list(zip(*levels))[1:3])
     ended = score + searcher.finals[state].double()
     none = torch.full(last.shape, float("-inf"), dtype=torch.float64, device=lane.device)
     complete = none.scatter_reduce(0, own, ended, "amax") > float("-inf")
     total = torch.where(complete[own], ended, score)
-    loss = torch.full(lane.shape, float("inf"), dtype=torch.float64, device=lane.device)
     loss[ending] = none.scatter_reduce(0, own, total, "amax")[own] - total
     return loss

@@ -23,7 +23,7 @@ from hybrid.lanes.twin import start_level
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
-from hybrid.search.engines.handed_out import HandedOut
+from hybrid.search.engines.handed_out import PIECES, HandedOut
 from hybrid.search.engines.torch_batch import FoundTogether, chunk_on, on_device
 from hybrid.search.engines.torch_lanes import search_together
 from hybrid.search.graph import SearchGraph
@@ -33,7 +33,7 @@ __all__ = ["TorchSearcher"]
 
 logger = get_logger(__name__)
 
-LANES = 512  # side by side: more keep a card no busier
+LANES = 1024  # side by side: more keep a card no busier
 THREADS = 8
 
 
@@ -86,7 +86,7 @@ class TorchSearcher(SearcherBase):
 
     def open(self) -> "TorchStream":
         """See `Searcher.open`; memory for all open streams is laid out here, before the first of their scores."""
-        stream = TorchStream(self)
+        stream = TorchStream(self, len(self._streams) % PIECES)
         self._streams.add(stream)
         if self.code.card is not None:
             try:
@@ -203,6 +203,9 @@ class TorchSearcher(SearcherBase):
         counts = limited.cpu().tolist()
         for lane, (stream, chunk, piece, count) in enumerate(zip(streams, chunks, pieces, counts)):
             stream.take(len(chunk), piece, (standings, lane), count)
+        due = [stream.kept for stream in streams if stream.kept.due]
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(HandedOut.prune, due))
 
 
 def _side_by_side(streams: Sequence["TorchStream"]) -> list[LaneLevel]:
@@ -227,13 +230,15 @@ class TorchStream:
 
     Attributes:
       place: among the lanes that it moved with, None before it moved.
+      kept: the levels that the device is done with.
       taken: frames of the chunk at hand that are done.
     """
 
-    def __init__(self, searcher: TorchSearcher) -> None:
+    def __init__(self, searcher: TorchSearcher, late: int = 0) -> None:
+        """See `HandedOut` for `late`."""
         self._searcher, self._graph, self._config = searcher, searcher.graph, searcher.config
         self.place: tuple[Standings | None, int] = None, 0
-        self._kept = HandedOut(searcher.graph, searcher.config)
+        self.kept = HandedOut(searcher.graph, searcher.config, late)
         self._limited = self._frames = self._first = self.taken = 0
 
     @property
@@ -248,7 +253,7 @@ class TorchStream:
     @property
     def memory(self) -> int:
         """See `Stream`; on host and device."""
-        return self.standing.memory + self._kept.memory
+        return self.standing.memory + self.kept.memory
 
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
@@ -259,13 +264,13 @@ class TorchStream:
     def take(self, frames: int, piece: Any, place: tuple[Standings, int], limited: int) -> None:
         """Takes in what the device made of the next frames."""
         self.place = place
-        self._kept.append(piece)
+        self.kept.append(piece)
         self._frames, self._limited, self.taken = self._frames + frames, self._limited + limited, self.taken + frames
 
     def partial(self) -> PartialResult:
         """See `Stream.partial`; frames are settled where all that lived before the last one has one past."""
         tail, place = self._tail()
-        trunk, branch = self._kept.path(place)
+        trunk, branch = self.kept.path(place)
         level = self.standing.level
         tokens = level.state.cpu().numpy(), level.score.cpu().numpy()
         return partial_result(self._graph, trunk, np.concatenate([branch, tail]), self._frames, self._first, tokens)
@@ -295,12 +300,12 @@ class TorchStream:
 
     def commit(self, frames: int) -> SearchResult | None:
         """See `Stream.commit`."""
-        trellis, trunk = self._kept.trellis, self._kept.trunk
+        trellis, trunk = self.kept.trellis, self.kept.trunk
         cut = commit(self._graph, self._config, trellis, trunk, frames, self._limited, self._first)
         if cut is None:
             return None
         result, place, rest = cut
-        self._kept.cut(place, frames, rest)
+        self.kept.cut(place, frames, rest)
         self._limited, self._first, self._frames = 0, self._first + frames, self._frames - frames
         return result
 
@@ -309,8 +314,8 @@ class TorchStream:
         levels = _side_by_side([self])
         upto = torch.full((1,), 2, device=self._searcher.device)
         handed, _ = hand_out(levels, upto)
-        self._kept.append(*handed.pieces(upto.cpu().numpy()))
-        return assemble(self._graph, self._config, self._kept.trellis, self._limited, self._first)
+        self.kept.append(*handed.pieces(upto.cpu().numpy()))
+        return assemble(self._graph, self._config, self.kept.trellis, self._limited, self._first)
 
 
 def _first(links: Any, totals: torch.Tensor, token: int, scores: torch.Tensor) -> tuple[int, int] | None:
