@@ -13,8 +13,20 @@ import triton
 import triton.language as tl
 
 from hybrid.lanes.cutoff_kernels import (
-    CLAIMED, EPSILONS, FRAME, FULL, LEVEL, LINKS, LOWEST, TOKENS, WAVES, amount, ordered, sized_jit, unordered,
-)  # fmt: skip
+    CLAIMED,
+    EPSILONS,
+    FRAME,
+    FULL,
+    LEVEL,
+    LINKS,
+    LOWEST,
+    TOKENS,
+    WAVES,
+    amount,
+    ordered,
+    sized_jit,
+    unordered,
+)
 
 __all__ = ["count_kept", "emit", "emit_sizes", "epsilon_links", "first_owners", "first_wave", "insert", "keep",
            "link_targets", "next_frame", "place", "relax"]  # fmt: skip
@@ -303,10 +315,7 @@ def link_targets(
     counters, log_lane, log_state, log_score, best, width, bounds, arc_scores, rows, kept_ends, keys, link_target,
     sizes, ends, block_sizes, room_tokens, room, log_room, EACH: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Writes where the links over the frame lead, and how many epsilon arcs of each new token reach the floor.
-
-    The sizes and their sums are as those of `emit_sizes`, which are done with, and lie in the same place.
-    """
+    """Writes where links lead; and how many epsilon arcs of each new token reach the floor, summed as `emit_sizes`."""
     links, work = tl.load(counters + LINKS), amount(counters, tl.load(kept_ends + tl.cdiv(room, EACH) - 1), room)
     work = amount(counters, links + work, log_room) - links
     for at in range(tl.program_id(0) * BLOCK, work, tl.num_programs(0) * BLOCK):
