@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import check_fields
-from lexicon.lexicon import RESERVED_WORDS, VARIANT, Lexicon, Pronunciation
+from lexicon.lexicon import VARIANT, Lexicon, Pronunciation
 from lexicon.phones import PhoneSet, bad_phone_form
+from lexicon.symbols import RESERVED_WORDS
 from lexicon.text import read_user_lines
 from lexicon.words.phone_fit import fit_phones, lacking_phones
 

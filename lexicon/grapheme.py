@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from hybrid.base.errors import InputError, quote
 from hybrid.base.ranges import check_fields
 from lexicon.cmudict import CmudictConfig
-from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
+from lexicon.lexicon import Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
+from lexicon.symbols import RESERVED_WORDS
 
 __all__ = ["GraphemeConfig", "grapheme_dictionary", "graphemes"]
 

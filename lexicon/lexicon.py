@@ -23,11 +23,11 @@ from typing import NamedTuple
 from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
 from lexicon.silence import SilenceProbs, number_text
+from lexicon.symbols import RESERVED_WORDS
 from lexicon.text import Problem, check_lines, raise_first
 from lexicon.words.spelling import Spelling
 
 __all__ = [
-    "RESERVED_WORDS",
     "VARIANT",
     "Lexicon",
     "Pronunciation",
@@ -38,7 +38,6 @@ __all__ = [
 ]
 
 VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # CMUdict's mark of a word's further pronunciations
-RESERVED_WORDS = frozenset({"<eps>", "<s>", "</s>", "#0"})
 FORMS = {"plain": 0, "probs": 1, "silprobs": 4}  # numbers between word and phones
 NAMES = {"plain": "lexicon.txt", "probs": "lexiconp.txt", "silprobs": "lexiconp_silprob.txt"}
 

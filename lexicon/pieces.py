@@ -19,8 +19,9 @@ from hybrid.base.integrity import check
 from hybrid.base.ranges import Range, check_fields
 from hybrid.base.reading import read_bytes
 from lexicon.cmudict import CmudictConfig
-from lexicon.lexicon import RESERVED_WORDS, Lexicon, Pronunciation
+from lexicon.lexicon import Lexicon, Pronunciation
 from lexicon.phones import PhoneSet
+from lexicon.symbols import RESERVED_WORDS
 
 __all__ = ["PieceConfig", "load_pieces", "piece_dictionary", "train_pieces"]
 

@@ -17,10 +17,12 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.errors import InputError, quote
 from hybrid.base.names import is_id
 from lexicon.text import Problem, check_lines, raise_first
+from lexicon.words.spelling import Spelling
 
-__all__ = ["EPSILON", "SymbolTable", "check_symbols", "is_disambig"]
+__all__ = ["EPSILON", "RESERVED_WORDS", "SymbolTable", "check_symbols", "is_disambig"]
 
 EPSILON = "<eps>"
+RESERVED_WORDS = frozenset({EPSILON, "<s>", "</s>", "#0"})  # which no text may mean
 
 
 def is_disambig(symbol: str) -> bool:
@@ -61,6 +63,14 @@ class SymbolTable:
     @cached_property
     def _by_id(self) -> dict[int, str]:
         return dict(zip(self.ids, self.symbols))
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """The symbols that a text may mean, found by other spellings too."""
+        extends: SymbolTable | None = self.__dict__.get("_extends")
+        if extends is None:
+            return Spelling(self.symbols, RESERVED_WORDS)
+        return Spelling(self.symbols[len(extends) :], RESERVED_WORDS, extends.spelling)
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -105,7 +115,7 @@ class SymbolTable:
         made, ids = object.__new__(SymbolTable), range(self.max_id + 1, self.max_id + 1 + len(more))
         every = range(ids.stop) if isinstance(self.ids, range) else (*self.ids, *ids)
         index, by_id = ChainMap(dict(zip(more, ids)), self._index), ChainMap(dict(zip(ids, more)), self._by_id)
-        made.__dict__.update(symbols=(*self.symbols, *more), ids=every, _index=index, _by_id=by_id)
+        made.__dict__.update(symbols=(*self.symbols, *more), ids=every, _index=index, _by_id=by_id, _extends=self)
         return made
 
     def encode(self, symbols: Iterable[str], place: object = "symbol table") -> list[int]:

@@ -16,9 +16,8 @@ import numpy as np
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.formats.openfst import FstArrays
-from lexicon.lexicon import RESERVED_WORDS
 from lexicon.symbols import SymbolTable
-from lexicon.words.spelling import Spelling, told_loss
+from lexicon.words.spelling import told_loss
 from lm.ngram import LN_10, NgramModel
 from lm.word_table import BOS, EOS, UNK, UNKNOWN_WORDS
 
@@ -65,15 +64,14 @@ def _labels(model: NgramModel, words: SymbolTable, respell: bool, max_left_out: 
     if labels[UNK] < 0:
         labels[UNK] = next((words[w] for w in UNKNOWN_WORDS if w in words), -1)
     missing = (np.flatnonzero(labels[3:] < 0) + 3).tolist()
-    spelling = Spelling(words.symbols, RESERVED_WORDS)
     if missing and respell:
-        missing = _respelt(symbols, labels, missing, words, spelling)
+        missing = _respelt(symbols, labels, missing, words)
     labels[[BOS, EOS]] = 0
     if not missing:
         return labels
     shares = 10.0 ** model.levels[0].log10_probs[3:].astype(np.float64)
     left_out = float(shares[np.array(missing) - 3].sum() / max(shares.sum(), 1e-30))
-    told = told_loss([symbols[i] for i in missing], len(symbols) - 3, spelling)
+    told = told_loss([symbols[i] for i in missing], len(symbols) - 3, words.spelling)
     shown = _shown(symbols, missing)
     if len(missing) == len(symbols) - 3 or left_out > max_left_out:
         count = len(symbols) - 3
@@ -89,14 +87,12 @@ def _labels(model: NgramModel, words: SymbolTable, respell: bool, max_left_out: 
     return labels
 
 
-def _respelt(
-    symbols: Sequence[str], labels: np.ndarray, missing: list[int], words: SymbolTable, spelling: Spelling
-) -> list[int]:
+def _respelt(symbols: Sequence[str], labels: np.ndarray, missing: list[int], words: SymbolTable) -> list[int]:
     """Gives words the label of their other spelling, where no other word has it; returns those that stay without."""
     taken = set(labels.tolist())
     still, found = [], 0
     for i in missing:
-        other = spelling.find(symbols[i])
+        other = words.spelling.find(symbols[i])
         if other is None or words[other[0]] in taken:
             still.append(i)
             continue

@@ -61,15 +61,14 @@ def with_phrases(
     """
     lines, place = bias_lines(phrases, boost), phrases if isinstance(phrases, str) else place
     plain = replace(system, phrases=(), nearest=None, words=_own_words(system))
-    if system.lent:
-        plain = _with(plain, (), ())
     if not lines:
-        return searching(plain)
+        return _with(plain, (), ())
     new = _new_entries(plain, lines)
     words = plain.words.extended(sorted({entry.text for some in new.values() for entry in some}))
     found = check_bias_lines(lines, words, str(place))
     if not nearest:
         return _with(plain, lines, [entry for some in new.values() for entry in some])
+    plain = _with(plain, (), ()) if system.lent else plain
     unknown = {text for text, _ in found.unknown}
     chosen = NearestPhrases.of(plain, [line for line in lines if line[0] not in unknown], nearest, words, new)
     return searching(_knowing(replace(plain, nearest=chosen), words))
@@ -83,8 +82,9 @@ def with_nearest(system: System, result: SearchResult) -> System:
 
 def _with(system: System, lines: tuple[BiasLine, ...], lent: Sequence[ListEntry]) -> System:
     """Raises phrases, with the new words that they need."""
-    own, system = _own_contents(system), replace(system, phrases=lines, lent=tuple(lent))
-    if not lent and own == system.contents:
+    own, filled = _own_contents(system), bool(lent or system.lent)
+    system = replace(system, phrases=lines, lent=tuple(lent))
+    if not filled:
         return searching(system)
     contents = {**own, NEW: (*own.get(NEW, ()), *lent)}
     return SlotFiller.of(system).fill({name: some for name, some in contents.items() if some})
@@ -92,7 +92,8 @@ def _with(system: System, lines: tuple[BiasLine, ...], lent: Sequence[ListEntry]
 
 def _own_contents(system: System) -> dict[str, Sequence[ListEntry]]:
     """What stands in the slots without what phrases need."""
-    rows = {name: [one for one in some if one not in system.lent] for name, some in system.contents.items()}
+    lent = set(system.lent)
+    rows = {name: [one for one in some if one not in lent] for name, some in system.contents.items()}
     return {name: tuple(some) for name, some in rows.items() if some}
 
 

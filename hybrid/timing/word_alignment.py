@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,7 +36,8 @@ class LexiconWordAlignment:
     def __init__(self, pronunciations: Sequence[tuple[int, ...]], word_boundary: dict[int, str] | None = None) -> None:
         """Takes rows (word id, word id, phone ids …); rows of word 0 are the phones that may stand between words."""
         self._pauses = {row[2:] for row in pronunciations if row[0] == 0}
-        self._of_word: MutableMapping[int, list[tuple[int, ...]]] = {}
+        self._of_word: dict[int, list[tuple[int, ...]]] = {}
+        self._more: dict[int, list[tuple[int, ...]]] = {}  # in place of, and beside, these
         for row in pronunciations:
             if row[0] != 0 and row[2:] not in self._of_word.setdefault(row[0], []):
                 self._of_word[row[0]].append(row[2:])
@@ -46,7 +46,7 @@ class LexiconWordAlignment:
     def with_words(self, rows: Iterable[tuple[int, ...]]) -> LexiconWordAlignment:
         """Returns one that knows more words, of rows (word id, word id, phone ids …), or knows them otherwise."""
         more = LexiconWordAlignment(list(rows), self._boundary)
-        more._pauses, more._of_word = self._pauses, ChainMap(more._of_word, self._of_word)
+        more._pauses, more._of_word, more._more = self._pauses, self._of_word, {**self._more, **more._of_word}
         return more
 
     @classmethod
@@ -71,7 +71,7 @@ class LexiconWordAlignment:
         for word in word_ids:
             found: dict[int, tuple[int, int]] = {}
             for position in ways[-1]:
-                for row in self._of_word.get(word, ()):
+                for row in self._more.get(word) or self._of_word.get(word) or ():
                     if labels[position : position + len(row)] == row:
                         found.setdefault(position + len(row), (position, word))
             ways.append(self._skip_pauses(labels, found))

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.written.spoken import spoken_text
-from lexicon.lexicon import RESERVED_WORDS
+from lexicon.symbols import RESERVED_WORDS
 from lexicon.words.blanks import split_words
 from lexicon.words.class_names import CLASS, is_class, refuse_stuck, refuse_unparted
 from lexicon.words.config import TextConfig

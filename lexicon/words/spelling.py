@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping
 from functools import cached_property
 
 from hybrid.base.errors import quote
@@ -26,6 +27,8 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     "\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
+
+_Words = MutableMapping[str, list[str]]
 
 
 def plain_marks(word: str, joiners: bool = False) -> str:
@@ -54,21 +57,27 @@ def folded(word: str) -> str:
 class Spelling:
     """The words of a lexicon, and the one that is meant by another spelling."""
 
-    def __init__(self, words: Iterable[str], leave_out: Collection[str] = ()) -> None:
-        """Takes the words; `leave_out` are symbols that no text may mean (<eps>, #0, <s>, </s>)."""
-        self.words = frozenset(words).difference(leave_out)
+    def __init__(self, words: Iterable[str], leave_out: Collection[str] = (), base: Spelling | None = None) -> None:
+        """Takes the words.
+
+        Args:
+          leave_out: symbols that no text may mean (<eps>, #0, <s>, </s>).
+          base: the spelling of more words, whose tables serve both.
+        """
+        self._own, self._base = frozenset(words).difference(leave_out), base
+        self.words: frozenset[str] = self._own if base is None else self._own | base.words
 
     def __contains__(self, word: object) -> bool:
         return word in self.words
 
     @cached_property
-    def _others(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        marks: dict[str, list[str]] = {}
-        folds: dict[str, list[str]] = {}
-        for word in sorted(self.words):
-            marks.setdefault(plain_marks(word), []).append(word)
-            folds.setdefault(folded(word), []).append(word)
-        return marks, folds
+    def _others(self) -> tuple[_Words, _Words]:
+        """Words by what they are without marks, and folded; those of one key in their order."""
+        if self._base is None:
+            return _by(plain_marks, self._own), _by(folded, self._own)
+        own = self._own - self._base.words
+        marks, folds = self._base._others
+        return ChainMap(_by(plain_marks, own, marks), marks), ChainMap(_by(folded, own, folds), folds)
 
     def find(self, word: str) -> tuple[str, str] | None:
         """Returns the lexicon's word and how it was found (`SAME`, `FORM`, `MARKS`, `CASE`); None where it has none.
@@ -98,6 +107,19 @@ class Spelling:
         """Yields pairs of words that are one word in two Unicode forms, or with other apostrophes."""
         for some in self._others[0].values():
             yield from zip(some, some[1:])
+
+
+def _by(key: Callable[[str], str], words: Iterable[str], others: _Words | None = None) -> dict[str, list[str]]:
+    """Returns words by a key, together with those of the same keys among others."""
+    found: dict[str, list[str]] = {}
+    for word in sorted(words):
+        one = key(word)
+        if one not in found:
+            found[one] = list(others.get(one, ())) if others else []
+        found[one].append(word)
+    for some in found.values():
+        some.sort()
+    return found
 
 
 def _likeliest(words: list[str], written: str) -> str:

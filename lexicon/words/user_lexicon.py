@@ -15,8 +15,9 @@ from pathlib import Path
 
 from hybrid.base.errors import quote
 from hybrid.base.log import get_logger
-from lexicon.lexicon import RESERVED_WORDS, VARIANT, Pronunciation
+from lexicon.lexicon import VARIANT, Pronunciation
 from lexicon.phones import POSITIONS, bad_phone_form
+from lexicon.symbols import RESERVED_WORDS
 from lexicon.text import Problem, read_user_lines
 from lexicon.words.blanks import split_words
 

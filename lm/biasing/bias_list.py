@@ -14,13 +14,11 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from hybrid.base.errors import InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.reading import text_lines
 from lexicon.symbols import SymbolTable, is_disambig
-from lexicon.words.spelling import Spelling
 from lm.biasing.bias_automaton import MAX_WORDS, BiasAutomaton, BiasPhrase
 
 __all__ = ["BiasLine", "BiasLines", "BiasList", "WordFinder", "bias_lines", "check_bias_lines", "read_bias_lines",
@@ -96,14 +94,8 @@ class WordFinder(dict[str, int]):
         for other in (word.upper(), word.lower()):
             if found := self._table.get(other):
                 return found
-        pair = _spelling(self._table.symbols).find(word)
+        pair = self._table.spelling.find(word)
         return None if pair is None else self._table.get(pair[0])
-
-
-@lru_cache(maxsize=2)
-def _spelling(symbols: tuple[str, ...]) -> Spelling:
-    """The words of a table; each list that has others asks for it."""
-    return Spelling(symbols, ("<eps>", "#0", "<s>", "</s>"))
 
 
 def read_bias_list(path: str | os.PathLike, words: SymbolTable, boost: float) -> BiasList:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from hybrid.base.errors import InputError
 from lexicon.symbols import SymbolTable
-from lexicon.words.spelling import Spelling
-from lm.biasing import bias_list
+from lexicon.words import spelling
 from lm.biasing.bias_automaton import BiasAutomaton, BiasPhrase
 from lm.biasing.bias_list import BiasList, WordFinder, read_bias_list
 
@@ -88,11 +87,14 @@ def test_a_list(tmp_path, words, caplog):
 
 def test_the_spellings_of_a_table_are_made_once(monkeypatch):
     """Else each list with a word that the graph lacks takes as long as the whole vocabulary."""
-    made = []
-    monkeypatch.setattr(bias_list, "Spelling", lambda *given: made.append(given) or Spelling(*given))
+    made, folded = [], spelling.folded
+    monkeypatch.setattr(spelling, "folded", lambda word: made.append(word) or folded(word))
     table = SymbolTable(("<eps>", "ONCE", "CAFE\u0301"))
-    assert [WordFinder(table)[word] for word in ("nguyen", "once", "caf\u00e9", "york")] == [0, 1, 2, 0]
-    assert len(made) == 1
+    for more in ((), ("NGUYEN",), ("SMITH", "Doe"), ()):  # a list's new words stand in the table while it is raised
+        words = table.extended(more) if more else table
+        wanted = [0, 1, 2, 0, words.get("Doe", 0)]
+        assert [WordFinder(words)[word] for word in ("xyzzy", "once", "caf\u00e9", "york", "dOE")] == wanted
+    assert made.count("ONCE") == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hybrid.base.errors import InputError
+from hybrid.decode.slot_filler import SlotFiller
 from hybrid.decode.system import System
 from hybrid.formats.fst_arrays import FstArrays
 from hybrid.graph.decoding import compile_decoding_graph
@@ -97,6 +98,15 @@ def test_words_that_the_graph_lacks_are_guessed(guessing, bursts):
     assert guessing.vocabulary() == ("NGUYEN", "OWN")
     guessing.bias(["low"])
     assert guessing.vocabulary() == ("OWN",) and "NGUYEN" not in guessing.recognise(audio, RATE).text
+
+
+def test_another_list_fills_once(guessing, monkeypatch):
+    guessing.bias([("nguyen", 8.0)])
+    filled, fill = [], SlotFiller.fill
+    monkeypatch.setattr(SlotFiller, "fill", lambda self, contents: filled.append(contents) or fill(self, contents))
+    guessing.bias([("smith", 8.0), "low"])
+    assert [[entry.text for some in one.values() for entry in some] for one in filled] == [["SMITH"]]
+    assert guessing.vocabulary() == ("SMITH",) and "NGUYEN" not in guessing.system.words
 
 
 def test_of_a_long_list_the_nearest_are_raised(guessing, bursts):

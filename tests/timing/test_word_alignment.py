@@ -11,7 +11,7 @@ import pytest
 from hybrid.lattice.archive import read_lattices
 from hybrid.lattice.paths import best_path
 from hybrid.timing.segments import Segment
-from hybrid.timing.word_alignment import MarkWordAlignment, find_word_alignment
+from hybrid.timing.word_alignment import LexiconWordAlignment, MarkWordAlignment, find_word_alignment
 
 BOUNDARY = {1: "nonword", 2: "begin", 3: "internal", 4: "end", 5: "singleton"}
 
@@ -37,6 +37,15 @@ def test_marks_by_hand() -> None:
 def test_marks_that_do_not_fit(labels: tuple[int, ...], words: list[int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MarkWordAlignment(BOUNDARY).words(segments(*labels), words)
+
+
+def test_words_are_known_otherwise_as_often_as_wanted() -> None:
+    """A session that takes a list for each caller: it ended, some 500 lists on, in a RecursionError."""
+    alignment = LexiconWordAlignment([(0, 0, 1), (5, 5, 2, 3)])
+    for caller in range(1200):
+        alignment = alignment.with_words([(6 + caller % 2, 6 + caller % 2, 4 + caller)])
+    found = alignment.words(segments(2, 3, 1202, 1, 1203), [5, 6, 7])
+    assert [one.label for one in found] == [5, 6, 0, 7]
 
 
 def test_names_of_phones_tell_their_position(tmp_path: Path) -> None:

@@ -104,6 +104,18 @@ def test_every_word_of_a_lexicon_is_itself(lexicon: list[str]) -> None:
     assert all(spelling.find(w) == (w, "") and spelling.find(w.upper()) is not None for w in lexicon if w.isalpha())
 
 
+SPELT = ["Ab", "AB", "ab", "A'b", "A\u2019b", "\u00c9", "E\u0301", "\u00e9", "<s>", "stra\u00dfe", "STRASSE"]
+FEW = st.lists(st.sampled_from(SPELT))
+
+
+@LAW
+@given(FEW, FEW, FEW)
+def test_more_words_are_found_as_if_all_came_at_once(words: list[str], more: list[str], asked: list[str]) -> None:
+    once, later = Spelling(words + more, ("<s>",)), Spelling(more, ("<s>",), Spelling(words, ("<s>",)))
+    assert [once.find(word) for word in asked] == [later.find(word) for word in asked]
+    assert once.words == later.words and sorted(once.twins()) == sorted(later.twins())
+
+
 def test_tags_are_dropped_mapped_or_words() -> None:
     normaliser = Normaliser(TextConfig(tags=("[noise]=<NOISE>", "<i>=")), ENGLISH)
     text = "<s> no [noise] <i>please</i> {NUMBER} <unk> [long noise] <spoken-noise> </s>"
