@@ -216,6 +216,18 @@ def test_domain(fresh: Path) -> None:
             Page("docs/domain.md", section=heading).run_python()
 
 
+def test_text_only_adaptation(tmp_path: Path) -> None:
+    page = Page("docs/domain.md", section="Text-only adaptation")
+    page.write_files(tmp_path)
+    with inside(tmp_path):
+        _, told, last = must_run(page.lines())
+        rows = {name: row for name, *row in (line.split("\t") for line in Path("steps.tsv").read_text().splitlines())}
+    assert told in page.text and "12.83" in last
+    before, after = (dict(zip(rows["step"], rows[name])) for name in ("model 1", "adapted"))
+    assert (before["oovs"], after["oovs"]) == ("2", "0")
+    assert [round(float(row["ppl_with_oovs"]), 1) for row in (before, after)] == [22.5, 12.8]
+
+
 def test_vosk(voice: Path, capsys: pytest.CaptureFixture) -> None:
     shutil.copytree("my_corpus", "recordings")
     page = Page("docs/vosk.md")
