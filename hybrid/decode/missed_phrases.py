@@ -26,43 +26,40 @@ if TYPE_CHECKING:
     from hybrid.decode.recognition import Recognition
     from hybrid.decode.system import System
 
-__all__ = ["explain_missed"]
+__all__ = ["explain_missed", "first_best"]
 
 WIDER = 8.0  # nats, by which the beam grows
 HIGHER = 8.0  # nats per word, by which boosts grow
 MORE = 3  # times as many tokens may go on
 
 
-def explain_missed(
-    system: System, one: Recognition, result: SearchResult, scores: np.ndarray, rows: Sequence[BiasWhy]
-) -> list[BiasWhy]:
+def explain_missed(system: System, best: Path | None, scores: np.ndarray, rows: Sequence[BiasWhy]) -> list[BiasWhy]:
     """Says of the phrases that no path of the lattice says whether they were pruned, or too unlike what was heard.
 
     Args:
-      one, result: what was found with the phrases raised, and its search.
+      system: that raises the phrases, in the search or in lattices.
+      best: the best path, by the scores of the first pass and the boosts of its words.
       scores: float32 [T][num_pdfs] of the utterance.
       rows: what became of each phrase, as `explain_bias` has it; those after the unknown in the list's order.
 
     Returns:
-      The rows; of those without a path the outcome is "pruned" or "acoustics". A graph that is composed while it is
-      searched raises no phrases: its rows stay as they are.
+      The rows; of those without a path the outcome is "pruned" or "acoustics".
     """
-    phrases, spec = system.raised, system.spec
-    composed = system.graph is None or system.graph.word_cost is not None or spec.lm is not None
-    if phrases is None or composed or not any(row.outcome == "no path" for row in rows):
+    phrases, scale = system.raised, system.config.scale
+    if phrases is None or not any(row.outcome == "no path" for row in rows):
         return list(rows)
     known = list(zip(phrases.phrases, rows[len(phrases.unknown) :]))
     missed = [phrase for phrase, row in known if row.outcome == "no path"]
-    later = phrases.automaton() if spec.bias_pass == "lattice" else BiasAutomaton([])
-    lattice, best = _again(system, scores, phrases, missed), _first_best(system, one, result, later)
+    later = phrases.automaton() if system.spec.bias_pass == "lattice" else BiasAutomaton([])
+    lattice = _again(system, scores, phrases, missed)
     found = list(rows[: len(phrases.unknown)])
     there = set(np.unique(lattice.word_ids).tolist())
     for phrase, row in known:
         if row.outcome == "no path":
-            other = best_saying(lattice, phrase, one.acoustic_scale, there)
+            other = best_saying(lattice, phrase, scale, there)
             row = replace(row, outcome="acoustics")
             if other is not None and best is not None:
-                row = row.beside(phrase, best, other, one.acoustic_scale)
+                row = row.beside(phrase, best, other, scale)
                 apart = later.score(other.word_ids.tolist()) - later.score(best.word_ids.tolist())
                 if row.loss <= 0 or row.loss + apart <= system.config.lattice_beam:
                     row = replace(row, outcome="pruned")
@@ -71,24 +68,36 @@ def explain_missed(
 
 
 def _again(system: System, scores: np.ndarray, phrases: BiasList, missed: Sequence[BiasPhrase]) -> CompactLattice:
-    """Returns the lattice of a wider search that raises some phrases higher, with the boosts that they have."""
-    higher = {phrase: replace(phrase, boost=phrase.boost + HIGHER * len(phrase.words)) for phrase in missed}
+    """Returns the lattice of a wider search that raises some phrases higher, with the boosts that they have.
+
+    A graph that is composed while it is searched raises none: there the lattice is as much wider as the beam.
+    """
+    assert system.graph is not None
     config, model = system.config, system.model
     wide = replace(config, beam=config.beam + WIDER, max_active=MORE * config.max_active)
-    automaton = BiasAutomaton(higher.get(phrase, phrase) for phrase in phrases.phrases)
-    assert system.graph is not None
-    spec = replace(system.spec, engine="native", device="cpu")
-    searcher = open_searcher(spec, system.graph, model.transition_model, wide, system.filling, automaton)
+    if system.graph.word_cost is not None:
+        wide = replace(wide, lattice_beam=config.lattice_beam + WIDER)
+        searcher, boosts = system.searcher.with_config(wide), phrases.automaton()
+    else:
+        higher = {phrase: replace(phrase, boost=phrase.boost + HIGHER * len(phrase.words)) for phrase in missed}
+        automaton = BiasAutomaton(higher.get(phrase, phrase) for phrase in phrases.phrases)
+        boosts = BiasAutomaton(replace(phrase, boost=phrase.boost - higher[phrase].boost) for phrase in missed)
+        spec = replace(system.spec, engine="native", device="cpu")
+        searcher = open_searcher(spec, system.graph, model.transition_model, wide, system.filling, automaton)
     (found,) = searcher.search([scores])
     starts = model.transition_model.phone_starts
-    lattice = determinize(found.lattice, config.lattice_beam, config.scale, phone_starts=starts).lattice
-    back = BiasAutomaton(replace(phrase, boost=phrase.boost - higher[phrase].boost) for phrase in missed)
-    return biased(lattice, back)
+    return biased(determinize(found.lattice, wide.lattice_beam, config.scale, phone_starts=starts).lattice, boosts)
 
 
-def _first_best(system: System, one: Recognition, result: SearchResult, later: BiasAutomaton) -> Path | None:
-    """Returns the best path by the scores of the first pass, with the boosts of its words, raised `later` or not."""
+def first_best(system: System, one: Recognition, result: SearchResult) -> Path | None:
+    """Returns the best path by the scores of the first pass, with the boosts of its words.
+
+    Args:
+      one, result: what was found with the phrases raised, and its search.
+    """
     if system.spec.second_pass is None:
         return one.path
-    path = best_path(result.lattice, one.acoustic_scale)
-    return path and replace(path, graph_score=path.graph_score + later.score(path.word_ids.tolist()))
+    path, phrases = best_path(result.lattice, one.acoustic_scale), system.raised
+    if path is None or phrases is None or system.spec.bias_pass == "search":
+        return path
+    return replace(path, graph_score=path.graph_score + phrases.automaton().score(path.word_ids.tolist()))

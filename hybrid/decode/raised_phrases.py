@@ -11,7 +11,7 @@ import numpy as np
 from hybrid.base.errors import quote
 from hybrid.base.log import get_logger
 from hybrid.decode.engine import searching
-from hybrid.decode.missed_phrases import explain_missed
+from hybrid.decode.missed_phrases import explain_missed, first_best
 from hybrid.decode.nearest_phrases import NearestPhrases, spelt, usual_case
 from hybrid.decode.slot_filler import SlotFiller
 from hybrid.graph.new_words import NEW
@@ -200,7 +200,8 @@ def bias_record(
     found = {"words": share.words, "written": share.written}
     if not why:
         return found
-    rows = explain_missed(system, one, result, scores, explain_bias(lattice, phrases, one.acoustic_scale, plain or []))
+    rows = explain_bias(lattice, phrases, one.acoustic_scale, plain or [])
+    rows = explain_missed(system, first_best(system, one, result), scores, rows)
     far = 0 if system.nearest is None else len(system.nearest.lines) - len(system.phrases)
     return {**found, "why": why_line(one.utterance, _with_guesses(system, phrases, rows), system.words, far)}
 

@@ -15,6 +15,7 @@ from hybrid.decode.language import search_lm
 from hybrid.lattice.archive import read_compact_folder
 from hybrid.lattice.compact import expand
 from hybrid.lattice.paths import nbest
+from hybrid.model.folder import load_model
 from hybrid.recogniser import Recogniser
 from hybrid.rescore.decoding_pass import passes_of
 from hybrid.rescore.ngram_swap import WordModel, swap_ngram
@@ -45,6 +46,17 @@ def world(tiny: Tiny, tmp_path_factory) -> Path:
     must("lm", "fst", root / "a.arpa", "--lang", tiny.root / "lang", "--out", root / "G.fst")
     must("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--grammar", root / "G.fst",
          "--out-dir", root / "graph")  # fmt: skip
+    must(
+        "graph",
+        "compile",
+        "--model",
+        tiny.model,
+        "--lang",
+        tiny.root / "lang",
+        "--lookahead",
+        "--out-dir",
+        root / "hcl",
+    )
     return root
 
 
@@ -108,6 +120,49 @@ def test_why_no_path_says_a_phrase(tiny, world: Path, tmp_path: Path, where: str
         assert told(outcome, row["needed"] + more, *wide)[name]["phrases"][0]["outcome"] == outcome
     enough = told("dropped", row["needed"] + 0.2, "--lattice-beam", 0.5)[name]["phrases"][0]["outcome"]
     assert enough == ("said" if where == "search" else "pruned")  # it would win where it is raised
+
+
+@pytest.mark.parametrize("graph", ["graph", "hcl"])
+def test_why_is_told_by_the_command_and_of_graphs_for_lookahead(tiny, world: Path, tmp_path: Path, graph: str) -> None:
+    """Of lattices that are there as of those that decoding makes; by what is lost to the best path."""
+    pairs = [f"{one} {other}\t0.1\n" for one in ("low", "mid", "high") for other in ("low", "mid", "high")]
+    (tmp_path / "list.txt").write_text("".join(pairs))
+    made = ("--model", tiny.model, "--graph", world / graph, "--feats", tiny.feats)
+    made += () if graph == "graph" else ("--lm", world / "a.arpa")
+    widths = ("--beam", 10, "--lattice-beam", 0.5)
+    given = ("--bias", tmp_path / "list.txt", "--bias-pass", "lattice", "--bias-why")
+    must("decode", *made, *widths, *given, "--out-dir", tmp_path / "biased")
+    must("decode", *made, *widths, "--out-dir", tmp_path / "plain")
+    command = ("rescore", "bias", tmp_path / "plain", tmp_path / "by_hand.gz", "--list", tmp_path / "list.txt",
+               "--words", world / graph / "words.txt", "--why", tmp_path / "why.jsonl")  # fmt: skip
+    must(*command)
+    told = {name: list(map(json.loads, (tmp_path / name).read_text().splitlines()))
+            for name in ("why.jsonl", "biased/why.jsonl")}  # fmt: skip
+    assert sum(row["neither"]["no path"] for row in told["why.jsonl"])
+    must(*command, *made, *widths)
+    wanted = [json.loads(line) for line in (tmp_path / "why.jsonl").read_text().splitlines()]
+    assert wanted == told["biased/why.jsonl"] and not any(row["neither"]["no path"] for row in wanted)
+    rows = [row for one in wanted for row in one["phrases"] if row["outcome"] in ("pruned", "acoustics")]
+    assert rows
+    for row in rows:
+        assert row["needed"] == pytest.approx(0.1 + (row["acoustics"] + row["graph"]) / 2, abs=0.01)
+
+
+def test_what_explains_goes_together(tiny, world: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("mid high\n")
+    assert decode(tiny, world, tmp_path / "plain").exit_code == 0
+    command = ("rescore", "bias", tmp_path / "plain", tmp_path / "out.gz", "--list", tmp_path / "list.txt", "--words",
+               world / "graph" / "words.txt")  # fmt: skip
+    why, both = ("--why", tmp_path / "why.jsonl"), ("--model", tiny.model, "--graph", world / "graph")
+    assert "--model goes with --why" in run(*command, *both, "--feats", tiny.feats).output
+    assert "--feats goes with --model and --graph" in run(*command, *why, "--feats", tiny.feats).output
+    assert "--beam goes with --model and --graph" in run(*command, *why, "--beam", 9).output
+    assert "give one of --feats STORE, --cuts FILE, --scores SCORES" in run(*command, *why, *both).output
+    store = tmp_path / "scores"
+    store.mkdir()
+    np.save(store / "nobody.npy", np.zeros((3, load_model(tiny.model).transition_model.num_pdfs), np.float32))
+    done = run(*command, *why, *both, "--scores", store)
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize("where", ["lattice", "search"])

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.cli.lattices.options import (
-    FILE,
     lattices_argument,
     output_argument,
     record,
     scale_of,
     scale_option,
+    speech_options,
+    speech_source,
     text_option,
 )
-from hybrid.cli.options import MODEL, make_trust, trust_options, writes_file
+from hybrid.cli.options import MODEL, writes_file
 
 if TYPE_CHECKING:
     from hybrid.decode.sources import ScoreSource
@@ -27,25 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["acoustic_command"]
 
 TOGETHER = 32  # lattices whose scores are made in one go
-
-
-def _source(options: dict[str, Any]) -> ScoreSource:
-    """What the scores of the new model are made of."""
-    from hybrid.adapt.sources import AdaptedFeatureFolder
-    from hybrid.decode.sources import CutSource, FeatureFolder, ScoreFolder
-
-    trust, transforms = make_trust(options), options["transforms"]
-    given = [name for name in ("feats", "cuts", "scores") if options[name] is not None]
-    if len(given) != 1 or (transforms is not None and given != ["feats"]):
-        raise click.UsageError(
-            "give one of --feats STORE, --cuts FILE, --scores SCORES; --transforms goes with --feats"
-        )
-    path = str(options[given[0]])
-    if transforms is not None:
-        return AdaptedFeatureFolder(path, str(transforms))
-    if given == ["cuts"]:
-        return CutSource(path, trust)
-    return (ScoreFolder if given == ["scores"] else FeatureFolder)(path)
 
 
 def _rescored(
@@ -94,12 +76,7 @@ def _rescored(
 @output_argument
 @click.option("--old-model", type=MODEL, required=True, help="That made the lattices.")
 @click.option("--new-model", type=MODEL, required=True, help="Whose scores are put in; it knows the same phones.")
-@click.option("--feats", type=FILE, help="Feature store of the new model (hybrid feats extract).")
-@click.option("--transforms", type=FILE, help="With --feats: transforms of the speakers, for a model trained on such.")
-@click.option("--cuts", type=FILE, help="Cuts of the speech; each is normalised by itself.")
-@trust_options
-@click.option("--scores", type=FILE, help="Log-likelihoods of the new model: a Kaldi archive, an scp, or a folder of "
-              "UTT.npy (hybrid nnet scores).")  # fmt: skip
+@speech_options
 @scale_option
 @text_option
 @writes_file("lattices", "lattices", "old_model", "new_model", "feats", "transforms", "cuts", "scores",
@@ -120,7 +97,7 @@ def acoustic_command(
     from hybrid.lattice.archive import write_lattices
     from hybrid.model.folder import load_model
 
-    source, old, new = _source(options), load_model(old_model), load_model(new_model)
+    source, old, new = speech_source(options), load_model(old_model), load_model(new_model)
     require_fit(part_of(lattices, "lattices"), old.part)
     require_fit(old.part, new.part)
     failed: list[tuple[str, str]] = []

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hybrid.cli.echo import echo
-from hybrid.cli.options import SCALE, Real
+from hybrid.cli.options import SCALE, Real, make_trust, trust_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hybrid.decode.sources import ScoreSource
     from hybrid.lattice.archive import ArchiveForm
     from lexicon.symbols import SymbolTable
 
 __all__ = ["FILE", "form_of", "form_options", "lattices_argument", "lm_option", "output_argument", "penalty_option",
-           "read_table", "record", "scale_of", "scale_option", "shift_of", "spell", "text_option", "words_option",
-           "write"]  # fmt: skip
+           "read_table", "record", "scale_of", "scale_option", "shift_of", "speech_options", "speech_source", "spell",
+           "text_option", "words_option", "write"]  # fmt: skip
 
 FILE = click.Path(path_type=Path)
 lattices_argument = click.argument("lattices", type=FILE)
@@ -30,6 +31,40 @@ scale_option = click.option(
 lm_option = click.option("--lm-scale", type=Real(0), default=1.0, help="Factor of the graph scores.")
 penalty_option = click.option("--word-penalty", type=Real(), default=0.0, help="Taken from the graph score per word.")
 text_option = click.option("--text/--no-text", default=False, help="Write text.")
+
+
+def speech_options(function: Callable) -> Callable:
+    """Adds the options that name the speech of lattices, for a model to score; `speech_source` takes them."""
+    for option in (
+        click.option("--scores", type=FILE, help="Log-likelihoods of the model: a Kaldi archive, an scp, or a folder "
+                     "of UTT.npy (hybrid nnet scores)."),
+        trust_options,
+        click.option("--cuts", type=FILE, help="Cuts of the speech; each is normalised by itself."),
+        click.option("--transforms", type=FILE, help="With --feats: transforms of the speakers, for a model trained "
+                     "on such."),
+        click.option("--feats", type=FILE, help="Feature store of the model (hybrid feats extract)."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def speech_source(options: dict[str, Any]) -> ScoreSource:
+    """Takes the options of `speech_options`: what the scores of a model are made of."""
+    from hybrid.adapt.sources import AdaptedFeatureFolder
+    from hybrid.decode.sources import CutSource, FeatureFolder, ScoreFolder
+
+    trust, transforms = make_trust(options), options["transforms"]
+    given = [name for name in ("feats", "cuts", "scores") if options[name] is not None]
+    if len(given) != 1 or (transforms is not None and given != ["feats"]):
+        raise click.UsageError(
+            "give one of --feats STORE, --cuts FILE, --scores SCORES; --transforms goes with --feats"
+        )
+    path = str(options[given[0]])
+    if transforms is not None:
+        return AdaptedFeatureFolder(path, str(transforms))
+    if given == ["cuts"]:
+        return CutSource(path, trust)
+    return (ScoreFolder if given == ["scores"] else FeatureFolder)(path)
 
 
 def form_options(function: Callable) -> Callable:
