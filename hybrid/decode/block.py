@@ -17,7 +17,8 @@ from hybrid.base.jobs import one_behind
 from hybrid.base.ranges import COUNT, Range, check_fields
 from hybrid.base.reading import whole_record
 from hybrid.data.utterance import Utterance
-from hybrid.decode.raised_phrases import PlainSearches, bias_record
+from hybrid.decode.bias_watch import PlainSearches
+from hybrid.decode.raised_phrases import bias_record
 from hybrid.decode.recognition import Recognition
 from hybrid.decode.scoring import BATCH_FRAMES, NothingSaid
 from hybrid.decode.sources import ScoreSource

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hybrid.base.errors import quote
 from hybrid.base.log import get_logger
+from hybrid.decode.bias_watch import BiasWatch, PlainSearches
 from hybrid.decode.engine import searching
 from hybrid.decode.missed_phrases import explain_missed, first_best
 from hybrid.decode.nearest_phrases import NearestPhrases, spelt, usual_case
 from hybrid.decode.slot_filler import SlotFiller
 from hybrid.graph.new_words import NEW
-from hybrid.lattice.algebra.lattice_biasing import (
-    SWALLOWED,
-    BiasShare,
-    BiasWhy,
-    covered,
-    explain_bias,
-    why_line,
-    words_without,
-)
-from hybrid.lattice.paths import best_path
+from hybrid.lattice.algebra.lattice_biasing import BiasShare, BiasWhy, explain_bias, why_line
 from hybrid.search.protocol import SearchResult
 from lexicon.symbols import SymbolTable
 from lm.biasing.bias_list import BiasLine, BiasLines, BiasList, WordFinder, bias_lines, check_bias_lines
@@ -35,7 +27,7 @@ if TYPE_CHECKING:
     from hybrid.decode.recognition import Recognition
     from hybrid.decode.system import System
 
-__all__ = ["BOOST", "PlainSearches", "bias_record", "with_lists", "with_nearest", "with_phrases"]
+__all__ = ["BOOST", "bias_record", "with_lists", "with_nearest", "with_phrases"]
 
 logger = get_logger(__name__)
 
@@ -60,7 +52,7 @@ def with_phrases(
       InputError: a bad list (`bias_lines`), none whose words are known, an engine that raises no phrases, or no graph.
     """
     lines, place = bias_lines(phrases, boost), phrases if isinstance(phrases, str) else place
-    plain = replace(system, phrases=(), nearest=None, words=_own_words(system))
+    plain = replace(system, phrases=(), nearest=None, words=_own_words(system), watch=BiasWatch())
     if not lines:
         return _with(plain, (), ())
     new = _new_entries(plain, lines)
@@ -153,35 +145,9 @@ def with_lists(system: System) -> System:
     return system if spec.bias is None else with_phrases(system, spec.bias, spec.bias_boost, spec.bias_nearest)
 
 
-@dataclass(eq=False)
-class PlainSearches:
-    """Searches without phrases that may still be made, to see what a list wrote where lattices cannot tell."""
-
-    left: int = 4
-
-    def words(self, system: System, one: Recognition, scores: np.ndarray) -> list[int] | None:
-        """Returns the words of the best path without the list; None where that would take one search too many.
-
-        Phrases whose boosts are beyond the lattice beam may have driven everything else out of a lattice that the
-        search made with them.
-        """
-        phrases, path = system.raised, one.path
-        assert phrases is not None and path is not None
-        after = path.word_ids.tolist()
-        high = covered(after, phrases, system.config.lattice_beam)
-        if system.spec.bias_pass != "search" or high <= SWALLOWED * len(after):
-            return words_without(one.compact, phrases, one.acoustic_scale)
-        if not self.left:
-            return None
-        self.left -= 1
-        found = searching(replace(system, phrases=())).search([scores])[0]
-        plain = best_path(found.lattice, one.acoustic_scale)
-        return [] if plain is None else plain.word_ids.tolist()
-
-
 def bias_record(
     system: System, one: Recognition, result: SearchResult, scores: np.ndarray, why: bool, searches: PlainSearches
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """What the phrases did in an utterance, as the part of a decoding keeps it; nothing without phrases.
 
     Args:

@@ -17,6 +17,7 @@ from hybrid.base.jobs import one_behind
 from hybrid.base.log import get_logger
 from hybrid.confidence.calibration import Calibration
 from hybrid.data.utterance import Utterance
+from hybrid.decode.bias_watch import BiasWatch
 from hybrid.decode.engine import open_searcher
 from hybrid.decode.language import Rescorer, SearchLm, SecondPass, lm_of_file, search_lm
 from hybrid.decode.nearest_phrases import NearestPhrases
@@ -159,6 +160,7 @@ class System:
       tracer: what tells which words stand in slots, where some are filled.
       filling: the contents, compiled. phrases: those that are raised; see `hybrid.decode.raised_phrases`.
       nearest: a long list, of which each utterance gets some. lent: new words that are there for the sake of phrases.
+      watch: what looks whether the phrases swallow what is said, in all that is recognised with them.
     """
 
     spec: SystemSpec
@@ -181,6 +183,7 @@ class System:
     phrases: tuple[BiasLine, ...] = field(default=(), repr=False)
     nearest: NearestPhrases | None = field(default=None, repr=False)
     lent: tuple[ListEntry, ...] = ()
+    watch: BiasWatch = field(default_factory=BiasWatch, repr=False)
 
     @property
     def config(self) -> SearchConfig:
@@ -241,7 +244,9 @@ class System:
         Args:
           scores: float32 [T][num_pdfs] of each utterance, unscaled natural logs.
         """
-        found = ((one, item, result) for item, (one, result) in zip(utterances, self.searched(scores)))
+        found = (
+            (one, item, result, own) for item, own, (one, result) in zip(utterances, scores, self.searched(scores))
+        )
         return list(one_behind(_read, found))
 
     def recognise_each(self, spoken: Iterable[tuple[Utterance, np.ndarray]]) -> Iterator[Recognition]:
@@ -250,17 +255,19 @@ class System:
         Raises:
           InputError: scores that cannot be searched; names the utterance.
         """
-        pairs = ((item, next(self.searched([scores]))) for item, scores in spoken)
-        yield from one_behind(_read, ((one, item, result.require(item.id)) for item, (one, result) in pairs))
+        found = ((item, scores, next(self.searched([scores]))) for item, scores in spoken)
+        yield from one_behind(_read, ((one, item, result.require(item.id), own) for item, own, (one, result) in found))
 
     def read(self, item: Utterance, result: SearchResult, first_frame: int = 0) -> Recognition:
         """See `Reader.read`."""
         return self.reader.read(item, result, first_frame)
 
 
-def _read(found: tuple[System, Utterance, SearchResult]) -> Recognition:
-    system, item, result = found
-    return system.read(item, result)
+def _read(found: tuple[System, Utterance, SearchResult, np.ndarray]) -> Recognition:
+    system, item, result, scores = found
+    one = system.read(item, result)
+    system.watch.look(system, one, scores)
+    return one
 
 
 def load_system(spec: SystemSpec) -> System:

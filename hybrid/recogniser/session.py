@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from hybrid.feats.online_cmvn import OnlineCmvnConfig
 from hybrid.feats.stream import FeatureStream
 from hybrid.feats.vad import AROUND
 from hybrid.recogniser.slot_contents import Lists, SlotContents
+from hybrid.search.batch import as_array
 from hybrid.search.protocol import PartialResult, SearchResult
 from lm.biasing.bias_list import BiasLines
 
@@ -104,16 +105,16 @@ class Session:
         self._background = Background(rate or self._model.pipeline.static.sampling_rate)
         self._loudness = LoudnessStream(rate or self._model.pipeline.static.sampling_rate) if said else None
         self._scores = self._model.acoustic_model.open()
-        self._search = system.searcher.open()
         self._frames = self._searched = self._count = 0  # before this utterance, in it, utterances so far
         self._ended = False
         self._next = system  # of the utterance after this one
+        self._begin()
         self._busy = threading.Lock()
 
     @property
     def memory(self) -> int:
         """Bytes that the search of the utterance under way takes, the graph not counted."""
-        return self._search.memory
+        return self._search.memory + sum(scores.nbytes for scores in self._kept or ())
 
     def fill(self, lists: Lists) -> None:
         """Replaces what stands in slots of the graph, for this session alone, from its next utterance on.
@@ -165,6 +166,8 @@ class Session:
         """Begins an utterance."""
         self._system = self._next
         self._search = self._system.searcher.open()
+        # Its scores, where they may be wanted once more when it ends.
+        self._kept: list[np.ndarray] | None = [] if self._system.watch.wants_scores(self._system) else None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -242,7 +245,7 @@ class Session:
                 for i, fault in zip(own, searcher.advance([sessions[i]._search for i in own], pieces)):
                     faults[i] = fault
             for i in (i for i in at if not faults[i]):
-                taken = len(scores[i][begin : begin + step])
+                taken = scores[i][begin : begin + step]
                 out[i] += sessions[i]._heard(taken, last[i] and begin + step >= len(scores[i]))
         for i, (session, end) in enumerate(zip(sessions, last)):
             session._ended = end or bool(faults[i])
@@ -272,9 +275,11 @@ class Session:
         """Tells whether a stretch, seconds in the session, moves as speech does; what comes later plays no part."""
         return self._loudness is None or self._loudness.has_speech(start - AROUND, end)
 
-    def _heard(self, frames: int, last: bool) -> list[Recognition]:
+    def _heard(self, scores: Any, last: bool) -> list[Recognition]:
         """Looks whether the utterance ends after frames that the search has taken in."""
-        self._searched += frames
+        self._searched += len(scores)
+        if self._kept is not None:
+            self._kept.append(as_array(scores))
         out: list[Recognition] = []
         found = self._search.partial()
         if last or self._at_end(found):
@@ -282,6 +287,7 @@ class Session:
             self._frames, self._searched = self._frames + self._searched, 0
             self._begin()
         elif found.num_frames * self._model.frame_shift > self._endpoint.longest and found.settled_frames:
+            self._kept = None  # what is left is no whole utterance
             done = self._search.commit(self._cut(found.transition_ids[: found.settled_frames]))
             out += [] if done is None else [self._read(done)]
         found_any = [one for one in out if one.result.num_frames]
@@ -310,4 +316,6 @@ class Session:
         utterance = Utterance(
             f"{self.name}-{self._count:04d}", start=start, duration=end - start, recording_id=self.name
         )
-        return self._system.read(utterance, result, first)
+        one = self._system.read(utterance, result, first)
+        self._system.watch.look(self._system, one, np.concatenate(self._kept) if self._kept else None)
+        return one

@@ -122,3 +122,27 @@ def test_a_session_in_use_gets_no_list(recogniser):
     session = recogniser.session(RATE)
     with session._alone(), pytest.raises(InputError, match="session 'session': is used by another thread"):
         session.bias(["low"])
+
+
+@pytest.mark.parametrize("boost", [5.0, 6.5])  # beyond the lattice beam, 6, nothing else is left in a lattice
+@pytest.mark.parametrize("door", ["recogniser", "session"])
+def test_a_list_that_swallows_what_is_said_is_told_once(recogniser, bursts, caplog, door, boost):
+    recogniser.bias([("soprano", boost)])
+    audio = bursts(["LOW", "HIGH"] * 6, 7)
+    for _ in range(2):
+        session = recogniser.session(RATE)
+        if door == "recogniser":
+            text = recogniser.recognise(audio, RATE).text
+        else:
+            text = " ".join(one.text for one in session.advance(audio) + session.finish())
+        assert text == "LOW SOPRANO " * 5 + "LOW SOPRANO"
+    told = "phrases: 50% of 12 words were written by the list alone; its boosts are too high. Lower them."
+    assert [record.getMessage() for record in caplog.records].count(told) == 1
+    assert session._kept is None  # scores are not kept any more
+
+
+def test_a_list_that_is_rightly_said_is_not_told_of(recogniser, bursts, caplog):
+    recogniser.bias([("treble", 6.5), ("low", 2.0)])
+    for _ in range(6):
+        assert recogniser.recognise(bursts(["LOW", "HIGH"] * 6, 7), RATE).text == "LOW TREBLE " * 5 + "LOW TREBLE"
+    assert "boosts are too high" not in caplog.text and recogniser.system.watch.searches.left == 0
