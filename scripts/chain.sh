@@ -20,7 +20,7 @@
 
 : "${conf_dir:=$recipe/conf}" "${processes:=1}" "${device:=cpu}" "${ways_beam:=0}"
 phone_lm=()
-networks=(chain chain_long chain_natural chain_fmllr joint conformer flat full_sum xent smbr)
+networks=(chain chain_long chain_fmllr joint conformer flat full_sum xent smbr)
 nnet_train=(hybrid nnet train --device "$device" --threads "$threads")
 [ "$processes" = 1 ] || # -r and -t: torch 1.13's own knows no other than 1 and 2 on Python 3.11
   nnet_train=(torchrun --standalone --nproc_per_node "$processes" -r 1 -t 1 -m hybrid.cli.main "${nnet_train[@]:1}")
@@ -83,7 +83,7 @@ align_hires() { # NETWORK SET SCALE: exp/NETWORK_ali, of exp/hires/SET
 chain_train() { # NAME SOURCE [OPTION …]: on cuts' audio, or features below exp/, by NAME.yaml; flat, full_sum on their own parts
   local tree=$dir/chain_tree den=$dir/chain_den sup=$dir/chain_sup config=$conf_dir/$1.yaml source=--cuts
   case $1 in flat | full_sum) tree=$dir/flat_tree den=$dir/flat_den sup=$dir/$1_sup ;; esac
-  [ "$1" != full_sum ] || config=$conf_dir/chain_natural.yaml # full_sum.yaml made the alignments
+  [ "$1" != full_sum ] || config=$conf_dir/chain.yaml # full_sum.yaml made the alignments
   [ "${2#exp/}" = "$2" ] || source=--feats
   step "$1$tag" --in "$2" --in "$config" --in "$tree" --in "$den" --in "$sup" --out "$dir/$1" -- \
     "${nnet_train[@]}" --config "$config" "$source" "$2" --tree "$tree" --den "$den" --sup "$sup" --out-dir "$dir/$1" "${@:3}"
@@ -117,10 +117,15 @@ lattices_train() { # OBJECTIVE MODEL GRAMMAR SET [OPTION …]: aligns and decode
     --lattices "$decoded" --lang data/lang --out-dir "$dir/$1" "${@:5}"
 }
 
-unadapted_of() { # MODELS: prints those of a list with commas that are trained as chain is
+unadapted_of() { # MODELS: prints those of a list with commas that joint takes; smbr stands for the network that it goes on from
   local names=() name
   for name in ${1//,/ }; do
-    case $name in chain | chain_long | chain_natural) names+=("$name") ;; esac
+    case $name:${smbr_from:-} in
+      smbr:chain | smbr:chain_long) ;;
+      chain:* | chain_long:*) [[ ${smbr_from:-} != "$name" || ,$1, != *,smbr,* ]] || continue ;;
+      *) continue ;;
+    esac
+    names+=("$name")
   done
   printf %s "${names[*]}"
 }

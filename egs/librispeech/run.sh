@@ -14,7 +14,7 @@ option network_sets "" "parts to train networks on, with commas, aligned by tri3
 option test_sets dev-clean "parts to decode, with commas; the first also chooses LM weight and penalty"
 option mono_utterances 300 "the shortest, which are easiest to align from a flat start"
 option models mono,tri1,tri2b,tri3b,sp,chain "to train and decode, with commas, each after those before it. sp: tri3b with a new lexicon;
-    chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, longer; chain_natural: by natural gradient; chain_fmllr: on its adapted
+    chain: TDNN-F by LF-MMI on tri3b's alignments; chain_long: likewise, by AdamW; chain_fmllr: on its adapted
     features; joint: these together; conformer: as chain; flat: LF-MMI on texts alone; full_sum: on alignments of a posterior HMM that began
     with nothing; xent: cross-entropy; smbr: goes on from --smbr-from; NAME_sp: with it too"
 option num_gaussians 1000 "of the monophone model"
@@ -25,7 +25,7 @@ option boost_silence 1.25 "so that pauses inside utterances are found early (mon
 option chain_leaves 1200 "of the networks' tree"
 option ways_beam 20 "networks may hear pronunciations and pauses that are worse than tri3b's by at most so much; 0: its own"
 option lm_states 500 "of the networks' phone LM, beside those of trigrams"
-option smbr_from chain "network that goes on by sMBR: chain, chain_natural, conformer or xent"
+option smbr_from chain "network that goes on by sMBR: chain, chain_long, conformer or xent"
 option conf_dir "$recipe/conf" "settings of the networks: chain.yaml, conformer.yaml, …"
 option device cpu "of network training; cuda: a GPU for each process"
 option processes 1 "of network training, by torchrun"
@@ -99,13 +99,13 @@ if [[ $models, == *sp,* ]] && stage 9 "Count in tri3b's alignments how words are
 fi
 
 [ "$all" = "$train_set" ] || { ladder "exp/feats/$all" && ali=_ali_networks; }
-if wanted chain chain_long chain_natural chain_fmllr conformer xent && stage 10 "Alignments for networks; tree, denominator and supervision of LF-MMI."; then
+if wanted chain chain_long chain_fmllr conformer xent && stage 10 "Alignments for networks; tree, denominator and supervision of LF-MMI."; then
   [ "$all" = "$train_set" ] || align tri3b
-  ! wanted chain chain_long chain_natural chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
+  ! wanted chain chain_long chain_fmllr conformer || chain_parts tri3b "$chain_leaves" "$lm_states"
 fi
 
-if wanted chain chain_long chain_natural chain_fmllr conformer flat full_sum xent && stage 11 "Networks: LF-MMI, from texts alone also, and cross-entropy."; then
-  for name in chain chain_long chain_natural conformer; do ! wanted "$name" || chain_train "$name" "data/$all"; done
+if wanted chain chain_long chain_fmllr conformer flat full_sum xent && stage 11 "Networks: LF-MMI, from texts alone also, and cross-entropy."; then
+  for name in chain chain_long conformer; do ! wanted "$name" || chain_train "$name" "data/$all"; done
   ! wanted chain_fmllr || adapted_train chain_fmllr tri3b "$all"
   for name in flat full_sum; do ! wanted "$name" || { "${name}_parts" "$lm_states" "$all"; chain_train "$name" "data/$all"; }; done
   ! wanted xent || xent_train xent tri3b "data/$all"

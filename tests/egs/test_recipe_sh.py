@@ -105,7 +105,7 @@ def test_settings_of_networks(root: Path) -> None:
     from hybrid.nnet.network import build_network
     from hybrid.train.nnet.settings import settings_of
 
-    names = {"chain", "chain_long", "chain_natural", "conformer", "flat", "full_sum", "xent", "smbr"}
+    names = {"chain", "chain_long", "chain_fmllr", "conformer", "flat", "full_sum", "xent", "smbr"}
     files = [file for file in sorted(root.glob("egs/*/conf/**/*.yaml")) if file.stem in names]
     assert {file.parent.parent.name for file in files} >= {"librispeech", "conf", "fsdd", "yesno", "assistant"}
     for file in files:
@@ -165,7 +165,7 @@ def test_full_sum_needs_no_gmm(root: Path) -> None:
     done = dry(root, *STAGES_OF_NETWORKS["full_sum"])
     assert "tri" not in done.stdout.replace("--tree", "").replace("_tree", "")
     last = done.stdout.splitlines()[-1]
-    assert "conf/chain_natural.yaml" in last and "--sup\texp/full_sum_sup" in last and "--den\texp/flat_den" in last
+    assert "conf/chain.yaml" in last and "--sup\texp/full_sum_sup" in last and "--den\texp/flat_den" in last
 
 
 def test_a_stage_of_networks_ends_at_the_first_failure(root: Path) -> None:
@@ -209,3 +209,16 @@ def test_committed_results_agree(root: Path, name: str) -> None:
     document = (root / "egs" / name / "RESULTS.md").read_text(encoding="utf-8")
     assert document.partition(BEGIN)[2].partition(END)[0] == "\n" + format_table(rows)
     assert f"bash egs/{name}/run.sh" in document
+
+
+@pytest.mark.parametrize(
+    ("models", "smbr_from", "taken"),
+    [
+        ("mono,chain,chain_fmllr,joint", "chain", "chain"),
+        ("chain,chain_long,chain_fmllr,smbr,joint", "chain", "chain_long smbr"),
+        ("chain,chain_long,chain_fmllr,smbr,joint", "chain_long", "chain smbr"),
+        ("chain,xent,chain_fmllr,smbr,joint", "xent", "chain"),
+    ],
+)
+def test_joint_takes_what_smbr_made_of_a_network(root: Path, models: str, smbr_from: str, taken: str) -> None:
+    assert dry(root, f"smbr_from={smbr_from}", f"unadapted_of {models}").stdout == taken
