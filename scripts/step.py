@@ -184,16 +184,16 @@ def wait_for_all(child: subprocess.Popen, usage: Usage) -> int:
     while True:
         try:
             pid, code, taken = os.wait4(-1, os.WNOHANG if deadline else 0)
+            if pid == 0:
+                if deadline and time.monotonic() > deadline:
+                    end_group(child.pid, signal.SIGKILL)
+                    deadline = time.monotonic() + GRACE
+                time.sleep(0.02)
+                continue
         except ChildProcessError:
             return status
         except KeyboardInterrupt:
             end_group(child.pid, signal.SIGTERM)
-            continue
-        if pid == 0:
-            if deadline and time.monotonic() > deadline:
-                end_group(child.pid, signal.SIGKILL)
-                deadline = time.monotonic() + GRACE
-            time.sleep(0.02)
             continue
         usage.seconds += taken.ru_utime + taken.ru_stime
         usage.kilobytes = max(usage.kilobytes, taken.ru_maxrss)
@@ -219,8 +219,8 @@ def alone(path: Path, name: str) -> Iterator[int]:
             if not waiting:
                 print(f"  {name}: another run is at it; waiting", file=sys.stderr)
             waiting = True
-            host, step, leader = [*os.pread(lock, 100, 0).decode().split(), "", "", ""][:3]
-            if host == host_tag() and not is_alive(int(step)):
+            host, step, leader = [*os.pread(lock, 100, 0).decode(errors="replace").split(), "", "", ""][:3]
+            if host == host_tag() and (step + leader).isdecimal() and not is_alive(int(step)):
                 told = told or time.monotonic()
                 end_group(int(leader), signal.SIGTERM if time.monotonic() - told < GRACE else signal.SIGKILL)
             time.sleep(0.1)
@@ -333,6 +333,8 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except KeyboardInterrupt:  # the command was told by itself
+        sys.exit(130)
     except OSError as error:
         place = error.filename or "the folder of --state"
         sys.exit(f"step: {place}: {error.strerror}. Free some space or mend the permissions, and run the recipe again.")

@@ -107,19 +107,25 @@ def write_gzip(path: PathLike, level: int = 6) -> Iterator[Any]:
 def content_hash(path: PathLike) -> str:
     """Returns the sha256 of a file's content after decompression, or of a folder's files and their names.
 
-    `meta.json` files and logs hold times and are left out, and so is what is not of the folder: temporary and cached
-    files.
+    Of an artifact the files that its `meta.json` names count, not what else lies there: graphs and decodings are put
+    into a model's folder. Elsewhere `meta.json` files and logs, which hold times, are left out, and temporary files.
     """
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file() and not _is_meta(p)):
+        for file in _files_of(path):
             digest.update(f"{file.relative_to(path)}\0{content_hash(file)}\0".encode())
         return digest.hexdigest()
     with open_bytes(path) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _files_of(folder: Path) -> list[Path]:
+    named = read_meta(folder).get("files")
+    files = [folder / name for name in named] if named else [p for p in folder.rglob("*") if not _is_meta(p)]
+    return sorted(file for file in files if file.is_file())
 
 
 def _is_meta(path: Path) -> bool:

@@ -11,7 +11,7 @@ from hybrid.cli.echo import echo
 from hybrid.cli.nnets.chain import COMMANDS as CHAIN
 from hybrid.cli.nnets.scores import scores
 from hybrid.cli.nnets.train import train
-from hybrid.cli.options import Whole, writes_file, writes_folder
+from hybrid.cli.options import MODEL, Whole, writes_file, writes_folder
 
 FILE = click.Path(path_type=Path)
 
@@ -26,7 +26,7 @@ for _command in (*CHAIN, scores, train):
 
 
 @command.command()
-@click.argument("model_dir", type=FILE)
+@click.argument("model_dir", type=MODEL)
 def info(model_dir: Path) -> None:
     """Say what a network's folder holds and how its training went.
 
@@ -53,7 +53,7 @@ def _source(model_dir: Path, feats: Path | None, transforms: Path | None) -> Any
 
 
 @command.command()
-@click.argument("model_dir", type=FILE)
+@click.argument("model_dir", type=MODEL)
 @click.option("--count", type=Whole(1, 1000), default=5, help="How many of the models that the training kept.")
 @click.option("--of", type=click.Choice(["last", "best"]), default="last", help="Which: best on the held-out data.")
 @click.option("--feats", type=FILE, help="Training features, to measure batch statistics and the prior anew.")
@@ -77,7 +77,7 @@ def average(model_dir: Path, count: int, of: str, feats: Path | None, transforms
 
 
 @command.command()
-@click.argument("model_dir", type=FILE)
+@click.argument("model_dir", type=MODEL)
 @click.option("--feats", type=FILE, required=True, help="Features to measure on.")
 @click.option("--transforms", type=FILE, help="Transforms of their speakers, where the model takes them.")
 @click.option("--out-dir", type=FILE, required=True, help="Folder of the model with the new prior.")
@@ -98,8 +98,34 @@ def priors(model_dir: Path, feats: Path, transforms: Path | None, out_dir: Path)
     echo(f"{out_dir}: prior of {feats}")
 
 
+@command.command()
+@click.argument("model_dir", type=MODEL)
+@click.option(
+    "--to", type=click.Choice(["float32", "bfloat16", "int8"]), required=True, help="Numbers that it computes with."
+)
+@click.option("--out-dir", type=FILE, required=True, help="Folder of the model that computes so.")
+@writes_folder("nnet", "model_dir")
+def precision(model_dir: Path, to: str, out_dir: Path) -> None:
+    """Write a network whose scores are computed in fewer bits on a CPU; its weights stay as they are.
+
+    Example: hybrid nnet precision exp/chain --to int8 --out-dir exp/chain_int8
+    """
+    from dataclasses import replace
+
+    from hybrid.base.artifact import read_meta
+    from hybrid.base.doors import output_folder
+    from hybrid.model.folder import load_model, save_model
+    from hybrid.train.nnet.tasks import acoustic_of
+
+    acoustic = replace(acoustic_of(model_dir), precision=to)
+    with output_folder(out_dir, "nnet", [model_dir]):
+        model = replace(load_model(model_dir), acoustic_model=acoustic)
+        save_model(out_dir, model, read_meta(model_dir).get("settings"), {"model": model_dir})
+    echo(f"{out_dir}: scores in {to}")
+
+
 @command.command("export-onnx")
-@click.argument("model_dir", type=FILE)
+@click.argument("model_dir", type=MODEL)
 @click.option("--out", type=FILE, required=True, help="ONNX file: features and lengths in, scores and frames out.")
 @writes_file("onnx", "model_dir")
 def export_onnx(model_dir: Path, out: Path) -> None:

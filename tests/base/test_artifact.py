@@ -88,6 +88,21 @@ def test_meta_names_inputs_by_hash_and_does_not_count_in_the_hash(tmp_path):
         artifact.read_meta(folder)
 
 
+def test_what_is_put_into_an_artifact_does_not_count_in_its_hash(tmp_path):
+    """Graphs and decodings lie in folders of models: a training that knows one by its hash goes on beside them."""
+    folder = tmp_path / "model"
+    (folder / "steps").mkdir(parents=True)
+    for name in ("tree", "steps/one.log.gz"):
+        (folder / name).write_text(name)
+    artifact.write_meta(folder, "nnet", files=["tree", "steps/one.log.gz"])
+    before = artifact.content_hash(folder)
+    (folder / "decode_x").mkdir()
+    (folder / "decode_x/note.txt").write_text("words")
+    assert artifact.content_hash(folder) == before
+    (folder / "steps/one.log.gz").write_text("another")
+    assert artifact.content_hash(folder) != before
+
+
 def test_what_does_not_belong_together_names_both():
     artifact.require_same_hash("tree", ("graph", "ab"), ("model", "ab"), "")
     artifact.require_same_hash("tree", ("graph", None), ("model", "ab"), "")

@@ -17,6 +17,7 @@ BESIDE = {  # what a command asks for besides its required options
     "lang grapheme": ["--vocabulary", "LOOP"], "lm interpolate": ["LOOP", "--tune-on", "LOOP"],
     "lm adapt": ["--from", "LOOP"],
     "nnet train": ["--tree", "LOOP", "--den", "LOOP", "--sup", "LOOP", "--feats", "LOOP"],
+    "nnet precision": ["--to", "int8"],
     "rescore ngram": ["--new-lm", "LOOP"], "rescore neural": ["--old-lm", "LOOP"],
     "rescore acoustic": ["--feats", "LOOP"],
     "gmm decode-fmllr": ["--feats", "LOOP"], "graph build": ["--sentences", "LOOP"],

@@ -195,6 +195,18 @@ def test_begun_again_while_a_killed_one_still_ends(step: Run, tmp_path: Path) ->
     assert not child.exists() or " Z " in child.read_text()
 
 
+def test_interrupted_while_it_waits_is_no_traceback(root: Path, step: Run, tmp_path: Path) -> None:
+    first = step("sleep 5", start=True)
+    wait_for(lambda: (tmp_path / "exp/log/one.log").exists())
+    words = [sys.executable, str(root / "scripts/step.py"), "--state", "exp", "--name", "one", "--", "true"]
+    second = subprocess.Popen(words, cwd=tmp_path, start_new_session=True, text=True, stderr=subprocess.PIPE)
+    assert second.stderr and "another run is at it" in second.stderr.readline()
+    second.send_signal(signal.SIGINT)
+    assert second.communicate()[1] == "" and second.returncode == 130
+    first.terminate()
+    first.wait()
+
+
 def test_what_outlives_the_command_is_ended(step: Run, tmp_path: Path) -> None:
     done = step("touch out; (trap '' TERM; echo $BASHPID > pid; sleep 60; sleep 60) & sleep 0.3; kill $$")
     assert done.returncode != 0

@@ -12,6 +12,7 @@ from hybrid.nnet.sequence.config import ChainConfig
 from hybrid.train.nnet.config import AugmentConfig, BatchConfig, FullSumConfig, OptimiserConfig, TrainingConfig
 
 if TYPE_CHECKING:
+    from hybrid.feats.config import FeatureConfig
     from hybrid.train.nnet.run import Task
     from hybrid.train.nnet.settings import Settings
     from hybrid.train.nnet.sources import FeatureSource
@@ -28,12 +29,30 @@ def source_options(function: Any) -> Any:
     """Adds the options that say what is trained on; `source_of` takes them."""
     for option in (
         click.option("--transforms", type=FILE, help="Transforms of the speakers (with --like)."),
-        click.option("--like", type=FILE, help="Model whose feature pipeline is used (with --feats)."),
+        click.option("--like", type=MODEL, help="Model whose feature pipeline is used (with --feats)."),
         click.option("--cuts", type=FILE, help="Audio instead, whose features are computed when wanted."),
         click.option("--feats", type=FILE, help="Features made already (hybrid feats extract)."),
     ):
         function = option(function)
     return function
+
+
+def _check_features(feats: Path, wanted: FeatureConfig, like: Path | None) -> None:
+    """Refuses a store of other features than the settings name; a model's own pipeline says itself what it takes."""
+    from hybrid.base.config import read_config
+    from hybrid.base.errors import MismatchError
+    from hybrid.feats.config import FeatureConfig
+
+    if like is not None or wanted == FeatureConfig() or not (feats / "config.yaml").exists():
+        return
+    found = read_config(FeatureConfig, feats / "config.yaml")
+    names = [name for name, value in vars(wanted).items() if vars(found)[name] != value]
+    if names:
+        raise MismatchError(
+            f"{feats}: holds other features than the section 'features' of --config wants: {names[0]} is "
+            f"{vars(found)[names[0]]}, wanted {vars(wanted)[names[0]]}. Extract them by those settings (hybrid feats "
+            "extract --config), or leave the section out."
+        )
 
 
 def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> FeatureSource:
@@ -44,6 +63,7 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
         raise click.UsageError("give one of --feats STORE and --cuts SET")
     augment = settings.config.augment
     if options["feats"] is not None:
+        _check_features(options["feats"], settings.features, options["like"])
         return tasks.store_source(options["feats"], settings.cmvn, augment, options["like"], options["transforms"])
     return tasks.audio_source(options["cuts"], settings.features, settings.cmvn, augment, trust)
 
@@ -68,7 +88,7 @@ def source_of(options: dict[str, Any], settings: Settings, trust: Any) -> Featur
 @click.option("--smoothing", type=click.FloatRange(0, 0.9), default=0.0, help="xent: label smoothing.")
 @click.option("--network", default="", help="Architecture instead of the YAML's.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A setting of the network, e.g. dim=256.")
-@click.option("--init", type=FILE, help="Trained network to start from instead of random weights.")
+@click.option("--init", type=MODEL, help="Trained network to start from instead of random weights.")
 @click.option("--out-dir", type=FILE, required=True, help="Model folder; a killed training goes on in it.")
 @config_options(ChainConfig)
 @config_options(FullSumConfig)
@@ -82,9 +102,9 @@ def train(config_file: Path | None, out_dir: Path, **options: Any) -> None:
     """Train a network; with torchrun, in several processes.
 
     \b
-    hybrid nnet train --config conf/chain.yaml --feats exp/hires/train --tree exp/chain/tree --den exp/chain/den
+    hybrid nnet train --config conf/chain.yaml --cuts data/train --tree exp/chain/tree --den exp/chain/den
       --sup exp/chain/sup --out-dir exp/chain/tdnnf
-    hybrid nnet train --objective xent --config conf/xent.yaml --feats exp/feats/train --model exp/tri2b
+    hybrid nnet train --objective xent --config conf/xent.yaml --cuts data/train --model exp/tri2b
       --ali exp/tri2b_ali --out-dir exp/xent
     """
     from hybrid.cli.nnets.settings import read_settings

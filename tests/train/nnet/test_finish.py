@@ -7,9 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import InputError
+from hybrid.cli.main import command
 from hybrid.formats.tensors import load_arrays
 from hybrid.model.folder import load_model
 from hybrid.train.nnet.average import keep_model, kept_models
@@ -48,6 +50,15 @@ def test_priors_are_measured_anew(tmp_path, trained, source) -> None:
     old, new = trained.acoustic_model.log_prior, load_model(tmp_path / "x").acoustic_model.log_prior
     assert np.exp(new.astype(float)).sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(np.exp(old), np.exp(new), atol=0.05)
+
+
+def test_a_model_that_computes_in_fewer_bits_is_written(tmp_path, trained) -> None:
+    words = ["nnet", "precision", str(trained.path), "--to", "int8", "--out-dir", str(tmp_path / "x")]
+    assert CliRunner().invoke(command, words, catch_exceptions=False).exit_code == 0
+    again, before = load_model(tmp_path / "x").acoustic_model, trained.acoustic_model
+    assert again.precision == "int8" and before.precision == "float32"
+    for name, value in before.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], value)
 
 
 def test_a_folder_without_network_is_told(tmp_path, model) -> None:

@@ -43,3 +43,12 @@ def test_what_is_refused(tmp_path, text, message) -> None:
 def test_what_the_command_refuses(tmp_path, options, message) -> None:
     result = CliRunner().invoke(command, ["nnet", "train", "--out-dir", str(tmp_path / "x"), *options])
     assert result.exit_code != 0 and message in (result.output + str(result.exception))
+
+
+def test_features_of_other_settings_than_wanted_are_refused(tmp_path, store, model) -> None:
+    (tmp_path / "c.yaml").write_text("features: {num_ceps: 20}")
+    given = ["--objective", "xent", "--model", model.path, "--ali", model.path, "--feats", store.path]
+    words = ["nnet", "train", "--config", tmp_path / "c.yaml", *given, "--out-dir", tmp_path / "x"]
+    result = CliRunner().invoke(command, [str(word) for word in words])
+    message = f"{store.path}: holds other features than the section 'features' of --config wants: num_ceps is "
+    assert result.exit_code != 0 and message in str(result.exception)
