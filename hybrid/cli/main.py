@@ -96,7 +96,8 @@ def main() -> None:
     except click.exceptions.Abort as error:
         if isinstance(error.__cause__, EOFError):  # click calls any end of any file an interruption
             raise error.__cause__ from None
-        sys.exit("hybrid: interrupted")
+        click.echo("hybrid: interrupted", err=True)
+        sys.exit(130)  # as a shell has it: 128 and the number of the signal
     except click.ClickException as error:
         error.show(shown := io.StringIO())
         click.echo("\n".join(shortened(one_line(line)) for line in shown.getvalue().splitlines()), err=True)

@@ -54,7 +54,7 @@ def test_a_status_that_a_command_ends_with_is_the_programs(monkeypatch, tmp_path
 
 @pytest.mark.parametrize(
     ("error", "expected", "text"),
-    [(KeyboardInterrupt(), SystemExit, "hybrid: interrupted"), (EOFError("no data left"), EOFError, "no data left")],
+    [(KeyboardInterrupt(), SystemExit, "130"), (EOFError("no data left"), EOFError, "no data left")],
 )
 def test_only_an_interruption_is_called_so(monkeypatch, error, expected, text):
     def fail():
