@@ -103,6 +103,9 @@ def renew_statistics(network: nn.Module, examples: Iterable[Example], device: to
     """Measures the batch normalisation's means and variances anew, as an average over examples.
 
     An average of parameters has other activations than the models that it was made of.
+
+    Raises:
+      InputError: no example has an utterance.
     """
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     before = [(module.momentum, module.training) for module in norms]
@@ -112,9 +115,14 @@ def renew_statistics(network: nn.Module, examples: Iterable[Example], device: to
         module.reset_statistics()
         module.momentum = None
         module.train()
+    found, reason = False, "there is no utterance"
     for example in examples:
+        reason = next(iter(example.failed.values()), reason)
         if example.names:
             forward(network, example, device)
+            found = True
+    if not found:
+        raise InputError.at("features", f"none can be used for batch statistics: {reason}", "Mend them, and run again.")
     network.train(was)
     for module, (momentum, training) in zip(norms, before):
         module.momentum = momentum

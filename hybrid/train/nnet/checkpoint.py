@@ -66,6 +66,11 @@ class TrainState:
         if not all(isinstance(v, str) for v in self.failed.values()):
             raise ValueError("reasons that are no text")
 
+    @property
+    def learnt(self) -> bool:
+        """Whether some step had an example, and a finite gradient."""
+        return self.skipped < self.step and (bool(self.sums) or any("objective" in row for row in self.rows))
+
 
 def network_arrays(network: nn.Module) -> dict[str, np.ndarray]:
     """Returns parameters and buffers as arrays."""

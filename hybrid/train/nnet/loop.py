@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -73,6 +73,7 @@ class Loop:
     save: Callable[[TrainState], None]
     _model: nn.Module = field(init=False)
     _in_a_row: int = 0
+    _told: bool = False  # of an utterance that failed
 
     def __post_init__(self) -> None:
         self._model = self.group.wrap(self.network, self.device)
@@ -89,7 +90,8 @@ class Loop:
         """Trains until the audio is used up or `measure` says so.
 
         Raises:
-          HybridError: no finite gradient any more, or no memory for a single chunk.
+          HybridError: no finite gradient any more, no memory for a single chunk, more utterances that fail in batches
+            than `max_failed` allows, or no step that anything was learnt in.
         """
         if self.state.stopped or self.state.frames >= self.total_frames:
             return
@@ -108,6 +110,13 @@ class Loop:
                 if time.monotonic() - self._saved >= 60.0 * self.training.checkpoint_minutes:
                     self.save(self.state)
                     self._saved = time.monotonic()
+        if not self.state.learnt:
+            name, reason = next(reversed(self.state.failed.items()), ("", ""))
+            why = f"the last that failed, {name}: {reason}" if name else "lower the learning rate"
+            raise HybridError(
+                f"nothing was learnt: none of {self.state.step} steps had an utterance that could be used and a finite "
+                f"gradient; {why}"
+            )
 
     def _next_row(self) -> float:
         return min((len(self.state.rows) + 1) * self.frames_per_row, self.total_frames)
@@ -129,6 +138,14 @@ class Loop:
                 module.train(not isinstance(module, BatchNorm))
         rate = learning_rate(self.config, state.frames / self.total_frames)
         sums = self._gradients(step)
+        if self.optimiser.has_gradient:  # some utterance of the step could be used
+            self._update(step, rate)
+        if (state.step + 1) % self.config.constrain_every == 0:
+            getattr(self.network, "constrain_", lambda: None)()
+        for name, value in sums.items():
+            state.sums[name] = state.sums.get(name, 0.0) + value
+
+    def _update(self, step: Sequence[Micro], rate: float) -> None:
         if self._scaler.is_enabled():
             self._scaler.unscale_(self.optimiser.torch)
         norm = self.optimiser.gradient_norm()
@@ -139,11 +156,7 @@ class Loop:
             self._skip(step)
         if self._scaler.is_enabled():
             self._scaler.update()
-            state.scale = self._scaler.state_dict()
-        if (state.step + 1) % self.config.constrain_every == 0:
-            getattr(self.network, "constrain_", lambda: None)()
-        for name, value in sums.items():
-            state.sums[name] = state.sums.get(name, 0.0) + value
+            self.state.scale = self._scaler.state_dict()
 
     def _gradients(self, step: Sequence[Micro]) -> dict[str, float]:
         """Computes the gradient of a step, in smaller parts where memory does not suffice."""
@@ -188,7 +201,8 @@ class Loop:
         return [self.maker.make(epoch, micro.batch.part(i, i + size)) for i in range(0, len(micro.batch), size)]
 
     def _backward(self, example: Example, frames: int, last: bool, sums: dict[str, float]) -> None:
-        self.state.failed.update(example.failed)
+        if example.failed:
+            self._note_failed(example.failed)
         if not example.names and self.group.size == 1:
             return
         with self.group.without_sync(self._model, last):
@@ -204,6 +218,21 @@ class Loop:
             self._scaler.scale(loss).backward()
         for name, value in {**parts.figures, "frames": parts.frames}.items():
             sums[name] = sums.get(name, 0.0) + float(value)
+
+    def _note_failed(self, failed: Mapping[str, str]) -> None:
+        """Keeps why utterances of a batch are not in it, tells the first, and ends a training that lacks too many."""
+        name, reason = next(iter(failed.items()))
+        if not self._told:
+            logger.warning("step %d: utterance %s cannot be trained on: %s", self.state.step, name, reason)
+            self._told = True
+        self.state.failed.update(failed)
+        names, most = {item.name for item in self.maker.items}, self.training.max_failed
+        count = len(names & self.state.failed.keys())
+        if count > most * len(names):
+            raise HybridError(
+                f"step {self.state.step}: {count} of {len(names)} utterances cannot be trained on (allowed: "
+                f"{most:.0%}, max_failed); the last, {name}: {reason} Then run it again; it goes on."
+            )
 
     def _skip(self, step: Sequence[Micro]) -> None:
         """Leaves a step out whose gradient is not finite."""

@@ -69,6 +69,9 @@ class Measurer:
             logger.info("%s", row_text(f"measurement {len(state.rows)}", row))
             warn_of_range(self.objective, {"objective": row.get("objective", math.nan)}, "training")
             warn_of_range(self.objective, {"objective": row.get("heldout_objective", math.nan)}, "held-out")
+            if state.failed:
+                name, reason = next(reversed(state.failed.items()))
+                logger.warning("%d utterances cannot be used so far; the last, %s: %s", len(state.failed), name, reason)
             value = self._value(row)
             keep_model(self.out_dir, self.network, len(state.rows), value, training.keep, training.average_of == "best")
             write_rows(self.out_dir / "passes.tsv", state.rows)

@@ -60,6 +60,11 @@ class Optimiser:
         for parameter in self._named.values():
             parameter.grad = None
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether anything was computed since `begin`."""
+        return any(parameter.grad is not None for parameter in self._named.values())
+
     def gradient_norm(self) -> float:
         """Returns the norm of all gradients together; not finite where one of them is not."""
         norms = [p.grad.detach().float().norm() for p in self._named.values() if p.grad is not None]

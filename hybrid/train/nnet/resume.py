@@ -31,10 +31,11 @@ def begin_or_resume(
     Returns:
       The file of the state, the optimiser, and the state.
     """
-    path, first = make_folder(work_dir(out_dir)) / "state.safetensors", network_arrays(network)
+    path = make_folder(work_dir(out_dir)) / "state.safetensors"
+    first = {name: array.copy() for name, array in network_arrays(network).items()}
     optimiser = Optimiser(network, config)
     state = load_state(path, network, optimiser, identity)
-    if state is None:
+    if state is None or (state.step and not state.learnt):
         load_network(network, first, path)
         if is_first:
             shutil.rmtree(out_dir / FOLDER, ignore_errors=True)
