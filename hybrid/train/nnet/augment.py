@@ -20,7 +20,8 @@ from hybrid.feats.filters import cosine_matrix
 from hybrid.train.nnet.config import AugmentConfig
 from hybrid.train.nnet.warp import MelView
 
-__all__ = ["augment_samples", "generator_of", "mask_features", "num_samples_at", "volume_offset"]
+__all__ = ["augment_samples", "generator_of", "mask_features", "num_samples_at", "require_recordings",
+           "volume_offset"]  # fmt: skip
 
 GENERATED = ("white", "pink", "brown", "hum")
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -77,8 +78,21 @@ def _noisy(samples: np.ndarray, rate: int, config: AugmentConfig, generator: np.
     return mix_at(samples, np.take(noise, np.arange(begin, begin + len(samples)), mode="wrap"), rate, snr_db)
 
 
+def require_recordings(config: AugmentConfig) -> None:
+    """Looks that the folders of noise and rooms hold recordings, where any are drawn from them.
+
+    Raises:
+      InputError: one is no folder, or holds none.
+    """
+    for folder, share in ((config.noise_dir, config.noise_share), (config.rir_dir, config.reverb_share)):
+        if folder and share:
+            _recordings(folder)
+
+
 @lru_cache(maxsize=4)
 def _recordings(folder: str) -> tuple[str, ...]:
+    if not Path(folder).is_dir():
+        raise InputError.at(folder, f"no such folder; wanted one with {', '.join(SUFFIXES)} files", "Correct the path.")
     files = sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
         raise InputError.at(folder, "holds no recordings", f"Wanted a folder with {', '.join(SUFFIXES)} files.")

@@ -23,7 +23,7 @@ from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.pipeline import FeaturePipeline
 from hybrid.feats.store import FeatureStore
-from hybrid.train.nnet.augment import augment_samples, generator_of, num_samples_at
+from hybrid.train.nnet.augment import augment_samples, generator_of, num_samples_at, require_recordings
 from hybrid.train.nnet.config import AugmentConfig
 
 __all__ = ["AudioSource", "FeatureSource", "Item", "StoreSource", "cmvn_of_audio"]
@@ -134,7 +134,12 @@ class AudioSource:
     failed: Mapping[str, str] = field(default_factory=dict)
 
     def items(self) -> tuple[list[Item], dict[str, str]]:
-        """See `FeatureSource.items`."""
+        """See `FeatureSource.items`.
+
+        Raises:
+          InputError: no manifest, or `require_recordings` finds nothing to draw from.
+        """
+        require_recordings(self.augment)
         cuts, failed = _cuts(self.path, self.trust)
         items, failures = [], {**dict(failed), **self.failed}
         static = self.pipeline.static

@@ -9,6 +9,8 @@ from hybrid.base.errors import InputError
 from hybrid.data.audio import write_audio
 from hybrid.data.noise import change_speed, reverberate, room_response
 from hybrid.data.perturb import name_at_speed
+from hybrid.data.trust import FILES_ONLY
+from hybrid.feats.cmvn import CmvnConfig
 from hybrid.feats.config import FeatureConfig
 from hybrid.feats.extract import FeatureExtractor
 from hybrid.feats.filters import cosine_matrix
@@ -20,6 +22,7 @@ from hybrid.train.nnet.augment import (
     volume_offset,
 )
 from hybrid.train.nnet.config import AugmentConfig
+from hybrid.train.nnet.tasks import audio_source
 from hybrid.train.nnet.warp import MelView
 
 RATE = 8000
@@ -69,6 +72,18 @@ def test_a_folder_without_recordings_is_told(tmp_path) -> None:
     config = AugmentConfig(noise_share=1.0, noise_dir=str(tmp_path))
     with pytest.raises(InputError, match="holds no recordings. Wanted a folder with .wav"):
         augment_samples(SPEECH, RATE, 1.0, RATE, config, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("part", [{"noise_share": 0.5, "noise_dir": "{}"}, {"reverb_share": 0.5, "rir_dir": "{}"}])
+def test_noise_and_rooms_that_are_not_there_are_told_before_any_audio_is_read(tmp_path, part) -> None:
+    (tmp_path / "empty").mkdir()
+    static, cmvn = FeatureConfig(), CmvnConfig()
+    for name, text in (("nosuch", "no such folder; wanted one with .wav, .flac, .ogg, .mp3 files. Correct the path."),
+                       ("empty", "holds no recordings. Wanted a folder with .wav")):  # fmt: skip
+        folder = tmp_path / name
+        config = AugmentConfig(**{k: v if k.endswith("share") else str(folder) for k, v in part.items()})
+        with pytest.raises(InputError, match=f"^{folder}: {text}"):
+            audio_source(tmp_path / "no_cuts", static, cmvn, config, FILES_ONLY)
 
 
 def test_what_is_drawn_follows_from_seed_epoch_and_name() -> None:
