@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from hybrid.align.corpus_alignments import CorpusAlignments
-from hybrid.base.errors import HybridError
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.log import get_logger
 from hybrid.base.reading import parse_json, reading
 from hybrid.feats.pipeline import FeaturePipeline
@@ -23,7 +23,8 @@ from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
 from hybrid.train.gmm.em import EmState, PassRecord
 
-__all__ = ["continued", "fingerprint", "hash_arrays", "load_state", "save_state"]
+__all__ = ["continued", "fingerprint", "hash_arrays", "load_state", "require_unchanged", "save_state",
+           "write_record"]  # fmt: skip
 
 State = TypeVar("State")
 
@@ -44,6 +45,25 @@ def hash_arrays(arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"{name}\0{array.dtype.str}{array.shape}\0".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
+
+
+def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> None:
+    """Saves arrays with a JSON record and the hash of both, which `require_unchanged` looks at, atomically."""
+    text = json.dumps(record)
+    save_arrays(path, arrays, {"record": text, "hash": fingerprint(text, hash_arrays(arrays))})
+
+
+def require_unchanged(path: object, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], cure: str) -> None:
+    """Checks that what was loaded is what `write_record` wrote; files of older versions, which have no hash, pass.
+
+    Raises:
+      InputError: something was changed.
+    """
+    wanted = metadata.get("hash")
+    found = fingerprint(metadata.get("record"), hash_arrays(arrays)) if wanted else None
+    if found and found != wanted:
+        text = f"was changed or damaged: found hash {found[:12]}, wanted {quote(wanted, 12)}"
+        raise InputError.at(path, text, cure)
 
 
 def save_state(path: str | os.PathLike, state: EmState, identity: str) -> None:
@@ -68,7 +88,7 @@ def save_state(path: str | os.PathLike, state: EmState, identity: str) -> None:
         "retried": alignments.retried,
         "history": [dataclasses.asdict(item) for item in state.history],
     }
-    save_arrays(path, arrays, {"record": json.dumps(record)})
+    write_record(path, arrays, record)
 
 
 def load_state(path: str | os.PathLike, identity: str, transition_model: TransitionModel) -> EmState | None:
@@ -105,6 +125,7 @@ def continued(
             if record.pop("identity") != identity:
                 logger.info("%s belongs to a training with other settings or inputs; starting afresh", path)
                 return None
+            require_unchanged(path, arrays, metadata, "Copy it again.")
             return state_of(record, arrays)
     except HybridError as error:
         logger.warning("%s cannot be continued (%s); starting afresh", path, error)

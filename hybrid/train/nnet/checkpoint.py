@@ -6,7 +6,6 @@ random numbers go on is JSON in the file's header. The file is replaced as a who
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,8 +16,7 @@ import torch
 from torch import nn
 
 from hybrid.base.errors import InputError
-from hybrid.formats.tensors import save_arrays
-from hybrid.train.gmm.state import continued
+from hybrid.train.gmm.state import continued, write_record
 from hybrid.train.nnet.data import Position
 from hybrid.train.nnet.optimiser import Optimiser
 
@@ -101,7 +99,7 @@ def save_state(
     """Saves everything that the next step depends on, to the last bit, atomically."""
     arrays = {f"{NETWORK}{k}": v for k, v in network_arrays(network).items()}
     arrays |= {f"{OPTIMISER}{k}": v for k, v in optimiser.arrays().items()}
-    save_arrays(path, arrays, {"record": json.dumps({"identity": identity, **asdict(state)})})
+    write_record(path, arrays, {"identity": identity, **asdict(state)})
 
 
 def load_state(path: str | os.PathLike, network: nn.Module, optimiser: Optimiser, identity: str) -> TrainState | None:

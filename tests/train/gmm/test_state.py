@@ -42,8 +42,19 @@ def test_there_and_back(tmp_path, state):
 def test_alignments_that_lead_elsewhere_are_not_continued(tmp_path, state, name, value):
     save_state(tmp_path / "s", state, "me")
     arrays, metadata = load_arrays(tmp_path / "s")
-    save_arrays(tmp_path / "s", {**arrays, name: np.array(value)}, metadata)
+    save_arrays(tmp_path / "s", {**arrays, name: np.array(value)}, {"record": metadata["record"]})
     assert load_state(tmp_path / "s", "me", state.transition_model) is None
+
+
+def test_changed_bytes_are_noticed(tmp_path, state, caplog):
+    save_state(tmp_path / "s", state, "me")
+    arrays, metadata = load_arrays(tmp_path / "s")
+    changed = {**metadata, "record": metadata["record"].replace('"next_pass": 3', '"next_pass": 4')}
+    for values, told in (({**arrays, "occupancy": arrays["occupancy"] + 1}, metadata), (arrays, changed)):
+        caplog.clear()
+        save_arrays(tmp_path / "s", values, told)
+        assert load_state(tmp_path / "s", "me", state.transition_model) is None
+        assert "s: was changed or damaged: found hash " in caplog.text and "; starting afresh" in caplog.text
 
 
 @pytest.mark.parametrize("change", [{"pipeline": 3}, {"history": [[]]}, {"ids": 5}, {"history": {"a": 1}}])

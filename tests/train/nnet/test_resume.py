@@ -126,6 +126,7 @@ def test_a_state_comes_back_to_the_last_bit(tmp_path, network, config) -> None:
 
 @pytest.mark.parametrize("spoil, text", [
     (lambda p: p.write_bytes(p.read_bytes()[:200]), "cannot be continued"),
+    (lambda p: p.write_bytes(p.read_bytes()[:-9] + b"\x3f" + p.read_bytes()[-8:]), "was changed or damaged: found hash"),
     (lambda p: save_arrays(p, {"network.x": np.zeros(2)}, {"record": "{"}), "cannot be continued"),
 ])  # fmt: skip
 def test_a_damaged_state_is_not_used(tmp_path, network, config, caplog, spoil, text) -> None:
