@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +14,22 @@ from hybrid.base.artifact import atomic_path
 from hybrid.base.disk import make_folder
 from hybrid.base.errors import InputError
 from hybrid.base.locks import is_ours
+from hybrid.base.log import get_logger
 from hybrid.base.reading import parse_json, reading
-from hybrid.formats.tensors import load_arrays, load_metadata, save_arrays
+from hybrid.formats.tensors import load_arrays, load_metadata
 from hybrid.nnet.layers import BatchNorm
+from hybrid.train.gmm.state import require_unchanged, write_record
 from hybrid.train.nnet.checkpoint import load_network, network_arrays
 from hybrid.train.nnet.data import Example
 from hybrid.train.nnet.forward import forward
 
-__all__ = ["FOLDER", "Kept", "average_arrays", "choose", "keep_model", "kept_models", "renew_statistics"]
+__all__ = ["FOLDER", "Kept", "average_arrays", "choose", "keep_model", "kept_models", "leave_out_damaged",
+           "renew_statistics"]  # fmt: skip
 
 FOLDER = "checkpoints"
+REMOVE = "Remove it: the training goes on, and an average is made, without it."
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ def keep_model(out_dir: Path, network: nn.Module, number: int, objective: float,
     folder = make_folder(out_dir / FOLDER)
     for left in folder.glob(".tmp*"):  # by a kill in the middle of this
         left.unlink()
-    record = json.dumps({"number": number, "objective": objective})
-    save_arrays(folder / f"{number:04d}.safetensors", network_arrays(network), {"record": record})
+    record = {"number": number, "objective": objective}
+    write_record(folder / f"{number:04d}.safetensors", network_arrays(network), record)
     kept = kept_models(out_dir)
     wanted = {each.number for each in choose(kept, most, best)} | {number}
     for each in kept:
@@ -60,12 +65,43 @@ def kept_models(out_dir: Path) -> list[Kept]:
     Raises:
       InputError: one is damaged.
     """
-    found = []
-    for path in sorted(p for p in (Path(out_dir) / FOLDER).glob("*.safetensors") if not is_ours(p)):
-        with reading(path, "model of a training", "Train again."):
-            record = parse_json(load_metadata(path)["record"], path)
-            found.append(Kept(path, int(record["number"]), float(record["objective"])))
-    return found
+    return [_kept(path, load_metadata) for path in _files(out_dir)]
+
+
+def leave_out_damaged(out_dir: Path) -> None:
+    """Renames models that cannot be read to NAME.damaged, so that a training goes on without them, and tells each.
+
+    Raises:
+      InputError: one cannot be renamed.
+    """
+    for path in _files(out_dir):
+        try:
+            _kept(path, lambda path: _load(path)[1])
+        except InputError as error:
+            try:
+                path.rename(f"{path}.damaged")
+            except OSError as fault:
+                raise InputError.at(path, f"{error.found}, and cannot be renamed ({fault.strerror})", REMOVE) from fault
+            logger.warning("%s: %s; it is left out, and renamed to %s.damaged", path, error.found, path.name)
+
+
+def _files(out_dir: Path) -> list[Path]:
+    return sorted(p for p in (Path(out_dir) / FOLDER).glob("*.safetensors") if not is_ours(p))
+
+
+def _load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    arrays, metadata = load_arrays(path)
+    require_unchanged(path, arrays, metadata, REMOVE)
+    return arrays, metadata
+
+
+def _kept(path: Path, metadata_of: Callable[[Path], Mapping[str, str]]) -> Kept:
+    try:
+        with reading(path, "model of a training", REMOVE):
+            record = parse_json(metadata_of(path)["record"], path)
+            return Kept(path, int(record["number"]), float(record["objective"]))
+    except InputError as error:
+        raise InputError.at(path, error.found, REMOVE) from error
 
 
 def choose(kept: Sequence[Kept], count: int, best: bool) -> list[Kept]:
@@ -83,7 +119,7 @@ def average_arrays(paths: Iterable[Path]) -> dict[str, np.ndarray]:
     total: dict[str, np.ndarray] = {}
     count, first = 0, None
     for path in paths:
-        arrays, _ = load_arrays(path)
+        arrays, _ = _load(path)
         if total and {k: v.shape for k, v in arrays.items()} != {k: v.shape for k, v in total.items()}:
             raise InputError.at(path, f"is of another network than {first}", "Average models of one training.")
         first = first or path
@@ -94,7 +130,8 @@ def average_arrays(paths: Iterable[Path]) -> dict[str, np.ndarray]:
             )  # fmt: skip
         count += 1
     if not count:
-        raise InputError.at("models", "none is there to average", f"Train first; {FOLDER}/ of its folder holds them.")
+        raise InputError.at("models", "none is there to average", "Train first; a training that ends "
+                            "with this begins afresh once work/ of its folder is removed.")  # fmt: skip
     return {k: (v / count).astype(np.float32) if v.dtype.kind == "f" else v for k, v in total.items()}
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from hybrid.base.disk import make_folder
 from hybrid.base.log import get_logger
 from hybrid.train.gmm.begin_and_end import work_dir
-from hybrid.train.nnet.average import FOLDER
+from hybrid.train.nnet.average import FOLDER, leave_out_damaged
 from hybrid.train.nnet.checkpoint import TrainState, load_network, load_state, network_arrays
 from hybrid.train.nnet.config import OptimiserConfig
 from hybrid.train.nnet.optimiser import Optimiser
@@ -40,6 +40,8 @@ def begin_or_resume(
         if is_first:
             shutil.rmtree(out_dir / FOLDER, ignore_errors=True)
         return path, Optimiser(network, config), TrainState()
+    if is_first:
+        leave_out_damaged(out_dir)
     if state.step:
         logger.info("%s: goes on after step %d", out_dir, state.step)
     return path, optimiser, state

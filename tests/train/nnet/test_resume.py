@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError
 from hybrid.formats.tensors import load_arrays, save_arrays
+from hybrid.train.nnet.average import average_arrays, kept_models
 from hybrid.train.nnet.checkpoint import TrainState, load_state, network_arrays, save_state
 from hybrid.train.nnet.data import Position
 from hybrid.train.nnet.loop import Loop
@@ -71,6 +73,40 @@ def test_interrupted_anywhere_the_weights_are_the_same(tmp_path, task, source, c
     assert (whole.path / "passes.tsv").read_text() == (model.path / "passes.tsv").read_text()
 
 
+def cut(path):  # type: ignore[no-untyped-def]
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def change_a_byte(path):  # type: ignore[no-untyped-def]
+    path.write_bytes(path.read_bytes()[:-9] + b"\x3f" + path.read_bytes()[-8:])
+
+
+@pytest.mark.parametrize("spoil, text", [
+    (cut, "cannot be read as safetensors"), (change_a_byte, "was changed or damaged: found hash"),
+])  # fmt: skip
+def test_a_damaged_older_model_is_left_out(tmp_path, task, source, config, change, monkeypatch, caplog, spoil, text):
+    settings, done = change(config, "training", average=10), Loop._step
+
+    def step(self, batches):  # type: ignore[no-untyped-def]
+        if len(self.state.rows) == 2:
+            raise Killed
+        done(self, batches)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Loop, "_step", step)
+        train_network(task, source, tmp_path / "x", settings)
+    first = tmp_path / "x/checkpoints/0001.safetensors"
+    spoil(first)
+    model = train_network(task, source, tmp_path / "x", settings)
+    assert read_meta(model.path)["facts"]["averaged"] == [2, 3, 4, 5, 6]
+    assert caplog.text.count(f"{first}: {text}") == 1
+    assert "; it is left out, and renamed to 0001.safetensors.damaged" in caplog.text
+    spoil(model.path / "checkpoints/0002.safetensors")
+    cure = "0002.safetensors: .* Remove it: the training goes on, and an average is made, without it.$"
+    with pytest.raises(HybridError, match=cure):
+        average_arrays(kept.path for kept in kept_models(model.path))
+
+
 @pytest.mark.slow
 def test_sigkill_ten_times_and_the_same_final_weights(tmp_path, model, store) -> None:
     (tmp_path / "xent.yaml").write_text(YAML)
@@ -126,7 +162,7 @@ def test_a_state_comes_back_to_the_last_bit(tmp_path, network, config) -> None:
 
 @pytest.mark.parametrize("spoil, text", [
     (lambda p: p.write_bytes(p.read_bytes()[:200]), "cannot be continued"),
-    (lambda p: p.write_bytes(p.read_bytes()[:-9] + b"\x3f" + p.read_bytes()[-8:]), "was changed or damaged: found hash"),
+    (change_a_byte, "was changed or damaged: found hash"),
     (lambda p: save_arrays(p, {"network.x": np.zeros(2)}, {"record": "{"}), "cannot be continued"),
 ])  # fmt: skip
 def test_a_damaged_state_is_not_used(tmp_path, network, config, caplog, spoil, text) -> None:
