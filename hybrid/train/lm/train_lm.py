@@ -37,6 +37,7 @@ from hybrid.train.nnet.average import FOLDER, choose, kept_models, load_average
 from hybrid.train.nnet.checkpoint import TrainState, save_state
 from hybrid.train.nnet.corpus import Corpus, hold_out
 from hybrid.train.nnet.distributed import Group, process_group
+from hybrid.train.nnet.forward import amp_dtype
 from hybrid.train.nnet.log import write_rows
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.measure import Measurer
@@ -113,6 +114,7 @@ def train_neural_lm(
     if config.threads:
         torch.set_num_threads(config.threads)
     with process_group(config.device) as (group, device):
+        amp_dtype(config.amp, device)  # told before anything is read or removed
         if not group.is_first:
             return _train(sources, out_dir, network, config, group, device)
         with output_folder(out_dir, KIND, paths_of(list(sources.inputs().values()))):

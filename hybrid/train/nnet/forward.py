@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
@@ -10,11 +11,32 @@ from typing import Any
 import torch
 from torch import nn
 
+from hybrid.base.errors import InputError
 from hybrid.nnet.network import Output
 from hybrid.train.nnet.data import Example
 from hybrid.train.nnet.objective import Objective
 
-__all__ = ["autocast", "evaluate", "forward", "is_out_of_memory"]
+__all__ = ["amp_dtype", "autocast", "evaluate", "forward", "is_out_of_memory"]
+
+
+def amp_dtype(amp: str, device: torch.device) -> torch.dtype | None:
+    """Returns the type of mixed precision by its name; None for "none".
+
+    Raises:
+      InputError: this torch cannot do it on this device.
+    """
+    types = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+    if amp not in types:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # some versions of torch warn, and compute in float32
+            with torch.autocast(device.type, dtype=types[amp]):
+                return types[amp]
+    except (RuntimeError, UserWarning) as error:
+        other = next(name for name in types if name != amp)
+        found = f"is {amp}, which torch {torch.__version__} cannot do on this {device.type.upper()}"
+        raise InputError.at("amp", found, f"Choose {other} or none, or another device.") from error
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> Callable[[], Any]:

@@ -21,7 +21,7 @@ from hybrid.train.nnet.checkpoint import TrainState
 from hybrid.train.nnet.config import BatchConfig, OptimiserConfig, TrainingConfig
 from hybrid.train.nnet.data import Example, Maker, Position, batch_stream
 from hybrid.train.nnet.distributed import Group
-from hybrid.train.nnet.forward import autocast, forward, is_out_of_memory
+from hybrid.train.nnet.forward import amp_dtype, autocast, forward, is_out_of_memory
 from hybrid.train.nnet.objective import Objective
 from hybrid.train.nnet.optimiser import Optimiser
 from hybrid.train.nnet.schedule import learning_rate
@@ -30,7 +30,6 @@ __all__ = ["Loop", "Micro"]
 
 logger = get_logger(__name__)
 MOST_SKIPPED = 20  # steps in a row without a finite gradient; then nothing will come of it
-FLOAT16 = torch.float16
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +76,10 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._model = self.group.wrap(self.network, self.device)
-        dtype = {"float16": FLOAT16, "bfloat16": torch.bfloat16}.get(self.training.amp)
+        dtype = amp_dtype(self.training.amp, self.device)
         self._autocast = autocast(self.device, dtype)
         scaler = getattr(torch.amp, "GradScaler", None) or torch.cuda.amp.GradScaler  # type: ignore[attr-defined]
-        self._scaler = scaler(enabled=dtype is FLOAT16 and self.device.type == "cuda")
+        self._scaler = scaler(enabled=dtype is torch.float16 and self.device.type == "cuda")
         if self.state.scale:
             self._scaler.load_state_dict(self.state.scale)
         self._per_step = -(-self.config.accumulate // self.group.size) * self.group.size

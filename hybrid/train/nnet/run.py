@@ -33,6 +33,7 @@ from hybrid.train.nnet.corpus import Corpus, fixed_examples, hold_out, usable_it
 from hybrid.train.nnet.data import BatchMaker, FeatureCache, Targets
 from hybrid.train.nnet.distributed import Group, process_group
 from hybrid.train.nnet.finish import STATISTICS_FRAMES, without_context
+from hybrid.train.nnet.forward import amp_dtype
 from hybrid.train.nnet.log import write_rows
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.measure import Measurer
@@ -104,6 +105,7 @@ def train_network(task: Task, source: FeatureSource, out_dir: Path, config: Nnet
     if training.threads:
         torch.set_num_threads(training.threads)
     with process_group(training.device) as (group, device):
+        amp_dtype(training.amp, device)  # told before anything is read or removed
         if not group.is_first:
             return _train(task, source, out_dir, config, group, device)
         with output_folder(out_dir, "nnet", paths_of(list(task.inputs.values()))):

@@ -17,6 +17,7 @@ from hybrid.train.nnet.config import OptimiserConfig
 from hybrid.train.nnet.corpus import fixed_examples, hold_out, usable_items
 from hybrid.train.nnet.cross_entropy import CrossEntropy
 from hybrid.train.nnet.data import FeatureCache
+from hybrid.train.nnet.forward import amp_dtype
 from hybrid.train.nnet.log import warn_of_range
 from hybrid.train.nnet.loop import Loop
 from hybrid.train.nnet.objective import Parts
@@ -139,6 +140,24 @@ def test_nothing_but_nan_stops_the_training(tmp_path, task, source, config, monk
     monkeypatch.setattr(Broken, "bad", range(0, 10_000))
     with pytest.raises(HybridError, match="was NaN or infinite 20 times in a row. Lower the learning rate"):
         train_network(replace(task, objective=Broken()), source, tmp_path / "x", config)
+
+
+def test_float16_is_refused_where_torch_lacks_it(tmp_path, task, source, config, change, monkeypatch) -> None:
+    def autocast(kind, dtype):  # type: ignore[no-untyped-def]
+        raise RuntimeError("Currently, AutocastCPU only support Bfloat16 as the autocast_cpu_dtype")
+
+    monkeypatch.setattr(torch, "autocast", autocast)
+    (tmp_path / "x" / "checkpoints").mkdir(parents=True)
+    with pytest.raises(InputError, match="^amp: is float16, which torch .* cannot do on this CPU. Choose bfloat16 or"):
+        train_network(task, source, tmp_path / "x", change(config, "training", amp="float16"))
+    assert (tmp_path / "x" / "checkpoints").exists()
+
+
+def test_float16_is_asked_of_torch_itself() -> None:
+    if torch.__version__.startswith("1.13"):
+        with pytest.raises(InputError, match="amp: is float16, which torch 1.13"):
+            amp_dtype("float16", CPU)
+    assert amp_dtype("bfloat16", CPU) is torch.bfloat16 and amp_dtype("none", CPU) is None
 
 
 def test_an_objective_beyond_its_range_explains_itself(log) -> None:
