@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from hybrid.base.errors import InputError
+from hybrid.base.log import get_logger
 from hybrid.nnet.layers import frames_inside
 from hybrid.nnet.network import Network, Output
 
 __all__ = ["average_log_prior", "measure_log_prior"]
+
+logger = get_logger(__name__)
 
 
 def measure_log_prior(network: Network, batches: Iterable[tuple[Tensor, Tensor]], floor: float = 1e-8) -> np.ndarray:
@@ -25,6 +28,7 @@ def measure_log_prior(network: Network, batches: Iterable[tuple[Tensor, Tensor]]
 
     See `average_log_prior`.
     """
+    logger.info("measuring the prior: the mean posterior of each pdf over features of the training data")
     scorer = network.for_inference("xent")
     return average_log_prior((scorer(features.to(network.device), lengths) for features, lengths in batches), floor)
 

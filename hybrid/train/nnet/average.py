@@ -144,6 +144,7 @@ def renew_statistics(network: nn.Module, examples: Iterable[Example], device: to
     Raises:
       InputError: no example has an utterance.
     """
+    logger.info("measuring batch statistics of the average anew, over features of the training data")
     norms = [module for module in network.modules() if isinstance(module, BatchNorm)]
     before = [(module.momentum, module.training) for module in norms]
     was = network.training

@@ -160,6 +160,12 @@ def test_float16_is_asked_of_torch_itself() -> None:
     assert amp_dtype("bfloat16", CPU) is torch.bfloat16 and amp_dtype("none", CPU) is None
 
 
+def test_what_takes_minutes_after_the_last_measurement_is_told(tmp_path, task, source, config, change, log) -> None:
+    train_network(task, source, tmp_path / "x", change(config, "training", average=2))
+    last = log.text[log.text.rindex("measurement 6") :]
+    assert "measuring batch statistics of the average anew" in last and "measuring the prior: the mean" in last
+
+
 def test_an_objective_beyond_its_range_explains_itself(log) -> None:
     warn_of_range(CrossEntropy(), {"objective": 0.2}, "held-out")
     assert "the cross-entropy objective on the held-out data is 0.2000 a frame, and can never exceed 0." in log.text
