@@ -208,8 +208,8 @@ def load_model(path: str | os.PathLike) -> Model:
         what = "is not a model folder" if len(missing) == len(MODEL_FILES) + 1 else f"has no '{quote(missing[0])}'"
         ready = ", ".join(ready_models())
         raise InputError.at(
-            folder, what, "Train one with `hybrid gmm train-mono` or `hybrid nnet train` (a killed training can be run again)" +
-            (f", or take one that is ready: {ready}." if ready else ".")
+            folder, what, "Train one with `hybrid gmm train-mono` or `hybrid nnet train` (a killed training can be run "
+            "again)" + (f", or take one that is ready: {ready}." if ready else "."),
         )  # fmt: skip
     for file in MODEL_FILES:
         check(folder / file)

@@ -59,10 +59,10 @@ def require_unchanged(path: object, arrays: Mapping[str, np.ndarray], metadata: 
     Raises:
       InputError: something was changed.
     """
-    wanted = metadata.get("hash")
-    found = fingerprint(metadata.get("record"), hash_arrays(arrays)) if wanted else None
-    if found and found != wanted:
-        text = f"was changed or damaged: found hash {found[:12]}, wanted {quote(wanted, 12)}"
+    wanted = metadata.get("hash", "")
+    found = fingerprint(metadata.get("record"), hash_arrays(arrays)) if wanted else ""
+    if found != wanted:
+        text = f"was changed or damaged: found hash {found[:12]}, wanted {quote(wanted[:12])}"
         raise InputError.at(path, text, cure)
 
 

@@ -55,6 +55,7 @@ def test_changed_bytes_are_noticed(tmp_path, state, caplog):
         save_arrays(tmp_path / "s", values, told)
         assert load_state(tmp_path / "s", "me", state.transition_model) is None
         assert "s: was changed or damaged: found hash " in caplog.text and "; starting afresh" in caplog.text
+        assert f", wanted {metadata['hash'][:12]}." in caplog.text
 
 
 @pytest.mark.parametrize("change", [{"pipeline": 3}, {"history": [[]]}, {"ids": 5}, {"history": {"a": 1}}])
