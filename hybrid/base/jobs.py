@@ -14,9 +14,11 @@ import functools
 import hashlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.forkserver
 import os
 import pickle
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import (
@@ -33,6 +35,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from hybrid.base.errors import HybridError
+from hybrid.base.locks import is_alive
 from hybrid.base.log import add_worker_usage, get_logger
 
 __all__ = ["WorkerPool", "blocks", "map_in_order", "one_behind", "pool", "workers"]
@@ -104,6 +107,7 @@ class WorkerPool(Executor):
             try:
                 return self._executor.submit(fn, *args, **kwargs)
             except (EOFError, ConnectionError) as error:
+                _wait_for_end_of_starter()
                 raise BrokenExecutor("the process that starts workers was killed") from error
 
     def restart(self) -> None:
@@ -258,6 +262,18 @@ def map_in_order(
     finally:
         for task in pending:
             task.future.cancel()
+
+
+def _wait_for_end_of_starter(seconds: float = 10.0) -> None:
+    """Waits until the killed fork server has ended: for a moment it answers no more and is not yet gone.
+
+    Python starts another one only when it is.
+    """
+    deadline = time.monotonic() + seconds
+    starter = getattr(multiprocessing.forkserver, "_forkserver", None)  # it tells its number nowhere else
+    pid = getattr(starter, "_forkserver_pid", None)
+    while pid is not None and is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _submit(work: _Work[A, B], item: A, pending: deque[_Task[A, B]]) -> _Task[A, B]:

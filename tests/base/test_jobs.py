@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -125,6 +126,17 @@ def test_a_killed_fork_server_changes_nothing():
                 os.kill(multiprocessing.forkserver._forkserver._forkserver_pid, signal.SIGKILL)
             results.append(x)
     assert results == [x * x for x in range(20)]
+
+
+def test_a_fork_server_that_answers_no_more_is_waited_for(monkeypatch):
+    """Killed, it is gone a moment later; until then Python takes it for alive, and starts no other."""
+    process = subprocess.Popen(["sleep", "0.5"])
+    monkeypatch.setattr(multiprocessing.forkserver._forkserver, "_forkserver_pid", process.pid)
+    executor = WorkerPool(1)
+    monkeypatch.setattr(executor._executor, "submit", Mock(side_effect=ConnectionRefusedError()))
+    with pytest.raises(BrokenExecutor, match="was killed"):
+        executor.submit(square, 1)
+    assert process.poll() == 0
 
 
 def burn(seconds):
