@@ -124,8 +124,8 @@ def content_hash(path: PathLike) -> str:
 
 def _files_of(folder: Path) -> list[Path]:
     named = read_meta(folder).get("files")
-    files = [folder / name for name in named] if named else [p for p in folder.rglob("*") if not _is_meta(p)]
-    return sorted(file for file in files if file.is_file())
+    files = [folder / name for name in named] if named else folder.rglob("*")
+    return sorted(file for file in files if file.is_file() and not _is_meta(file))
 
 
 def _is_meta(path: Path) -> bool:

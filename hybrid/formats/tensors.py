@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,8 +24,20 @@ def save_arrays(
     from safetensors.numpy import save
 
     data = save({k: np.asarray(v, order="C") for k, v in sorted(arrays.items())}, dict(metadata or {}) or None)
+    if metadata and len(metadata) > 1:
+        data = _with_sorted_metadata(data)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)  # the library's own writer hides the reason of a failure and uses mode 0600
+
+
+def _with_sorted_metadata(data: bytes) -> bytes:
+    """Returns a file with its metadata in order: the library writes them in another one each time."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__").items())), **header}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # arrays begin at a multiple of eight
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def load_arrays(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -62,8 +62,7 @@ def require_unchanged(path: object, arrays: Mapping[str, np.ndarray], metadata: 
     wanted = metadata.get("hash", "")
     found = fingerprint(metadata.get("record"), hash_arrays(arrays)) if wanted else ""
     if found != wanted:
-        text = f"was changed or damaged: found hash {found[:12]}, wanted {quote(wanted[:12])}"
-        raise InputError.at(path, text, cure)
+        raise InputError.at(path, f"was changed or damaged: found hash {found[:12]}, wanted {quote(wanted[:12])}", cure)
 
 
 def save_state(path: str | os.PathLike, state: EmState, identity: str) -> None:

@@ -186,8 +186,10 @@ def test_compiled_loops_find_what_the_readable_search_finds(models, data, word, 
 def test_loops_as_python(models):
     model = G2pModel(models[3])
     wanted = model.guess("phonecat", 4)
-    with compiled.interpreted():
-        assert model.guess("phonecat", 4) == wanted
+    with compiled.interpreted():  # numpy 2 keeps float32 where numba has float64
+        found = model.guess("phonecat", 4)
+    assert [guess.phones for guess in found] == [guess.phones for guess in wanted]
+    assert [guess.score for guess in found] == pytest.approx([guess.score for guess in wanted], rel=1e-6)
 
 
 def test_a_word_is_guessed_once(tmp_path, monkeypatch):
