@@ -60,6 +60,7 @@ lattice copy --compact {}/pruned.gz {}/copy.gz
 lattice nbest {}/copy.gz
 lattice determinize {}/decoded {}/best.gz
 rescore ngram {}/best.gz {}/swapped.gz --old-lm {}/lm.arpa.gz --new-lm {}/small.arpa.gz --words {}/graph/words.txt
+rescore heard {}/best.gz {}/again.gz --old-lm {}/lm.arpa.gz --words {}/graph/words.txt
 lm train-neural {}/text --dim 8 --epochs 1 --out-dir {}/lstm
 rescore neural {}/best.gz {}/neural.gz --lm {}/lstm --old-lm {}/lm.arpa.gz --words {}/graph/words.txt
 rescore neural {}/best.gz {}/composed.gz --method compose --lm {}/lstm --old-lm {}/lm.arpa.gz --words {}/graph/words.txt

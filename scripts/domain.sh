@@ -1,5 +1,5 @@
-# What a domain gives without training: a language model adapted to each chapter by its book's other chapters, and lists of rare words
-# that are raised in lattices. Sourced by run.sh after chain.sh.
+# What a domain gives without training: a language model adapted to each chapter by its book's other chapters and by what else was heard of
+# it, and lists of rare words that are raised in lattices. Sourced by run.sh after chain.sh.
 
 raised_and_adapted() { # MODEL GRAMMAR SET CORPORA: both; after book_texts
   local size

@@ -11,6 +11,7 @@ import click
 from hybrid.cli.lattices.acoustic import acoustic_command
 from hybrid.cli.lattices.bias import bias_command
 from hybrid.cli.lattices.correct import correct_command
+from hybrid.cli.lattices.heard import heard_command
 from hybrid.cli.lattices.neural import neural_command, tune_command
 from hybrid.cli.lattices.options import FILE, lattices_argument, output_argument, read_table, record, text_option
 from hybrid.cli.options import PORTION, writes_file
@@ -25,6 +26,7 @@ command.add_command(acoustic_command)
 command.add_command(neural_command)
 command.add_command(bias_command)
 command.add_command(correct_command)
+command.add_command(heard_command)
 command.add_command(tune_command)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hybrid.lattice import kernels
+from hybrid.lattice.compact import CompactLattice
 from hybrid.lattice.lattice import Lattice
 
-__all__ = ["arc_posteriors", "frame_posteriors", "total_log_weight"]
+__all__ = ["arc_posteriors", "frame_posteriors", "total_log_weight", "word_posteriors"]
 
 
 def arc_posteriors(lattice: Lattice, acoustic_scale: float, lm_scale: float = 1.0) -> np.ndarray:
@@ -16,6 +17,24 @@ def arc_posteriors(lattice: Lattice, acoustic_scale: float, lm_scale: float = 1.
     The posteriors of the arcs that cross one frame sum to one. An empty lattice has none.
     """
     scores, finals = lattice.arc_scores(acoustic_scale, lm_scale), lattice.final_scores(acoustic_scale, lm_scale)
+    return _posteriors(lattice, scores, finals)
+
+
+def word_posteriors(
+    lattice: CompactLattice, acoustic_scale: float, lm_scale: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how often each word is expected in what was said: word ids int32 [W], rising, and float64 [W].
+
+    Args:
+      lattice: trimmed, states in topological order.
+    """
+    scores, finals = lattice.arc_scores(acoustic_scale, lm_scale), lattice.final_scores(acoustic_scale, lm_scale)
+    words, of = np.unique(lattice.word_ids, return_inverse=True)
+    counts = np.bincount(of, _posteriors(lattice, scores, finals), len(words))
+    return words[words != 0], counts[words != 0]
+
+
+def _posteriors(lattice: Lattice | CompactLattice, scores: np.ndarray, finals: np.ndarray) -> np.ndarray:
     alpha = kernels.forward_sum(lattice.row_splits, lattice.next_states, scores)
     beta = kernels.backward_sum(lattice.row_splits, lattice.next_states, scores, finals)
     if lattice.is_empty or not np.isfinite(beta[0]):

@@ -7,15 +7,16 @@ The result is a back-off model with the same n-grams: Z(h) is found for every co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from lm.mapped_model import MappedModel
 from lm.ngram import NgramLevel, NgramModel
 from lm.normalise import renormalise
 from lm.word_table import BOS, EOS, UNK
 
-__all__ = ["domain_factors", "scale_by_factors"]
+__all__ = ["count_factors", "domain_factors", "scale_by_factors", "word_counts"]
 
 _FLOOR = 1e-30
 
@@ -33,15 +34,32 @@ def domain_factors(model: NgramModel, sentences: Sequence[Sequence[str]], expone
     Returns:
       float64 [word_id], 1 for <s> and the unknown word.
     """
-    own = {word.decode(): i for i, word in enumerate(model.vocabulary.words)}
+    unigrams = 10.0 ** model.levels[0].log10_probs.astype(np.float64)
+    return count_factors(unigrams, word_counts(model, sentences), exponent)
+
+
+def word_counts(model: NgramModel | MappedModel, sentences: Iterable[Sequence[str]]) -> np.ndarray:
+    """Counts the words and ends of some sentences, float64 [word_id]; words outside the model are passed over."""
     counts = np.zeros(len(model.vocabulary))
     for words in sentences:
         for word in words:
-            if (place := own.get(word, UNK)) > EOS:
+            if (place := model.vocabulary.id(word)) > EOS:
                 counts[place] += 1
         counts[EOS] += 1
-    unigrams = np.maximum(10.0 ** model.levels[0].log10_probs.astype(np.float64), _FLOOR)
-    types, tokens = np.count_nonzero(counts), counts.sum()
+    return counts
+
+
+def count_factors(unigrams: np.ndarray, counts: np.ndarray, exponent: float) -> np.ndarray:
+    """Returns the factor of each word for counts of a domain; see `domain_factors`.
+
+    Args:
+      unigrams: float64 [word_id], of the model. counts: float64 [word_id], expected ones may be below 1: then a word
+        counts as so much of a type.
+    """
+    unigrams = np.maximum(unigrams, _FLOOR)
+    types, tokens = np.minimum(counts, 1.0).sum(), counts.sum()
+    if tokens == 0.0:
+        return np.ones(len(counts))
     factors = ((counts + types * unigrams) / (tokens + types) / unigrams) ** exponent
     factors[[UNK, BOS]] = 1.0
     return factors

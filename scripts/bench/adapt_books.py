@@ -1,18 +1,20 @@
-"""Text-only adaptation by book: each chapter of dev-clean with a model adapted to the book's other chapters.
+"""Text-only adaptation by book: chapters of dev-clean with what else is known of them, their book and what was heard.
 
     python scripts/bench/adapt_books.py --texts data/books --before data/books.arpa.gz --after data/books_lm \\
         --model exp/chain --graph exp/chain/hcl_books --scores exp/chain/scores_dev-clean.ark
 
-Texts as `egs/librispeech/local/book_texts.py` writes them, the models of `hybrid lm adapt` as CHAPTER.arpa.gz, a graph
+Four ways: the model before; for chapters of whose book there is more, `hybrid lm adapt` to the book's other chapters
+(CHAPTER.arpa.gz in --after); the model before, in a second pass scaled to what the first one heard in the chapter's
+other utterances (`hybrid rescore heard`); and both. Texts as `egs/librispeech/local/book_texts.py` writes them, a graph
 compiled with --lookahead, which takes either model, and a lexicon that has the books' words. Perplexity is over the
-words that the model before knows. The last lines test the difference of both.
+words that the model before knows. The last lines test the differences to the first way.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +27,19 @@ from hybrid.data.utterance import Utterance
 from hybrid.decode.graph_lm import with_lm
 from hybrid.decode.system import System, SystemSpec, load_system
 from hybrid.formats.kaldi_io import read_matrices
+from hybrid.lattice.compact import CompactLattice, expand
+from hybrid.lattice.paths import best_path
+from hybrid.rescore.heard_words import HeardModels, HeardWords, adapt_to_heard
+from hybrid.rescore.ngram_swap import WordModel
 from hybrid.score.edits import score_utterances
 from hybrid.score.significance import BootstrapConfig, mapsswe, paired_bootstrap
 from hybrid.search.config import SearchConfig
 from lm.arpa import read_arpa
-from lm.ngram import NgramModel
+from lm.ngram import BackoffAutomaton, NgramModel
 
 Said = dict[str, list[str]]  # utterance → its words
+Lattices = list[tuple[str, CompactLattice]]
+WAYS = ("as it is", "others", "heard", "both")
 
 
 def options() -> argparse.Namespace:
@@ -41,6 +49,7 @@ def options() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--max-active", type=int, default=7000)
     parser.add_argument("--beam", type=float, default=13.0)
+    parser.add_argument("--lattice-beam", type=float, default=8.0)
     parser.add_argument("--acoustic-scale", type=float, help="of the search; default: the model's")
     parser.add_argument("--out", type=Path, help="write the table here")
     return parser.parse_args()
@@ -48,14 +57,14 @@ def options() -> argparse.Namespace:
 
 @dataclass
 class Row:
-    """Sums of a chapter, or of all: `log10` probabilities and `errors` before and after, over `tokens` and `words`."""
+    """Sums of a chapter, or of all: `log10` probabilities and `errors` of each way, over `tokens` and `words`."""
 
     learnt: int = 0
     words: int = 0
     tokens: int = 0
     outside: np.ndarray = field(default_factory=lambda: np.zeros(2, int))
-    log10: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    errors: np.ndarray = field(default_factory=lambda: np.zeros(2, int))
+    log10: np.ndarray = field(default_factory=lambda: np.zeros(len(WAYS)))
+    errors: np.ndarray = field(default_factory=lambda: np.zeros(len(WAYS), int))
 
     def add(self, other: Row) -> None:
         """Adds another one to this."""
@@ -64,13 +73,10 @@ class Row:
 
     def show(self, name: str) -> None:
         """Prints a row of the table."""
-        perplexity = 10 ** (-self.log10 / self.tokens)
         shares = [f"{100 * value / self.words:.2f}" for value in (*self.outside, *self.errors)]
-        print(
-            f"| {name} | {self.learnt} | {self.words} | {shares[0]} | {shares[1]} | {perplexity[0]:.0f} | "
-            f"{perplexity[1]:.0f} | {shares[2]} | {shares[3]} |",
-            flush=True,
-        )
+        perplexities = [f"{value:.0f}" for value in 10 ** (-self.log10 / self.tokens)]
+        cells = [name, str(self.learnt), str(self.words), *shares[:2], *perplexities, *shares[2:]]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def spoken(path: Path) -> Said:
@@ -83,17 +89,36 @@ def words_of(model: NgramModel) -> set[str]:
     return set(map(bytes.decode, model.vocabulary.words[3:]))
 
 
-def log_probs(model: NgramModel, words: list[str], known: set[str]) -> tuple[float, int]:
-    """log10 probability of the words of a sentence that `known` holds, and its end; how many these are."""
+def log_probs(model: NgramModel, automaton: BackoffAutomaton, words: list[str], known: set[str]) -> tuple[float, int]:
+    """log10 probability of the words of a sentence that `known` holds, and its end; how many these are.
+
+    Args:
+      automaton: of the model, or of one that is scaled.
+    """
     ids = np.array([*(model.vocabulary.id(word) for word in words), 2], np.int32)
     counted = np.array([*(word in known for word in words), True])
-    return float(model.automaton.score(ids)[0][counted].sum()), int(counted.sum())
+    return float(automaton.score(ids)[0][counted].sum()), int(counted.sum())
 
 
-def heard(system: System, scores: dict[str, np.ndarray], names: list[str]) -> Iterator[list[str]]:
-    """The words that are recognised in each utterance."""
-    for found in system.recognise([Utterance(name) for name in names], [scores[name] for name in names]):
-        yield found.text.split()
+def searched(system: System, scores: dict[str, np.ndarray], names: Iterable[str]) -> Lattices:
+    """The lattices of utterances."""
+    found = system.recognise([Utterance(name) for name in names], [scores[name] for name in names])
+    return [(one.utterance, one.compact) for one in found]
+
+
+def best(system: System, lattices: Iterable[tuple[str, CompactLattice]]) -> Said:
+    """The best words of lattices."""
+    found = {}
+    for name, compact in lattices:
+        path = best_path(expand(compact), system.config.scale)
+        found[name] = [] if path is None else [system.words.symbol(word, name) for word in path.word_ids.tolist()]
+    return found
+
+
+def heard(system: System, model: WordModel, lattices: Lattices) -> tuple[HeardModels, Said]:
+    """The models of a second pass by what else was heard, and the words that it finds."""
+    models = HeardModels(HeardWords(lattices, model, system.config.scale), model)
+    return models, best(system, adapt_to_heard(lattices, models, model))
 
 
 def main() -> None:
@@ -106,51 +131,87 @@ def main() -> None:
         compare(args)
 
 
+@dataclass
+class Chapter:
+    """A chapter: what is said in it; the models before and adapted, and the same over the words of lattices."""
+
+    said: Said
+    models: tuple[NgramModel, NgramModel]
+    over: tuple[WordModel, WordModel]
+
+    def measure(self, systems: tuple[System, System], scores: dict[str, np.ndarray], known: set[str]) -> Measured:
+        """Recognises it in each way."""
+        lattices = [searched(systems[0], scores, self.said)]
+        lattices.append(lattices[0] if systems[1] is systems[0] else searched(systems[1], scores, self.said))
+        again = [heard(*each) for each in zip(systems, self.over, lattices)]
+        words = [*(best(*each) for each in zip(systems, lattices)), *(found for _, found in again)]
+        made = Measured(row=Row())
+        vocabularies = known, words_of(self.models[1])
+        for name, said in self.said.items():
+            ways = [(model, model.automaton) for model in self.models]
+            ways += [(model, models.of(name).automaton) for model, (models, _) in zip(self.models, again)]
+            logs, counts = zip(*(log_probs(*way, said, known) for way in ways))
+            outside = [sum(word not in those for word in said) for those in vocabularies]
+            errors = [kaldialign.edit_distance(said, found[name])["total"] for found in words]
+            made.row.add(Row(0, len(said), counts[0], np.array(outside), np.array(logs), np.array(errors)))
+            made.logs.append(np.array(logs) / counts[0])
+            made.words[name] = (said, *(found[name] for found in words))
+        return made
+
+
+@dataclass
+class Measured:
+    """Of some utterances: sums; log10 probability a token in each way; what was said, and heard in each way."""
+
+    row: Row
+    logs: list[np.ndarray] = field(default_factory=list)
+    words: dict[str, tuple[list[str], ...]] = field(default_factory=dict)
+
+
 def compare(args: argparse.Namespace) -> None:
-    """Recognises each chapter with both models, and prints a row for it."""
-    search = SearchConfig(beam=args.beam, max_active=args.max_active, acoustic_scale=args.acoustic_scale)
-    spec = SystemSpec(str(args.model), str(args.graph), search=search, lm=str(args.before), only_best=True)
-    system, general = load_system(spec), read_arpa(args.before)
-    known, scores = words_of(general), dict(read_matrices(args.scores))
-    total, triples, pairs = Row(), {}, []
-    print(
-        "| book, chapter | words of the others | words | OOV, % | adapted | perplexity | adapted | WER, % | adapted |"
+    """Recognises each chapter in each way, and prints a row for it."""
+    search = SearchConfig(
+        beam=args.beam, lattice_beam=args.lattice_beam, max_active=args.max_active, acoustic_scale=args.acoustic_scale
     )
-    print("|---|" + "---:|" * 8)
+    system = load_system(SystemSpec(str(args.model), str(args.graph), search=search, lm=str(args.before)))
+    general, scores = read_arpa(args.before), dict(read_matrices(args.scores))
+    known, plain = words_of(general), WordModel.of(general, system.words, args.before)
+    total = Measured(Row())
+    print(f"| book, chapter | words of the others | words | OOV, % | adapted | perplexity{' | ' * len(WAYS)}WER, %"
+          f"{' | ' * len(WAYS)}")  # fmt: skip
+    print("|---|" + "---:|" * (4 + 2 * len(WAYS)))
+    print(f"| | | | | | {' | '.join(2 * WAYS)} |")
     for _, line in text_lines(args.texts / "chapters.tsv"):
         chapter, title = line.split("\t")
-        said, adapted = spoken(args.texts / f"said/{chapter}.txt"), args.after / f"{chapter}.arpa.gz"
-        model, row = (
-            read_arpa(adapted),
-            Row(sum(len(x.split()) for _, x in text_lines(args.texts / f"other/{chapter}.txt"))),
+        adapted, other = args.after / f"{chapter}.arpa.gz", args.texts / f"other/{chapter}.txt"
+        model, systems, over, learnt = general, (system, system), (plain, plain), 0
+        if adapted.exists():
+            model, learnt = read_arpa(adapted), sum(len(text.split()) for _, text in text_lines(other))
+            systems, over = (system, with_lm(system, adapted)), (plain, WordModel.of(model, system.words, adapted))
+        found = Chapter(spoken(args.texts / f"said/{chapter}.txt"), (general, model), over).measure(
+            systems, scores, known
         )
-        vocabulary = words_of(model)
-        found = zip(heard(system, scores, list(said)), heard(with_lm(system, adapted), scores, list(said)))
-        for (name, words), both in zip(said.items(), found):
-            (before, count), (after, _) = (log_probs(one, words, known) for one in (general, model))
-            pairs.append((before - after) / count)
-            missing = [sum(word not in those for word in words) for those in (known, vocabulary)]
-            errors = [kaldialign.edit_distance(words, one)["total"] for one in both]
-            row.add(Row(0, len(words), count, np.array(missing), np.array([before, after]), np.array(errors)))
-            triples[name] = (words, *both)
-        row.show(f"{title}, {chapter}")
-        total.add(row)
-    total.show("all")
-    tell(pairs, triples)
+        found.row.learnt = learnt
+        found.row.show(f"{title}, {chapter}")
+        total.row.add(found.row)
+        total.logs += found.logs
+        total.words |= found.words
+    total.row.show("all")
+    for way in range(1, len(WAYS)):
+        tell(total, way)
 
 
-def tell(pairs: list[float], triples: dict[str, tuple[list[str], list[str], list[str]]]) -> None:
-    """Prints the paired tests: `pairs` of log10 probability a token, before less after; reference and both results."""
-    lower, deviation = sum(pair < 0 for pair in pairs), float(np.std(pairs, ddof=1))
-    paired = float(np.mean(pairs)) / deviation * math.sqrt(len(pairs))
-    print(f"\nPerplexity is lower in {lower} of {len(pairs)} sentences, paired t {-paired:.1f}.")
+def tell(total: Measured, way: int) -> None:
+    """Prints the paired tests of one way against the first."""
+    pairs = np.array([logs[way] - logs[0] for logs in total.logs])
+    paired = pairs.mean() / pairs.std(ddof=1) * math.sqrt(len(pairs))
+    print(f"\n{WAYS[way]}: perplexity is lower in {int((pairs > 0).sum())} of {len(pairs)} sentences, "
+          f"paired t {paired:.1f}.")  # fmt: skip
     before, after = (
-        score_utterances({name: (said, both[place]) for name, (said, *both) in triples.items()}) for place in (0, 1)
+        score_utterances({name: (said, found[one]) for name, (said, *found) in total.words.items()}) for one in (0, way)
     )
-    change, test = (
-        paired_bootstrap(after, before, BootstrapConfig()),
-        mapsswe({k: (r, b, a) for k, (r, a, b) in triples.items()}),
-    )
+    change = paired_bootstrap(after, before, BootstrapConfig())
+    test = mapsswe({name: (said, found[0], found[way]) for name, (said, *found) in total.words.items()})
     print(f"WER: {change.difference:+.2f} points [{change.low:+.2f}, {change.high:+.2f}], MAPSSWE over {test.segments} "
           f"segments, p = {test.p_value:.2g}.")  # fmt: skip
 

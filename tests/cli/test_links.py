@@ -19,6 +19,7 @@ BESIDE = {  # what a command asks for besides its required options
     "nnet train": ["--tree", "LOOP", "--den", "LOOP", "--sup", "LOOP", "--feats", "LOOP"],
     "nnet precision": ["--to", "int8"],
     "rescore ngram": ["--new-lm", "LOOP"], "rescore neural": ["--old-lm", "LOOP"],
+    "rescore heard": ["--groups", "LOOP"],
     "rescore acoustic": ["--feats", "LOOP"],
     "gmm decode-fmllr": ["--feats", "LOOP"], "graph build": ["--sentences", "LOOP"],
     "graph compile": ["--grammar", "LOOP"], "lm tag": ["--class", "A=LOOP"],

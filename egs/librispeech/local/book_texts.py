@@ -5,7 +5,7 @@
 Chapters of one book are told by CHAPTERS.TXT; those that were read for train-clean-100 count as well. `large.txt` is
 the text without all these books, `vocabulary.txt` those of its words that CMUdict has, `new_words.txt` what else the
 other chapters say, `to_guess.txt` what of it CMUdict lacks. `other/CHAPTER.txt` has their sentences, `said/CHAPTER.txt`
-what is to be recognised, with ids.
+what is to be recognised, with ids; chapters of whose book nothing else is known have no `other`.
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ def write_texts(folder: Path, corpora: Path, text: Path, known: set[str]) -> str
     rows, new = [], set()
     for chapter in sorted(development, key=lambda c: (books[c], c)):
         domain = others(chapter, books, all_said)
+        write(folder / f"said/{chapter}.txt", [[name, *words] for name, words in development[chapter]])
+        rows.append(f"{chapter}\t{titles[books[chapter]]}\n")
         if len(domain) >= LEAST:
             write(folder / f"other/{chapter}.txt", domain)
-            write(folder / f"said/{chapter}.txt", [[name, *words] for name, words in development[chapter]])
             new |= {word for sentence in domain for word in sentence}.difference(words)
-            rows.append(f"{chapter}\t{titles[books[chapter]]}\n")
     (folder / "chapters.tsv").write_text("".join(rows), encoding="utf-8")
     write(folder / "new_words.txt", [[word] for word in sorted(new)])
     write(folder / "to_guess.txt", [[word] for word in sorted(new - known)])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hybrid.rescore.scored import ScoredLattice
     from lexicon.symbols import SymbolTable
 
-__all__ = ["neural_command", "tune_command"]
+__all__ = ["neural_command", "speakers_of", "tune_command"]
 
 
 def _scoring(function: Callable) -> Callable:
@@ -73,7 +73,7 @@ def _scored(lattices: Path, options: dict[str, Any]) -> tuple[Iterator[tuple[str
     device = usable_device(options["device"])
     lm = load_neural_lm(options["lm"], device)
     old = None if options["old_lm"] is None else WordModel.read(options["old_lm"], table)
-    speakers = None if options["speakers"] is None else _speakers(options["speakers"])
+    speakers = None if options["speakers"] is None else speakers_of(options["speakers"])
 
     def histories() -> NeuralHistories:
         return NeuralHistories(lm, table, device, options["batch"], options["amp"], options["history"])
@@ -84,7 +84,8 @@ def _scored(lattices: Path, options: dict[str, Any]) -> tuple[Iterator[tuple[str
     return found, table, config
 
 
-def _speakers(path: Path) -> dict[str, str]:
+def speakers_of(path: Path) -> dict[str, str]:
+    """Reads the speaker, or another group, of each utterance: cuts, their folder, or lines as of utt2spk."""
     from hybrid.score.transcripts import read_table, read_transcripts
 
     if path.is_dir() or path.name.removesuffix(".gz").endswith(".jsonl"):
