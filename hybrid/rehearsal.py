@@ -46,7 +46,7 @@ graph compile --model {}/tri2b --lang {}/lang --grammar {}/G.fst --out-dir {}/gr
 graph compile --model {}/tri3b --lang {}/lang --grammar {}/G.fst --out-dir {}/graph_sat
 decode --model {}/tri2b --graph {}/graph --feats {}/feats --out-dir {}/decoded --phones --nbest 3
 graph compile --model {}/tri2b --lang {}/lang --lookahead --out-dir {}/hcl
-decode --model {}/tri2b --graph {}/hcl --lm {}/lm.arpa.gz --feats {}/feats --out-dir {}/decoded_ahead
+decode --model {}/tri2b --graph {}/hcl --lm {}/lm.arpa.gz --exact-backoff --feats {}/feats --out-dir {}/decoded_ahead
 graph build --model {}/tri2b --lang {}/lang --sentences {}/calls --slot WHO --out-dir {}/slots
 decode --model {}/tri2b --graph {}/slots --fill WHO={}/names --feats {}/feats --out-dir {}/decoded_slots
 decode --model {}/tri2b --graph {}/graph --bias {}/names --bias-nearest 1 --feats {}/feats --out-dir {}/decoded_near

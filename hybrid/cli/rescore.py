@@ -48,7 +48,7 @@ def _swapped(lattices: Path, old: Any, new: Any, share: float, of_graph: bool) -
     "--share", type=PORTION, default=1.0, help="Of the new model's probabilities; the rest stays the old one's."
 )
 @click.option("--exact-old/--graph-old", default=False,
-              help="Old scores are of an earlier exchange, not of a graph that takes the best back-off.")  # fmt: skip
+              help="Old scores are exact (an exchange, --exact-backoff), not a graph's best back-off.")  # fmt: skip
 @text_option
 @writes_file("lattices", "lattices", "old_lm", "new_lm", argument="output", dash=True)
 def ngram_command(

@@ -38,7 +38,7 @@ def open_searcher(
     With `spec.brief` "auto" gives "torch" where "native" would have to be compiled first, which takes longer than a few
     seconds of speech; both find the same. Phrases are raised by "native" alone.
     """
-    if graph.word_cost is not None or spec.lm is not None:
+    if graph.word_cost is not None or spec.lm is not None or spec.exact_backoff:
         return composed_searcher(spec, graph, transition_model, config, bias is not None)
     rest = (graph, transition_model, config, spec.device, spec.graph_dir, spec.k2, filling)
     found = make_searcher(spec.engine, *rest, bias)

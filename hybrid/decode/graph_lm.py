@@ -19,8 +19,9 @@ from hybrid.hmm import TransitionModel
 from hybrid.ids import check_range
 from hybrid.lookahead.compose_kernels import Source
 from hybrid.lookahead.numbered_grammar import language_of
+from hybrid.search.composed_graph import lexicon_of
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.lookahead import LookaheadSearcher, lexicon_of
+from hybrid.search.engines.lookahead import LookaheadSearcher
 from hybrid.search.layout import load_search_graph
 from hybrid.search.protocol import Searcher
 from lm.arpa import read_arpa
@@ -61,19 +62,24 @@ def composed_searcher(
       like: a searcher of the same graph with another language model.
 
     Raises:
-      InputError, MismatchError: the graph wants a language model, or has one and another is given; phrases are to be
-        raised; see `read_grammar_of`.
+      InputError, MismatchError: the graph wants a language model, or has one and another, or exact back-off, is asked
+        for; phrases are to be raised; see `read_grammar_of`.
     """
     if graph.word_cost is None:
         cure = "Compile it with `hybrid graph compile --lookahead`, or give the model with --rescore."
-        raise InputError.at(spec.graph_dir, f"holds its language model and takes no other ({spec.lm})", cure)
+        found = f"holds its language model and takes no other ({spec.lm})"
+        if spec.lm is None:
+            found = "holds its language model, whose back-off is an epsilon, not exact"
+            cure = "Compile it with `hybrid graph compile --lookahead`, or give the model's ARPA file with --rescore."
+        raise InputError.at(spec.graph_dir, found, cure)
     if spec.lm is None:
         cure = "Give one with --lm, an ARPA file or G.fst."
         raise InputError.at(spec.graph_dir, "is a graph for look-ahead, without a language model", cure)
     if raised:
         cure = "Raise them in the lattices (--bias-pass lattice)."
         raise InputError.at(spec.graph_dir, "is a graph for look-ahead, in which no phrases are raised", cure)
-    return make_lookahead_searcher(spec.engine, graph, model, config, read_grammar_of(spec.lm, graph), spec.lm, like)
+    grammar = read_grammar_of(spec.lm, graph)
+    return make_lookahead_searcher(spec.engine, graph, model, config, grammar, spec.lm, like, spec.exact_backoff)
 
 
 def with_lm(system: System, path: str | os.PathLike) -> System:
@@ -104,6 +110,7 @@ def make_lookahead_searcher(
     grammar: FstArrays,
     place: object = "G",
     like: Searcher | None = None,
+    exact_backoff: bool = False,
 ) -> Searcher:
     """Loads a graph of H, C and L, and a G that it is composed with while it is searched.
 
@@ -112,6 +119,7 @@ def make_lookahead_searcher(
       grammar: over the words of the graph, #0 on its back-off arcs.
       place: names G in errors.
       like: a searcher of the same graph with another G, which lends what does not depend on G.
+      exact_backoff: no path of a lattice backs off beside an n-gram of G.
 
     Raises:
       InputError: another engine, or a G that cannot be taken (`language_of`).
@@ -128,7 +136,7 @@ def make_lookahead_searcher(
         tree = lexicon_of(laid_out, graph.word_cost)
     _tell_unspoken(grammar, graph, tree.word_numbers, place)
     language = language_of(grammar, graph.words["#0"], tree.word_numbers, place)
-    return LookaheadSearcher(Source(tree, language), transition_model.num_pdfs, config)
+    return LookaheadSearcher(Source(tree, language), transition_model.num_pdfs, config, exact_backoff)
 
 
 def _tell_unspoken(grammar: FstArrays, graph: DecodingGraph, numbers: np.ndarray, place: object) -> None:

@@ -27,11 +27,13 @@ class SearchLm:
       name: of its ARPA file, else of G; empty where no record tells it.
       path: where the ARPA file was when G was made of it.
       wanted: its hash then; empty for a file that a user names.
+      exact: scores of the lattices are the model's; else those of the best way that backs off.
     """
 
     name: str = ""
     path: Path | None = None
     wanted: str = ""
+    exact: bool = False
 
     @property
     def arpa(self) -> Path | None:

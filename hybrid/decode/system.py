@@ -74,6 +74,8 @@ class SystemSpec:
       second_pass: over each determinised lattice; what is told and kept is its result.
       search_arpa: the language model of the graph, where its records do not lead to it.
       lm: what a graph for look-ahead is composed with: an ARPA file, or G.fst.
+      exact_backoff: with it, no path of a lattice backs off from a history that has the n-gram; else back-off is an
+        epsilon, as in graphs that hold their model.
       only_best: words and phones of the best path, without lattices and confidences, for what is only read.
       brief: a few seconds of speech, see `open_searcher`.
       slots: (slot, file of its list). g2p: model that guesses pronunciations that such a list lacks.
@@ -105,6 +107,7 @@ class SystemSpec:
     bias_boost: float = BOOST
     bias_pass: Literal["search", "lattice"] = "search"
     bias_nearest: int = 0
+    exact_backoff: bool = False
 
     def __post_init__(self) -> None:
         later = self.second_pass is not None or self.raises_later
@@ -124,8 +127,9 @@ class SystemSpec:
     def search_lm(self) -> SearchLm:
         """The language model of the graph."""
         if self.search_arpa is not None:
-            return SearchLm(Path(self.search_arpa).name, Path(self.search_arpa))
-        return search_lm(self.graph_dir) if self.lm is None else lm_of_file(self.lm)
+            return SearchLm(Path(self.search_arpa).name, Path(self.search_arpa), exact=self.exact_backoff)
+        found = search_lm(self.graph_dir) if self.lm is None else lm_of_file(self.lm)
+        return replace(found, exact=self.exact_backoff)
 
     @property
     def language_models(self) -> dict[str, str]:

@@ -21,7 +21,8 @@ class Composed(NamedTuple):
 
     Attributes:
       bounds: uint32 [4 N], of each state its first emitting arc, first ε and end (twice); FREE where it is met only.
-      arcs, scores: as `hybrid.search.engines.native_kernels.GraphArrays` has them. transition_ids, word_ids: int32 [A].
+      arcs, scores: as `hybrid.search.engines.native_kernels.GraphArrays` has them. transition_ids: int32 [A].
+      word_ids: int32 [A]; −1 − g on an arc that backs off from state g of G.
       final_scores: float32 [2 N].
       keys: uint64 [2 N], s · 2^33 + chosen · 2^32 + g; and in `potentials`, float64, the same memory: behind each the
         potential, of look-ahead.

@@ -30,7 +30,8 @@ class Plan(NamedTuple):
     """The arcs that a state may have, before it is looked up what they lead to.
 
     Attributes:
-      arcs: int64, in the tree; -1 for ε. keys: uint64, of what they lead to. scores: float64. words: int32.
+      arcs: int64, in the tree; -1 for ε. keys: uint64, of what they lead to. scores: float64. words: int32, see
+        `Composed`.
       potentials: float64, of what they lead to, NaN where it is not known before. masses: float64, of the words of G
         that can come there, over the largest of its state, NaN where they were not counted.
       counts: int32, of each arc in the tree, how many words of G can come after it; -1: all. sums: float64, of their
@@ -95,7 +96,10 @@ def _follow(tree, language, g, chosen, begin, last, a):
 
 @kernel(inline="always")
 def _back_off(tree, language, s, g, chosen, again):
-    """Returns where the ε arcs of a state lead to, as `_follow`: to g, chosen, and (again) to what it backs off to."""
+    """Returns where the ε arcs of a state lead to, as `_follow`: to g, chosen, and (again) to what it backs off to.
+
+    In the place of the word of a back-off arc stands −1 − g.
+    """
     whole = tree.sets[s] == tree.everything
     if g >= language.states:
         return np.int64(-1), g, chosen, 0.0, np.int32(0)
@@ -107,7 +111,7 @@ def _back_off(tree, language, s, g, chosen, again):
         np.int64(language.rows[ROW * g + BACKOFF]),
         whole,
         language.values[ROW * g + BACKOFF_SCORE],
-        np.int32(0),
+        np.int32(-1 - g),
     )
 
 

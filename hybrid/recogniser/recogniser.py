@@ -72,6 +72,7 @@ class Recogniser:
         raw: bool = False,
         adapt: bool = True,
         lm: str | os.PathLike | None = None,
+        exact_backoff: bool = False,
     ) -> "Recogniser":
         """Loads a model folder and a graph folder.
 
@@ -87,6 +88,7 @@ class Recogniser:
           raw: keep lattices as the search gave them, not determinised.
           adapt: see `__init__`.
           lm: of a graph that was compiled for look-ahead, which has none: an ARPA file, or G.fst over its words.
+          exact_backoff: of such a graph: every path has the score that `lm` gives its words, see `SystemSpec`.
 
         Raises:
           InputError, MismatchError: see `load_system`.
@@ -105,6 +107,7 @@ class Recogniser:
             second_pass=passes_of(rescore),
             search_arpa=None if search_lm is None else os.fspath(search_lm),
             lm=None if lm is None else os.fspath(lm),
+            exact_backoff=exact_backoff,
         )
         return cls(load_system(spec), adapt=adapt)
 

@@ -2,7 +2,8 @@
 
 A pass is chosen by what its path is: an ARPA file is an n-gram model, which takes the place of the model before it, a
 folder a neural model, which is mixed with the model before it and comes last. The first one takes the place of the
-graph's model, whose scores the search took at their best back-off; each further one that of exact scores.
+graph's model, whose scores the search took at their best back-off (where it was not exact); each further one that of
+exact scores.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class HasArpa(Protocol):
     @property
     def arpa(self) -> Path | None:
         """Its file, where it is known and unchanged."""
+
+    @property
+    def exact(self) -> bool:
+        """Scores of the lattices are the model's; else those of the best way that backs off."""
 
 
 class Pass(Protocol):
@@ -144,7 +149,7 @@ class DecodingPasses:
             )
         old, functions = WordModel.read(place, words), []
         for number, one in enumerate(self.passes):
-            functions.append(one.rescored(words, old, number == 0, acoustic_scale))
+            functions.append(one.rescored(words, old, number == 0 and not search.exact, acoustic_scale))
             if number + 1 < len(self.passes):
                 old = WordModel.read(Path(one.path), words)
 

@@ -8,8 +8,8 @@
 
 Prints the sizes of both graphs; the CPU seconds until the language model is swapped and a frame is searched; how many
 best paths have the same words and how many a worse score; in how many a back-off, an epsilon in both graphs, stands
-beside an n-gram that G has, which it may not; the CPU seconds of both searches, in turns, and their ratio; and how much
-was composed.
+beside an n-gram that G has, which it may not, and what exact back-off makes of that; the CPU seconds of the searches,
+in turns, and their ratio; and how much was composed.
 """
 
 from __future__ import annotations
@@ -84,26 +84,34 @@ def main() -> None:
     """Searches the same scores in both graphs, in turns."""
     options = parse_options()
     config = SearchConfig(beam=options.beam, lattice_beam=options.lattice_beam)
-    static, composed = (
-        Recogniser(load_system(SystemSpec(str(options.model), str(graph), search=config, lm=lm)))
-        for graph, lm in ((options.static, None), (options.graph, str(options.lm)))
-    )
+
+    def spec_of(graph: Path, lm: Path | None, exact: bool) -> SystemSpec:
+        """What is loaded of a graph."""
+        lm_file = None if lm is None else str(lm)
+        return SystemSpec(str(options.model), str(graph), search=config, lm=lm_file, exact_backoff=exact)
+
+    static, composed, exact = (
+        Recogniser(load_system(spec_of(graph, lm, exact)))
+        for graph, lm, exact in (
+            (options.static, None, False), (options.graph, options.lm, False), (options.graph, options.lm, True)
+        )
+    )  # fmt: skip
     sizes = [(graph / "HCLG.fst").stat().st_size for graph in (options.static, options.graph)]
     print(f"static graph {sizes[0] / 1e6:.1f} MB, for look-ahead {sizes[1] / 1e6:.1f} MB, 1/{sizes[0] / sizes[1]:.0f}")
     matrices = read_matrices(options.scores)
     _, first = next(islice(matrices, options.skip, None))
-    for system in (static.system, composed.system):
+    for system in (static.system, composed.system, exact.system):
         system.search([first])  # compiles, maps, warms up
     seconds = spent(lambda: (composed.use_lm(options.lm), composed.system.search([first[:1]])))[0]
     print(f"ready after a swap: {seconds:.2f} CPU s")
     graph = composed.system.graph
     assert graph is not None
     grammar, label = read_grammar_of(options.lm, graph), graph.words["#0"]
-    same = worse = frames = count = beside = 0
-    totals, worst, most = np.zeros(2), 0.0, 0.0
+    same = worse = frames = count = beside = changed = 0
+    totals, worst, most, off = np.zeros(3), 0.0, 0.0, 0.0
     for _, scores in islice(matrices, options.utterances):
         texts, values = [], []
-        for number, system in enumerate((static.system, composed.system)):
+        for number, system in enumerate((static.system, composed.system, exact.system)):
             seconds, (result,) = spent(lambda s=system, x=scores: s.search([x]))
             path = best_path(result.lattice, system.config.scale)
             texts.append([] if path is None else path.word_ids.tolist())
@@ -111,11 +119,15 @@ def main() -> None:
             totals[number] += seconds
         count, frames = count + 1, frames + len(scores)
         gain = best_score(grammar, label, texts[1], False) - best_score(grammar, label, texts[1], True)
-        beside, most = beside + (gain > TOLERANCE), max(most, gain)
+        beside, most, changed = beside + (gain > TOLERANCE), max(most, gain), changed + (texts[1] != texts[2])
+        if texts[1] == texts[2]:
+            off = max(off, abs(values[1] - gain - values[2]) / max(1.0, abs(values[2])))
         loss = (values[0] - values[1]) / max(1.0, abs(values[0]))
         same, worse, worst = same + (texts[0] == texts[1]), worse + (loss > TOLERANCE), max(worst, loss)
     print(f"{same} of {count} best paths have the same words; {worse} score worse, at most by {worst:.1e}, relatively")
     print(f"{beside} of them back off beside an n-gram of G, worth at most {most:.2f}")
+    print(f"exact back-off: {changed} best paths have other words, scores of the rest are the exact ones to {off:.1e}, "
+          f"relatively; {totals[2]:.2f} CPU s, {totals[2] / totals[1]:.3f} × the search without")  # fmt: skip
     print(f"search: static {totals[0]:.2f} CPU s, composed {totals[1]:.2f}, ratio {totals[1] / totals[0]:.2f}, "
           f"{1e6 * totals[0] / frames:.0f} and {1e6 * totals[1] / frames:.0f} µs a frame")  # fmt: skip
     states, arcs = composed.system.searcher.lend().counts.tolist()

@@ -25,8 +25,9 @@ from hybrid.lookahead.compose_kernels import Source, begin_composed, compose_sta
 from hybrid.lookahead.composed import FREE
 from hybrid.lookahead.numbered_grammar import language_of
 from hybrid.search.choose import make_searcher
+from hybrid.search.composed_graph import lexicon_of
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.lookahead import LookaheadSearcher, lexicon_of
+from hybrid.search.engines.lookahead import LookaheadSearcher
 from hybrid.search.graph import SearchGraph
 from lm.config import EstimateConfig
 from lm.estimate import estimate_from_sentences
@@ -65,8 +66,8 @@ def whole(source: Source) -> FstArrays:
     sources = np.repeat(np.arange(states), bounds[:, 2] - bounds[:, 0])
     rows, scores = (rows[: 3 * arcs].reshape(-1, 3)[order] for rows in (composed.arcs, composed.scores))
     return FstArrays.from_arcs(
-        0, sources, composed.transition_ids[order], composed.word_ids[order], rows[:, 0].astype(np.int64) // 2,
-        -scores[:, 2], -composed.final_scores[: 2 * states : 2],
+        0, sources, composed.transition_ids[order], np.maximum(composed.word_ids, 0)[order],
+        rows[:, 0].astype(np.int64) // 2, -scores[:, 2], -composed.final_scores[: 2 * states : 2],
     )  # fmt: skip
 
 

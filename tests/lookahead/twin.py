@@ -1,4 +1,4 @@
-"""The readable twin: H∘C∘L composed with G as a whole, without look-ahead; back-off arcs are epsilons."""
+"""Readable twins: H∘C∘L composed with G as a whole, without look-ahead; the paths of a lattice with exact back-off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hybrid.formats.openfst import FstArrays
 
 
 def compose(tree: FstArrays, word_cost: float, grammar: FstArrays, backoff_label: int) -> FstArrays:
-    """Returns the composition.
+    """Returns the composition, back-off arcs as epsilons.
 
     Args:
       tree: H∘C∘L in which every word, and the end, costs `word_cost`.
@@ -46,3 +46,26 @@ def compose(tree: FstArrays, word_cost: float, grammar: FstArrays, backoff_label
                 arcs.append((number[s, g], int(tree.ilabels[a]), word, number[pair], float(tree.costs[a]) + cost))
     sources, ilabels, olabels, targets, costs = zip(*arcs)
     return FstArrays.from_arcs(0, sources, ilabels, olabels, targets, costs, np.array(finals))
+
+
+def exact_paths(
+    arcs: list[tuple[int, int, int, int]], finals: set[int], said: list[set[int]], left: tuple[int, ...] = ()
+) -> list[tuple[int, ...]]:
+    """Returns the paths from state 0 (their arcs, by number) that never back off beside a word that a history has.
+
+    Args:
+      arcs: source, target, history left by back-off (-1: none), number of the word (-1: none).
+      finals: states in which a sentence ends, number 0.
+      said: the words of each history.
+      left: histories left before state 0.
+    """
+
+    def ways(state: int, passed: tuple[int, ...], path: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        if state in finals and not any(0 in said[h] for h in passed):
+            yield path
+        for a, (source, target, history, word) in enumerate(arcs):
+            if source == state and not any(word in said[h] for h in passed):
+                after = () if word >= 0 else (*passed, history) if history >= 0 else passed
+                yield from ways(target, after, (*path, a))
+
+    return list(ways(0, left, ()))

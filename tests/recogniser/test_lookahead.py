@@ -11,6 +11,8 @@ import pytest
 from hybrid.base.errors import InputError, MismatchError
 from hybrid.formats.openfst import read_fst, write_fst
 from hybrid.graph.decoding import DecodingGraph
+from hybrid.lattice.lattice_set import LatticeSet, shared_facts
+from hybrid.lattice.paths import best_path
 from hybrid.recogniser import Recogniser
 from tests.tiny_recogniser import RATE, must, run
 
@@ -76,6 +78,68 @@ def test_another_language_model_between_utterances(tiny, alone, bands, narrow, b
     assert [" ".join(one.text for one in s.finish()) for s in (session, other)][0] == "LOW HIGH MID"
     recogniser.use_lm(tiny.root / "G.fst")
     assert recogniser.recognise(audio, RATE).text == "LOW HIGH MID"
+
+
+@pytest.fixture(scope="module")
+def dear(tiny) -> Path:
+    """A model in which every word is dearer behind another than after backing off."""
+    words = ("LOW", "MID", "HIGH")
+    pairs = [f"-2.5 {first} {second}" for first in ("<s>", *words) for second in (*words, "</s>")]
+    singles = ["-99 <s> -0.1", "-1 </s>", *(f"-0.6 {word} -0.1" for word in words)]
+    lines = ["\\data\\", f"ngram 1={len(singles)}", f"ngram 2={len(pairs)}", "", "\\1-grams:", *singles, "",
+             "\\2-grams:", *pairs, "", "\\end\\", ""]  # fmt: skip
+    (tiny.root / "dear.arpa").write_text("\n".join(lines))
+    return tiny.root / "dear.arpa"
+
+
+def graph_scores(folder: Path) -> dict[str, tuple[tuple[int, ...], float]]:
+    """Words and graph score of the best path of each lattice."""
+    lattices, scale = LatticeSet.load(folder), shared_facts(folder).acoustic_scale
+    paths = {name: best_path(lattice, scale) for name, lattice in lattices.items()}
+    return {name: (tuple(path.word_ids.tolist()), path.graph_score) for name, path in paths.items()}
+
+
+def test_lattices_have_the_scores_of_the_arpa_file(tiny, alone, dear):
+    """By hand: n words and the end are n + 1 dear pairs, or backed off from each n times 0.7 and 1.1."""
+    out, decode = tiny.root, ("decode", "--model", tiny.model, "--graph", alone, "--lm", dear, "--feats", tiny.feats)
+    must(*decode, "--out-dir", out / "backed_off")
+    must(*decode, "--exact-backoff", "--out-dir", out / "exact")
+    must(*decode, "--exact-backoff", "--rescore", dear, "--out-dir", out / "exact_twice")
+    must(*decode, "--exact-backoff", "--threads", 2, "--lang", tiny.root / "lang", "--out-dir", out / "exact_threads")
+    epsilon, exact, twice, threads = (
+        graph_scores(out / name) for name in ("backed_off", "exact", "exact_twice", "exact_threads")
+    )
+    same = [name for name, (words, _) in exact.items() if epsilon[name][0] == words]
+    assert len(same) > 3
+    for name in same:
+        count = len(exact[name][0])
+        gain = 2.5 * (count + 1) - (0.7 * count + 1.1)
+        assert np.isclose(epsilon[name][1] - exact[name][1], gain * np.log(10), atol=1e-2)
+    for name, (words, score) in exact.items():
+        assert twice[name][0] == words and np.isclose(twice[name][1], score, atol=1e-3)
+    assert threads == exact
+    assert '"exact_backoff": true' in (out / "exact/meta.json").read_text()
+
+
+def test_sessions_and_other_models_back_off_exactly_too(tiny, alone, dear, bands, bursts):
+    recogniser = Recogniser.load(tiny.model, alone, lm=bands, exact_backoff=True)
+    recogniser.use_lm(dear)
+    audio = bursts(["LOW", "HIGH", "MID"], 7)
+    session = recogniser.session(RATE)
+    session.advance(audio)
+    (heard,) = session.finish()
+    assert heard.text == "LOW HIGH MID" == recogniser.recognise(audio, RATE).text
+    assert recogniser.system.searcher.exact_backoff
+    assert recogniser.system.spec.search_lm.exact
+
+
+def test_a_graph_that_holds_its_model_backs_off_by_epsilons(tiny):
+    with pytest.raises(InputError) as error:
+        Recogniser.load(tiny.model, tiny.graph, exact_backoff=True)
+    assert str(error.value) == (
+        f"{tiny.graph}: holds its language model, whose back-off is an epsilon, not exact. Compile it with "
+        "`hybrid graph compile --lookahead`, or give the model's ARPA file with --rescore."
+    )
 
 
 def test_words_that_the_graph_cannot_say_are_told(tiny, alone, told):

@@ -49,6 +49,8 @@ BRIEF = 20.0  # seconds of speech that another engine finds before the kernels o
 @click.option("--model", "model_dir", type=MODEL, required=True, help="Model folder.")
 @click.option("--graph", "graph_dir", type=FILE, required=True, help="Graph folder (hybrid graph compile).")
 @click.option("--lm", type=FILE, help="Of a graph that was compiled with --lookahead: an ARPA file, or G.fst.")
+@click.option("--exact-backoff/--epsilon-backoff", default=False, help="With --lm: no path backs off where its history "
+              "has the n-gram, so that graph scores are those of the ARPA file.")  # fmt: skip
 @click.option("--lang", "lang_dir", type=FILE, help="Lang folder, where the graph folder does not tell words' phones.")
 @click.option("--feats", type=FILE, help="Decode this feature store (hybrid feats extract).")
 @click.option("--transforms", type=FILE, help="With --feats: transforms of the speakers, for a network trained on such "
@@ -169,7 +171,8 @@ def _spec(options: dict[str, Any], adapted: bool) -> Any:
     return SystemSpec(
         str(model), str(options["graph_dir"]), lang, search, retry, options["engine"], options["device"],
         options["kaldi_times"], own, options["raw"], calibration, reject, later.second_pass, later.search_arpa,
-        None if options["lm"] is None else str(options["lm"]), *slot_lists(options), **later.bias,
+        None if options["lm"] is None else str(options["lm"]), *slot_lists(options),
+        exact_backoff=options["exact_backoff"], **later.bias,
     )  # fmt: skip
 
 

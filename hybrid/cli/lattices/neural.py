@@ -44,7 +44,7 @@ def _scoring(function: Callable) -> Callable:
                      "utterances of one follow each other as the lattices do."),
         scale_option,
         click.option("--exact-old/--graph-old", default=True,
-                     help="Old scores are of an earlier exchange, not of a graph that takes the best back-off."),
+                     help="Old scores are exact (an exchange, --exact-backoff), not a graph's best back-off."),
         click.option("--old-lm", type=FILE, help="ARPA (or `hybrid lm map`) of the lattices; without it nothing is "
                      "taken out, and the share of the new model's logs is added (--mixing log)."),
         click.option("--words", type=FILE, required=True, help="words.txt of the graph."),

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from hybrid.base.compiled import is_kept
 from hybrid.base.errors import InputError
 from hybrid.lookahead.compose_kernels import Source, begin_composed
 from hybrid.lookahead.composed import Composed
-from hybrid.lookahead.tree import LexiconGraph, lexicon_graph
+from hybrid.search.composed_graph import NOTHING_LEFT, ComposedGraph, exact_result
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher, NativeStream
-from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import SearchResult
 
-__all__ = ["LookaheadSearcher", "lexicon_of"]
+__all__ = ["LookaheadSearcher"]
 
 MOST = 1 << 22  # arcs that are kept for the next utterance: 88 MB
-
-
-def lexicon_of(graph: SearchGraph, word_score: float) -> LexiconGraph:
-    """Returns H∘C∘L for look-ahead; see `LexiconGraph.word_score`."""
-    return lexicon_graph(
-        graph.start, graph.bounds, graph.arcs, graph.transition_ids, graph.word_ids, graph.final_scores, word_score
-    )  # fmt: skip
 
 
 class LookaheadSearcher(NativeSearcher):
     """Implements `Searcher` over H∘C∘L and a G; what one utterance has composed serves the next ones."""
 
-    def __init__(self, source: Source, num_pdfs: int, config: SearchConfig | None = None) -> None:
+    def __init__(
+        self, source: Source, num_pdfs: int, config: SearchConfig | None = None, exact_backoff: bool = False
+    ) -> None:
         """Begins the composition.
+
+        Args:
+          exact_backoff: no path of a lattice backs off beside an n-gram of G.
 
         Raises:
           InputError: no sentence of G can be said.
         """
         self.source, self.config = source, config or SearchConfig()
-        self._columns = num_pdfs
+        self._columns, self.exact_backoff = num_pdfs, exact_backoff
         self._kept = [begin_composed(source)]  # a stream takes one out, so that no two write to it
         if not self._kept[0].counts[0]:
             cure = "Give a model of the graph's words."
@@ -56,7 +52,7 @@ class LookaheadSearcher(NativeSearcher):
 
     def with_config(self, config: SearchConfig) -> LookaheadSearcher:
         """The same graphs with other settings; what has been composed serves both."""
-        other = LookaheadSearcher(self.source, self._columns, config)
+        other = LookaheadSearcher(self.source, self._columns, config, self.exact_backoff)
         other._kept = self._kept
         return other
 
@@ -82,32 +78,40 @@ class LookaheadStream(NativeStream):
     def __init__(self, searcher: LookaheadSearcher, follow: bool) -> None:
         """Opens it; see `NativeStream`."""
         self._follow, self._config, self._searcher = follow, searcher.config, searcher
-        composed = searcher.lend()
-        self._graph = _as_graph(composed, searcher.num_pdfs)
-        self._begin(composed, 0, source=searcher.source)
+        self._begin(searcher.lend(), 0, source=searcher.source)
+        self._graph, self._left = self._composed, NOTHING_LEFT
 
     def advance(self, scores: Any) -> None:
         """See `Stream.advance`."""
         super().advance(scores)
-        self._graph = _as_graph(self._composed, self._searcher.num_pdfs)
+        self._graph = self._composed
+
+    def commit(self, frames: int) -> SearchResult | None:
+        """See `Stream.commit`."""
+        plain, self._graph = self._graph, self._marked
+        result = super().commit(frames)
+        self._graph = plain
+        return None if result is None else self._exact(result)
 
     def finish(self) -> SearchResult:
         """See `Stream.finish`."""
+        self._graph = self._marked
         result = super().finish()
-        self._searcher.take_back(self._composed)
-        return result
+        assert isinstance(self._arcs, Composed)
+        self._searcher.take_back(self._arcs)
+        return self._exact(result)
 
     @property
-    def _composed(self) -> Composed:
+    def _composed(self) -> ComposedGraph:
         assert isinstance(self._arcs, Composed)
-        return self._arcs
+        return ComposedGraph.of(self._arcs, self._searcher.source, self._searcher.num_pdfs)
 
+    @property
+    def _marked(self) -> ComposedGraph:
+        """The graph with marks on back-off arcs, where back-off is to be exact."""
+        return replace(self._composed, marked=self._searcher.exact_backoff)
 
-def _as_graph(composed: Composed, num_pdfs: int) -> SearchGraph:
-    """Returns what has been composed as a graph, in the same memory."""
-    states, arcs = composed.counts.tolist()
-    return SearchGraph(
-        0, num_pdfs, composed.bounds[: 4 * states].view(np.int32).reshape(-1, 2),
-        composed.arcs[: 3 * arcs].view(np.int32).reshape(-1, 3), composed.transition_ids[:arcs],
-        composed.word_ids[:arcs], composed.final_scores[: 2 * states],
-    )  # fmt: skip
+    def _exact(self, result: SearchResult) -> SearchResult:
+        if self._searcher.exact_backoff:
+            result, self._left = exact_result(self._searcher.source, result, self._left)
+        return result
