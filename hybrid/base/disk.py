@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hybrid.base.errors import HybridError, quote
+from hybrid.base.errors import HybridError, InputError, quote
 
-__all__ = ["disk_error", "make_folder", "remove_mark", "sync_file", "sync_folder", "sync_tree", "writing"]
+__all__ = ["disk_error", "make_folder", "no_room", "remove_mark", "sync_file", "sync_folder", "sync_tree", "writing"]
 
 PathLike = str | os.PathLike
 
@@ -65,6 +65,27 @@ def disk_error(error: OSError, path: PathLike) -> HybridError | None:
     return HybridError(f"{place}: {found[0].format(error.strerror)}. {found[1]}")
 
 
+def no_room(error: OSError, path: PathLike, place: PathLike, option: str = "output folder") -> HybridError:
+    """Returns one line for an output that cannot be made since its place takes nothing new.
+
+    Args:
+      error: what the system said when something was made in `place`, a folder that is there.
+      path: the output, as the user named it.
+      option: how the user names it.
+    """
+    where = quote(place, 100)
+    other = f"Choose another {option}"
+    if error.errno in (errno.EACCES, errno.EROFS):
+        reason, mend = "permissions do not allow it", "mend its permissions"
+        if error.errno == errno.EROFS:
+            reason, mend = "the file system is read-only", "mount it so that it can be written"
+        return InputError.at(quote(path, 100), f"cannot be written ({where}: {reason})", f"{other}, or {mend}.")
+    if error.errno in (errno.ENOENT, errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):  # as in /proc, /sys
+        return InputError.at(quote(path, 100), f"cannot be used, since nothing can be made in {where}", f"{other}.")
+    found = disk_error(OSError(error.errno, error.strerror), path)
+    return found or InputError.at(quote(path, 100), f"cannot be made ({where}: {error.strerror})", f"{other}.")
+
+
 @contextmanager
 def writing(path: PathLike) -> Iterator[None]:
     """Turns what the file system refuses in the body into one line that names `path`."""
@@ -87,7 +108,11 @@ def make_folder(path: PathLike) -> Path:
             if folder.exists():
                 break
             missing.append(folder)
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            place = Path(error.filename or path).parent
+            raise (no_room(error, path, place) if place.is_dir() else error) from None
         for folder in reversed(missing):
             sync_folder(folder.parent)
     return path

@@ -15,8 +15,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from hybrid.base.disk import no_room
 from hybrid.base.errors import InputError, quote
-from hybrid.base.locks import MARK, SHOWN, is_ours, read_record, require_free
+from hybrid.base.locks import MARK, SHOWN, is_ours, read_record, require_free, temporary_name
 from hybrid.base.reading import why
 
 __all__ = ["FAILED_NOW", "check_file", "check_folder", "check_place", "kind_of", "real_path", "require_kind"]
@@ -54,16 +55,17 @@ def real_path(path: PathLike, option: str = "--out-dir") -> Path:
 
 
 def _require_writable(path: PathLike, place: Path, option: str) -> None:
-    """Refuses a folder, there or to be made, in which nothing can be made."""
+    """Refuses a folder, there or to be made, in which nothing can be made: tries it, and leaves nothing there."""
     while not place.exists() and place.parent != place:
         place = place.parent
     if not place.is_dir():
         raise _at(path, f"cannot be made, since {quote(place, SHOWN)} is a file", option)
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError.at(
-            quote(path, SHOWN), f"cannot be written ({quote(place, SHOWN)}: permissions do not allow it)",
-            f"Choose another {option}, or mend its permissions.",
-        )  # fmt: skip
+    probe = place / temporary_name("probe")
+    try:
+        os.mkdir(probe)
+        os.rmdir(probe)
+    except OSError as error:
+        raise no_room(error, path, place, option) from error
 
 
 def kind_of(path: PathLike) -> str:

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import fcntl
 import gzip
 import json
@@ -11,6 +12,7 @@ import pytest
 
 from hybrid.base import doors
 from hybrid.base.artifact import atomic_folder, atomic_path, content_hash, write_meta
+from hybrid.base.disk import make_folder
 from hybrid.base.doors import output_file, output_folder, writes_into
 from hybrid.base.errors import HybridError, InputError
 from hybrid.base.locks import sweep, take_lock, temporary_name
@@ -125,6 +127,38 @@ def test_an_unwritable_place_is_found_at_the_door(tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(InputError, match=r"locked/a/b: cannot be written \(.*locked: permissions do not allow it\)"):
         check_folder(tmp_path / "locked" / "a" / "b", "graph")
+
+
+@pytest.mark.parametrize("number, wanted", [
+    (errno.EROFS, r"a/b: cannot be written \(.*: the file system is read-only\)\. Choose another --o.*, or mount"),
+    (errno.EACCES, r"a/b: cannot be written \(.*: permissions do not allow it\)\. Choose another --o.*, or mend its"),
+    (errno.ENOENT, r"a/b: cannot be used, since nothing can be made in .*\. Choose another --o"),
+    (errno.EPERM, r"a/b: cannot be used, since nothing can be made in .*\. Choose another --o"),
+    (errno.ENOSPC, r"a/b: the disk is full; nothing was changed"),
+    (errno.EMLINK, r"a/b: cannot be made \(.*: Too many links\)\. Choose another --o"),
+])  # fmt: skip
+def test_a_place_that_takes_nothing_is_told_at_the_door_with_its_cause(tmp_path, monkeypatch, number, wanted):
+    def refuse(path, *_):
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    for check in (
+        lambda path: check_folder(path, "graph"),
+        lambda path: check_folder(path, "graph", whole=True),
+        lambda path: check_file(path, "arpa"),
+        check_place,
+    ):
+        with pytest.raises(HybridError, match=wanted) as caught:
+            check(tmp_path / "a" / "b")
+        assert "probe" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc")
+def test_a_folder_that_no_file_system_makes_is_not_said_to_be_removed():
+    for made in (check_place, lambda path: check_folder(path, "graph"), make_folder):
+        with pytest.raises(InputError, match=r"^/proc/foo/bar: cannot be used, since nothing can be made in /proc\."):
+            made("/proc/foo/bar")
 
 
 def test_links_stay_links(tmp_path):
