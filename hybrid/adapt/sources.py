@@ -50,6 +50,7 @@ class AdaptedFeatureFolder(FeatureFolder):
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
         """See `ScoreSource.scores`; by the model for adapted features."""
         store, found = open_store(self.path), load_transforms(self._file, model.pipeline.dim)
+        model.pipeline.require_match(store)
         features = (
             or_reason(model.pipeline.features, store, item.id, found.get(store.speaker(item.id))) for item in items
         )

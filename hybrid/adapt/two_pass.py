@@ -31,7 +31,7 @@ from hybrid.data.utterance import Utterance
 from hybrid.decode.decode_set import DecodeOptions, DecodeTotals, decode_corpus
 from hybrid.decode.reject import RejectConfig
 from hybrid.decode.scoring import BATCH_FRAMES, or_reason, score_all
-from hybrid.decode.sources import AudioFiles, FeatureFolder
+from hybrid.decode.sources import AudioFiles, FeatureFolder, open_store
 from hybrid.decode.system import SystemSpec
 from hybrid.gmm.adapt_config import AdaptConfig, FmllrConfig
 from hybrid.gmm.basis_fmllr import FmllrBasis
@@ -112,6 +112,8 @@ class AdaptedSource:
         """See `ScoreSource.scores`."""
         if self.speaker_independent and model.speaker_independent is not None:
             model = replace(model, acoustic_model=model.speaker_independent)
+        if isinstance(self.inner, FeatureFolder):
+            model.pipeline.require_match(open_store(self.inner.path))
         features = (or_reason(self.features, model, item) for item in items)
         yield from score_all(model, features, batch_frames)
 

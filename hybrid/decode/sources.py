@@ -60,6 +60,9 @@ class ScoreSource(Protocol):
 
         Args:
           batch_frames: scored together at most; see `scoring.score_all`.
+
+        Raises:
+          HybridError: none of them can be scored by this model: features of other settings, scores of another tree.
         """
 
 
@@ -93,8 +96,9 @@ class FeatureFolder:
     def scores(
         self, model: Model, items: Sequence[Utterance], batch_frames: int = BATCH_FRAMES
     ) -> Iterator[np.ndarray | torch.Tensor | str]:
-        """See `ScoreSource.scores`."""
+        """See `ScoreSource.scores`; features of other settings than the model's are refused at once, for all."""
         model = model.unadapted
+        model.pipeline.require_match(open_store(self.path))
         yield from score_all(model, (or_reason(self.features, model, item) for item in items), batch_frames)
 
 

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hybrid.adapt.sources import AdaptedFeatureFolder
+from hybrid.adapt.two_pass import AdaptedSource
 from hybrid.agreement import Part
 from hybrid.base.artifact import read_meta
 from hybrid.base.errors import HybridError, InputError, MismatchError
@@ -22,6 +24,7 @@ from hybrid.decode.sources import AudioFiles, FeatureFolder, ScoreFolder
 from hybrid.decode.system import SystemSpec, load_system
 from hybrid.feats.store import FeatureStore
 from hybrid.gmm import GmmAcousticModel
+from hybrid.gmm.speaker_transforms import save_transforms
 from hybrid.lattice.archive import read_lattice_folder
 from hybrid.lattice.paths import best_path
 from hybrid.model.folder import load_model, save_model
@@ -62,6 +65,25 @@ def test_a_device_that_is_not_there_is_told(tiny, spec, tmp_path) -> None:
     other = dataclasses.replace(spec, device="cuda:99")
     with pytest.raises(InputError, match=r"device: is 'cuda:99', but \d+ GPUs can be used here. Choose cpu."):
         decode_corpus(other, FeatureFolder(str(tiny.feats)), tmp_path / "out", OPTIONS)
+
+
+def test_features_of_other_settings_are_refused_once_for_all(tiny, spec, hybrid, tmp_path) -> None:
+    made = hybrid("feats", "extract", "--cuts", tiny.root / "test", "--config", tiny.root / "mfcc.yaml", "--set",
+                  "num_ceps=12", "--out-dir", tmp_path / "feats")  # fmt: skip
+    assert made.exit_code == 0
+    other, model = FeatureFolder(str(tmp_path / "feats")), load_model(tiny.model)
+    wanted = r"/feats: features have num_ceps 12, the model wants 13\. Extract them with the settings of this model\."
+    with pytest.raises(InputError, match=wanted):
+        decode_corpus(spec, other, tmp_path / "out", OPTIONS)
+    save_transforms(tmp_path / "transforms.safetensors", {}, model.tree.content_hash())
+    adapted = AdaptedFeatureFolder(other.path, str(tmp_path / "transforms.safetensors"))
+    for source in (other, adapted, AdaptedSource(other)):
+        with pytest.raises(InputError, match=wanted):
+            next(source.scores(model, source.utterances()[0]))
+    assert (
+        next(AdaptedSource(FeatureFolder(str(tiny.feats))).scores(model, other.utterances()[0])).shape[1]
+        == model.tree.num_pdfs
+    )
 
 
 def test_what_is_written(tiny, spec, decoded: Path) -> None:
