@@ -142,7 +142,7 @@ def prune_back(
     """
     row, beam, extra = _row(graph, levels, lanes, widths.scale), widths.lattice_beam, loss.clone()
     losses(extra, row, graph.depth, beam)
-    alive = extra < float("inf")
+    alive = extra <= beam
     if fixed:
         alive[: len(levels[0].lane)] = True
     kept = extra[row.links.target] + row.slack <= beam, extra[row.epsilons.target] + row.inner_slack <= beam

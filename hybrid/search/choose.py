@@ -89,7 +89,7 @@ def make_searcher(
 
     laid_out = _laid_out(graph, transition_model, place, filling)
     if engine == "torch":
-        from hybrid.search.engines.torch_search import TorchSearcher
+        from hybrid.search.together.torch_search import TorchSearcher
 
         return TorchSearcher(laid_out, config, device)
     searched = laid_out if bias is None else raised(laid_out, bias)

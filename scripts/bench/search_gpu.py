@@ -26,8 +26,8 @@ from hybrid.lanes.twin import pass_frames
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
-from hybrid.search.engines.torch_search import TorchSearcher
 from hybrid.search.graph import SearchGraph
+from hybrid.search.together.torch_search import TorchSearcher
 
 LARGEST = 60_000_000  # bytes of the file
 COLUMNS = ("bounds", "transition_ids", "word_ids", "final_scores")

@@ -9,7 +9,7 @@ from hybrid.cli.main import command
 from hybrid.rehearsal import rehearse
 
 # For k2, for lattices that a GPU found, for grammars that are not minimal, and what no command reaches.
-UNUSED = {"hybrid.search.engines.k2_kernels", "hybrid.search.engines.assemble_kernels", "hybrid.fst.equivalence",
+UNUSED = {"hybrid.search.engines.k2_kernels", "hybrid.search.together.assemble_kernels", "hybrid.fst.equivalence",
           "hybrid.lattice.oracle", "hybrid.lattice.mbr_kernels"}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from hybrid.formats.openfst import FstArrays, write_fst
 from hybrid.lattice.lattice import Lattice
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.torch_search import TorchSearcher
+from hybrid.search.together.torch_search import TorchSearcher
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 DIGITS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]

@@ -120,7 +120,7 @@ def build(tools: type[Tools]) -> Callable:
 
         graph = SearchGraph.from_fst(fst, tools.transition_pdfs, tools.num_pdfs)
         if engine in ("torch", "triton"):
-            from hybrid.search.engines.torch_search import TorchSearcher
+            from hybrid.search.together.torch_search import TorchSearcher
 
             return TorchSearcher(graph, config, kernels=engine)
         return (NativeSearcher if engine == "native" else ReferenceSearcher)(graph, config)

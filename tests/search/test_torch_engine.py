@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hybrid.formats.openfst import FstArrays
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines import torch_lanes, torch_search
+from hybrid.search.together import torch_lanes, torch_search
 
 SCALE = 0.5
 NARROWER = "Use a narrower beam or fewer active tokens, or the engine native."

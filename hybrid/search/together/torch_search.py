@@ -23,11 +23,11 @@ from hybrid.lanes.twin import start_level
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
-from hybrid.search.engines.handed_out import PIECES, HandedOut
-from hybrid.search.engines.torch_batch import FoundTogether, chunk_on, on_device
-from hybrid.search.engines.torch_lanes import search_together
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
+from hybrid.search.together.handed_out import PIECES, HandedOut
+from hybrid.search.together.torch_batch import FoundTogether, chunk_on, on_device
+from hybrid.search.together.torch_lanes import search_together
 
 __all__ = ["TorchSearcher"]
 

@@ -13,10 +13,10 @@ from hybrid.lanes.backward import HandedLanes
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import assemble
-from hybrid.search.engines.assemble_kernels import pruned_lanes
-from hybrid.search.engines.handed_out import trellis_of
 from hybrid.search.graph import SearchGraph
 from hybrid.search.protocol import SearchResult, Status
+from hybrid.search.together.assemble_kernels import pruned_lanes
+from hybrid.search.together.handed_out import trellis_of
 
 __all__ = ["FoundTogether", "chunk_on", "on_device", "on_same"]
 
@@ -45,27 +45,23 @@ class FoundTogether(NamedTuple):
 
     def results(self, begin: int, end: int) -> list[SearchResult]:
         """Makes the lattices of some lanes in one compiled loop; `plain_results` is its twin."""
-        sizes, graph, config = self.handed.sizes, self.graph, self.config
-        end = min(end, len(sizes))
-        arrays, acoustic = (self.handed.states, self.handed.links, self.handed.epsilons), self.handed.acoustic
-        found = pruned_lanes(
-            sizes, self.lengths, *arrays, acoustic, graph.graph_scores, graph.final_scores, config.scale,
-            float(config.lattice_beam), begin, end,
+        handed, graph, config = self.handed, self.graph, self.config
+        end = min(end, len(handed.sizes))
+        arcs = graph.graph_scores, graph.transition_ids, graph.word_ids
+        rows, labels, scores, finals, bounds, complete = pruned_lanes(
+            handed.sizes, self.lengths, handed.states, handed.links, handed.epsilons, handed.acoustic, arcs,
+            graph.final_scores, config.scale, float(config.lattice_beam), begin, end,
         )  # fmt: skip
-        rows, nexts, arcs, acoustic, final_scores, bounds, complete = found
-        tids, words, scores = graph.transition_ids[arcs], graph.word_ids[arcs], graph.graph_scores[arcs]
-        zero = np.where(np.isfinite(final_scores), np.float32(0), np.float32(-np.inf))
+        ends, own = bounds.tolist(), (*labels, *scores)
+        facts = zip(complete.tolist(), self.limited[begin:end].tolist(), self.lengths[begin:end].tolist())
         made = []
-        for lane in range(begin, end):
-            (a, s), (b, e) = bounds[lane - begin], bounds[lane - begin + 1]
-            status: Status = "empty" if s == e else "complete" if complete[lane - begin] else "partial"
+        for lane, ((a, s), (b, e), (whole, limited, length)) in enumerate(zip(ends, ends[1:], facts)):
+            status: Status = "empty" if s == e else "complete" if whole else "partial"
             lattice = NOTHING
             if s < e:
-                own = rows[s + lane - begin : e + lane - begin + 1]  # one entry more than states
-                between = nexts[a:b], tids[a:b], words[a:b], scores[a:b], acoustic[a:b]
-                lattice = Lattice.unchecked(own, *between, final_scores[s:e], zero[s:e])
-            facts = int(self.limited[lane]), int(self.lengths[lane]), (config,)
-            made.append(SearchResult(lattice, status, *facts, begin=graph.start))
+                between = [column[a:b] for column in own]
+                lattice = Lattice.unchecked(rows[s + lane : e + lane + 1], *between, finals[0, s:e], finals[1, s:e])
+            made.append(SearchResult(lattice, status, limited, length, (config,), begin=graph.start))
         return made
 
 

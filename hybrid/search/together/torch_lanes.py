@@ -18,10 +18,10 @@ import torch
 from hybrid.lanes.backward import hand_out, keep_lanes, level_numbers, prune_back
 from hybrid.lanes.lane_values import LaneLevel, enter_lanes, put, relabel_lanes
 from hybrid.search.engines.assemble import INTERVAL
-from hybrid.search.engines.torch_batch import FoundTogether, chunk_on, on_same
+from hybrid.search.together.torch_batch import FoundTogether, chunk_on, on_same
 
 if TYPE_CHECKING:
-    from hybrid.search.engines.torch_search import TorchSearcher
+    from hybrid.search.together.torch_search import TorchSearcher
 
 __all__ = ["search_together"]
 
