@@ -10,7 +10,8 @@ from hybrid.lanes.backward import Row
 from hybrid.lanes.backward_kernels import chunk_losses, lane_losses
 from hybrid.lanes.card_memory import FULL, LOWEST, LaneMemory, Layouts
 from hybrid.lanes.cutoff_kernels import cutoffs
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, cut_levels, put
+from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneLinks, LaneWidths, put
+from hybrid.lanes.levels import LaneLevels, places_of, without_ends
 
 __all__ = ["CardPasses", "take_losses"]
 
@@ -21,7 +22,7 @@ INFINITE = 0x7FF0000000000000  # the bits of float64 infinity
 
 
 class CardPasses:
-    """`twin.pass_frames`, by Triton's kernels.
+    """`passes.passed_frames`, by Triton's kernels.
 
     Where a chunk does not fit into the memory that was laid out for it, there is more for its repetition and after.
     """
@@ -42,14 +43,14 @@ class CardPasses:
 
     def __call__(
         self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
-    ) -> tuple[list[LaneLevel], torch.Tensor]:
-        """See `twin.pass_frames`; the tokens of `level` lie lane by lane."""
+    ) -> tuple[LaneLevels, torch.Tensor]:
+        """See `passes.passed_frames`; the tokens of `level` lie lane by lane."""
         memory, marks = self._passed(graph, level, frames, lengths, widths)
-        return _levels(memory, marks), memory.limited[: len(lengths)].clone()
+        return _passed_levels(memory, marks), memory.limited[: len(lengths)].clone()
 
     def pruned(
         self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
-    ) -> tuple[list[LaneLevel], torch.Tensor]:
+    ) -> tuple[LaneLevels, LaneLevel, torch.Tensor]:
         """See `passes.pruned_frames`, its twin: nothing but what is kept leaves the logs."""
         m, marks = self._passed(graph, level, frames, lengths, widths)
         chunk_losses[(len(lengths),)](
@@ -58,7 +59,7 @@ class CardPasses:
             m.inner_target, m.inner_arc, len(m.lengths), len(marks) - 1, graph.depth, widths.lattice_beam * (1 + 1e-6),
             BLOCK=512, num_warps=8, enable_fp_fusion=False,
         )  # fmt: skip
-        return [level, *_kept_levels(m, marks)], m.limited[: len(lengths)].clone()
+        return *_kept_levels(m, marks), m.limited[: len(lengths)].clone()
 
     def _passed(
         self, graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
@@ -196,43 +197,48 @@ def _begin(m: LaneMemory, level: LaneLevel, frames: torch.Tensor, lengths: torch
     m.lane_log[0] = m.lane_ends
 
 
-def _levels(m: LaneMemory, marks: list[list[int]]) -> list[LaneLevel]:
-    """Returns the levels between marks; nothing is shared with the memory."""
-    (token, _, _), (end, links, inner) = marks[0], marks[-1]
-    sizes = [[b - a for a, b in zip(column, column[1:])] for column in zip(*marks)]
-    own = [m.log_lane[token:end].long(), m.log_state[token:end].long(), m.log_score[token:end].clone()]
-    over = [m.link_source[:links].long(), m.link_target[:links].long(), m.link_arc[:links].long()]
-    over.append(m.link_acoustic[:links].clone())
-    within = [m.inner_source[:inner].long(), m.inner_target[:inner].long(), m.inner_arc[:inner].long()]
-    within.append(m.link_acoustic.new_zeros(inner))
-    return cut_levels(own, over, within, sizes)
+def _level_numbers(marks: list[list[int]], kind: int, count: torch.Tensor) -> torch.Tensor:
+    """Returns of places in the log of one kind the level of each."""
+    return torch.bucketize(count, put([ends[kind] for ends in marks], count.device), right=True)
 
 
-def _kept_levels(m: LaneMemory, marks: list[list[int]]) -> list[LaneLevel]:
+def _passed_levels(m: LaneMemory, marks: list[list[int]]) -> LaneLevels:
+    """Returns all levels after the first one; nothing is shared with the memory."""
+    (first, _, _), (tokens, links, inner) = marks[0], marks[-1]
+    number, over, inside = (
+        _level_numbers(marks, kind, torch.arange(begin, end, device=m.extra.device))
+        for kind, (begin, end) in enumerate(((first, tokens), (0, links), (0, inner)))
+    )
+    begins = put([-first, *(ends[0] - first for ends in marks[:-1])], m.extra.device)  # of each level
+    own = [log[first:tokens].long() for log in (m.log_lane, m.log_state)]
+    here = begins[over]
+    source, target, arc = (log[:links].long() for log in (m.link_source, m.link_target, m.link_arc))
+    linked = LaneLinks(source + begins[over - 1], target + here, arc, m.link_acoustic[:links].clone())
+    here = begins[inside]
+    source, target, arc = (log[:inner].long() for log in (m.inner_source, m.inner_target, m.inner_arc))
+    closing = LaneLinks(source + here, target + here, arc, m.link_acoustic.new_zeros(inner))
+    return LaneLevels(len(marks) - 1, number - 1, own[0], own[1], m.log_score[first:tokens].clone(), linked, closing)
+
+
+def _kept_levels(m: LaneMemory, marks: list[list[int]]) -> tuple[LaneLevels, LaneLevel]:
     """Returns the levels after the first one, of what `chunk_losses` kept; all tokens of the first one count."""
-    device = m.extra.device
-    token_ends, link_ends, inner_ends = (put(column, device) for column in zip(*marks))
-    alive = m.extra[: marks[-1][0]] != INFINITE
-    alive[: marks[0][0]] = True
-    number = torch.nn.functional.pad(alive.cumsum(0), (1, 0))  # of each token, and the end
-    firsts = torch.cat([number.new_zeros(1), number[token_ends]])  # of each level, and the end
-    which = [
-        torch.nonzero(part).flatten() for part in (alive, m.kept_links[: marks[-1][1]], m.kept_inner[: marks[-1][2]])
+    device, (first, _, _), (tokens, links, inner) = m.extra.device, marks[0], marks[-1]
+    alive = m.extra[:tokens] != INFINITE
+    alive[:first] = True
+    upto = [
+        torch.nn.functional.pad(kept.cumsum(0), (1, 0)) for kept in (alive, m.kept_links[:links], m.kept_inner[:inner])
     ]
-    level_of = [torch.bucketize(which[1], link_ends, right=True), torch.bucketize(which[2], inner_ends, right=True)]
-    begins = torch.cat([token_ends.new_zeros(1), token_ends[:-1]])
-
-    def place(token: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        return number[begins[level] + token] - firsts[level]
-
-    tokens = [column[which[0]] for column in (m.log_lane, m.log_state, m.log_score)]
-    columns = []
-    logs = (m.link_source, m.link_target, m.link_arc), (m.inner_source, m.inner_target, m.inner_arc)
-    for chosen, level, (source, target, arc), back in zip(which[1:], level_of, logs, (1, 0)):
-        ends = place(source[chosen], level - back), place(target[chosen], level)
-        acoustic = m.link_acoustic[chosen] if back else m.link_acoustic.new_zeros(len(chosen))
-        columns.append([*ends, arc[chosen].long(), acoustic])
-    bounds = torch.stack([firsts[1:], *(torch.searchsorted(w, e) for w, e in zip(which[1:], (link_ends, inner_ends)))])
-    sizes = [[b - a for a, b in zip(ends, ends[1:])] for ends in bounds.tolist()]
-    own = [tokens[0].long(), tokens[1].long(), tokens[2]]
-    return cut_levels([column[marks[0][0] :] for column in own], columns[0], columns[1], sizes)
+    sizes = torch.stack([sums[ends[kind]] for ends in marks[-2:] for kind, sums in enumerate(upto)]).tolist()
+    which = [places_of(sums[1:], size) for sums, size in zip(upto, sizes[3:])]
+    number, over, inside = (_level_numbers(marks, kind, some) for kind, some in enumerate(which))
+    begins = put([0, *(ends[0] for ends in marks[:-1])], device)  # of each level
+    here, linked = begins[over], which[1]
+    source, target = begins[over - 1] + m.link_source[linked], here + m.link_target[linked]
+    into = LaneLinks(upto[0][source], upto[0][target], m.link_arc[linked].long(), m.link_acoustic[linked])
+    here, linked = begins[inside], which[2]
+    source, target = here + m.inner_source[linked], here + m.inner_target[linked]
+    none = m.link_acoustic.new_zeros(len(linked))
+    closing = LaneLinks(upto[0][source], upto[0][target], m.inner_arc[linked].long(), none)
+    lane, state = (log[which[0]].long() for log in (m.log_lane, m.log_state))
+    found = LaneLevels(len(marks), number, lane, state, m.log_score[which[0]], into, closing)
+    return without_ends(found, first, sizes[:3])

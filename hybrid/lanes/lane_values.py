@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 __all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "best_of_each", "concatenate",
-           "cut_levels", "enter_lanes", "expand", "fetch", "in_one", "of_each", "place_graph", "put",
-           "relabel_lanes"]  # fmt: skip
+           "cut_levels", "enter_lanes", "expand", "in_one", "of_each", "place_graph", "put"]  # fmt: skip
 
 warnings.filterwarnings("ignore", message="scatter_reduce.* is in beta")  # of torch 1.13; what is used of it is stable
 
@@ -211,18 +210,6 @@ def enter_lanes(level: LaneLevel, start: LaneLevel, lanes: Sequence[int]) -> Lan
     return LaneLevel(tokens[0], tokens[1], tokens[2], links, inside)
 
 
-def relabel_lanes(levels: list[LaneLevel], numbers: torch.Tensor) -> list[LaneLevel]:
-    """Returns levels whose lanes have other numbers, in the same order.
-
-    Args:
-      numbers: int64 [level][lane].
-    """
-    sizes = [len(level.lane) for level in levels]
-    flat = of_each(range(len(levels)), sizes, numbers.device)
-    lanes = numbers[flat, torch.cat([level.lane for level in levels])].split(sizes)
-    return [level._replace(lane=lane) for level, lane in zip(levels, lanes)]
-
-
 def _offsets(sizes: list[int]) -> list[int]:
     return [0, *np.cumsum(sizes).tolist()][:-1]
 
@@ -236,18 +223,6 @@ def of_each(numbers: Sequence[int], sizes: Sequence[int], device: torch.device) 
 def put(numbers: Any, device: torch.device) -> torch.Tensor:
     """Returns a few numbers as a tensor on a device; the host does not wait until the device has done all before."""
     return torch.as_tensor(numbers).to(device, non_blocking=True)
-
-
-def fetch(tensors: Sequence[torch.Tensor]) -> list[np.ndarray]:
-    """Returns tensors of one device as arrays on the host, which waits for the device once."""
-    device = tensors[0].device
-    if device.type != "cuda":
-        return [each.cpu().numpy() for each in tensors]
-    pinned = [torch.empty(each.shape, dtype=each.dtype, pin_memory=True) for each in tensors]
-    for here, there in zip(pinned, tensors):
-        here.copy_(there, non_blocking=True)
-    torch.cuda.current_stream(device).synchronize()
-    return [each.numpy() for each in pinned]
 
 
 def in_one(parts: Sequence[LaneLinks], sources: Sequence[int], targets: Sequence[int]) -> LaneLinks:

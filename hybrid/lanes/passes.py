@@ -10,18 +10,20 @@ import numpy as np
 import torch
 
 from hybrid.base.log import get_logger
-from hybrid.lanes.backward import TakeLosses, living, prune_back, take_losses
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, place_graph
+from hybrid.lanes.backward import TakeLosses, living, take_losses, within_beam
+from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneLinks, LaneWidths, place_graph
+from hybrid.lanes.levels import LaneLevels, chosen, in_a_row, sizes_of, without_ends
 from hybrid.lanes.rooms import Rooms
 from hybrid.lanes.twin import pass_frames, start_level
 
 if TYPE_CHECKING:
     from hybrid.lanes.card import CardPasses
 
-__all__ = ["LaneCode", "Passes", "choose_code", "lanes_within"]
+__all__ = ["LaneCode", "Passes", "Pruned", "choose_code", "lanes_within", "passed_frames"]
 
-Passes = Callable[
-    [DeviceGraph, LaneLevel, torch.Tensor, torch.Tensor, LaneWidths], tuple[list[LaneLevel], torch.Tensor]
+Passes = Callable[[DeviceGraph, LaneLevel, torch.Tensor, torch.Tensor, LaneWidths], tuple[LaneLevels, torch.Tensor]]
+Pruned = Callable[
+    [DeviceGraph, LaneLevel, torch.Tensor, torch.Tensor, LaneWidths], tuple[LaneLevels, LaneLevel, torch.Tensor]
 ]
 
 
@@ -34,7 +36,7 @@ class LaneCode(NamedTuple):
     """
 
     passes: Passes
-    pruned: Passes
+    pruned: Pruned
     take_losses: TakeLosses
     card: CardPasses | None = None
 
@@ -54,12 +56,12 @@ def choose_code(kernels: str, device: torch.device, frames: int) -> LaneCode:
         twin on a small graph; what is taken instead is told.
     """
     if kernels == "torch" or (kernels == "auto" and device.type != "cuda"):
-        return LaneCode(pass_frames, pruned_frames, take_losses)
+        return LaneCode(passed_frames, pruned_frames, take_losses)
     if kernels == "auto":
         reason = _why_not(device)
         if reason:
             logger.warning("%s: tokens are passed by plain torch, which is slower: %s", device, reason)
-            return LaneCode(pass_frames, pruned_frames, take_losses)
+            return LaneCode(passed_frames, pruned_frames, take_losses)
     return _card_code(device, frames)
 
 
@@ -70,21 +72,42 @@ def _card_code(device: torch.device, frames: int) -> LaneCode:
     return LaneCode(passes, passes.pruned, card.take_losses, passes)
 
 
+def passed_frames(
+    graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
+) -> tuple[LaneLevels, torch.Tensor]:
+    """Returns the levels of `twin.pass_frames` in one piece, and at how many frames of each lane max-active decided."""
+    levels, limited = pass_frames(graph, level, frames, lengths, widths)
+    found = in_a_row(levels)
+    # Links into the first of them count the tokens before it backwards.
+    before = torch.where(found.number[found.links.target] == 0, len(level.lane), 0)
+    return found._replace(links=found.links._replace(source=found.links.source - before)), limited
+
+
 def pruned_frames(
     graph: DeviceGraph, level: LaneLevel, frames: torch.Tensor, lengths: torch.Tensor, widths: LaneWidths
-) -> tuple[list[LaneLevel], torch.Tensor]:
+) -> tuple[LaneLevels, LaneLevel, torch.Tensor]:
     """Passes tokens through a chunk and drops what no path within the lattice beam of its end uses.
 
     Args:
-      level, frames, lengths: see `twin.pass_frames`.
+      level, frames, lengths: see `twin.pass_frames`; all tokens of the level stay.
 
     Returns:
-      The first level as it is, the others pruned; and at how many frames of each lane max-active decided.
+      The levels between this one and the last; the last one, whose links count the tokens before it backwards, from
+      -1; and at how many frames of each lane max-active decided.
     """
     passed, limited = pass_frames(graph, level, frames, lengths, widths)
-    window = [level, *passed]
-    loss = living(window, lengths)
-    return prune_back(graph, window, loss, len(lengths), widths, take_losses, fixed=True), limited
+    none = LaneLinks(*(column[:0] for column in level.links))
+    whole = in_a_row([level._replace(links=none, epsilons=none), *passed])
+    kept = within_beam(graph, whole, living(whole, lengths), len(lengths), widths, take_losses)
+    kept = kept._replace(tokens=kept.tokens | (whole.number == 0))
+    earlier = whole.number < len(passed)
+    before = (
+        earlier & kept.tokens,
+        earlier[whole.links.target] & kept.links,
+        earlier[whole.epsilons.target] & kept.epsilons,
+    )
+    *sizes, tokens, links, inside = sizes_of([*kept, *before])
+    return *without_ends(chosen(whole, kept, sizes), len(level.lane), (tokens, links, inside)), limited
 
 
 def _why_not(device: torch.device) -> str:
@@ -96,9 +119,9 @@ def _why_not(device: torch.device) -> str:
         widths, level = LaneWidths(8.0, 4.0, 6, 2, 0.5, 0.5), start_level(graph, 0)
         wanted, found = (
             code(graph, level, frames, lengths, widths)[0]
-            for code in (pass_frames, _card_code(device, frames.shape[1]).passes)
+            for code in (passed_frames, _card_code(device, frames.shape[1]).passes)
         )
-        if [_content(one) for one in wanted] != [_content(one) for one in found]:
+        if _content(wanted) != _content(found):
             return "its kernels and their twin disagree on a small graph; please report this"
     except Exception as error:  # whatever a compiler and a driver throw
         return f"its kernels do not run here ({' '.join(str(error).split())[:200]})"
@@ -120,12 +143,11 @@ def _small_search(device: torch.device) -> tuple[DeviceGraph, torch.Tensor, torc
     return place_graph(bounds, arcs, device), frames, torch.tensor([6], device=device)
 
 
-def _content(level: LaneLevel) -> tuple[list, list, list]:
-    """Returns what a level holds, whatever the order."""
-    name = level.state.tolist()
-    tokens = sorted(zip(level.lane.tolist(), name, level.score.tolist()))
-    links = sorted(zip(level.links.arc.tolist(), (name[i] for i in level.links.target.tolist())))
-    return tokens, links, sorted(zip(level.epsilons.arc.tolist(), (name[i] for i in level.epsilons.target.tolist())))
+def _content(found: LaneLevels) -> list[list[tuple]]:
+    """Returns what levels hold, whatever the order."""
+    names = list(zip(found.number.tolist(), found.lane.tolist(), found.state.tolist()))
+    tokens = sorted(zip(names, found.score.tolist()))
+    return [tokens, *(sorted(zip(p.arc.tolist(), (names[i] for i in p.target.tolist()))) for p in found.both)]
 
 
 def lanes_within(graph: DeviceGraph, widths: LaneWidths, num_pdfs: int, frames: int, device: torch.device) -> int:

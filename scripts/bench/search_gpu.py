@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hybrid.lanes.twin import pass_frames
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
@@ -255,7 +254,7 @@ def run(options: argparse.Namespace) -> None:
     config = SearchConfig(options.beam, options.lattice_beam, options.max_active, acoustic_scale=scale)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     searcher = TorchSearcher(graph, config, device, options.kernels)
-    kind = "torch" if searcher.code.passes is pass_frames else "Triton"
+    kind = "torch" if searcher.code.card is None else "Triton"
     table.line(f"{name}, {time.strftime('%Y-%m-%d')}, torch {torch.__version__}, kernels: {kind}; graph of")
     table.line(f"{graph.num_states} states and {len(graph.arcs)} arcs, beam {options.beam:g}, lattice beam")
     table.line(f"{options.lattice_beam:g}, {options.max_active} active, frames of {1000 * shift:.0f} ms.")

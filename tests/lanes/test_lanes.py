@@ -13,6 +13,7 @@ import torch
 from hybrid.lanes import passes, rooms
 from hybrid.lanes.backward import take_losses
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, concatenate, expand, place_graph
+from hybrid.lanes.levels import LaneLevels, chosen, in_a_row, joined, sizes_of, without_ends
 from hybrid.lanes.rooms import Rooms
 from hybrid.lanes.twin import find_cutoffs, pass_frames, start_level
 
@@ -51,19 +52,18 @@ def beginnings(graph: DeviceGraph, lanes: int) -> LaneLevel:
     return concatenate([start._replace(lane=start.lane + lane) for lane in range(lanes)], [0] * lanes)
 
 
-def content(levels: list[LaneLevel]) -> list[tuple]:
-    """What levels hold, whatever the order: tokens and links by lane and state."""
-    found = []
-    for before, level in zip([None, *levels], levels):
-        names = list(zip(level.lane.tolist(), level.state.tolist()))
-        links = [(names[t], a, c) for t, a, c in zip(*(column.tolist() for column in level.links[1:]))]
-        if before is not None:
-            old = list(zip(before.lane.tolist(), before.state.tolist()))
-            links = [(old[s], *link) for s, link in zip(level.links.source.tolist(), links)]
-        inside = level.epsilons
-        epsilons = [(names[s], names[t], a) for s, t, a in zip(*(column.tolist() for column in inside[:3]))]
-        found.append((sorted(zip(names, level.score.tolist())), sorted(links), sorted(epsilons)))
-    return found
+def content(found: LaneLevels, before: LaneLevel) -> list[list[tuple]]:
+    """What levels hold after some level, whatever the order: tokens and links by level, lane and state."""
+    names = list(zip(found.number.tolist(), found.lane.tolist(), found.state.tolist()))
+    names += [(-1, *name) for name in zip(before.lane.tolist(), before.state.tolist())]  # counted backwards
+    columns = [[column.tolist() for column in part] for part in (found.links, found.epsilons)]
+    links = [[(names[s], names[t], a, c) for s, t, a, c in zip(*part)] for part in columns]
+    return [sorted(zip(names, found.score.tolist())), *map(sorted, links)]
+
+
+def content_to_last(between: LaneLevels, last: LaneLevel, before: LaneLevel) -> list[list[tuple]]:
+    """The same of levels whose last one is apart."""
+    return content(joined([between, in_a_row([last])]), before)
 
 
 @needs_interpreter
@@ -74,10 +74,10 @@ def test_kernels_pass_what_their_twin_passes(seed: int) -> None:
     graph, lengths = graph_of(seed), torch.tensor([3, 1, 0])
     widths = LaneWidths(4.0, 2.0, *[(100, 0), (3, 0), (6, 3)][seed], 0.5, 0.5)
     level, frames = beginnings(graph, 3), scores_of(seed, 3, 3)
-    wanted, limited = pass_frames(graph, level, frames, lengths, widths)
+    wanted, limited = passes.passed_frames(graph, level, frames, lengths, widths)
     found, at_limit = CardPasses(4, 2, 64)(graph, level, frames, lengths, widths)
-    assert content(found) == content(wanted) and at_limit.tolist() == limited.tolist()
-    assert graph.depth >= 2 and any(len(one.epsilons.arc) for one in found)
+    assert content(found, level) == content(wanted, level) and at_limit.tolist() == limited.tolist()
+    assert graph.depth >= 2 and len(found.epsilons.arc) and found.levels == wanted.levels == 3
 
 
 @needs_interpreter
@@ -88,11 +88,12 @@ def test_kernels_keep_what_their_twin_keeps(seed: int) -> None:
     graph, lengths = graph_of(seed), torch.tensor([4, 2, 0])
     widths = LaneWidths(5.0, 1.0, *[(100, 0), (3, 0), (6, 3)][seed], 0.5, 0.5)
     level, frames = beginnings(graph, 3), scores_of(seed, 3, 4)
-    wanted, limited = passes.pruned_frames(graph, level, frames, lengths, widths)
-    found, at_limit = CardPasses(4, 2, 64).pruned(graph, level, frames, lengths, widths)
-    assert content(found) == content(wanted) and at_limit.tolist() == limited.tolist()
-    whole, _ = pass_frames(graph, level, frames, lengths, widths)
-    assert sum(len(one.links.arc) for one in found) < sum(len(one.links.arc) for one in whole)
+    *wanted, limited = passes.pruned_frames(graph, level, frames, lengths, widths)
+    *found, at_limit = CardPasses(4, 2, 64).pruned(graph, level, frames, lengths, widths)
+    assert content_to_last(*found, level) == content_to_last(*wanted, level)
+    assert at_limit.tolist() == limited.tolist() and found[0].levels == wanted[0].levels == 3
+    whole, _ = passes.passed_frames(graph, level, frames, lengths, widths)
+    assert len(found[0].links.arc) + len(found[1].links.arc) < len(whole.links.arc)
 
 
 @needs_interpreter
@@ -111,7 +112,8 @@ def test_a_chunk_that_does_not_fit_is_searched_again_with_more_room(monkeypatch)
     monkeypatch.setattr(Rooms, "predict", staticmethod(small))
     card = CardPasses(2, 1, 64)
     found, _ = card(graph, level, frames, lengths, widths)
-    assert asked[-1] > 1 and content(found) == content(pass_frames(graph, level, frames, lengths, widths)[0])
+    wanted, _ = passes.passed_frames(graph, level, frames, lengths, widths)
+    assert asked[-1] > 1 and content(found, level) == content(wanted, level)
     laid = card.layouts.laid
     card(graph, level, frames, lengths, widths)
     assert card.layouts.laid == laid > 1  # what was learnt stays
@@ -162,9 +164,9 @@ def test_a_graph_all_of_whose_states_live_fits_at_once() -> None:
 
     graph, level, lengths = graph_of(2), beginnings(graph_of(2), 1), torch.tensor([9])
     widths, frames, card = LaneWidths(1e4, 1e4, 100, 0, 0.5, 0.5), scores_of(2, 1, 9), CardPasses(9, 2, 64)
-    wanted = pass_frames(graph, level, frames, lengths, widths)[0]
-    assert content(card(graph, level, frames, lengths, widths)[0]) == content(wanted)
-    assert card.layouts.laid == 1 and len(wanted[-1].state) > graph.num_states / 2
+    wanted = passes.passed_frames(graph, level, frames, lengths, widths)[0]
+    assert content(card(graph, level, frames, lengths, widths)[0], level) == content(wanted, level)
+    assert card.layouts.laid == 1 and int((wanted.number == 8).sum()) > graph.num_states / 2
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -176,9 +178,30 @@ def test_an_utterance_does_not_depend_on_its_neighbours(seed: int) -> None:
         alone, once = pass_frames(
             graph, beginnings(graph, 1), frames[lane : lane + 1, :length], lengths[lane : lane + 1], widths
         )
-        ours = [[(state, score) for (own, state), score in tokens if own == lane] for tokens, _, _ in content(together)]
-        assert ours[:length] == [[(s, score) for (_, s), score in tokens] for tokens, _, _ in content(alone)]
+        ours = [sorted((s, x) for a, s, x in zip(*(c.tolist() for c in level[:3])) if a == lane) for level in together]
+        assert ours[:length] == [sorted(zip(level.state.tolist(), level.score.tolist())) for level in alone]
         assert not any(ours[length:]) and limited[lane] == once[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_stretch_is_cut_and_joined_again(seed: int) -> None:
+    graph, lengths, widths = graph_of(seed), torch.tensor([4, 2, 5]), LaneWidths(5.0, 2.0, 50, 2, 0.5, 0.5)
+    level = beginnings(graph, 3)
+    whole, _ = passes.passed_frames(graph, level, scores_of(seed, 3, 5), lengths, widths)
+    before = [int((whole.number < 4).sum()), *(int((whole.number[p.target] < 4).sum()) for p in whole.both)]
+    between, last = without_ends(whole, None, before)
+    assert between.levels == 4 and len(last.lane) == int((whole.number == 4).sum())
+    assert content_to_last(between, last, level) == content(whole, level)
+    kept = whole.lane != 1  # links do not lead from lane to lane
+    masks = kept, kept[whole.links.target], kept[whole.epsilons.target]
+    begun = joined([in_a_row([level._replace(links=level.epsilons._make(c[:0] for c in level.links))]), whole])
+    some = [begun.lane != 1, *((begun.lane != 1)[part.target] for part in begun.both)]
+    found, first = chosen(begun, some, sizes_of(some)), int((level.lane != 1).sum())
+    rest = content(whole, level)
+    alone = content(without_ends(found, first, [len(found.lane), *(len(p.arc) for p in found.both)])[0], level)
+    assert [len(part) for part in alone][1] == int(masks[1].sum()) and found.levels == 6
+    assert alone[0] == [token for token in rest[0] if token[0][1] != 1]
+    assert {link[2:] for link in alone[1]} <= {link[2:] for link in rest[1]}
 
 
 def test_cutoffs_by_hand() -> None:
@@ -204,27 +227,28 @@ def test_work_is_spread_over_arcs() -> None:
 
 def test_what_is_taken_instead_of_kernels_is_told(monkeypatch, caplog) -> None:
     card = torch.device("cuda")
-    assert passes.choose_code("auto", CPU, 25).passes is pass_frames
+    assert passes.choose_code("auto", CPU, 25).passes is passes.passed_frames
     monkeypatch.setattr(passes, "find_spec", lambda name: None)
-    assert passes.choose_code("auto", card, 25).passes is pass_frames
+    assert passes.choose_code("auto", card, 25).passes is passes.passed_frames
     assert "cuda: tokens are passed by plain torch, which is slower: the package triton is not installed" in caplog.text
     monkeypatch.setattr(passes, "find_spec", lambda name: object())
     monkeypatch.setattr(passes, "_small_search", lambda device: (_ for _ in ()).throw(RuntimeError("no such card")))
     assert (
-        passes.choose_code("auto", card, 25).passes is pass_frames and "do not run here (no such card)" in caplog.text
+        passes.choose_code("auto", card, 25).passes is passes.passed_frames
+        and "do not run here (no such card)" in caplog.text
     )
 
 
 def test_kernels_that_err_are_not_taken(monkeypatch) -> None:
     def wrong(*arguments):  # type: ignore[no-untyped-def]
-        levels, limited = pass_frames(*arguments)
-        return [one._replace(score=one.score + 1e-9) for one in levels], limited
+        levels, limited = passes.passed_frames(*arguments)
+        return levels._replace(score=levels.score + 1e-9), limited
 
     monkeypatch.setattr(passes, "find_spec", lambda name: object())
     monkeypatch.setattr(passes, "_card_code", lambda device, frames: passes.LaneCode(wrong, wrong, take_losses))
     assert "disagree on a small graph" in passes._why_not(CPU)
     monkeypatch.setattr(
-        passes, "_card_code", lambda device, frames: passes.LaneCode(pass_frames, pass_frames, take_losses)
+        passes, "_card_code", lambda device, frames: passes.LaneCode(passes.passed_frames, wrong, take_losses)
     )
     assert passes._why_not(CPU) == ""
 

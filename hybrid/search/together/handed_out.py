@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybrid.lanes.backward import LanePiece
+from hybrid.lanes.leaving import LanePiece
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import INTERVAL
 from hybrid.search.engines.native_prune import prune_trellis
@@ -145,7 +145,7 @@ class HandedOut:
 def trellis_of(graph: SearchGraph, piece: LanePiece) -> Trellis:
     """Returns what a device handed out with the scores of its arcs."""
     links, epsilons = graph.link_rows(piece.links), graph.link_rows(piece.epsilons)
-    levels, extra = len(piece.splits) - 1, np.zeros(len(piece.scores))
+    levels, extra = len(piece.splits) - 1, np.zeros(len(piece.states))
     return Trellis(levels, piece.splits, piece.states, piece.scores, extra, links, piece.acoustic, epsilons)
 
 

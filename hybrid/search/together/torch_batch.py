@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from hybrid.lanes.backward import HandedLanes
+from hybrid.lanes.leaving import HandedLanes
+from hybrid.lanes.to_host import ToHost
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.assemble import assemble
@@ -24,28 +25,33 @@ NOTHING = Lattice.empty()
 
 
 class FoundTogether(NamedTuple):
-    """What a device found in utterances side by side, on the host.
+    """What a device found in utterances side by side, on its way to the host.
 
     Attributes:
-      which: the number of each lane's utterance.
-      lengths: int64 [lane], frames. limited: int64 [lane], frames at which max-active decided.
+      sent: `HandedLanes`, and int64 [lane], the frames at which max-active decided.
+      which: the number of each lane's utterance. lengths: int64 [lane], frames.
     """
 
     graph: SearchGraph
     config: SearchConfig
-    handed: HandedLanes
+    sent: ToHost
     which: list[int]
     lengths: np.ndarray
-    limited: np.ndarray
+
+    def arrived(self) -> tuple[HandedLanes, np.ndarray]:
+        """Waits until it is there."""
+        *handed, limited = self.sent.arrays()
+        return HandedLanes(*handed), limited
 
     def plain_results(self) -> list[SearchResult]:
         """Makes the lattices of all lanes one after the other, as other engines do; needs little that is compiled."""
-        rows = [trellis_of(self.graph, piece) for piece in self.handed.pieces(self.lengths + 2)]
-        return [assemble(self.graph, self.config, row, int(count)) for row, count in zip(rows, self.limited)]
+        handed, limited = self.arrived()
+        rows = [trellis_of(self.graph, piece) for piece in handed.pieces(self.lengths + 2)]
+        return [assemble(self.graph, self.config, row, int(count)) for row, count in zip(rows, limited)]
 
     def results(self, begin: int, end: int) -> list[SearchResult]:
         """Makes the lattices of some lanes in one compiled loop; `plain_results` is its twin."""
-        handed, graph, config = self.handed, self.graph, self.config
+        (handed, limits), graph, config = self.arrived(), self.graph, self.config
         end = min(end, len(handed.sizes))
         arcs = graph.graph_scores, graph.transition_ids, graph.word_ids
         rows, labels, scores, finals, bounds, complete = pruned_lanes(
@@ -53,7 +59,7 @@ class FoundTogether(NamedTuple):
             graph.final_scores, config.scale, float(config.lattice_beam), begin, end,
         )  # fmt: skip
         ends, own = bounds.tolist(), (*labels, *scores)
-        facts = zip(complete.tolist(), self.limited[begin:end].tolist(), self.lengths[begin:end].tolist())
+        facts = zip(complete.tolist(), limits[begin:end].tolist(), self.lengths[begin:end].tolist())
         made = []
         for lane, ((a, s), (b, e), (whole, limited, length)) in enumerate(zip(ends, ends[1:], facts)):
             status: Status = "empty" if s == e else "complete" if whole else "partial"

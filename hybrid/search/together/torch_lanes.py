@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hybrid.lanes.backward import hand_out, keep_lanes, level_numbers, prune_back
-from hybrid.lanes.lane_values import LaneLevel, enter_lanes, put, relabel_lanes
+from hybrid.lanes.backward import within_beam
+from hybrid.lanes.lane_values import LaneLevel, enter_lanes, put
+from hybrid.lanes.leaving import hand_out_all
+from hybrid.lanes.levels import LaneLevels, Masks, chosen, in_a_row, joined, sizes_of, without_ends
 from hybrid.search.engines.assemble import INTERVAL
 from hybrid.search.together.torch_batch import FoundTogether, chunk_on, on_same
 
@@ -59,7 +61,9 @@ class _Lanes:
 
     Attributes:
       waiting: numbers of those that have not begun. running: those in lanes. ended: those whose levels are still here.
-      levels: of all lanes; a lane belongs to one utterance after the other, with a level between them.
+      level: where all lanes stand. here: its number. parts: the levels before it.
+
+    A lane belongs to one utterance after the other, with a level between them.
     """
 
     def __init__(self, searcher: TorchSearcher, utterances: Sequence[Any], lanes: int) -> None:
@@ -68,17 +72,12 @@ class _Lanes:
         self.waiting = deque(range(len(utterances)))
         self.running: list[_Place] = []
         self.ended: list[_Place] = []
-        self.levels = [_nothing(searcher.start)]
+        self.level, self.here, self.parts = _nothing(searcher.start), 0, list[LaneLevels]()
         self.limited = torch.zeros(len(utterances), dtype=torch.int64, device=searcher.device)
         self.scores: torch.Tensor | None = None  # [lane][frame][pdf_id], where they lie on the device
         if on_same(searcher.device, utterances):
             shape = lanes, max(1, *map(len, utterances)), searcher.num_pdfs
             self.scores = torch.zeros(shape, device=searcher.device)
-
-    @property
-    def here(self) -> int:
-        """The level where all lanes stand."""
-        return len(self.levels) - 1
 
     @property
     def ripe(self) -> bool:
@@ -96,9 +95,12 @@ class _Lanes:
         own = [place.lane for place in self.running]
         lengths[own] = left
         frames, device = self._frames(count), self.searcher.device
-        self.levels[-1:], at_limit = self.searcher.code.pruned(
-            self.searcher.placed, self.levels[-1], frames, put(lengths, device), self.widths
+        self.parts.append(in_a_row([self.level]))
+        between, self.level, at_limit = self.searcher.code.pruned(
+            self.searcher.placed, self.level, frames, put(lengths, device), self.widths
         )
+        self.parts.append(between)
+        self.here += count
         self.limited[put([place.which for place in self.running], device)] += at_limit[put(own, device)]
         upto = self.here + (not self.waiting)
         self.ended += [place for place in self.running if place.begin + place.length < upto]
@@ -114,7 +116,7 @@ class _Lanes:
             self.running.append(place)
             if self.scores is not None:
                 self.scores[lane, : place.length] = self.utterances[which]
-        self.levels[-1] = enter_lanes(self.levels[-1], self.searcher.start, free)
+        self.level = enter_lanes(self.level, self.searcher.start, free)
 
     def _frames(self, count: int) -> torch.Tensor:
         """Returns the next frames, float32 [lane][frame][pdf_id]; beyond the end of an utterance whatever there is."""
@@ -133,41 +135,55 @@ class _Lanes:
         return torch.nn.functional.pad(frames, (0, 0, 0, count - frames.shape[1]))
 
     def harvest(self) -> FoundTogether:
-        """Takes out the utterances that have ended, with final scores counted; the others go on, pruned."""
-        searcher, device = self.searcher, self.searcher.device
-        places = sorted([*self.ended, *self.running], key=lambda place: (place.lane, place.begin))
-        levels = relabel_lanes(self.levels, self._owners(places))
-        begins, lengths = put([(p.begin, p.length) for p in places], device).T
-        over = np.array([place.begin + place.length < self.here + (not self.waiting) for place in places])
-        done = put(over, device)
-        loss = _final_loss(searcher, levels, begins + lengths, done)
-        levels = prune_back(searcher.placed, levels, loss, len(places), self.widths, searcher.code.take_losses)
-        gone, self.levels = keep_lanes(levels, done), self._going_on(keep_lanes(levels, ~done), places)
-        handed, _ = hand_out([_nothing(levels[0]), *gone], torch.where(done, lengths + 2, 0), begins)
-        which = [place.which for place, ended in zip(places, over) if ended]
-        limited = self.limited[which].cpu().numpy()
-        self.ended = []
-        return FoundTogether(
-            searcher.graph, searcher.config, handed._replace(sizes=handed.sizes[over]), which,
-            np.array([len(self.utterances[i]) for i in which], np.int64), limited,
-        )  # fmt: skip
+        """Takes out the utterances that have ended, with final scores counted; the others go on, pruned.
 
-    def _owners(self, places: list[_Place]) -> torch.Tensor:
+        The host waits for the device once, for sizes; what leaves is on its way when this returns.
+        """
+        searcher, device = self.searcher, self.searcher.device
+        whole = joined([*self.parts, in_a_row([self.level])])
+        places = [*self.ended, *self.running]
+        own = put(self._owners(places), device)[whole.number, whole.lane]
+        begins, lengths = put(np.array([(p.begin, p.length) for p in places]).T, device)
+        over = own < len(self.ended)
+        loss = _final_loss(searcher, whole, own, begins + lengths, over)
+        kept = within_beam(searcher.placed, whole, loss, self.lanes, self.widths, searcher.code.take_losses)
+        done, left = _told_apart(whole, kept, over)
+        earlier = _told_apart(whole, left, whole.number < self.here)[0]
+        sizes = sizes_of([*done, *left, *earlier])
+        gone = chosen(whole._replace(lane=own), done, sizes[:3])
+        self._go_on(chosen(whole, left, sizes[3:6]), sizes[6:])
+        which = [place.which for place in self.ended]
+        found = hand_out_all(searcher.placed, gone, len(which), begins, self.limited[put(which, device)])
+        frames = np.array([place.length for place in self.ended], np.int64)
+        self.ended = []
+        return FoundTogether(searcher.graph, searcher.config, found, which, frames)
+
+    def _owners(self, places: list[_Place]) -> np.ndarray:
         """Returns int64 [level][lane], the number of the place that a lane belongs to."""
-        owners = np.zeros((len(self.levels), self.lanes), np.int64)
+        owners = np.zeros((self.here + 1, self.lanes), np.int64)
         for number, place in enumerate(places):
             owners[place.begin : place.begin + place.length + 1, place.lane] = number
-        return put(owners, self.searcher.device)
+        return owners
 
-    def _going_on(self, levels: list[LaneLevel], places: list[_Place]) -> list[LaneLevel]:
-        """Returns the levels of the utterances under way by lanes again, from the first that has any."""
-        if not self.running:
-            return [_nothing(levels[0])]
-        lanes = put([[place.lane for place in places]], self.searcher.device).expand(len(levels), -1)
-        first = min(place.begin for place in self.running)
+    def _go_on(self, levels: LaneLevels, earlier: list[int]) -> None:
+        """Keeps the levels of the utterances under way, from the first that has any.
+
+        Args:
+          earlier: how many tokens, links and links over epsilons come before the level where all stand.
+        """
+        first = min([place.begin for place in self.running], default=self.here)
+        levels = levels._replace(levels=levels.levels - first, number=levels.number - first)
+        between, self.level = without_ends(levels, None, earlier)
+        self.here -= first
+        self.parts = [between]
         for place in self.running:
             place.begin -= first
-        return relabel_lanes(levels, lanes)[first:]
+
+
+def _told_apart(stretch: LaneLevels, kept: Masks, some: torch.Tensor) -> tuple[Masks, Masks]:
+    """Returns which of what is kept belongs to some tokens, bool [N], and what does not."""
+    of_each = some, some[stretch.links.target], some[stretch.epsilons.target]
+    return Masks(*(k & m for k, m in zip(kept, of_each))), Masks(*(k & ~m for k, m in zip(kept, of_each)))
 
 
 def _nothing(level: LaneLevel) -> LaneLevel:
@@ -177,25 +193,23 @@ def _nothing(level: LaneLevel) -> LaneLevel:
 
 
 def _final_loss(
-    searcher: TorchSearcher, levels: list[LaneLevel], last: torch.Tensor, done: torch.Tensor
+    searcher: TorchSearcher, levels: LaneLevels, own: torch.Tensor, last: torch.Tensor, done: torch.Tensor
 ) -> torch.Tensor:
-    """Returns what a path loses that ends in each token, float64: inf but for tokens of its lane's last level.
+    """Returns what a path loses that ends in each token, float64: inf but for tokens of its utterance's last level.
 
-    Final scores count; in a lane where no token is in a final state, every token may end a path. In lanes that go on
-    every token of the last level of all may.
+    Final scores count; in an utterance where no token is in a final state, every token may end a path. In those that go
+    on every token of the last level of all may.
 
     Args:
-      last: int64 [lane], the number of a lane's last level. done: bool [lane], whether it ends there.
+      own: int64 [N], the place of each token. last: int64 [place], the number of its last level.
+      done: bool [N], whether it ends there.
     """
-    lane = torch.cat([level.lane for level in levels])
-    number = level_numbers(levels)
-    loss = torch.where(~done[lane] & (number == len(levels) - 1), 0.0, float("inf")).double()
-    ending = torch.nonzero(done[lane] & (number == last[lane])).flatten()
-    own = lane[ending]
-    state, score = (torch.cat(column)[ending] for column in list(zip(*levels))[1:3])
-    ended = score + searcher.finals[state].double()
-    none = torch.full(last.shape, float("-inf"), dtype=torch.float64, device=lane.device)
-    complete = none.scatter_reduce(0, own, ended, "amax") > float("-inf")
-    total = torch.where(complete[own], ended, score)
-    loss[ending] = none.scatter_reduce(0, own, total, "amax")[own] - total
-    return loss
+    infinite = float("inf")
+    ended = levels.score + searcher.finals[levels.state].double()
+    ending = done & (levels.number == last[own])
+    none = torch.full(last.shape, -infinite, dtype=torch.float64, device=own.device)
+    complete = none.scatter_reduce(0, own, torch.where(ending, ended, -infinite), "amax") > -infinite
+    total = torch.where(complete[own], ended, levels.score)
+    best = none.scatter_reduce(0, own, torch.where(ending, total, -infinite), "amax")
+    going_on = torch.where(~done & (levels.number == levels.levels - 1), 0.0, infinite).double()
+    return torch.where(ending, best[own] - total, going_on)

@@ -16,8 +16,10 @@ import torch
 
 from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
-from hybrid.lanes.backward import Standings, hand_out, living, prune_back, stand
+from hybrid.lanes.backward import living, prune_back
 from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, Standing, concatenate, place_graph
+from hybrid.lanes.leaving import HandedLanes, Standings, hand_out
+from hybrid.lanes.levels import in_a_row, joined
 from hybrid.lanes.passes import choose_code, lanes_within
 from hybrid.lanes.twin import start_level
 from hybrid.lattice.lattice import Lattice
@@ -194,14 +196,12 @@ class TorchSearcher(SearcherBase):
         lengths = torch.tensor([len(chunk) for chunk in chunks], device=self.device)
         levels = _side_by_side(streams)
         passed, limited = self.code.passes(self.placed, levels[1], frames, lengths, self.widths)
-        last = lengths + 1
-        levels = [*levels, *passed]
-        levels = prune_back(self.placed, levels, living(levels, last), len(streams), self.widths, self.code.take_losses)
-        handed, flat = hand_out(levels, last)
-        pieces = handed.pieces(last.cpu().numpy())
-        standings = stand(levels, last, flat)
-        counts = limited.cpu().tolist()
-        for lane, (stream, chunk, piece, count) in enumerate(zip(streams, chunks, pieces, counts)):
+        last, whole = lengths + 1, joined([in_a_row(levels), passed])
+        whole = prune_back(self.placed, whole, living(whole, last), len(streams), self.widths, self.code.take_losses)
+        sent, standings = hand_out(self.placed, whole, last, limited)
+        *handed, counts = sent.arrays()
+        pieces = HandedLanes(*handed).pieces(np.array([len(chunk) + 1 for chunk in chunks]))
+        for lane, (stream, chunk, piece, count) in enumerate(zip(streams, chunks, pieces, counts.tolist())):
             stream.take(len(chunk), piece, (standings, lane), count)
         due = [stream.kept for stream in streams if stream.kept.due]
         with ThreadPoolExecutor(THREADS) as pool:
@@ -313,8 +313,8 @@ class TorchStream:
         """See `Stream.finish`."""
         levels = _side_by_side([self])
         upto = torch.full((1,), 2, device=self._searcher.device)
-        handed, _ = hand_out(levels, upto)
-        self.kept.append(*handed.pieces(upto.cpu().numpy()))
+        sent, _ = hand_out(self._searcher.placed, in_a_row(levels), upto)
+        self.kept.append(*HandedLanes(*sent.arrays()).pieces(np.array([2])))
         return assemble(self._graph, self._config, self.kept.trellis, self._limited, self._first)
 
 
