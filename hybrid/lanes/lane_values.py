@@ -194,9 +194,9 @@ def enter_lanes(level: LaneLevel, start: LaneLevel, lanes: Sequence[int]) -> Lan
     """
     count, device = len(lanes), start.state.device
     shift = torch.arange(count, device=device) * len(start.state)
-    more = shift.repeat_interleave(len(start.epsilons.arc))
+    more = shift[:, None].expand(-1, len(start.epsilons.arc)).flatten()
     source, target, arc, acoustic = (column.repeat(count) for column in start.epsilons)
-    lane = put(lanes, device).repeat_interleave(len(start.state))
+    lane = put(lanes, device)[:, None].expand(-1, len(start.state)).flatten()
     inside = LaneLinks(source + more, target + more, arc, acoustic)
     fresh = LaneLevel(lane, start.state.repeat(count), start.score.repeat(count), start.links, inside)
     both = concatenate([level, fresh], [0, 0])
@@ -231,6 +231,11 @@ def in_one(parts: Sequence[LaneLinks], sources: Sequence[int], targets: Sequence
     Args:
       sources, targets: of each part, how many tokens come before those that it counts.
     """
-    source, target, arc, acoustic = (torch.cat(column) for column in zip(*parts))
+    flat = parts[0] if len(parts) == 1 else LaneLinks(*(torch.cat(column) for column in zip(*parts)))
+    if not any(sources) and not any(targets):
+        return flat
+    source, target, arc, acoustic = flat
     sizes, device = [len(part.arc) for part in parts], arc.device
-    return LaneLinks(source + of_each(sources, sizes, device), target + of_each(targets, sizes, device), arc, acoustic)
+    more = of_each(targets, sizes, device)
+    other = more if sources == targets else of_each(sources, sizes, device)
+    return LaneLinks(source + other, target + more, arc, acoustic)

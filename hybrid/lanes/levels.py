@@ -62,6 +62,8 @@ def in_a_row(levels: Sequence[LaneLevel]) -> LaneLevels:
     Args:
       levels: each counts its own tokens, and as sources of links those of the level before.
     """
+    if len(levels) == 1:
+        return LaneLevels(1, torch.zeros_like(levels[0].lane), *levels[0])
     device = levels[0].lane.device
     sizes = [len(level.lane) for level in levels]
     firsts = [0, *np.cumsum(sizes).tolist()][:-1]
