@@ -49,20 +49,14 @@ class HandedLanes(NamedTuple):
     epsilons: np.ndarray
 
     def pieces(self, upto: np.ndarray) -> list[LanePiece]:
-        """Cuts the arrays into those of each lane, with the levels that it has."""
-        ends = self.sizes.sum(1).cumsum(0)
-        pieces = []
-        for lane, (n, m, e) in enumerate(np.concatenate([np.zeros((1, 3), np.int64), ends[:-1]])):
-            own = self.sizes[lane, 1 : max(int(upto[lane]), 1)]
-            splits = np.concatenate([np.zeros((1, 3), np.int64), own.cumsum(0)])
-            tokens, some, inner = splits[-1]
-            pieces.append(
-                LanePiece(
-                    splits, self.states[n : n + tokens], self.scores[n : n + tokens], self.links[m : m + some],
-                    self.acoustic[m : m + some], self.epsilons[e : e + inner],
-                )
-            )  # fmt: skip
-        return pieces
+        """Cuts the arrays into those of each lane, with the levels that it has; `upto` is at least 1."""
+        splits = self.sizes.cumsum(1)  # nothing is counted of the first level
+        ends = np.concatenate([np.zeros((1, 3), np.int64), splits[:, -1].cumsum(0)]).tolist()
+        states, scores, links, acoustic, epsilons = self[1:]
+        return [
+            LanePiece(splits[lane, :levels], states[n:o], scores[n:o], links[m:p], acoustic[m:p], epsilons[e:f])
+            for lane, (levels, (n, m, e), (o, p, f)) in enumerate(zip(upto.tolist(), ends, ends[1:]))
+        ]
 
 
 class _Sorted(NamedTuple):

@@ -14,14 +14,17 @@ measured stays if time is up.
 from __future__ import annotations
 
 import argparse
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from hybrid.lanes.to_host import ToHost
 from hybrid.lattice.paths import best_path
 from hybrid.search.config import SearchConfig
 from hybrid.search.engines.native import NativeSearcher
@@ -146,6 +149,37 @@ def timed(device: torch.device, work: Callable[[], Any]) -> tuple[float, Any]:
     return time.monotonic() - begin, result
 
 
+class Waits:
+    """Tells for how many seconds the thread that launches waited, for the device and for lattices; inside of `with`."""
+
+    OF_DEVICE = ((torch.Tensor, "cpu"), (torch.Tensor, "tolist"), (torch.Tensor, "item"), (torch.Tensor, "__bool__"),
+                 (ToHost, "arrays"))  # fmt: skip
+
+    def __enter__(self) -> Waits:
+        self.device = self.lattices = 0.0
+        self.thread, self.plain = threading.get_ident(), list[tuple[type, str, Any]]()
+        for place, name in (*self.OF_DEVICE, (Future, "result")):
+            self.plain.append((place, name, getattr(place, name)))
+            watched = self._watched(self.plain[-1][2], "lattices" if place is Future else "device")
+            setattr(place, name, watched)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for place, name, method in self.plain:
+            setattr(place, name, method)
+
+    def _watched(self, method: Callable[..., Any], kind: str) -> Callable[..., Any]:
+        def watched(own: Any, *arguments: Any, **options: Any) -> Any:
+            if threading.get_ident() != self.thread or getattr(own, "is_cuda", True) is False:
+                return method(own, *arguments, **options)
+            begin = time.monotonic()
+            result = method(own, *arguments, **options)
+            setattr(self, kind, getattr(self, kind) + time.monotonic() - begin)
+            return result
+
+        return watched
+
+
 def arcs_of(lattice: Any) -> list[tuple]:
     """What a lattice holds, whatever the numbers of its states."""
     frames = lattice.state_frames[lattice.sources].tolist()
@@ -173,10 +207,12 @@ def tiled(scores: list[Any], lanes: int) -> list[Any]:
 
 
 def speeds(table: Table, searcher: TorchSearcher, scores: list[Any], lanes: list[int], shift: float, left: Any) -> None:
-    """Searches more and more utterances at once; their scores lie on the device."""
-    table.line(
-        "\n| utterances | frames | seconds | frames/s | × real time, with lattices | GB |\n|---|---|---|---|---|---|"
-    )
+    """Searches more and more utterances at once; their scores lie on the device.
+
+    Waits of the thread that launches are those for the device and, at the end, for lattices; in the rest it worked.
+    """
+    table.line("\n| utterances | frames | seconds | frames/s | × real time, with lattices | GB | waited for the device "
+               "| for lattices |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
     each = 0.0  # seconds of a lane, twice: recorded and measured
     for count in lanes:
         if left() <= count * each:
@@ -186,10 +222,12 @@ def speeds(table: Table, searcher: TorchSearcher, scores: list[Any], lanes: list
         if searcher.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(searcher.device)
         searcher.search(batch)  # launches are recorded
-        seconds, _ = timed(searcher.device, lambda batch=batch: searcher.search(batch))
+        with Waits() as waits:
+            seconds, _ = timed(searcher.device, lambda batch=batch: searcher.search(batch))
         peak = torch.cuda.max_memory_allocated(searcher.device) / 1e9 if searcher.device.type == "cuda" else 0.0
         rate = frames / seconds
-        table.line(f"| {count} | {frames} | {seconds:.2f} | {rate:.0f} | {rate * shift:.0f} | {peak:.1f} |")
+        table.line(f"| {count} | {frames} | {seconds:.2f} | {rate:.0f} | {rate * shift:.0f} | {peak:.1f} | "
+                   f"{waits.device:.2f} | {waits.lattices:.2f} |")  # fmt: skip
         each = (begin - left()) / count
 
 
@@ -232,18 +270,23 @@ def latencies(
     table: Table, searcher: TorchSearcher, scores: list[np.ndarray], streams: list[int], options: Any, left: Any
 ) -> None:
     """Moves more and more streams by a chunk at a time."""
-    table.line(f"\n| streams | chunks of {options.chunk} frames | median ms | 95th percentile ms |\n|---|---|---|---|")
+    table.line(f"\n| streams | chunks of {options.chunk} frames | median ms | 95th percentile ms "
+               "| of the median waited for the device |\n|---|---|---|---|---|")  # fmt: skip
     for count in streams:
         if left() <= 0:
             break
-        opened, times = [searcher.open() for _ in range(count)], []
+        opened, times, waited = [searcher.open() for _ in range(count)], [], []
         for chunks in chunks_of(tiled(scores, count), options.chunk):
-            seconds, _ = timed(searcher.device, lambda opened=opened, chunks=chunks: searcher.advance(opened, chunks))
+            with Waits() as waits:
+                seconds, _ = timed(
+                    searcher.device, lambda opened=opened, chunks=chunks: searcher.advance(opened, chunks)
+                )
             times.append(1000 * seconds)
+            waited.append(1000 * waits.device)
             if left() <= 0 or len(times) > 60:
                 break
         middle, late = np.percentile(times[2:] or times, [50, 95])
-        table.line(f"| {count} | {len(times)} | {middle:.1f} | {late:.1f} |")
+        table.line(f"| {count} | {len(times)} | {middle:.1f} | {late:.1f} | {np.median(waited[2:] or waited):.1f} |")
 
 
 def run(options: argparse.Namespace) -> None:

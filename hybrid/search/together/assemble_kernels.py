@@ -10,8 +10,9 @@ import numpy as np
 
 from hybrid.base.compiled import kernel
 from hybrid.lattice.kernels import topological_order
+from hybrid.search.engines.trellis import Trellis
 
-__all__ = ["pruned_lanes"]
+__all__ = ["lengthened", "pruned_lanes"]
 
 NEG_INF = -np.inf
 
@@ -247,3 +248,43 @@ def pruned_lanes(sizes, lengths, states, links, epsilons, acoustic, graph, final
             a, more = _write(order, rows, nexts, columns, totals, ways, threshold, number, graph, a, out)
             bounds[here + 1, 0], bounds[here + 1, 1] = a, s + more
     return out_rows, labels, scores, finals, bounds, complete
+
+
+@kernel
+def lengthened(trellis, rows, splits, states, scores, links, acoustic, epsilons, arcs):
+    """Returns a trellis, in arrays of its own, with pieces that a device handed out behind it.
+
+    Args:
+      rows: int64 [piece], how many splits each piece has, one more than levels.
+      splits, states, scores, links, acoustic, epsilons: of all pieces, one behind the other; see `LanePiece`.
+      arcs: int32 [A][3] of the graph.
+    """
+    levels, old = trellis.levels, trellis.splits[trellis.levels]
+    all_splits = np.empty((levels + rows.sum() - len(rows) + 1, 3), np.int64)
+    all_splits[: levels + 1] = trellis.splits[: levels + 1]
+    row = 0
+    for count in rows:
+        for k in range(1, count):
+            all_splits[levels + k] = all_splits[levels] + splits[row + k]
+        levels, row = levels + count - 1, row + count
+    tokens, over, inside = all_splits[levels]
+    all_states, all_scores, extra = np.empty(tokens, np.int32), np.empty(tokens), np.zeros(tokens)
+    all_links, all_acoustic = np.empty((over, 4), np.int32), np.empty(over, np.float32)
+    all_epsilons = np.empty((inside, 4), np.int32)
+    all_states[: old[0]], all_states[old[0] :] = trellis.states[: old[0]], states
+    all_scores[: old[0]], all_scores[old[0] :] = trellis.scores[: old[0]], scores
+    extra[: old[0]] = trellis.extra[: old[0]]
+    all_acoustic[: old[1]], all_acoustic[old[1] :] = trellis.acoustic[: old[1]], acoustic
+    _with_bits(all_links, trellis.links[: old[1]], links, arcs)
+    _with_bits(all_epsilons, trellis.epsilons[: old[2]], epsilons, arcs)
+    return Trellis(levels, all_splits, all_states, all_scores, extra, all_links, all_acoustic, all_epsilons)
+
+
+@kernel
+def _with_bits(out, old, links, arcs):
+    """Writes old rows of links, and behind them new ones with the bits of the scores of their arcs."""
+    out[: len(old)] = old
+    for i in range(len(links)):
+        k = len(old) + i
+        out[k, 0], out[k, 1], out[k, 2] = links[i, 0], links[i, 1], links[i, 2]
+        out[k, 3] = arcs[links[i, 2], 2]

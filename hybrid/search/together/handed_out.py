@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, Future
+
 import numpy as np
 
 from hybrid.lanes.leaving import LanePiece
@@ -10,6 +12,7 @@ from hybrid.search.engines.assemble import INTERVAL
 from hybrid.search.engines.native_prune import prune_trellis
 from hybrid.search.engines.trellis import Trellis
 from hybrid.search.graph import SearchGraph
+from hybrid.search.together.assemble_kernels import lengthened
 
 __all__ = ["PIECES", "HandedOut", "trellis_of"]
 
@@ -31,7 +34,8 @@ class HandedOut:
         """
         self._graph, self._config, self._patience = graph, config, PIECES + late
         self._waiting: list[LanePiece] = []
-        self._trellis: Trellis | None = None
+        self._trellis = _nothing()
+        self._job: Future[Trellis] | None = None  # that makes it
         self._entries: np.ndarray | None = None
         self.trunk = np.zeros(0, np.int32)
         self._settled = 0  # the level where the trunk ends
@@ -40,7 +44,7 @@ class HandedOut:
     def memory(self) -> int:
         """Bytes."""
         waiting = sum(array.nbytes for piece in self._waiting for array in piece)
-        return waiting + (self._trellis.memory if self._trellis is not None else 0)
+        return waiting + self._done().memory
 
     def append(self, piece: LanePiece) -> None:
         """Takes in the levels that follow."""
@@ -52,19 +56,29 @@ class HandedOut:
         """Whether enough pieces wait to be put together and pruned."""
         return len(self._waiting) > self._patience
 
-    def prune(self) -> None:
-        """Puts the pieces together and prunes them; threads may do it for several at a time."""
+    def prune(self, pool: Executor) -> None:
+        """Has a thread put the pieces together and prune them; who asks for anything before that is done waits."""
         self._patience = PIECES
-        prune_trellis(self.trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
+        whole, pieces, self._waiting = self._done(), self._waiting, []
+        self._job = pool.submit(self._pruned, whole, pieces)
+
+    def _pruned(self, trellis: Trellis, pieces: list[LanePiece]) -> Trellis:
+        trellis = _with_pieces(self._graph, trellis, pieces)
+        prune_trellis(trellis, self._config.scale, float(self._config.lattice_beam), INTERVAL)
+        return trellis
+
+    def _done(self) -> Trellis:
+        """Returns the levels that have been put together, when that is over."""
+        if self._job is not None:
+            self._trellis, self._job = self._job.result(), None
+        return self._trellis
 
     @property
     def trellis(self) -> Trellis:
         """All levels, as one."""
-        if self._waiting or self._trellis is None:
-            parts = [trellis_of(self._graph, piece) for piece in self._waiting]
-            parts = parts if self._trellis is None else [self._trellis, *parts]
-            self._trellis, self._waiting = _joined(parts), []
-        return self._trellis
+        if self._waiting:
+            self._trellis, self._waiting = _with_pieces(self._graph, self._done(), self._waiting), []
+        return self._done()
 
     def path(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the settled part of the best path to a token of the last level, and the rest; graph arcs.
@@ -149,16 +163,14 @@ def trellis_of(graph: SearchGraph, piece: LanePiece) -> Trellis:
     return Trellis(levels, piece.splits, piece.states, piece.scores, extra, links, piece.acoustic, epsilons)
 
 
-def _joined(parts: list[Trellis]) -> Trellis:
-    """Puts stretches of levels one after the other."""
-    if not parts:
-        none = np.zeros((0, 4), np.int32)
-        flat = np.zeros(0, np.float32)
-        return Trellis(0, np.zeros((1, 3), np.int64), none[:, 0], np.zeros(0), np.zeros(0), none, flat, none)
-    ends = np.cumsum([part.splits[part.levels] for part in parts], axis=0)
-    splits = [parts[0].splits[: parts[0].levels + 1]]
-    splits += [part.splits[1 : part.levels + 1] + end for part, end in zip(parts[1:], ends)]
-    columns = []
-    for name, kind in (("states", 0), ("scores", 0), ("extra", 0), ("links", 1), ("acoustic", 1), ("epsilons", 2)):
-        columns.append(np.concatenate([getattr(part, name)[: part.splits[part.levels, kind]] for part in parts]))
-    return Trellis(sum(part.levels for part in parts), np.concatenate(splits), *columns)
+def _nothing() -> Trellis:
+    """Returns a trellis without levels."""
+    none, flat = np.zeros((0, 4), np.int32), np.zeros(0)
+    return Trellis(0, np.zeros((1, 3), np.int64), none[:, 0].copy(), flat, flat, none, flat.astype(np.float32), none)
+
+
+def _with_pieces(graph: SearchGraph, trellis: Trellis, pieces: list[LanePiece]) -> Trellis:
+    """Puts what a device handed out behind what there is."""
+    rows = np.array([len(piece.splits) for piece in pieces])
+    columns = [np.concatenate(column) for column in zip(*pieces)]
+    return Trellis(*lengthened(trellis, rows, *columns, graph.arcs))  # type: ignore[call-arg]

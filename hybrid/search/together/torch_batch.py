@@ -22,6 +22,7 @@ from hybrid.search.together.handed_out import trellis_of
 __all__ = ["FoundTogether", "chunk_on", "on_device", "on_same"]
 
 NOTHING = Lattice.empty()
+TOGETHER = 64  # utterances that are looked at by one launch
 
 
 class FoundTogether(NamedTuple):
@@ -86,7 +87,8 @@ def on_device(device: torch.device, scores: Any, lengths: Any, num_pdfs: int) ->
     if not fits or any(each.shape[1:] != (num_pdfs,) for each in items):
         return None
     cut = [each[:size].float() for size, each in zip(sizes, items)]
-    highest = torch.cat([each.amax(1) for each in cut])  # NaN where there is one
+    parts = [torch.cat(cut[i : i + TOGETHER]).amax(1) for i in range(0, len(cut), TOGETHER)]
+    highest = torch.cat(parts)  # NaN where there is one
     return cut if bool(((highest < float("inf")) & (highest > float("-inf"))).all()) else None
 
 

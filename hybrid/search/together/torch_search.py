@@ -6,8 +6,10 @@ torch. Levels that are done with come back pruned, and are kept and pruned furth
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 from weakref import WeakSet
 
@@ -36,7 +38,7 @@ __all__ = ["TorchSearcher"]
 logger = get_logger(__name__)
 
 LANES = 1024  # side by side: more keep a card no busier
-THREADS = 8
+THREADS = min(os.cpu_count() or 1, 16)  # that make lattices and prune, mostly without the interpreter's lock
 
 
 class TorchSearcher(SearcherBase):
@@ -70,6 +72,11 @@ class TorchSearcher(SearcherBase):
         self.finals = torch.from_numpy(graph.final_scores).to(self.device)
         self._streams: WeakSet[TorchStream] = WeakSet()
         self._lanes = 0  # side by side; 0: to be predicted
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        """Threads that prune what was handed out of streams, while the device goes on."""
+        return ThreadPoolExecutor(THREADS)
 
     @property
     def num_pdfs(self) -> int:
@@ -203,9 +210,9 @@ class TorchSearcher(SearcherBase):
         pieces = HandedLanes(*handed).pieces(np.array([len(chunk) + 1 for chunk in chunks]))
         for lane, (stream, chunk, piece, count) in enumerate(zip(streams, chunks, pieces, counts.tolist())):
             stream.take(len(chunk), piece, (standings, lane), count)
-        due = [stream.kept for stream in streams if stream.kept.due]
-        with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(HandedOut.prune, due))
+        for stream in streams:
+            if stream.kept.due:
+                stream.kept.prune(self._pool)
 
 
 def _side_by_side(streams: Sequence["TorchStream"]) -> list[LaneLevel]:
