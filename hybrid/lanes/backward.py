@@ -13,9 +13,9 @@ from typing import NamedTuple
 import torch
 
 from hybrid.lanes.lane_values import DeviceGraph, LaneLinks, LaneWidths
-from hybrid.lanes.levels import LaneLevels, Masks, chosen, sizes_of
+from hybrid.lanes.levels import LaneLevels, Masks
 
-__all__ = ["Row", "TakeLosses", "living", "prune_back", "take_losses", "within_beam"]
+__all__ = ["Row", "TakeLosses", "living", "take_losses", "within_beam"]
 
 
 class Row(NamedTuple):
@@ -91,14 +91,6 @@ def within_beam(
     links, inside = row.links, row.epsilons
     kept = extra[links.target] + row.slack <= beam, extra[inside.target] + row.inner_slack <= beam
     return Masks(extra <= beam, *kept)
-
-
-def prune_back(
-    graph: DeviceGraph, stretch: LaneLevels, loss: torch.Tensor, lanes: int, widths: LaneWidths, losses: TakeLosses
-) -> LaneLevels:
-    """Drops links and tokens that no path within the lattice beam of the living tokens uses; see `within_beam`."""
-    masks = within_beam(graph, stretch, loss, lanes, widths, losses)
-    return chosen(stretch, masks, sizes_of(masks))
 
 
 def living(stretch: LaneLevels, last: torch.Tensor) -> torch.Tensor:

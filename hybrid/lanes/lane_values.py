@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-__all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "best_of_each", "concatenate",
-           "cut_levels", "enter_lanes", "expand", "in_one", "of_each", "place_graph", "put"]  # fmt: skip
+__all__ = ["DeviceGraph", "LaneLevel", "LaneLinks", "LaneWidths", "Standing", "bare_level", "best_of_each",
+           "concatenate", "cut_levels", "enter_lanes", "expand", "in_one", "of_each", "place_graph", "put"]  # fmt: skip
 
 warnings.filterwarnings("ignore", message="scatter_reduce.* is in beta")  # of torch 1.13; what is used of it is stable
 
@@ -111,6 +111,13 @@ class LaneLevel(NamedTuple):
     score: torch.Tensor
     links: LaneLinks
     epsilons: LaneLinks
+
+
+def bare_level(lane: torch.Tensor, state: torch.Tensor, score: torch.Tensor) -> LaneLevel:
+    """Returns a level of tokens that nothing leads to."""
+    none = lane[:0]
+    links = LaneLinks(none, none, none, none.float())
+    return LaneLevel(lane, state, score, links, links)
 
 
 class Standing(NamedTuple):

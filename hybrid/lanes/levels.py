@@ -14,7 +14,7 @@ import torch
 
 from hybrid.lanes.lane_values import LaneLevel, LaneLinks, in_one, of_each
 
-__all__ = ["LaneLevels", "Masks", "chosen", "in_a_row", "joined", "places_of", "sizes_of", "without_ends"]
+__all__ = ["LaneLevels", "Masks", "apart", "chosen", "in_a_row", "joined", "places_of", "sizes_of", "without_ends"]
 
 
 class LaneLevels(NamedTuple):
@@ -116,6 +116,18 @@ def chosen(stretch: LaneLevels, masks: Masks, sizes: Sequence[int]) -> LaneLevel
     )
     lane, state, score = (column[which] for column in stretch.tokens)
     return LaneLevels(stretch.levels, stretch.number[which], lane, state, score, links, epsilons)
+
+
+def apart(stretch: LaneLevels, kept: Masks, first: int | None = None) -> tuple[LaneLevels, LaneLevel]:
+    """Returns what is kept of a stretch, its last level apart; the host waits for the device once.
+
+    Args:
+      first: see `without_ends`, which tells the rest.
+    """
+    earlier = stretch.number < stretch.levels - 1
+    of_links = (mask & earlier[part.target] for mask, part in zip(kept[1:], stretch.both))
+    sizes = sizes_of([*kept, kept.tokens & earlier, *of_links])
+    return without_ends(chosen(stretch, kept, sizes[:3]), first, sizes[3:])
 
 
 def without_ends(stretch: LaneLevels, first: int | None, last: Sequence[int]) -> tuple[LaneLevels, LaneLevel]:

@@ -11,8 +11,8 @@ import torch
 
 from hybrid.base.log import get_logger
 from hybrid.lanes.backward import TakeLosses, living, take_losses, within_beam
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneLinks, LaneWidths, place_graph
-from hybrid.lanes.levels import LaneLevels, chosen, in_a_row, sizes_of, without_ends
+from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, bare_level, place_graph
+from hybrid.lanes.levels import LaneLevels, apart, in_a_row
 from hybrid.lanes.rooms import Rooms
 from hybrid.lanes.twin import pass_frames, start_level
 
@@ -96,18 +96,10 @@ def pruned_frames(
       -1; and at how many frames of each lane max-active decided.
     """
     passed, limited = pass_frames(graph, level, frames, lengths, widths)
-    none = LaneLinks(*(column[:0] for column in level.links))
-    whole = in_a_row([level._replace(links=none, epsilons=none), *passed])
+    whole = in_a_row([bare_level(*level[:3]), *passed])
     kept = within_beam(graph, whole, living(whole, lengths), len(lengths), widths, take_losses)
     kept = kept._replace(tokens=kept.tokens | (whole.number == 0))
-    earlier = whole.number < len(passed)
-    before = (
-        earlier & kept.tokens,
-        earlier[whole.links.target] & kept.links,
-        earlier[whole.epsilons.target] & kept.epsilons,
-    )
-    *sizes, tokens, links, inside = sizes_of([*kept, *before])
-    return *without_ends(chosen(whole, kept, sizes), len(level.lane), (tokens, links, inside)), limited
+    return *apart(whole, kept, len(level.lane)), limited
 
 
 def _why_not(device: torch.device) -> str:

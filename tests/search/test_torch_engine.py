@@ -159,6 +159,28 @@ def test_streams_begin_and_end_at_different_times_and_one_is_given_up(build, too
         assert one.status == two.status and tools.arcs_of(one.lattice) == tools.arcs_of(two.lattice)
 
 
+@pytest.mark.parametrize("step", [7, 10, 25])
+def test_levels_of_streams_wait_on_the_device_until_they_are_pruned(build, tools, step) -> None:
+    """They leave late, or when somebody asks; the lattice does not tell."""
+    searcher = build("torch", awkward(5), SearchConfig(20.0, 4.0, 50, 2, SCALE))
+    scores = [tools.scores(i, 180) for i in range(4)]
+    wanted = searcher.search(scores)
+    streams, early = [searcher.open() for _ in scores], []
+    for begin in range(0, 180, step):
+        searcher.advance(streams, [one[begin : begin + step] for one in scores[: len(streams)]])
+        early.append(sum(len(piece.splits) - 1 for piece in streams[0].kept._waiting))
+        if begin // step == 12:
+            asked = streams[1].partial()
+            assert asked.num_frames == begin + step and len(asked.transition_ids) == begin + step
+        if begin // step == 14:
+            streams.pop()  # given up: the others go on in other company
+    assert early[0] == 0 and max(early) > 0  # waits first
+    for stream, one in zip(streams, wanted):
+        found = stream.finish()
+        assert found.lattice == one.lattice and found.status == one.status and found.num_frames == 180
+        assert found.limited_frames == one.limited_frames
+
+
 def test_a_session_of_streams_lays_memory_out_when_they_open(build, tools) -> None:
     pytest.importorskip("triton")
     fst, config = tools.fst(7, 12, 40), SearchConfig(6.0, 3.0, 20, 0, 0.5)

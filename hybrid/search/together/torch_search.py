@@ -1,7 +1,7 @@
 """The engine "torch": many utterances side by side on a GPU, or on any device of torch (`docs/search.md`).
 
 Tokens and fresh links live on the device (`hybrid.lanes`), by Triton's kernels where they run, else by their twin in
-torch. Levels that are done with come back pruned, and are kept and pruned further as those of the engine "native".
+torch. What is done with comes back pruned, and is kept and pruned further as that of the engine "native".
 """
 
 from __future__ import annotations
@@ -16,22 +16,19 @@ from weakref import WeakSet
 import numpy as np
 import torch
 
-from hybrid.base.errors import InputError
 from hybrid.base.log import get_logger
-from hybrid.lanes.backward import living, prune_back
-from hybrid.lanes.lane_values import DeviceGraph, LaneLevel, LaneWidths, Standing, concatenate, place_graph
-from hybrid.lanes.leaving import HandedLanes, Standings, hand_out
-from hybrid.lanes.levels import in_a_row, joined
+from hybrid.lanes.lane_values import DeviceGraph, LaneWidths, place_graph
 from hybrid.lanes.passes import choose_code, lanes_within
 from hybrid.lanes.twin import start_level
 from hybrid.lattice.lattice import Lattice
 from hybrid.search.config import SearchConfig
-from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL, assemble, commit, partial_result
+from hybrid.search.engines.assemble import BEAM_DELTA, INTERVAL
 from hybrid.search.graph import SearchGraph
-from hybrid.search.protocol import PartialResult, SearcherBase, SearchResult
-from hybrid.search.together.handed_out import PIECES, HandedOut
-from hybrid.search.together.torch_batch import FoundTogether, chunk_on, on_device
+from hybrid.search.protocol import SearcherBase, SearchResult
+from hybrid.search.together.handed_out import PIECES
+from hybrid.search.together.torch_batch import FoundTogether, on_device
 from hybrid.search.together.torch_lanes import search_together
+from hybrid.search.together.torch_streams import TorchStream, move_streams
 
 __all__ = ["TorchSearcher"]
 
@@ -74,7 +71,7 @@ class TorchSearcher(SearcherBase):
         self._lanes = 0  # side by side; 0: to be predicted
 
     @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
+    def pool(self) -> ThreadPoolExecutor:
         """Threads that prune what was handed out of streams, while the device goes on."""
         return ThreadPoolExecutor(THREADS)
 
@@ -93,7 +90,7 @@ class TorchSearcher(SearcherBase):
         """The same graph with other settings."""
         return TorchSearcher(self.graph, config, self.device, self.kernels, self.placed)
 
-    def open(self) -> "TorchStream":
+    def open(self) -> TorchStream:
         """See `Searcher.open`; memory for all open streams is laid out here, before the first of their scores."""
         stream = TorchStream(self, len(self._streams) % PIECES)
         self._streams.add(stream)
@@ -171,7 +168,7 @@ class TorchSearcher(SearcherBase):
         cure = "Use a narrower beam or fewer active tokens, or the engine native."
         return f"does not fit into the memory of {self.device} by itself. {cure}"
 
-    def _advance(self, streams: Sequence["TorchStream"], chunks: Sequence[np.ndarray]) -> list[str]:
+    def _advance(self, streams: Sequence[TorchStream], chunks: Sequence[np.ndarray]) -> list[str]:
         """Moves as many streams at once as fit, the longest chunks first; returns an error, or "", of each."""
         errors = [""] * len(streams)
         order = sorted(range(len(streams)), key=lambda i: -len(chunks[i]))
@@ -192,143 +189,10 @@ class TorchSearcher(SearcherBase):
                 streams[i].taken = 0
         return errors
 
-    def _advance_group(self, streams: list["TorchStream"], chunks: list[np.ndarray]) -> None:
+    def _advance_group(self, streams: list[TorchStream], chunks: list[np.ndarray]) -> None:
         for begin in range(0, max(map(len, chunks)), INTERVAL):
             moving = [i for i, chunk in enumerate(chunks) if len(chunk) > begin]
             self._move([streams[i] for i in moving], [chunks[i][begin : begin + INTERVAL] for i in moving])
 
-    def _move(self, streams: list["TorchStream"], chunks: list[np.ndarray]) -> None:
-        """Takes in at most `INTERVAL` frames of each stream."""
-        frames = chunk_on(self.device, chunks)
-        lengths = torch.tensor([len(chunk) for chunk in chunks], device=self.device)
-        levels = _side_by_side(streams)
-        passed, limited = self.code.passes(self.placed, levels[1], frames, lengths, self.widths)
-        last, whole = lengths + 1, joined([in_a_row(levels), passed])
-        whole = prune_back(self.placed, whole, living(whole, last), len(streams), self.widths, self.code.take_losses)
-        sent, standings = hand_out(self.placed, whole, last, limited)
-        *handed, counts = sent.arrays()
-        pieces = HandedLanes(*handed).pieces(np.array([len(chunk) + 1 for chunk in chunks]))
-        for lane, (stream, chunk, piece, count) in enumerate(zip(streams, chunks, pieces, counts.tolist())):
-            stream.take(len(chunk), piece, (standings, lane), count)
-        for stream in streams:
-            if stream.kept.due:
-                stream.kept.prune(self._pool)
-
-
-def _side_by_side(streams: Sequence["TorchStream"]) -> list[LaneLevel]:
-    """Returns the last level but one and the last of many lanes; the numbers of the former stand for states."""
-    together, _ = streams[0].place
-    moved_alike = all(stream.place == (together, lane) for lane, stream in enumerate(streams))
-    if together is not None and together.lanes == len(streams) and moved_alike:
-        return together.levels
-    standings = [stream.standing for stream in streams]
-    device = standings[0].before.device
-    before = [len(standing.before) for standing in standings]
-    lane = torch.repeat_interleave(torch.arange(len(before), device=device), torch.tensor(before, device=device))
-    none = standings[0].level.links
-    nothing = type(none)(*(column[:0] for column in none))
-    score, place = (torch.cat(column) for column in zip(*(standing[:2] for standing in standings)))
-    now = [s.level._replace(lane=torch.full_like(s.level.lane, lane)) for lane, s in enumerate(standings)]
-    return [LaneLevel(lane, place, score, nothing, nothing), concatenate(now, before)]
-
-
-class TorchStream:
-    """Implements `Stream`: an utterance between chunks.
-
-    Attributes:
-      place: among the lanes that it moved with, None before it moved.
-      kept: the levels that the device is done with.
-      taken: frames of the chunk at hand that are done.
-    """
-
-    def __init__(self, searcher: TorchSearcher, late: int = 0) -> None:
-        """See `HandedOut` for `late`."""
-        self._searcher, self._graph, self._config = searcher, searcher.graph, searcher.config
-        self.place: tuple[Standings | None, int] = None, 0
-        self.kept = HandedOut(searcher.graph, searcher.config, late)
-        self._limited = self._frames = self._first = self.taken = 0
-
-    @property
-    def standing(self) -> Standing:
-        """The end of its tokens and links, on the device."""
-        together, lane = self.place
-        if together is not None:
-            return together[lane]
-        start = self._searcher.start
-        return Standing(start.score[:0], start.lane[:0], start._replace(lane=start.lane * 0))
-
-    @property
-    def memory(self) -> int:
-        """See `Stream`; on host and device."""
-        return self.standing.memory + self.kept.memory
-
-    def advance(self, scores: Any) -> None:
-        """See `Stream.advance`."""
-        (error,) = self._searcher.advance([self], [scores])
-        if error:
-            raise InputError(f"scores: {error}")
-
-    def take(self, frames: int, piece: Any, place: tuple[Standings, int], limited: int) -> None:
-        """Takes in what the device made of the next frames."""
-        self.place = place
-        self.kept.append(piece)
-        self._frames, self._limited, self.taken = self._frames + frames, self._limited + limited, self.taken + frames
-
-    def partial(self) -> PartialResult:
-        """See `Stream.partial`; frames are settled where all that lived before the last one has one past."""
-        tail, place = self._tail()
-        trunk, branch = self.kept.path(place)
-        level = self.standing.level
-        tokens = level.state.cpu().numpy(), level.score.cpu().numpy()
-        return partial_result(self._graph, trunk, np.concatenate([branch, tail]), self._frames, self._first, tokens)
-
-    def _tail(self) -> tuple[np.ndarray, int]:
-        """Returns the arcs of the best path in the last level, and the number of the token before; -1 at the start."""
-        standing, graph, scale = self.standing, self._searcher.placed, self._config.scale
-        level = standing.level
-        arcs: list[int] = []
-        if not len(level.score):
-            return np.zeros(0, np.int32), -1
-        best = torch.nonzero(level.score == level.score.max()).flatten()
-        token = int(best[level.state[best].argmin()])
-        while True:
-            total = standing.before[level.links.source] + graph.scores[level.links.arc].double()
-            total = total + scale * level.links.acoustic.double()
-            link = _first(level.links, total, token, level.score)
-            if link is not None:
-                arcs.append(link[1])
-                return np.array(arcs[::-1], np.int32), int(standing.place[link[0]])
-            total = level.score[level.epsilons.source] + graph.scores[level.epsilons.arc].double()
-            link = _first(level.epsilons, total, token, level.score)
-            if link is None:
-                return np.array(arcs[::-1], np.int32), -1
-            token = link[0]
-            arcs.append(link[1])
-
-    def commit(self, frames: int) -> SearchResult | None:
-        """See `Stream.commit`."""
-        trellis, trunk = self.kept.trellis, self.kept.trunk
-        cut = commit(self._graph, self._config, trellis, trunk, frames, self._limited, self._first)
-        if cut is None:
-            return None
-        result, place, rest = cut
-        self.kept.cut(place, frames, rest)
-        self._limited, self._first, self._frames = 0, self._first + frames, self._frames - frames
-        return result
-
-    def finish(self) -> SearchResult:
-        """See `Stream.finish`."""
-        levels = _side_by_side([self])
-        upto = torch.full((1,), 2, device=self._searcher.device)
-        sent, _ = hand_out(self._searcher.placed, in_a_row(levels), upto)
-        self.kept.append(*HandedLanes(*sent.arrays()).pieces(np.array([2])))
-        return assemble(self._graph, self._config, self.kept.trellis, self._limited, self._first)
-
-
-def _first(links: Any, totals: torch.Tensor, token: int, scores: torch.Tensor) -> tuple[int, int] | None:
-    """Returns source and arc of the link that gives a token its score; of several that with the smallest arc."""
-    good = torch.nonzero((links.target == token) & (totals == scores[token])).flatten()
-    if not len(good):
-        return None
-    link = good[links.arc[good].argmin()]
-    return int(links.source[link]), int(links.arc[link])
+    def _move(self, streams: list[TorchStream], chunks: list[np.ndarray]) -> None:
+        move_streams(self, streams, chunks)
