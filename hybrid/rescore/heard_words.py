@@ -43,7 +43,7 @@ class HeardWords:
           place: of the groups, for errors.
 
         Raises:
-          InputError: an utterance without a group.
+          InputError: an utterance without a group, or one that is there twice: it would vouch for itself.
         """
         self.size = int(model.automaton.children[1]) - 1
         self.own: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -54,6 +54,9 @@ class HeardWords:
             if group is None:
                 found = f"has no line for the utterance '{quote(utterance)}'"
                 raise InputError.at(place, found, "Add it, or leave the groups out: then all utterances are one.")
+            if utterance in self.groups:
+                found = f"utterance '{quote(utterance)}' stands there twice"
+                raise InputError.at("lattices", found, "Give each once.")
             self.groups[utterance] = group
             members[group].append(utterance)
             self.own[utterance] = _counted(compact, model, acoustic_scale)

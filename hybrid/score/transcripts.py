@@ -59,14 +59,14 @@ def spelt_by(normaliser: Normaliser) -> Form:
 
 
 def read_table(path: str | os.PathLike) -> dict[str, list[str]]:
-    """Reads `key value value …` lines, e.g. Kaldi's text or utt2spk.
+    """Reads `key value value …` lines, e.g. Kaldi's text or utt2spk; a byte-order mark is dropped.
 
     Raises:
       InputError: unreadable, not UTF-8, or a key that stands there twice.
     """
     table: dict[str, list[str]] = {}
     for number, line in text_lines(path):
-        key, rest = cut_key(line)
+        key, rest = cut_key(line.removeprefix("\ufeff") if number == 1 else line)
         if not key:
             continue
         if key in table:

@@ -159,6 +159,25 @@ def test_the_command(folder: Path) -> None:
     assert run(folder, *more) == "" and best(folder, "u0") == ["B"]
 
 
+def test_texts_of_the_domain_are_read_as_lm_adapt_reads_them(folder: Path) -> None:
+    written = []
+    for text in ("A C B\nB\n", "\ufeffA\u200bC\u00a0B\r\n\n \n\nB", '{"id": "x", "supervisions": [{"text": "A C B"}]}\n'
+                 '{"id": "y", "supervisions": [{"text": "B"}]}\n'):  # fmt: skip
+        path = folder / ("cuts.jsonl" if text.startswith("{") else "domain")
+        path.write_text(text, encoding="utf-8", newline="")
+        assert run(folder, "--domain-text", str(path)) == ""
+        written.append((folder / "out.gz").read_bytes())
+    assert run(folder) == ""
+    assert written[0] == written[1] == written[2] != (folder / "out.gz").read_bytes()
+
+
+def test_groups_with_a_byte_order_mark_and_empty_lines(folder: Path) -> None:
+    (folder / "groups").write_text("\ufeff\r\nu0\talone\r\n" + "".join(f" u{i}  others\r\n\r\n" for i in range(1, 5)))
+    assert run(folder, "--groups", str(folder / "groups")) == "" and best(folder, "u0") == ["A"]
+    (folder / "groups").write_text("\ufeffu0 alone\n" + "".join(f"u{i} others\n" for i in range(1, 5)))
+    assert run(folder, "--groups", str(folder / "groups")) == "" and best(folder, "u0") == ["A"]
+
+
 def test_the_default_is_the_modules() -> None:
     options = {option.name: option.default for option in heard_command.params}
     assert options["exponent"] == EXPONENT
@@ -167,6 +186,12 @@ def test_the_default_is_the_modules() -> None:
 def test_bad_input_is_one_line(folder: Path) -> None:
     (folder / "groups").write_text("u0 alone\n")
     assert "has no line for the utterance 'u1'" in run(folder, "--groups", str(folder / "groups"))
+    for line, columns in (("u0 my talk", 3), ("u0", 1)):
+        (folder / "groups").write_text(line + "".join(f"\nu{i} x" for i in range(1, 5)))
+        assert f"the line of 'u0' has {columns} columns, wanted 2" in run(folder, "--groups", str(folder / "groups"))
     assert "--exponent" in run(folder, "--exponent", "1.5")
     assert "none" in run(folder, "--domain-text", str(folder / "none"))
+    lattice = said(("A", 0.1), ("B", 0.0))
+    write_lattices(folder / "in.gz", [("u0", lattice), ("u1", lattice), ("u0", lattice)], compact=True)
+    assert "utterance 'u0' stands there twice" in run(folder)
     assert not (folder / "out.gz").exists()

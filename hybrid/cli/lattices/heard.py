@@ -31,7 +31,8 @@ __all__ = ["heard_command"]
 @click.option("--groups", type=FILE, help="Utterances that are heard together: lines of utterance and group (a "
               "recording, a speaker), or cuts, which tell the speaker; by default all are one group.")  # fmt: skip
 @click.option("--domain-text", "texts", type=FILE, multiple=True,
-              help="Sentences of the domain, one a line, whose words count as well. May be repeated.")  # fmt: skip
+              help="Sentences of the domain, one a line, or cuts, whose words count as well. "
+              "May be repeated.")  # fmt: skip
 @click.option("--exponent", type=PORTION, default=0.4, show_default=True,
               help="Of how much likelier a word is here than in the model; 0 changes nothing.")  # fmt: skip
 @click.option("--exact-old/--graph-old", default=False,
@@ -75,8 +76,11 @@ def heard_command(
 
 
 def _counts(scorer: Any, texts: tuple[Path, ...]) -> Any:
-    """Counts the words of texts; None without any."""
-    from hybrid.base.reading import text_lines
+    """Counts the words of texts, read as `hybrid lm adapt` reads them; None without any."""
+    from lexicon.words.config import TextConfig
+    from lexicon.words.normaliser import Normaliser
     from lm.adaptation.marginals import word_counts
+    from lm.word_stream import read_sentences
 
-    return sum(word_counts(scorer, (line.split() for _, line in text_lines(path))) for path in texts) if texts else None
+    plain = Normaliser(TextConfig(normalise=False))
+    return sum(word_counts(scorer, filter(None, read_sentences(path, plain))) for path in texts) if texts else None

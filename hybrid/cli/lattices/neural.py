@@ -85,12 +85,22 @@ def _scored(lattices: Path, options: dict[str, Any]) -> tuple[Iterator[tuple[str
 
 
 def speakers_of(path: Path) -> dict[str, str]:
-    """Reads the speaker, or another group, of each utterance: cuts, their folder, or lines as of utt2spk."""
+    """Reads the speaker, or another group, of each utterance: cuts, their folder, or lines as of utt2spk.
+
+    Raises:
+      InputError: a line of more or less than an utterance and its group; see `read_table` and `read_transcripts`.
+    """
+    from hybrid.base.errors import InputError, quote
     from hybrid.score.transcripts import read_table, read_transcripts
 
     if path.is_dir() or path.name.removesuffix(".gz").endswith(".jsonl"):
         return dict(read_transcripts(path).speakers)
-    return {utterance: values[0] for utterance, values in read_table(path).items() if values}
+    table = read_table(path)
+    for utterance, values in table.items():
+        if len(values) != 1:  # a name with blanks would be cut, and groups fall together
+            found = f"the line of '{quote(utterance)}' has {1 + len(values)} columns, wanted 2: utterance and group"
+            raise InputError.at(path, found, "Give each group a name without blanks.")
+    return {utterance: group for utterance, (group,) in table.items()}
 
 
 @click.command("neural")
