@@ -31,6 +31,7 @@ book_texts() { # CORPORA: data/books, a lexicon with the books' words, a model w
     --vocabulary "$books/vocabulary.txt" --out data/books.arpa.gz
   mkdir -p data/books_lm
   for file in "$books"/other/*.txt; do
+    [ -e "$file" ] || continue # no book has other chapters
     file=$(basename "$file" .txt)
     step "books_lm_$file" --in "$books" --in data/books.arpa.gz --out "data/books_lm/$file.arpa.gz" -- \
       hybrid lm adapt "$books/other/$file.txt" --from "$books/large.txt" --model data/books.arpa.gz --least-count 1000 \

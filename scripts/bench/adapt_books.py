@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from pathlib import Path
 import kaldialign
 import numpy as np
 
+from hybrid.base.artifact import atomic_path
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.reading import text_lines
 from hybrid.data.utterance import Utterance
 from hybrid.decode.graph_lm import with_lm
@@ -100,8 +103,14 @@ def log_probs(model: NgramModel, automaton: BackoffAutomaton, words: list[str], 
     return float(automaton.score(ids)[0][counted].sum()), int(counted.sum())
 
 
-def searched(system: System, scores: dict[str, np.ndarray], names: Iterable[str]) -> Lattices:
-    """The lattices of utterances."""
+def searched(system: System, scores: dict[str, np.ndarray], names: Said) -> Lattices:
+    """The lattices of utterances.
+
+    Raises:
+      InputError: one has no scores.
+    """
+    if missing := [name for name in names if name not in scores]:
+        raise InputError.at("scores", f"lack the utterance '{quote(missing[0])}'", "See failed.txt beside them.")
     found = system.recognise([Utterance(name) for name in names], [scores[name] for name in names])
     return [(one.utterance, one.compact) for one in found]
 
@@ -127,7 +136,7 @@ def main() -> None:
     if args.out is None:
         compare(args)
         return
-    with open(args.out, "w", encoding="utf-8") as stream, redirect_stdout(stream):
+    with atomic_path(args.out) as temporary, open(temporary, "w", encoding="utf-8") as stream, redirect_stdout(stream):
         compare(args)
 
 
@@ -185,7 +194,7 @@ def compare(args: argparse.Namespace) -> None:
         chapter, title = line.split("\t")
         adapted, other = args.after / f"{chapter}.arpa.gz", args.texts / f"other/{chapter}.txt"
         model, systems, over, learnt = general, (system, system), (plain, plain), 0
-        if adapted.exists():
+        if other.exists():
             model, learnt = read_arpa(adapted), sum(len(text.split()) for _, text in text_lines(other))
             systems, over = (system, with_lm(system, adapted)), (plain, WordModel.of(model, system.words, adapted))
         found = Chapter(spoken(args.texts / f"said/{chapter}.txt"), (general, model), over).measure(
@@ -217,4 +226,7 @@ def tell(total: Measured, way: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except HybridError as error:
+        sys.exit(f"adapt_books.py: {error}")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hybrid.base.errors import InputError
+
 CHAPTER = "{} | 7 | 1.0 | dev-clean | 1 | {} | chapter | {}\n"
 OWN = "the miller and his son went to the fair one day"
 
@@ -40,3 +42,18 @@ def test_a_chapter_learns_from_the_others_and_not_from_itself(script, corpora: P
     assert (out / "chapters.tsv").read_text().split("\t")[0] == "11"
     assert "dapple\n" in (out / "to_guess.txt").read_text() and "said\n" not in (out / "to_guess.txt").read_text()
     assert "said\n" in (out / "new_words.txt").read_text()
+
+
+def test_odd_transcripts(script, corpora: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    book_texts, out, text = script("egs/librispeech/local/book_texts.py"), tmp_path / "out", tmp_path / "text.txt"
+    text.write_text("a tale\n")
+    out.mkdir()
+    said = corpora / "LibriSpeech/dev-clean/7/11/7-11.trans.txt"
+    said.write_text("\n7-11-0 a tale\n\n")
+    assert book_texts.write_texts(out, corpora, text, {"a", "tale"}).startswith("1 chapters; 0 words")
+    said.write_text("7-11-0 a tale\nnoon a tale\n")
+    with pytest.raises(InputError, match=r"trans\.txt:2: utterance id 'noon' tells no chapter, wanted SPEAKER-CHAPTER"):
+        book_texts.write_texts(out, corpora, text, set())
+    said.write_text("7-19-0 a tale\n")
+    with pytest.raises(InputError, match=r"CHAPTERS\.TXT: has no line for the chapter '19' of dev-clean"):
+        book_texts.write_texts(out, corpora, text, set())

@@ -40,3 +40,14 @@ def test_chapters_are_searched_with_the_models_own_scores(
     assert scores is None or lines[0].startswith(f"{scores} exp/{model}/scores_dev.ark")
     assert wanted in lines[-1] and lines[-1].endswith(f"--out exp/{model}/books.txt")
     assert "--lang data/books_lang --lookahead" in lines[-2]
+
+
+def test_no_model_is_adapted_where_no_book_has_other_chapters(root: Path, tmp_path: Path) -> None:
+    lines = RUN.replace("book_adapted {model} tg dev", "cmudict=cmudict.dict\nbook_texts corpora").format(root=root)
+    for names, wanted in (((), 0), (("11.txt", "12.txt"), 2)):
+        for name in names:
+            (tmp_path / "data/books/other").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data/books/other" / name).write_text("A TALE\n")
+        done = subprocess.run(["bash", "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("hybrid lm adapt") == wanted and "*" not in done.stdout

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lm_text import vocabulary
 
 from hybrid.base.artifact import atomic_folder, write_meta
-from hybrid.base.errors import HybridError, InputError
+from hybrid.base.errors import HybridError, InputError, quote
 from hybrid.base.reading import open_text, text_lines
 from lexicon.cmudict import read_cmudict
 
@@ -42,10 +42,19 @@ def books_of(corpora: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def transcripts(files: list[Path]) -> Iterator[tuple[str, list[str]]]:
-    """Yields each utterance and its words."""
+    """Yields each utterance and its words.
+
+    Raises:
+      InputError: an id that is not SPEAKER-CHAPTER-NUMBER.
+    """
     for file in files:
-        for _, line in text_lines(file):
+        for number, line in text_lines(file):
+            if not line.strip():
+                continue
             name, *words = line.split()
+            if name.count("-") < 2:
+                found = f"utterance id '{quote(name)}' tells no chapter, wanted SPEAKER-CHAPTER-NUMBER"
+                raise InputError.at(file, found, "Take LibriSpeech's own transcripts.", number)
             yield name, words
 
 
@@ -85,6 +94,10 @@ def write_texts(folder: Path, corpora: Path, text: Path, known: set[str]) -> str
     training = by_chapter([corpora / "text/librispeech-train-clean-100.txt"])
     all_said: Said = training | development
     books, titles = books_of(corpora)
+    for chapter in development:
+        if chapter not in books:
+            found = f"has no line for the chapter '{quote(chapter)}' of dev-clean"
+            raise InputError.at(corpora / "LibriSpeech/CHAPTERS.TXT", found, "Take the list that came with the speech.")
     taken = {books[chapter] for chapter in development}
     apart = {" ".join(words) for chapter in all_said if books.get(chapter) in taken for _, words in all_said[chapter]}
     counts: Counter[str] = Counter()
