@@ -27,9 +27,9 @@ from hybrid.search.config import SearchConfig
 from hybrid.search.together import torch_batch
 from hybrid.search.together.torch_batch import FoundTogether
 from hybrid.search.together.torch_lanes import search_together
-from hybrid.search.together.torch_search import THREADS, TorchSearcher
+from hybrid.search.together.torch_search import TorchSearcher
 
-LAUNCHES = 100
+LAUNCHES, THREADS = 100, 8
 
 
 class Loop:
