@@ -225,9 +225,8 @@ def _kept_levels(m: LaneMemory, marks: list[list[int]]) -> tuple[LaneLevels, Lan
     device, (first, _, _), (tokens, links, inner) = m.extra.device, marks[0], marks[-1]
     alive = m.extra[:tokens] != INFINITE
     alive[:first] = True
-    upto = [
-        torch.nn.functional.pad(kept.cumsum(0), (1, 0)) for kept in (alive, m.kept_links[:links], m.kept_inner[:inner])
-    ]
+    masks = alive, m.kept_links[:links] != 0, m.kept_inner[:inner] != 0
+    upto = [torch.nn.functional.pad(kept.cumsum(0), (1, 0)) for kept in masks]
     sizes = torch.stack([sums[ends[kind]] for ends in marks[-2:] for kind, sums in enumerate(upto)]).tolist()
     which = [places_of(sums[1:], size) for sums, size in zip(upto, sizes[3:])]
     number, over, inside = (_level_numbers(marks, kind, some) for kind, some in enumerate(which))
