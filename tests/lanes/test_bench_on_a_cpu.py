@@ -25,16 +25,18 @@ def test_it_packs_and_runs(tiny, tmp_path) -> None:  # noqa: F811
     write_matrices(tmp_path / "scores.ark", scores)
 
     def run(*arguments: object) -> str:
-        command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+        command = [sys.executable, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
-    packed = run("pack", "--model", tiny.model, "--graph", tiny.graph, "--scores", tmp_path / "scores.ark", "--out",
-                 tmp_path / "pack.npz", "--utterances", 3)  # fmt: skip
+    packed = run(SCRIPT, "pack", "--model", tiny.model, "--graph", tiny.graph, "--scores", tmp_path / "scores.ark",
+                 "--out", tmp_path / "pack.npz", "--utterances", 3)  # fmt: skip
     assert "3 utterances" in packed
-    run("run", tmp_path / "pack.npz", "--out", tmp_path / "table.md", "--device", "cpu", "--lanes", "1,3", "--streams",
-        "1,2")  # fmt: skip
+    run(SCRIPT, "run", tmp_path / "pack.npz", "--out", tmp_path / "table.md", "--device", "cpu", "--lanes", "1,3",
+        "--streams", "1,2")  # fmt: skip
     table = (tmp_path / "table.md").read_text()
     assert "Lattices equal the CPU's in 3 of 3 utterances, words in 3." in table
     assert table.count("\n| 1 |") == 2 and "\n| 3 | 39 |" in table and table.rstrip().endswith("s in all.")
+    beside = run(SCRIPT.with_name("search_host.py"), tmp_path / "pack.npz", "--repeat", "1")
+    assert "µs of CPU" in beside and beside.count("| beside 8 threads") == 2
