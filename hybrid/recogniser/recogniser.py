@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
@@ -54,6 +55,7 @@ class Recogniser:
         """
         self.vad, self.adapt = vad or VadConfig(), adapt
         self.system = system if guess is None else replace(system, guess=guess)
+        self._changing = threading.Lock()  # changes by several threads follow each other, and none is lost
 
     @classmethod
     def load(
@@ -184,7 +186,11 @@ class Recogniser:
         Raises:
           InputError: the graph was compiled with a grammar; the file is damaged, or has hardly a word of the graph.
         """
-        self.system = with_lm(self.system, path)
+        self._change(lambda system: with_lm(system, path))
+
+    def _change(self, change: Callable[[System], System]) -> None:
+        with self._changing:
+            self.system = change(self.system)
 
     # --- slots and new words -----------------------------------------------------------------------
 
@@ -201,7 +207,7 @@ class Recogniser:
         Raises:
           InputError: the graph has no such slot, a list is bad, a word cannot be said; see `SlotContents.fill`.
         """
-        self.system = self._contents.fill(lists).system
+        self._change(lambda system: SlotContents(system).fill(lists).system)
 
     def can_add(self) -> bool:
         """Whether words can be added: the graph was compiled with a place for them."""
@@ -215,7 +221,7 @@ class Recogniser:
         probability: float | None = None,
     ) -> None:
         """Adds a word or a phrase to the vocabulary, at once; see `SlotContents.add` for arguments and errors."""
-        self.system = self._contents.add(text, pronunciations, like, probability).system
+        self._change(lambda system: SlotContents(system).add(text, pronunciations, like, probability).system)
 
     def remove_word(self, text: str) -> None:
         """Takes an added word or phrase away again.
@@ -223,7 +229,7 @@ class Recogniser:
         Raises:
           InputError: it was not added.
         """
-        self.system = self._contents.remove(text).system
+        self._change(lambda system: SlotContents(system).remove(text).system)
 
     def vocabulary(self) -> tuple[str, ...]:
         """The words and phrases in slots and those added, sorted."""
@@ -239,7 +245,7 @@ class Recogniser:
         Raises:
           InputError: another file, or another graph's slots.
         """
-        self.system = self._contents.load(path).system
+        self._change(lambda system: SlotContents(system).load(path).system)
 
     def bias(self, phrases: BiasLines, boost: float = BOOST, nearest: int = 0) -> None:
         """Raises phrases in the search, in the place of those raised before; sessions that are open keep theirs.
@@ -256,7 +262,7 @@ class Recogniser:
         Raises:
           InputError: a bad list, no phrase with words of the graph, or an engine that raises none; see `with_phrases`.
         """
-        self.system = with_phrases(self.system, phrases, boost, nearest)
+        self._change(lambda system: with_phrases(system, phrases, boost, nearest))
 
     def session(self, rate: int | None = None, name: str = "session", **options: Any) -> Session:
         """Opens a session for audio that comes in pieces; see `Session` for the options."""

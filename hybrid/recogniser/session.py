@@ -109,7 +109,7 @@ class Session:
         self._ended = False
         self._next = system  # of the utterance after this one
         self._begin()
-        self._busy = threading.Lock()
+        self._busy, self._asked = threading.Lock(), threading.Lock()
 
     @property
     def memory(self) -> int:
@@ -172,12 +172,17 @@ class Session:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._busy.acquire(blocking=False):
-            found = "is used by another thread at this moment"
-            raise InputError.at(f"session '{quote(self.name)}'", found, "Let one thread at a time use a session.")
+            raise self._in_use()
         try:
+            with self._asked:  # what another thread asks for ends first
+                pass
             yield
         finally:
             self._busy.release()
+
+    def _in_use(self) -> InputError:
+        found = "is used by another thread at this moment"
+        return InputError.at(f"session '{quote(self.name)}'", found, "Let one thread at a time use a session.")
 
     def advance(self, samples: np.ndarray) -> list[Recognition]:
         """Takes in samples, float32 [N] in [-1, 1]; returns the utterances that ended, or were committed, in them.
@@ -264,12 +269,20 @@ class Session:
         return Session.advance_together([self], [np.zeros(0, np.float32)], [True])[0]
 
     def partial(self) -> PartialText:
-        """The words of the utterance under way; costs what is new, not the whole utterance."""
-        found, time = self._search.partial(), self._system.times.boundary
-        start = time(self._frames + found.first_frame)
-        if len(found.word_ids) and not self._is_said(start, time(self._frames + self._searched)):
-            return PartialText((), 0, start)
-        return PartialText(tuple(self._system.words.symbol(int(i)) for i in found.word_ids), found.settled_words, start)
+        """The words of the utterance under way; costs what is new, not the whole utterance.
+
+        Raises:
+          InputError: another thread uses the session at this moment.
+        """
+        with self._asked:
+            if self._busy.locked():
+                raise self._in_use()
+            found, time = self._search.partial(), self._system.times.boundary
+            start = time(self._frames + found.first_frame)
+            if len(found.word_ids) and not self._is_said(start, time(self._frames + self._searched)):
+                return PartialText((), 0, start)
+            words = tuple(self._system.words.symbol(int(i)) for i in found.word_ids)
+            return PartialText(words, found.settled_words, start)
 
     def _is_said(self, start: float, end: float) -> bool:
         """Tells whether a stretch, seconds in the session, moves as speech does; what comes later plays no part."""

@@ -158,23 +158,59 @@ def test_a_list_is_replaced_between_utterances(recogniser, bursts):
     assert [one.text for one in found if one.text] == ["LOW FIRST", "LOW SECOND"]
 
 
-def test_a_session_in_use_is_not_filled(recogniser):
+@pytest.mark.parametrize("use", [lambda session: session.fill({"BAND": ["MID"]}), lambda session: session.partial()])
+def test_a_session_in_use_is_neither_filled_nor_asked(recogniser, use):
     session = recogniser.session(RATE)
     problems = []
 
-    def fill() -> None:
+    def other() -> None:
         try:
-            session.fill({"BAND": ["MID"]})
+            use(session)
         except InputError as error:
             problems.append(str(error))
 
     with session._alone():
-        thread = threading.Thread(target=fill)
+        thread = threading.Thread(target=other)
         thread.start()
         thread.join()
     assert problems == [
         "session 'session': is used by another thread at this moment. Let one thread at a time use a session."
     ]
+
+
+def test_a_session_that_another_thread_asks_goes_on(recogniser, bursts):
+    session, alone = recogniser.session(RATE), recogniser.session(RATE)
+    pieces, going, told = np.array_split(bursts(["HIGH", "MID", "LOW"] * 6, 41), 120), threading.Event(), []
+
+    def ask() -> None:
+        while not going.is_set():
+            try:
+                session.partial()
+            except Exception as error:
+                told.append(str(error))
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    found = [one.text for piece in pieces for one in session.advance(piece)] + [one.text for one in session.finish()]
+    going.set()
+    thread.join()
+    assert found == [one.text for piece in pieces for one in alone.advance(piece)] + [x.text for x in alone.finish()]
+    assert all("is used by another thread at this moment" in one for one in told)
+
+
+def test_words_that_several_threads_add_are_all_there(tiny, open_graph):
+    recogniser = Recogniser.of(load_model(tiny.model), open_graph)
+
+    def add(name: str) -> None:
+        for number in range(10):
+            recogniser.add_word(f"{name}{number}", ["H"], probability=0.01)
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in "ABCD"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(recogniser.vocabulary()) == 40
 
 
 def test_new_words(tiny, open_graph, bursts, tmp_path):
