@@ -233,11 +233,14 @@ def open_writer(
       scp: an index of the archive, written there.
 
     Raises:
-      InputError: an index of what has no places to point at (compressed, lines of JSON, standard output).
+      InputError: an index of what has no places to point at (compressed, lines of JSON, standard output), or an archive
+        with an index's name.
     """
     form = ArchiveForm(compact, text) if form is None else form
     if scp is not None and (form.json_lines or is_stream(path) or str(path).endswith(".gz")):
         raise InputError.at(scp, "an scp file can only point into a plain file of Kaldi's", "Write one of the two.")
+    if Path(path).suffix == ".scp":
+        raise InputError.at(path, "is the name of an index, as which it would be read", "Give the archive another.")
     require_plain_name(path)
     if is_stream(path):
         if sys.stdout is None:

@@ -191,6 +191,9 @@ def test_wrong_scp(tmp_path: Path) -> None:
     for name in ("a.gz", "-"):
         with pytest.raises(InputError, match="an scp file can only point into a plain file of Kaldi's"):
             write_lattices(name, [], scp=tmp_path / "b.scp")
+    with pytest.raises(InputError, match="c.scp: is the name of an index, as which it would be read"):
+        write_lattices(tmp_path / "c.scp", [], compact=True)
+    assert not (tmp_path / "c.scp").exists()
 
 
 @pytest.mark.peer
