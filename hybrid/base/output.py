@@ -24,6 +24,9 @@ __all__ = ["FAILED_NOW", "check_file", "check_folder", "check_place", "kind_of",
 
 PathLike = str | os.PathLike
 
+# Kinds of folders that results are put into: graphs into a model's, decodings into a graph's, scores into a decoding's,
+# features into a set's. A record names what is their own; what lies in other folders is taken for speech, text, ….
+HOLDERS = ("data", "gmm", "graph", "lattices", "nnet")
 FAILED_NOW = "failed.new.txt"  # of a run whose results are not put in the place of better ones
 
 
@@ -110,6 +113,7 @@ def _is_left_over(folder: Path) -> bool:
 def _require_no_input(
     path: PathLike, folder: Path, inputs: Iterable[PathLike | None], whole: bool, option: str
 ) -> None:
+    """Refuses an output that is an input, or would be replaced with an input in it."""
     for each in inputs:
         if each is None or not os.path.exists(each):
             continue
@@ -118,6 +122,15 @@ def _require_no_input(
             raise _at(path, "is also an input; it would be overwritten", option)
         if whole and folder in real.parents:
             raise _at(path, f"holds the input {quote(each, SHOWN)}, which would be removed with it", option)
+
+
+def _require_apart(path: PathLike, folder: Path, inputs: Iterable[PathLike | None], option: str) -> None:
+    """Refuses a folder that lies in one that is read, where the next run would take it for a part of that."""
+    for each in inputs:
+        if each is None or (real := Path(os.path.realpath(each))) not in folder.parents:
+            continue
+        if kind_of(real) not in HOLDERS and not (real / "cuts.jsonl.gz").exists():  # of a set without a record
+            raise _at(path, f"lies in the input {quote(each, SHOWN)}, all of which is read", option)
 
 
 def _require_nothing_more(path: PathLike, folder: Path, kind: str, option: str) -> None:
@@ -155,7 +168,7 @@ def check_folder(
 
     Args:
       kind: as in `meta.json`.
-      inputs: what the command reads; None is passed over.
+      inputs: what the command reads; None is passed over. The output may lie in none of them but `HOLDERS`.
       option: how the user names the folder.
       whole: the folder is replaced with everything in it, not written into.
 
@@ -171,7 +184,9 @@ def check_folder(
         raise _at(path, "is a file, wanted a folder", option)
     if whole and os.path.ismount(folder):
         raise _at(path, "is where a disk is mounted and cannot be replaced as a whole", f"{option}, a folder in it")
+    inputs = list(inputs)
     _require_no_input(path, folder, inputs, whole, option)
+    _require_apart(path, folder, inputs, option)
     if folder.is_dir():
         try:
             require_kind(path, folder, kind, option)

@@ -90,6 +90,32 @@ def test_an_output_is_no_input(tmp_path):
         check_folder(data, "data", [data / "x"], whole=True)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("kind", ["", "features", "lang", "cuts", "data", "gmm", "nnet", "graph", "lattices"])
+def test_an_output_lies_in_no_input_but_models_graphs_decodings_and_sets(tmp_path, kind, whole):
+    read = tmp_path / "read"
+    read.mkdir()
+    (read / "x").write_text("1")
+    if kind == "cuts":
+        (read / "cuts.jsonl.gz").touch()
+    elif kind:
+        write_meta(read, kind)
+    (tmp_path / "link").symlink_to(read)
+    for place, given in (("read/new", read), ("read/a/new", tmp_path / "link"), ("link/new", read)):
+        if kind in ("cuts", "data", "gmm", "nnet", "graph", "lattices"):
+            check_folder(tmp_path / place, "scores", [given], whole=whole)
+            continue
+        with pytest.raises(
+            InputError,
+            match=rf"{place}: lies in the input .*{given.name}, all of which is read\. Choose another --out-d",
+        ):
+            check_folder(tmp_path / place, "scores", [given], whole=whole)
+    check_folder(tmp_path / "reader", "scores", [read], whole=whole)  # no part of its name counts
+    check_folder(read / "new", "scores", [read / "x"], whole=whole)  # of a file nothing else is read
+    check_file(read / "new.arpa", "arpa", [read])
+    assert {p.name for p in read.iterdir()} <= {"x", "meta.json", "cuts.jsonl.gz"}
+
+
 def test_what_holds_other_artifacts_is_not_replaced_as_a_whole(tmp_path):
     graph = make(tmp_path / "graph", "graph")
     make(graph / "decode", "lattices")

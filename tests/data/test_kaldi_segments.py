@@ -25,9 +25,11 @@ from hybrid.data.kaldi_dir import from_kaldi
     ],
 )
 def test_what_is_no_number_or_file_fails_by_name(tmp_path: Path, wav: str, segment: str, reason: str) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(16000), 8000)
+    folder = tmp_path / "kaldi"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", np.zeros(16000), 8000)
     for name, line in {"wav.scp": f"r {wav}", "segments": f"u {segment}", "text": "u A", "utt2spk": "u s"}.items():
-        (tmp_path / name).write_text(line + "\n")
+        (folder / name).write_text(line + "\n")
     with pytest.raises(HybridError, match="cannot be used") as caught:
-        from_kaldi(tmp_path, tmp_path / "out")
+        from_kaldi(folder, tmp_path / "out")
     assert reason in str(caught.value)

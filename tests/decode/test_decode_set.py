@@ -305,9 +305,10 @@ def test_cuts(tiny, hybrid, decoded: Path, tmp_path: Path) -> None:
 
 def test_one_line_errors(tiny, spec, hybrid, tmp_path: Path) -> None:
     with pytest.raises(HybridError, match="2 of 2 utterances could not be decoded"):
-        np.save(tmp_path / "a.npy", np.full((2, 3), np.nan))
-        np.save(tmp_path / "b.npy", np.zeros((2, 3)))
-        decode_corpus(spec, ScoreFolder(str(tmp_path)), tmp_path / "out")
+        (tmp_path / "scores").mkdir()
+        np.save(tmp_path / "scores" / "a.npy", np.full((2, 3), np.nan))
+        np.save(tmp_path / "scores" / "b.npy", np.zeros((2, 3)))
+        decode_corpus(spec, ScoreFolder(str(tmp_path / "scores")), tmp_path / "out")
     with pytest.raises(InputError, match="no such scores"):
         decode_corpus(spec, ScoreFolder(str(tmp_path / "nothing")), tmp_path / "out2")
     (tmp_path / "mine").mkdir()
