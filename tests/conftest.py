@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -43,6 +44,15 @@ def _plain_loggers() -> Iterator[None]:
     for logger, (level, propagate, handlers) in zip(loggers, before):
         logger.setLevel(level)
         logger.propagate, logger.handlers[:] = propagate, handlers
+
+
+@pytest.fixture(autouse=True)
+def _plain_interruption() -> Iterator[None]:
+    """Takes back what `hybrid.cli.main.main` does to Ctrl-C at its end, where its process ends."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    if signal.getsignal(signal.SIGINT) is not before:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

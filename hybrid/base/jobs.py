@@ -17,6 +17,7 @@ import multiprocessing.connection
 import multiprocessing.forkserver
 import os
 import pickle
+import signal
 import threading
 import time
 from collections import OrderedDict, deque
@@ -70,6 +71,8 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _starting() -> Iterator[None]:
+    """Lets processes be started that Ctrl-C passes by, which this one gets too and ends them; tells what hinders it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which they inherit
     try:
         yield
     except OSError as error:
@@ -78,6 +81,8 @@ def _starting() -> Iterator[None]:
             f"({error.strerror or error}). Make room in shared memory and in the temporary folder (TMPDIR), or use "
             "--jobs 1."
         ) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class WorkerPool(Executor):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
-import os
-import signal
 import sys
-import threading
-import traceback
-from collections.abc import Iterator
 
-import click
+try:
+    import contextlib
+    import importlib
+    import io
+    import os
+    import signal
+    import threading
+    import traceback
+    from collections.abc import Iterator
+
+    import click
+except KeyboardInterrupt:  # before there is a command that could say so
+    sys.exit(130)
 
 # group → (module of this package, one line of help). Keep the order of the work.
 GROUPS = {
@@ -83,6 +87,21 @@ def ending_well() -> Iterator[None]:
 
 
 def main() -> None:
+    """Runs the command line, and ends the process: an interruption at any moment is one line, or none, and status 130.
+
+    That is 128 and the signal's number, as a shell has it; it may come while modules are imported or an error is told.
+    """
+    try:
+        _run()
+    except KeyboardInterrupt:
+        click.echo("hybrid: interrupted", err=True)
+        sys.exit(130)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # at exit Python would show a traceback
+
+
+def _run() -> None:
     """Runs the command line; a user's mistake, or what the file system refuses, ends in one line and status 1."""
     from hybrid.base.errors import HybridError, one_line, shortened
 
@@ -96,8 +115,7 @@ def main() -> None:
     except click.exceptions.Abort as error:
         if isinstance(error.__cause__, EOFError):  # click calls any end of any file an interruption
             raise error.__cause__ from None
-        click.echo("hybrid: interrupted", err=True)
-        sys.exit(130)  # as a shell has it: 128 and the number of the signal
+        raise KeyboardInterrupt from None
     except click.ClickException as error:
         error.show(shown := io.StringIO())
         click.echo("\n".join(shortened(one_line(line)) for line in shown.getvalue().splitlines()), err=True)

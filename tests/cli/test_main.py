@@ -1,4 +1,5 @@
 import json
+import signal
 import subprocess
 import sys
 
@@ -121,3 +122,48 @@ def test_doctor_examines_the_compiled_kernels(monkeypatch, tmp_path):
     text = f"0 in {tmp_path / 'kernels'}; 2 damaged, removed, to be compiled again when they are needed"
     assert findings["compiled kernels"]["text"] == text
     assert not list((tmp_path / "kernels").glob("*.kernel"))
+
+
+# Sends SIGINT to its own process when a module is imported, or where a function of the command is called.
+INTERRUPTED = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {at!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+import threading
+shutdown = threading._shutdown
+def at_exit():
+    if {at!r} == "exit":
+        os.kill(os.getpid(), signal.SIGINT)
+    shutdown()
+threading._shutdown = at_exit
+sys.argv = ["hybrid", "graph", "info", "nothing"]
+from hybrid.cli.main import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("at", ["click", "click.types", "hybrid.base.errors", "hybrid.cli.graph", "numpy", "exit"])
+def test_an_interruption_at_any_moment_is_no_traceback_and_status_130(at):
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED.format(at=at)], capture_output=True, text=True)
+    # click writes an empty line; what is wrong with `nothing` is told before the exit
+    said = [line for line in done.stderr.splitlines() if line and not line.startswith("hybrid: nothing: ")]
+    assert said in ([], ["hybrid: interrupted"]), done.stderr
+    assert done.returncode in (130, -signal.SIGINT)  # a shell calls both 130
+
+
+def test_workers_leave_an_interruption_to_the_one_that_started_them(tmp_path):
+    code = (
+        "import os, signal\nfrom hybrid.base.jobs import map_in_order, pool\nfrom hybrid.cli import main\n"
+        "def work():\n"
+        "    with pool(2) as executor:\n"
+        "        next(map_in_order(abs, [1], executor))\n"
+        "        os.killpg(os.getpid(), signal.SIGINT)\n"
+        "        signal.pause()\n"
+        "main._run = work\nmain.main()"
+    )
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "hybrid: interrupted\n")
