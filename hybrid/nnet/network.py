@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hybrid.base.config import config_from_dict, config_to_dict
 from hybrid.base.errors import InputError, quote
 
-__all__ = ["ARCHITECTURES", "UNLIMITED", "Network", "Output", "build_network"]
+__all__ = ["ARCHITECTURES", "UNLIMITED", "Network", "Output", "build_network", "told_frames"]
 
 ARCHITECTURES = {  # name → module and class
     "tdnnf": ("hybrid.nnet.tdnnf", "Tdnnf"),
@@ -21,6 +21,11 @@ ARCHITECTURES = {  # name → module and class
     "lstm": ("hybrid.nnet.lstm", "Lstm"),
 }
 UNLIMITED = 10**9  # context of a network that sees the whole utterance on that side
+
+
+def told_frames(count: int) -> int | str:
+    """Returns frames of context or delay as people read them: `unlimited` or their number."""
+    return "unlimited" if count >= UNLIMITED else count
 
 
 class Output(NamedTuple):

@@ -8,7 +8,7 @@ from hybrid.base.artifact import read_meta
 from hybrid.base.errors import InputError
 from hybrid.model.folder import load_model
 from hybrid.nnet.acoustic import NetworkAcousticModel
-from hybrid.nnet.network import UNLIMITED
+from hybrid.nnet.network import told_frames
 from hybrid.train.nnet.average import kept_models
 from hybrid.train.nnet.log import read_rows
 
@@ -27,18 +27,15 @@ def describe(model_dir: Path) -> dict[str, object]:
         raise InputError.at(model_dir, "holds no network", "`hybrid gmm info` looks at GMMs.")
     network = acoustic.network
 
-    def frames(count: int) -> object:
-        return "unlimited" if count >= UNLIMITED else count
-
     found: dict[str, object] = {
         "architecture": network.architecture,
         "parameters": sum(p.numel() for p in network.parameters()),
         "feature_dim": network.feature_dim,
         "pdfs": network.num_pdfs,
         "subsampling_factor": network.subsampling_factor,
-        "left_context": frames(network.left_context),
-        "right_context": frames(network.right_context),
-        "delay": frames(network.delay),
+        "left_context": told_frames(network.left_context),
+        "right_context": told_frames(network.right_context),
+        "delay": told_frames(network.delay),
         "head": acoustic.head,
         "log_prior": "yes" if acoustic.log_prior is not None else "no",
         "acoustic_scale": f"{acoustic.acoustic_scale:g}",

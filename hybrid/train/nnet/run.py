@@ -22,7 +22,7 @@ from hybrid.base.log import get_logger, log_settings
 from hybrid.hmm import TransitionModel
 from hybrid.model.folder import Model, load_model, save_model
 from hybrid.nnet.acoustic import NetworkAcousticModel
-from hybrid.nnet.network import Network, build_network
+from hybrid.nnet.network import Network, build_network, told_frames
 from hybrid.nnet.priors import measure_log_prior
 from hybrid.train.gmm.begin_and_end import finished_model, work_dir
 from hybrid.train.gmm.state import fingerprint
@@ -127,9 +127,9 @@ def _train(
     maker = _maker(source, corpus, task, network, config)
     if group.is_first:
         log_settings(logger, f"nnet, {task.objective.name}", config.to_dict())
-    logger.info("%d utterances (%.2f h with all speeds), %d held out; %d parameters, context %s", len(corpus.training),
-                corpus.hours, len(corpus.heldout), sum(p.numel() for p in network.parameters()),
-                network.chunk_context)  # fmt: skip
+    logger.info("%d utterances (%.2f h with all speeds), %d held out; %d parameters, context %s and %s",
+                len(corpus.training), corpus.hours, len(corpus.heldout), sum(p.numel() for p in network.parameters()),
+                told_frames(network.left_context), told_frames(network.right_context))  # fmt: skip
     path, optimiser, state = begin_or_resume(network, config.optimiser, out_dir, identity, group.is_first)
     epochs = training.hours / corpus.hours if training.hours else training.epochs
     total = max(1, round(epochs * corpus.frames))

@@ -16,6 +16,7 @@ from hybrid.graph.training import TrainingGraphCompiler, compile_training_graphs
 from hybrid.model.folder import load_model
 from hybrid.nnet.network import Output
 from hybrid.train.nnet.cross_entropy import NONE, AlignmentTargets, CrossEntropy, at_speed
+from hybrid.train.nnet.describe import describe
 from hybrid.train.nnet.log import read_rows
 from hybrid.train.nnet.run import train_network
 from hybrid.train.nnet.sources import Item
@@ -95,6 +96,23 @@ def test_the_model_aligns(trained, store, lang, texts) -> None:
     aligner = Aligner(trained.acoustic_model, trained.transition_model, trained.pipeline)
     found = align_corpus(aligner, store, graphs, sorted(texts))
     assert len(found) == len(texts)
+
+
+@pytest.mark.parametrize("network, wanted", [
+    ({"layers": 1, "dim": 8, "heads": 2, "subsampling_factor": 1}, "context unlimited and unlimited"),
+    ({"layers": 1, "dim": 8, "heads": 2, "kernel": 3, "look_back": 2, "look_ahead": 0,
+      "subsampling_factor": 1}, "context 5 and 3"),
+    ({}, "context 3 and 3"),
+])  # fmt: skip
+def test_the_log_tells_the_context_that_the_description_tells(tmp_path, task, source, config, caplog, network, wanted):
+    caplog.set_level("INFO", logger="hybrid")
+    short = replace(config, training=replace(config.training, epochs=0.2))
+    if network:
+        short = replace(short, architecture="conformer", network=network)
+    model = train_network(task, source, tmp_path / "x", short)
+    found = describe(model.path)
+    assert f"context {found['left_context']} and {found['right_context']}" == wanted
+    assert f"parameters, {wanted}\n" in caplog.text
 
 
 def test_a_second_run_finds_it_finished(trained, task, source, config, caplog) -> None:
