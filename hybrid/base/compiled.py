@@ -64,7 +64,12 @@ class Kernel(CPUDispatcher):
 
     def __call__(self, *arguments: Any) -> Any:
         """Calls the compiled form, or the function itself where kernels are interpreted."""
-        return self.py_func(*arguments) if _as_python.get() else super().__call__(*arguments)
+        try:
+            return self.py_func(*arguments) if _as_python.get() else super().__call__(*arguments)
+        except SystemError as error:  # what a signal raised while numba looked at the arguments
+            if isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):
+                raise error.__cause__ from None
+            raise
 
     def is_kept(self, *arguments: Any) -> bool:
         """Tells whether a call with such arguments has nothing to compile."""

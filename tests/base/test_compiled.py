@@ -221,3 +221,16 @@ def test_what_is_interpreted_is_not_compiled(folder):
         with warnings.catch_warnings(action="error"):
             assert np.uint64(2**63) * np.uint64(2) == 0
     assert misses(compiled_total) == 1
+
+
+@pytest.mark.parametrize(("cause", "wanted"), [
+    (KeyboardInterrupt(), KeyboardInterrupt), (SystemExit(143), SystemExit), (TypeError(), SystemError),
+])  # fmt: skip
+def test_an_interruption_inside_a_call_is_one(cause, wanted):
+    """As numba tells it: SystemError, 'returned a result with an exception set'."""
+
+    def struck(_):
+        raise SystemError("returned a result with an exception set") from cause
+
+    with interpreted(), pytest.raises(wanted):
+        kernel(struck)(1)
