@@ -13,13 +13,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hybrid.base.errors import InputError, quote
 from lexicon.text import read_user_lines
 from lexicon.words.blanks import split_words
+from lexicon.words.class_names import is_class
+from lexicon.words.spelling import Spelling
 
-__all__ = ["ListEntry", "check_entries", "entries_of", "read_word_list"]
+__all__ = ["ListEntry", "check_entries", "entries_of", "read_word_list", "spelled"]
 
 MAX_WORDS = 30  # of a phrase
 MAX_WEIGHT = 1e15
@@ -88,6 +90,30 @@ def check_entries(entries: Iterable[ListEntry], place: object) -> tuple[ListEntr
     if not checked:
         raise InputError.at(place, "the list is empty", "Give it entries, or leave the slot as it is.")
     return tuple(checked)
+
+
+def spelled(entries: Iterable[ListEntry], spelling: Spelling) -> tuple[ListEntry, ...]:
+    """Returns entries in a lexicon's spelling: of "forward", FORWARD where that is its word.
+
+    Words with phones in the list stay as they are written. Those that the lexicon has in no spelling get its case.
+
+    Raises:
+      InputError: two entries have become one.
+    """
+    made, changed = [], False
+    for entry in entries:
+        if not entry.phones and any(word not in spelling for word in entry.words):
+            entry, changed = replace(entry, words=tuple(_spelled(word, spelling) for word in entry.words)), True
+        made.append(entry)
+    return check_entries(made, "list") if changed else tuple(made)
+
+
+def _spelled(word: str, spelling: Spelling) -> str:
+    """A word as the lexicon has it, else in the lexicon's case; classes keep their names."""
+    if is_class(word):
+        return word
+    found = spelling.find(word)
+    return found[0] if found else {"upper": word.upper(), "lower": word.lower()}.get(spelling.case, word)
 
 
 def _problem(entry: ListEntry) -> tuple[str, str] | None:

@@ -26,7 +26,7 @@ from hybrid.timing.word_alignment import LexiconWordAlignment
 from lexicon.symbols import SymbolTable
 from lexicon.words.class_names import is_class
 from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
-from lm.word_list import ListEntry, check_entries
+from lm.word_list import ListEntry, check_entries, spelled
 
 __all__ = ["Contents", "SlotFiller"]
 
@@ -85,6 +85,10 @@ class SlotFiller:
         silent = SymbolTable(("<eps>", *(self._phones.symbol(i) for i in self.system.silence_phones)))
         return base_phones(self._phones, self._marked) - base_phones(silent, self._marked)
 
+    def spelt(self, entries: Sequence[ListEntry]) -> Sequence[ListEntry]:
+        """Returns entries as the graph's lexicon spells them; see `lm.word_list.spelled`."""
+        return spelled(entries, self.graph.spelling)
+
     def spoken(self, contents: Contents) -> tuple[Spoken, dict[str, str]]:
         """Finds pronunciations: given in a list, of the graph's lexicon, or guessed.
 
@@ -129,7 +133,7 @@ class SlotFiller:
         Raises:
           InputError: a slot that the graph lacks, a bad entry (`check_entries`), a word that cannot be said (`spoken`).
         """
-        contents = {self.table.name(name): entries for name, entries in contents.items()}
+        contents = {self.table.name(name): self.spelt(entries) for name, entries in contents.items()}
         for name, entries in contents.items():
             check_entries(entries, f"slot '{quote(name)}'")
             _refuse_classes(entries, f"slot '{quote(name)}'")

@@ -49,6 +49,7 @@ from lexicon.lexicon import Lexicon
 from lexicon.phones import POSITIONS
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import is_marked
+from lexicon.words.spelling import Spelling
 
 if TYPE_CHECKING:
     from lexicon.lang_dir import LangDir
@@ -337,6 +338,11 @@ class DecodingGraph:
             plain = tuple(p[:-2] if marked and p[-2:] in POSITIONS else p for p in phones)
             found.setdefault(word, []).append(plain)
         return found
+
+    @cached_property
+    def spelling(self) -> Spelling:
+        """The words of its lexicon, found by other spellings too."""
+        return Spelling(self.lexicon)
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,6 +37,7 @@ from lexicon.words.blanks import split_words
 from lexicon.words.config import TextConfig
 from lexicon.words.normaliser import Normaliser
 from lexicon.words.phone_fit import absent_phones, base_phones, fit_phones, is_marked, lacking_phones
+from lexicon.words.spelling import Spelling
 from lexicon.words.user_lexicon import read_user_lexicon, tell_rejected
 from lm.arpa import write_arpa
 from lm.config import EstimateConfig
@@ -45,7 +47,7 @@ from lm.grammar.srgs import write_srgs
 from lm.grammar.values import GARBAGE, Grammar
 from lm.grammar_fst import ngram_to_fst
 from lm.ngram import NgramModel
-from lm.word_list import ListEntry
+from lm.word_list import ListEntry, spelled
 
 __all__ = ["GRAMMAR", "PRONUNCIATIONS", "OwnWords", "build_graph", "read_words"]
 
@@ -108,10 +110,9 @@ def build_graph(
     """Builds the graph folder of a user's own sentences and words, or of a grammar.
 
     Args:
-      model: folder with tree, transitions, topo and phones.txt.
+      model: folder with tree, transitions, topo and phones.txt. text: how texts become words.
       sentences: what may be said, a sentence a line. lexicon: whose pronunciations are known.
       guess: pronunciations of words that are in no list; None: there may be none.
-      text: how texts become words.
       grammar: what may be said besides the sentences, or alone; `own` only tells pronunciations then.
       mixture: how it stands beside sentences and other speech.
       slots: classes ($NAME in texts) that are filled when the graph is used. open_vocabulary: with a place for words.
@@ -124,11 +125,12 @@ def build_graph(
     Raises:
       InputError: words without pronunciation or phones of the model, nothing to recognise, a class without contents.
     """
-    classes = ClassLists.of(slots, lists, open_vocabulary)
-    told = _with_phones(own, classes.entries)
+    told = _with_phones(own, chain(*lists.values()))
     table, known = _phones_of(model, told)
-    spelling = [*told.given, *own.words, *_words_of(lexicon), *classes.slots, *classes.lists]
-    texts = _Texts.read(sentences, grammar, Normaliser(text, spelling, classes=True), own, classes)
+    listed = Spelling([*told.given, *own.words, *_words_of(lexicon)])
+    classes = ClassLists.of(slots, {name: spelled(some, listed) for name, some in lists.items()}, open_vocabulary)
+    normaliser = Normaliser(text, [*listed.words, *classes.slots, *classes.lists], classes=True)
+    texts = _Texts.read(sentences, grammar, normaliser, own, classes)
     words, said = texts.words, texts.said
     if not words and not texts.classes and not _has_garbage(said):
         raise InputError.at(out_dir, "there is nothing to recognise", "Give --sentences, --words or --grammar.")

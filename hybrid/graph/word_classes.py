@@ -22,7 +22,7 @@ from hybrid.formats.openfst import FstArrays
 from lexicon.lexicon_fst import add_disambig_loops
 from lexicon.symbols import SymbolTable
 from lexicon.words.class_names import is_class
-from lm.word_list import ListEntry
+from lm.word_list import ListEntry, spelled
 
 __all__ = ["ClassLists", "Classes", "labels_of"]
 
@@ -72,7 +72,7 @@ class Classes:
             return found
 
         known = words.extended(sorted(labels))
-        contents = {name(n): _acceptor(entries, known, n) for n, entries in lists.items()}
+        contents = {name(n): _acceptor(spelled(entries, known.spelling), known, n) for n, entries in lists.items()}
         _require_told(labels, {name(n) for n in slots}, contents, place)
         return cls(labels, contents)
 

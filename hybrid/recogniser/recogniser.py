@@ -75,6 +75,7 @@ class Recogniser:
         adapt: bool = True,
         lm: str | os.PathLike | None = None,
         exact_backoff: bool = False,
+        g2p: str | os.PathLike | None = None,
     ) -> "Recogniser":
         """Loads a model folder and a graph folder.
 
@@ -91,6 +92,7 @@ class Recogniser:
           adapt: see `__init__`.
           lm: of a graph that was compiled for look-ahead, which has none: an ARPA file, or G.fst over its words.
           exact_backoff: of such a graph: every path has the score that `lm` gives its words, see `SystemSpec`.
+          g2p: model that guesses pronunciations of words of lists, phrases and `add_word` that nobody gives.
 
         Raises:
           InputError, MismatchError: see `load_system`.
@@ -110,6 +112,7 @@ class Recogniser:
             search_arpa=None if search_lm is None else os.fspath(search_lm),
             lm=None if lm is None else os.fspath(lm),
             exact_backoff=exact_backoff,
+            g2p=None if g2p is None else os.fspath(g2p),
         )
         return cls(load_system(spec), adapt=adapt)
 
@@ -216,7 +219,7 @@ class Recogniser:
     def add_word(
         self,
         text: str,
-        pronunciations: Sequence[str | Sequence[str]] | None = None,
+        pronunciations: str | Sequence[str | Sequence[str]] | None = None,
         like: str | None = None,
         probability: float | None = None,
     ) -> None:

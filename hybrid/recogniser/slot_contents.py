@@ -76,7 +76,7 @@ class SlotContents:
     def add(
         self,
         text: str,
-        pronunciations: Sequence[str | Sequence[str]] | None,
+        pronunciations: str | Sequence[str | Sequence[str]] | None,
         like: str | None,
         probability: float | None,
     ) -> SlotContents:
@@ -93,15 +93,17 @@ class SlotContents:
         """
         self._require_open()
         words = tuple(split_words(text))
-        if any(entry.words == words for entry in self._added):
-            raise InputError.at("new words", f"'{quote(text)}' is there already", "Remove it first.")
         weight = self._probability(like, probability)
-        ways = [None] if pronunciations is None else [p if isinstance(p, str) else " ".join(p) for p in pronunciations]
+        some = [pronunciations] if isinstance(pronunciations, str) else pronunciations
+        ways = [None] if some is None else [p if isinstance(p, str) else " ".join(p) for p in some]
         entries = tuple(
             ListEntry(words, weight, () if way is None else tuple(tuple(part.split()) for part in way.split("|")))
             for way in ways
         )
-        return self.fill({NEW: (*self._added, *check_entries(entries, "new words"))})
+        entries = tuple(self.filler.spelt(check_entries(entries, "new words")))
+        if any(entry.words == entries[0].words for entry in self._added):
+            raise InputError.at("new words", f"'{quote(text)}' is there already", "Remove it first.")
+        return self.fill({NEW: (*self._added, *entries)})
 
     def _probability(self, like: str | None, probability: float | None) -> float:
         unigrams, words = self.filler.graph.unigrams, self.filler.graph.words
@@ -111,7 +113,8 @@ class SlotContents:
                 found = f"probability {value:g} of a new word, wanted above 0 and at most 1"
                 raise InputError.at("new words", found, "Give a smaller one, or like= a word.")
             return value
-        known = words.get(like, 0) if unigrams is not None else 0
+        meant = words.spelling.find(like)
+        known = words[meant[0]] if meant is not None else 0
         if unigrams is None or not 0 < known < len(unigrams) or not np.isfinite(unigrams[known]):
             raise InputError.at(
                 "new words", f"the graph has no word '{quote(like)}'", "Name another, or give probability=."
@@ -126,7 +129,8 @@ class SlotContents:
         """
         self._require_open()
         words = tuple(split_words(text))
-        left = tuple(entry for entry in self._added if entry.words != words)
+        spelt = self.filler.spelt([ListEntry(words)])[0].words
+        left = tuple(entry for entry in self._added if entry.words not in (words, spelt))
         if len(left) == len(self._added):
             cure = "Only words that were added can be removed; see vocabulary()."
             raise InputError.at("new words", f"'{quote(text)}' is not one of them", cure)

@@ -45,7 +45,8 @@ def read_grammar(path: str | os.PathLike, rule: str | None = None) -> Grammar:
     if rule is not None and rule not in main.rules:
         raise InputError.at(path, f"has no rule '{quote(rule)}'", f"It has {_some(main.rules)}.")
     if not roots:
-        raise InputError.at(path, "has no public rule", "Write `public` before the rule that is a sentence.")
+        cure = 'Write `public` before the rule that is a sentence; in SRGS name it: root="RULE".'
+        raise InputError.at(path, "has no public rule", cure)
     names = _prefixes(files, top)
     rules: dict[str, Rule] = {}
     for file, parsed in files.items():
@@ -126,7 +127,7 @@ def _file_of(file: GrammarFile, wanted: Import) -> Path:
         if os.path.isfile(folder / name):  # Path.is_file raises where a name is too long
             return folder / name
     shown = ", ".join(quote(name, 60) for name in tried)
-    cure = f"Make one of {shown} in {quote(folder, 200)}." if len(tried) > 1 else f"Make {shown} there."
+    cure = f"Make one of {shown} beside {quote(file.path, 200)}." if len(tried) > 1 else f"Make {shown} there."
     raise InputError.at(file.path, f"imports '{quote(wanted.grammar)}', which is not there", cure, wanted.line)
 
 

@@ -10,6 +10,7 @@ from hybrid.base.errors import InputError
 from hybrid.graph.own_words import OwnWords, _make_lang, _spoken, build_graph, read_words
 from lexicon.symbols import SymbolTable
 from lexicon.words.phone_fit import base_phones
+from lm.word_list import ListEntry
 
 PHONES = SymbolTable(
     ("<eps>", "SIL", *(f"{p}{m}" for p in ("SIL", "A", "K") for m in ("_B", "_E", "_I", "_S")), "#0", "#1")
@@ -47,6 +48,14 @@ def test_words_that_cannot_be_built_are_all_named(model: Path, tmp_path: Path) -
         build_graph(model, [tmp_path / "s.txt"], tmp_path / "graph", OwnWords((), {"AKKA": [("ZH",)]}))
     with pytest.raises(InputError, match="there is nothing to recognise. Give --sentences, --words or --grammar."):
         build_graph(model, [], tmp_path / "graph", OwnWords())
+
+
+def test_lists_of_classes_are_in_any_spelling(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("ka $X\n")
+    own = OwnWords((), {"AKKA": [("A", "K", "A")]})
+    lists = {"X": [ListEntry(("akka",)), ListEntry(("Ta",))]}
+    with pytest.raises(InputError, match="words: 2 of 3 have no pronunciation: KA, TA. Give them with --words"):
+        build_graph(model, [tmp_path / "s.txt"], tmp_path / "graph", own, lists=lists)
 
 
 def test_the_lang_folder_has_the_models_phones(model: Path, tmp_path: Path) -> None:

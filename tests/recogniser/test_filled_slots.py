@@ -229,6 +229,13 @@ def test_new_words(tiny, open_graph, bursts, tmp_path):
     assert told.text == "LOW NGUYEN TRAN LOW"
     assert [(slot.name, slot.value) for slot in told.slots] == [("$NEW", "NGUYEN TRAN")]
     recogniser.remove_word("nguyen tran".upper())
+    recogniser.add_word("Tran", "H", like="low")
+    recogniser.add_word("mid low")
+    assert recogniser.vocabulary() == ("MID LOW", "NGUYEN", "Tran")
+    with pytest.raises(InputError, match="new words: 'Mid low' is there already"):
+        recogniser.add_word("Mid low")
+    recogniser.remove_word("Tran")
+    recogniser.remove_word("mid low")
     with pytest.raises(InputError, match="new words: 'NGUYEN' is there already. Remove it first"):
         recogniser.add_word("NGUYEN", ["H"])
     recogniser.remove_word("NGUYEN")
@@ -245,8 +252,10 @@ def test_what_nothing_is_known_of_is_guessed(tiny, slotted, bursts):
     recogniser = Recogniser(
         Recogniser.of(load_model(tiny.model), slotted).system, guess=lambda ws: {w: [("H",)] for w in ws}
     )
-    recogniser.fill({"BAND": ["SOPRANO"]})
+    recogniser.fill({"BAND": ["soprano"]})
     assert recogniser.recognise(bursts(["HIGH"], 12), RATE).text == "SOPRANO"
+    with pytest.raises(InputError, match="none.arpa: the file does not exist"):
+        Recogniser.load(tiny.model, tiny.graph, g2p="none.arpa")
 
 
 def test_rows_behind_the_base_are_the_graph_written_out(tiny, slotted, tmp_path):
@@ -301,6 +310,16 @@ def test_bad_contents(recogniser, message):
     assert recogniser.system is before
 
 
+def test_lists_are_in_any_spelling(recogniser):
+    """Words are the lexicon's, whatever their case in the list; those with phones stay as they are written."""
+    recogniser.fill({"BAND": ["mid", "Mid high", ListEntry(("New",), 1.0, (("H",),))]})
+    assert recogniser.vocabulary() == ("MID", "MID HIGH", "New")
+    with pytest.raises(InputError, match="list: entry 2, 'MID', is entry 1 again. Remove one of the two"):
+        recogniser.fill({"BAND": ["MID", "mid"]})
+    with pytest.raises(InputError, match="1 words have no pronunciation: SOPRANO"):
+        recogniser.fill({"BAND": ["soprano"]})
+
+
 def test_filled_and_emptied_is_as_it_was(recogniser, bursts):
     """And the order of filling is of no account: the search graphs are the same to the byte."""
     arrays = ("bounds", "arcs", "transition_ids", "word_ids", "final_scores")
@@ -343,7 +362,7 @@ def test_lists_are_replaced_while_other_threads_decode(recogniser, bursts):
 @pytest.mark.parametrize(("data", "message"), [
     ("J\xfcrgen\n".encode("latin-1"), "list.txt:1: byte 0xfc is not UTF-8 text. Convert it"),
     ("MID\n".encode("utf-16"), "list.txt"),
-    ("Иван\n".encode(), "1 words have no pronunciation: Иван. Give their phones in the list"),
+    ("Иван\n".encode(), "1 words have no pronunciation: ИВАН. Give their phones in the list"),
 ])  # fmt: skip
 def test_lists_in_another_script_or_encoding(recogniser, tmp_path, data, message):
     (tmp_path / "list.txt").write_bytes(data)

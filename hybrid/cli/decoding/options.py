@@ -52,7 +52,7 @@ def rescore_options(function: Any) -> Any:
 def slot_options(function: Any) -> Any:
     """Adds --fill and --g2p."""
     for option in (
-        click.option("--g2p", type=FILE, help="With --fill: guesses pronunciations that are missing."),
+        click.option("--g2p", type=FILE, help="With --fill or --bias: guesses pronunciations that are missing."),
         click.option("--fill", multiple=True, metavar="SLOT=LIST",
                      help="What stands in a slot of the graph: a list of words and phrases, one a line, with a weight "
                      "and phones after tabs where wanted; may be repeated."),

@@ -117,7 +117,8 @@ WRONG = [
     (HEAD.encode() + b"public <s> = gr\xfcn;",
      "g.gram:3: byte 0xfc is not UTF-8 text. Name the file's encoding in its first line"),
     (HEAD, "g.gram:3: has no rules. Write `public <name> = words;`."),
-    (HEAD + "<s> = a;", "g.gram: has no public rule. Write `public` before the rule that is a sentence."),
+    (HEAD + "<s> = a;", "g.gram: has no public rule. Write `public` before the rule that is a sentence; in SRGS "),
+    (f"{XML}><rule id='s'>a</rule></grammar>", 'in SRGS name it: root="RULE".'),
     (HEAD + "public <s> = ;", "g.gram:3: ';' where words were wanted. Write words, or <NULL> for silence."),
     (HEAD + "public <s> = (a;", "g.gram:3: ';' where ')' was wanted."),
     (HEAD + "public <s> = a\n", "g.gram:4: the end of the file where ';' was wanted."),
@@ -142,7 +143,7 @@ WRONG = [
      "g.gram:3: imports itself. Put the rules that both need into a third file."),
     (HEAD + "import <x.y.s>;\npublic <s> = a;",
      "g.gram:3: imports 'x.y', which is not there. Make one of x/y.gram, x/y.jsgf, "
-     "x.y.gram, x.y.jsgf, y.gram, y.jsgf"),
+     "x.y.gram, x.y.jsgf, y.gram, y.jsgf, x.y beside "),
     (HEAD + f"import <{'x' * 300}.s>;\npublic <s> = a;", "which is not there. Make one of xxx"),
     (HEAD + "import <../x.s>;\npublic <s> = a;", "g.gram:3: imports '<../x.s>', wanted a rule."),
     (HEAD + "import <h.t>;\npublic <s> = <t>;", "g.gram:3: <t> is not public of "),
