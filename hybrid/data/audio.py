@@ -73,6 +73,9 @@ def _open(path: str | os.PathLike) -> Any:
     if not os.path.isfile(path):
         if os.path.islink(path):
             require_followed(path)
+        if os.path.exists(path):
+            found = "a folder" if os.path.isdir(path) else "a device or pipe"
+            raise _error("unreadable", path, f"is {found}, wanted an audio file", "Give a file.")
         raise _error("missing", path, "audio file is missing", "Mend the path, or restore the file.")
     if any("\ud800" <= c <= "\udfff" for c in str(path)):
         raise _error("unreadable", path, "has a name that is not UTF-8", "Rename the file.")
@@ -109,6 +112,10 @@ def _open_media(path: Path, error: Exception) -> Any:
     except InputError as other:
         raise _error("unreadable", path, other.found, other.cure) from error
     reason = str(error).split(":")[-1].strip().rstrip(".")
+    if (
+        "not a regular file" in reason
+    ):  # which libsndfile says of what its mp3 decoder does not know; it could be opened
+        reason = "Format not recognised"
     raise _error(
         "unreadable",
         path,

@@ -62,6 +62,8 @@ def scan(paths: Sequence[str | os.PathLike]) -> Found:
             raise InputError.at(path, "is a pipe, and audio is read more than once", "Write it into a file first.")
         elif path.is_file():
             audio.append((_name(Path(path.name)), path))
+        elif path.exists():
+            raise InputError.at(path, "is a device, wanted a file or folder", "Check the path.")
         else:
             raise InputError.at(path, "no such file or folder", "Check the path.")
     if not audio:

@@ -166,6 +166,7 @@ class AudioFiles:
         `file` (each is a speaker's own) or `one`.
       channel: from 0; -1 for the mean of all.
       rate: whose band the model listens to, Hz; files that lack a part of it are told. 0: not looked at.
+      called: (file, what messages call it) of what was kept of a stream.
     """
 
     files: tuple[str, ...]
@@ -173,6 +174,7 @@ class AudioFiles:
     channel: int = MIX
     speakers: str = "file"
     rate: int = 0
+    called: tuple[tuple[str, str], ...] = ()
 
     def fingerprint(self) -> str:
         """See `ScoreSource.fingerprint`."""
@@ -201,7 +203,8 @@ class AudioFiles:
                 segments = recording.chunks
                 notes[name] = recording.notes(self.rate)
             except (HybridError, OSError) as error:
-                failed.append((name, " ".join(str(error).split())))
+                reason = " ".join(str(error).split())
+                failed.append((name, reason.replace(file, dict(self.called).get(file, file))))
                 continue
             if not segments:
                 items.append(Utterance(name, file, duration=recording.duration, recording_id=name))

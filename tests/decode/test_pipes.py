@@ -12,6 +12,7 @@ from threading import Thread
 import pytest
 
 from hybrid.base.errors import InputError
+from hybrid.data.audio import probe_audio
 from hybrid.data.find_audio import scan
 from tests.tiny_recogniser import Tiny, must
 
@@ -47,6 +48,26 @@ def test_audio_and_lattices(tiny: Tiny, bursts, save_wav, tmp_path: Path) -> Non
     assert must("lattice", "best-path", lattices, "--words", tiny.graph / "words.txt").stdout == "a LOW HIGH\n"
     with pytest.raises(InputError, match=r"fd/\d+: is a pipe, and audio is read more than once\. Write it into a file"):
         scan([pipe(b"RIFF")])
+
+
+def test_what_is_no_audio_is_told_by_the_name_that_the_user_knows(tiny: Tiny, tmp_path: Path) -> None:
+    for name in ("a.mp3", "a.wav"):
+        (tmp_path / name).write_text("a text")
+    command = [sys.executable, "-m", "hybrid.cli.main", "decode", "--model", tiny.model, "--graph", tiny.graph, "-",
+               shell := pipe(b"a text"), tmp_path / "a.mp3", tmp_path / "a.wav", "/dev/null", tmp_path]  # fmt: skip
+    done = subprocess.run(
+        [*map(str, command)], input="a text", capture_output=True, text=True, pass_fds=[int(shell.name)]
+    )
+    told = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert "/dev/null: is a device or pipe, wanted an audio file. Give a file." in done.stderr
+    assert "failed: stdin standard input: cannot be read as audio (Format not recognised)." in done.stderr
+    assert f"failed: pipe-2 {shell}: cannot be read as audio (Format not recognised)." in done.stderr
+    assert done.stderr.count("a.mp3: cannot be read as audio (Format not recognised). Wanted") == 2
+    assert len(told) == 7 and "hybrid-decode-" not in "".join(told)
+    with pytest.raises(InputError, match="/dev/null: is a device, wanted a file or folder"):
+        scan(["/dev/null"])
+    with pytest.raises(InputError, match="is a folder, wanted an audio file"):
+        probe_audio(tmp_path)
 
 
 def test_texts(tmp_path: Path) -> None:

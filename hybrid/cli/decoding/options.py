@@ -205,14 +205,17 @@ def audio_source(
     from hybrid.model.folder import load_model
 
     files: list[str] = []
+    called: list[tuple[str, str]] = []
     for path in paths:
         if str(path) == "-":
             if str(scratch / "stdin") in files:
                 raise InputError.at("-", "stands for standard input, which can be read once", "Give it once.")
             files.append(_kept(sys.stdin.buffer, scratch / "stdin"))
+            called.append((files[-1], "standard input"))
         elif path.is_fifo():  # a pipe of the shell: <(sox …)
             with open(path, "rb") as stream:
                 files.append(_kept(stream, scratch / f"pipe-{len(files) + 1}"))
+            called.append((files[-1], str(path)))
         elif path.is_dir():
             found = scan([path])
             files += [str(file) for _, file in found.audio]
@@ -224,4 +227,4 @@ def audio_source(
             files.append(str(path))
     rate = round(2 * load_model(model_dir).pipeline.static.top_freq)
     vad = VadConfig(max_length=options["max_length"], said=options["said"])
-    return AudioFiles(tuple(files), vad, options["channel"], speakers, rate)
+    return AudioFiles(tuple(files), vad, options["channel"], speakers, rate, tuple(called))
