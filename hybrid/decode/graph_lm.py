@@ -76,7 +76,7 @@ def composed_searcher(
         cure = "Give one with --lm, an ARPA file or G.fst."
         raise InputError.at(spec.graph_dir, "is a graph for look-ahead, without a language model", cure)
     if raised:
-        cure = "Raise them in the lattices (--bias-pass lattice)."
+        cure = 'Raise them in the lattices: --bias-pass lattice, or Recogniser.load(…, bias_pass="lattice").'
         raise InputError.at(spec.graph_dir, "is a graph for look-ahead, in which no phrases are raised", cure)
     grammar = read_grammar_of(spec.lm, graph)
     return make_lookahead_searcher(spec.engine, graph, model, config, grammar, spec.lm, like, spec.exact_backoff)

@@ -115,7 +115,9 @@ class SystemSpec:
             raise ValueError(
                 "only_best leaves no lattices, wanted no raw ones, no second pass and no rejection with it"
             )
-        if self.raw and later:
+        if self.bias_pass not in ("search", "lattice"):
+            raise ValueError(f"bias_pass is {self.bias_pass!r}, wanted 'search' or 'lattice'")
+        if self.raw and (later or self.bias_pass == "lattice"):
             raise ValueError("raw lattices are those of the search, wanted no second pass with them")
 
     @property

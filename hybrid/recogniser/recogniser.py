@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class Recogniser:
         lm: str | os.PathLike | None = None,
         exact_backoff: bool = False,
         g2p: str | os.PathLike | None = None,
+        bias_pass: Literal["search", "lattice"] = "search",
     ) -> "Recogniser":
         """Loads a model folder and a graph folder.
 
@@ -93,6 +94,7 @@ class Recogniser:
           lm: of a graph that was compiled for look-ahead, which has none: an ARPA file, or G.fst over its words.
           exact_backoff: of such a graph: every path has the score that `lm` gives its words, see `SystemSpec`.
           g2p: model that guesses pronunciations of words of lists, phrases and `add_word` that nobody gives.
+          bias_pass: "search": `bias` raises phrases while searching; "lattice": in lattices, with any engine and graph.
 
         Raises:
           InputError, MismatchError: see `load_system`.
@@ -113,6 +115,7 @@ class Recogniser:
             lm=None if lm is None else os.fspath(lm),
             exact_backoff=exact_backoff,
             g2p=None if g2p is None else os.fspath(g2p),
+            bias_pass=bias_pass,
         )
         return cls(load_system(spec), adapt=adapt)
 

@@ -78,7 +78,8 @@ def make_searcher(
     if wanted == "auto":
         logger.info("engine: %s (%s)", *_automatic(device))
     if bias is not None and engine not in BIASING:
-        cure = f"Choose {' or '.join(BIASING)}, or raise them in the lattices (--bias-pass lattice)."
+        later = "--bias-pass lattice, Recogniser.load(…, bias_pass='lattice')"
+        cure = f"Choose {' or '.join(BIASING)}, or raise them in the lattices ({later})."
         raise InputError.at("engine", f"'{engine}' cannot raise phrases while it searches", cure)
     if engine == "k2":
         from hybrid.search.engines.k2 import K2Searcher

@@ -127,6 +127,7 @@ def test_doctor_examines_the_compiled_kernels(monkeypatch, tmp_path):
 # Sends SIGINT to its own process when a module is imported, or where a function of the command is called.
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == {at!r}:
@@ -157,6 +158,7 @@ def test_an_interruption_at_any_moment_is_no_traceback_and_status_130(at):
 def test_workers_leave_an_interruption_to_the_one_that_started_them(tmp_path):
     code = (
         "import os, signal\nfrom hybrid.base.jobs import map_in_order, pool\nfrom hybrid.cli import main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # see INTERRUPTED
         "def work():\n"
         "    with pool(2) as executor:\n"
         "        next(map_in_order(abs, [1], executor))\n"

@@ -14,6 +14,7 @@ from hybrid.graph.decoding import DecodingGraph
 from hybrid.lattice.lattice_set import LatticeSet, shared_facts
 from hybrid.lattice.paths import best_path
 from hybrid.recogniser import Recogniser
+from hybrid.search.config import SearchConfig
 from tests.tiny_recogniser import RATE, must, run
 
 
@@ -166,8 +167,8 @@ def test_a_graph_and_a_language_model_that_do_not_go_together(tiny, alone, bands
     with pytest.raises(InputError) as error:
         Recogniser.load(tiny.model, alone, lm=bands).bias(["LOW MID"])
     assert str(error.value) == (
-        f"{alone}: is a graph for look-ahead, in which no phrases are raised. Raise them in the lattices "
-        "(--bias-pass lattice)."
+        f"{alone}: is a graph for look-ahead, in which no phrases are raised. Raise them in the lattices: "
+        '--bias-pass lattice, or Recogniser.load(…, bias_pass="lattice").'
     )
     with pytest.raises(InputError) as error:
         Recogniser.load(tiny.model, alone, lm=bands).fill({"$NAME": ["LOW"]})
@@ -195,6 +196,24 @@ def test_slots_need_a_grammar(tiny):
     result = run("graph", "compile", "--model", tiny.model, "--lang", tiny.root / "lang", "--lookahead", "--slot", "X",
                  "--out-dir", "g")  # fmt: skip
     assert result.exit_code == 2 and "--class, --slot and --open go with --grammar" in result.output
+
+
+def test_phrases_are_raised_in_lattices(tiny, alone, bands, bursts):
+    """Beyond the beams the lattices hold, a boost decides; without one they are what they were."""
+    audio = bursts(["LOW", "MID"], 3)
+    wide = SearchConfig(beam=60.0, lattice_beam=50.0, max_active=100_000)
+    recogniser = Recogniser.load(tiny.model, alone, wide, lm=bands, bias_pass="lattice")
+    before = recogniser.recognise(audio, RATE).text
+    recogniser.bias(["HIGH HIGH"], boost=40.0)
+    assert "HIGH HIGH" in recogniser.recognise(audio, RATE).text != before
+    session = recogniser.session(RATE)
+    found = session.advance(audio) + session.finish()
+    assert "HIGH HIGH" in " ".join(one.text for one in found)
+    recogniser.bias([])
+    assert recogniser.recognise(audio, RATE).text == before
+    for options in ({"bias_pass": "later"}, {"bias_pass": "lattice", "raw": True}):
+        with pytest.raises(ValueError, match="bias_pass is 'later'|raw lattices"):
+            Recogniser.load(tiny.model, alone, lm=bands, **options)
 
 
 def test_a_session_goes_on_without_end(tiny, alone, bands, bursts):
