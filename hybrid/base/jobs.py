@@ -27,6 +27,7 @@ from concurrent.futures import (
     BrokenExecutor,
     Executor,
     Future,
+    InvalidStateError,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
@@ -85,6 +86,26 @@ def _starting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextmanager
+def _untold_cancellations() -> Iterator[None]:
+    """Keeps quiet what Python's pool does in a thread of its own where workers end whose waiting work was cancelled.
+
+    It gives that work an exception, which cancelled work does not take (Python 3.11), and ends with a traceback.
+    """
+    before = threading.excepthook
+
+    def tell(what: threading.ExceptHookArgs) -> None:
+        """Tells all but that."""
+        if what.exc_type is not InvalidStateError:
+            before(what)
+
+    threading.excepthook = tell
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
 class WorkerPool(Executor):
     """A pool of worker processes, one BLAS thread each, that can be started anew after a worker died."""
 
@@ -130,9 +151,10 @@ class WorkerPool(Executor):
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Ends the workers; at once where the run was interrupted or terminated: no semaphore is left behind."""
         if kind is not None and not issubclass(kind, Exception):
-            for process in multiprocessing.active_children():
-                process.terminate()
-            self._executor.shutdown(cancel_futures=True)
+            with _untold_cancellations():
+                for process in multiprocessing.active_children():
+                    process.terminate()
+                self._executor.shutdown(cancel_futures=True)
         else:
             self.shutdown()
 

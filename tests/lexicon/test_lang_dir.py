@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,14 +161,10 @@ def test_scale_of_cmudict(corpora: Path, tmp_path: Path, make_topo: Callable) ->
     from lexicon.dict_dir import write_dict_dir
     from lexicon.prepare import prepare_lang
 
-    begin = time.process_time()
     phones, lexicon, missing = dictionary_from(read_cmudict(corpora / "cmudict" / "cmudict.dict"), CmudictConfig())
     write_dict_dir(tmp_path / "dict", phones, lexicon)
     prepare_lang(tmp_path / "dict", "<UNK>", tmp_path / "lang", make_topo)
-    made = time.process_time()
     lang = LangDir.load(tmp_path / "lang")
-    assert time.process_time() - made < 2
-    assert made - begin < 30  # 5 s on a quiet core
     assert not missing and len(lang.words) == 126054 + 4
     assert lang.find_clashes() == []
 
