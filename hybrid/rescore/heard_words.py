@@ -28,7 +28,12 @@ EXPONENT = 0.4  # best for either half of dev-clean's speakers
 
 
 class HeardWords:
-    """How often each word is expected in the utterances of a first pass, by group: a recording, a speaker, a talk."""
+    """How often each word is expected in the utterances of a first pass, by group: a recording, a speaker, a talk.
+
+    Attributes:
+      size: words of the model. own: words of each utterance and their expected numbers. groups: of the utterances.
+      alone: how many utterances have no other in their group.
+    """
 
     def __init__(
         self, lattices: Iterable[tuple[str, CompactLattice]], model: WordModel, acoustic_scale: float,
@@ -60,6 +65,7 @@ class HeardWords:
             self.groups[utterance] = group
             members[group].append(utterance)
             self.own[utterance] = _counted(compact, model, acoustic_scale)
+        self.alone = sum(len(some) == 1 for some in members.values())
         self._totals = {group: _sum([self.own[u] for u in some]) for group, some in members.items()}
 
     def besides(self, utterance: str) -> np.ndarray:

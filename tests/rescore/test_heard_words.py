@@ -87,6 +87,7 @@ def test_an_utterance_does_not_vouch_for_itself() -> None:
     assert first[0] == first[1] == 0 and first[2] == pytest.approx(2)  # neither <unk> nor <s>; two ends
     assert not alone.any()
     everyone = HeardWords(spoken.items(), model, 1.0)
+    assert (heard.alone, everyone.alone) == (1, 0)
     assert everyone.besides("u2")[ids["A"]] == pytest.approx(3)
     with pytest.raises(InputError, match="has no line for the utterance 'u4'"):
         HeardWords(spoken.items(), model, 1.0, {"u1": "x", "u2": "x", "u3": "x"})

@@ -15,6 +15,7 @@ from hybrid.cli.lattices.options import (
     record,
     scale_of,
     scale_option,
+    speakers_of,
     text_option,
 )
 from hybrid.cli.options import PORTION, writes_file
@@ -36,7 +37,7 @@ __all__ = ["heard_command"]
 @click.option("--exponent", type=PORTION, default=0.4, show_default=True,
               help="Of how much likelier a word is here than in the model; 0 changes nothing.")  # fmt: skip
 @click.option("--exact-old/--graph-old", default=False,
-              help="Old scores are of an earlier exchange, not of a graph that takes the best back-off.")  # fmt: skip
+              help="Old scores are exact (an exchange, --exact-backoff), not a graph's best back-off.")  # fmt: skip
 @scale_option
 @text_option
 @writes_file("lattices", "lattices", "old_lm", "new_lm", "groups", "texts", argument="output", dash=True)
@@ -53,7 +54,7 @@ def heard_command(
     hybrid rescore heard exp/chain/decode_dev dev.heard.gz --old-lm tg.arpa.gz --words graph/words.txt --groups talks
     """
     from hybrid.base.errors import InputError
-    from hybrid.cli.lattices.neural import speakers_of
+    from hybrid.base.log import get_logger
     from hybrid.lattice.archive import is_stream, read_compact_folder, write_lattices
     from hybrid.rescore.heard_words import HeardModels, HeardWords, adapt_to_heard
     from hybrid.rescore.ngram_swap import WordModel
@@ -68,6 +69,9 @@ def heard_command(
     old = new if new_lm is None else WordModel.read(old_lm, table)
     known = None if groups is None else speakers_of(groups)
     heard = HeardWords(read_compact_folder(lattices), new, scale, known, groups)
+    if heard.alone and not texts:
+        told = "%s: %d of %d utterances are alone in their groups, with nothing heard beside them"
+        get_logger(__name__).warning(told, lattices, heard.alone, len(heard.groups))
     models = HeardModels(heard, new, exponent, _counts(scorer, texts))
     made = adapt_to_heard(read_compact_folder(lattices), models, old, not exact_old)
     count = write_lattices(output, made, compact=True, text=text)

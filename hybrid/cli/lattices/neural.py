@@ -18,6 +18,7 @@ from hybrid.cli.lattices.options import (
     record,
     scale_of,
     scale_option,
+    speakers_of,
     text_option,
 )  # fmt: skip
 from hybrid.cli.options import Whole, config_options, make_config, writes_file, writes_folder
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from hybrid.rescore.scored import ScoredLattice
     from lexicon.symbols import SymbolTable
 
-__all__ = ["neural_command", "speakers_of", "tune_command"]
+__all__ = ["neural_command", "tune_command"]
 
 
 def _scoring(function: Callable) -> Callable:
@@ -82,25 +83,6 @@ def _scored(lattices: Path, options: dict[str, Any]) -> tuple[Iterator[tuple[str
     found = second_pass(read_compact_folder(lattices), histories, scale, config, old, not options["exact_old"],
                         speakers, table)  # fmt: skip
     return found, table, config
-
-
-def speakers_of(path: Path) -> dict[str, str]:
-    """Reads the speaker, or another group, of each utterance: cuts, their folder, or lines as of utt2spk.
-
-    Raises:
-      InputError: a line of more or less than an utterance and its group; see `read_table` and `read_transcripts`.
-    """
-    from hybrid.base.errors import InputError, quote
-    from hybrid.score.transcripts import read_table, read_transcripts
-
-    if path.is_dir() or path.name.removesuffix(".gz").endswith(".jsonl"):
-        return dict(read_transcripts(path).speakers)
-    table = read_table(path)
-    for utterance, values in table.items():
-        if len(values) != 1:  # a name with blanks would be cut, and groups fall together
-            found = f"the line of '{quote(utterance)}' has {1 + len(values)} columns, wanted 2: utterance and group"
-            raise InputError.at(path, found, "Give each group a name without blanks.")
-    return {utterance: group for utterance, (group,) in table.items()}
 
 
 @click.command("neural")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lexicon.symbols import SymbolTable
 
 __all__ = ["FILE", "form_of", "form_options", "lattices_argument", "lm_option", "output_argument", "penalty_option",
-           "read_table", "record", "scale_of", "scale_option", "shift_of", "speech_options", "speech_source", "spell",
-           "text_option", "words_option", "write"]  # fmt: skip
+           "read_table", "record", "scale_of", "scale_option", "shift_of", "speakers_of", "speech_options", "speech_source",
+           "spell", "text_option", "words_option", "write"]  # fmt: skip
 
 FILE = click.Path(path_type=Path)
 lattices_argument = click.argument("lattices", type=FILE)
@@ -157,6 +157,25 @@ def record(
             shared["frame_shift"] = settings["frame_shift"]
     write_meta(output, "lattices", settings, inputs, {"lattices": count, **shared})
     echo(f"{output}: {count} lattices")
+
+
+def speakers_of(path: Path) -> dict[str, str]:
+    """Reads the speaker, or another group, of each utterance: cuts, their folder, or lines as of utt2spk.
+
+    Raises:
+      InputError: a line of more or less than an utterance and its group; see `read_table` and `read_transcripts`.
+    """
+    from hybrid.base.errors import InputError, quote
+    from hybrid.score.transcripts import read_table, read_transcripts
+
+    if path.is_dir() or path.name.removesuffix(".gz").endswith(".jsonl"):
+        return dict(read_transcripts(path).speakers)
+    table = read_table(path)
+    for utterance, values in table.items():
+        if len(values) != 1:  # a name with blanks would be cut, and groups fall together
+            found = f"the line of '{quote(utterance)}' has {1 + len(values)} columns, wanted 2: utterance and group"
+            raise InputError.at(path, found, "Give each group a name without blanks.")
+    return {utterance: group for utterance, (group,) in table.items()}
 
 
 def spell(ids: Any, table: SymbolTable | None, place: Path) -> str:
