@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,17 @@ def test_groups_with_a_byte_order_mark_and_empty_lines(folder: Path) -> None:
     assert run(folder, "--groups", str(folder / "groups")) == "" and best(folder, "u0") == ["A"]
     (folder / "groups").write_text("\ufeffu0 alone\n" + "".join(f"u{i} others\n" for i in range(1, 5)))
     assert run(folder, "--groups", str(folder / "groups")) == "" and best(folder, "u0") == ["A"]
+
+
+def test_groups_of_one_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(logging.Logger, "warning", lambda self, text, *values: told.append(text % values))
+    assert run(folder) == "" and not told
+    (folder / "groups").write_text("".join(f"u{i} own{i}\n" for i in range(5)))
+    assert run(folder, "--groups", str(folder / "groups")) == ""
+    assert [text.split(": ")[1] for text in told] == [
+        "5 of 5 utterances are alone in their groups, with nothing heard beside them"
+    ]
 
 
 def test_the_default_is_the_modules() -> None:

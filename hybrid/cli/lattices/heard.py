@@ -69,7 +69,7 @@ def heard_command(
     old = new if new_lm is None else WordModel.read(old_lm, table)
     known = None if groups is None else speakers_of(groups)
     heard = HeardWords(read_compact_folder(lattices), new, scale, known, groups)
-    if heard.alone and not texts:
+    if 2 * heard.alone > len(heard.groups) and not texts:
         told = "%s: %d of %d utterances are alone in their groups, with nothing heard beside them"
         get_logger(__name__).warning(told, lattices, heard.alone, len(heard.groups))
     models = HeardModels(heard, new, exponent, _counts(scorer, texts))

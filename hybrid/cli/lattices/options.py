@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lexicon.symbols import SymbolTable
 
 __all__ = ["FILE", "form_of", "form_options", "lattices_argument", "lm_option", "output_argument", "penalty_option",
-           "read_table", "record", "scale_of", "scale_option", "shift_of", "speakers_of", "speech_options", "speech_source",
-           "spell", "text_option", "words_option", "write"]  # fmt: skip
+           "read_table", "record", "scale_of", "scale_option", "shift_of", "speakers_of", "speech_options",
+           "speech_source", "spell", "text_option", "words_option", "write"]  # fmt: skip
 
 FILE = click.Path(path_type=Path)
 lattices_argument = click.argument("lattices", type=FILE)
